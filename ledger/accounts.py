@@ -1,0 +1,34 @@
+"""Customer accounts: what is known of one under its row lock."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ledger.ids import AccountId, CustomerId
+
+
+class AccountStatus(StrEnum):
+    """Whether money may move. A frozen account may be opened again; a closed one never."""
+
+    ACTIVE = "active"
+    FROZEN = "frozen"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A customer's account in one currency.
+
+    `version` counts its entries and `head_hash` is the hash of the newest one: the chain that makes an edited, dropped
+    or reordered entry visible.
+    """
+
+    id: AccountId
+    owner_id: CustomerId
+    currency: str
+    status: AccountStatus
+    tier: int
+    balance_minor: int
+    version: int
+    head_hash: bytes
+    created_at: datetime

@@ -1,0 +1,49 @@
+"""Identifiers. Each carries its kind, so that an id in a log or a support ticket says what it names."""
+
+import base64
+import hashlib
+import re
+import secrets
+from typing import NewType
+
+CustomerId = NewType("CustomerId", str)
+AccountId = NewType("AccountId", str)
+TransferId = NewType("TransferId", str)
+PostingId = NewType("PostingId", str)
+
+# The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
+# their postings, so they are never locked and never hot.
+WORLD = AccountId("world")
+CLEARING = AccountId("clearing")
+SYSTEM_ACCOUNTS = frozenset({WORLD, CLEARING})
+
+_BODY = "[a-z2-7]{26}"
+CUSTOMER_ID = re.compile(f"cus_{_BODY}")
+ACCOUNT_ID = re.compile(f"acc_{_BODY}")
+TRANSFER_ID = re.compile(f"trf_{_BODY}")
+
+
+def _body(bits: bytes) -> str:
+    """128 bits as 26 lower-case characters of base32 (RFC 4648)."""
+    return base64.b32encode(bits).decode().rstrip("=").lower()
+
+
+def new_customer_id() -> CustomerId:
+    """A random, unguessable id."""
+    return CustomerId("cus_" + _body(secrets.token_bytes(16)))
+
+
+def new_account_id() -> AccountId:
+    """A random, unguessable id."""
+    return AccountId("acc_" + _body(secrets.token_bytes(16)))
+
+
+def transfer_id_for(owner_id: CustomerId, idempotency_key: str) -> TransferId:
+    """The one transfer that this customer's key can ever name: the same pair gives the same id, on any machine."""
+    digest = hashlib.sha256(f"{owner_id}\0{idempotency_key}".encode()).digest()
+    return TransferId("trf_" + _body(digest[:16]))
+
+
+def posting_id(transfer_id: TransferId, attempt: int, leg: str) -> PostingId:
+    """The one posting that this step of this attempt can ever make. PostgreSQL derives the same text."""
+    return PostingId(f"pst_{transfer_id.removeprefix('trf_')}_{attempt}_{leg}")

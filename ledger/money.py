@@ -1,0 +1,55 @@
+"""Money: integers in a currency's minor unit, and how people read them. No float comes near it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# The largest integer that every JSON reader keeps exactly (RFC 8259, section 6).
+MAX_AMOUNT_MINOR = 2**53 - 1
+
+
+def _minor_unit_digits() -> Mapping[str, int]:
+    """Digits after the decimal point per ISO 4217 code; codes without a minor unit (metals, test codes) are left out."""
+    two = """
+        AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP
+        CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES
+        KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK
+        NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB
+        TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
+    """
+    digits = dict.fromkeys(two.split(), 2)
+    digits |= dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0)
+    digits |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+    return digits
+
+
+# Source: ISO 4217 list one, as published by SIX (currencies in circulation).
+MINOR_UNIT_DIGITS: Mapping[str, int] = _minor_unit_digits()
+
+_SYMBOLS = {"EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "KRW": "₩", "NGN": "₦", "USD": "$", "VND": "₫"}
+
+
+def is_currency(code: str) -> bool:
+    """Whether `code` is an ISO 4217 code that money can be held in."""
+    return code in MINOR_UNIT_DIGITS
+
+
+def major_to_minor(major: int, currency: str) -> int:
+    """`10_000` major units of USD are `1_000_000` minor ones; of JPY, `10_000`."""
+    return int(major * 10 ** MINOR_UNIT_DIGITS[currency])
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in the minor unit of its currency. Compares and prints; arithmetic is done on `amount_minor`."""
+
+    amount_minor: int
+    currency: str
+
+    def __str__(self) -> str:
+        """`₹1,255.00`, `KES 12.50`, `-$0.05`, `¥1,200`: for people, never parsed back."""
+        digits = MINOR_UNIT_DIGITS[self.currency]
+        major, minor = divmod(abs(self.amount_minor), 10**digits)
+        sign = "-" if self.amount_minor < 0 else ""
+        symbol = _SYMBOLS.get(self.currency, f"{self.currency} ")
+        fraction = f".{minor:0{digits}d}" if digits else ""
+        return f"{sign}{symbol}{major:,}{fraction}"

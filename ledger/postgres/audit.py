@@ -1,0 +1,84 @@
+"""Proof of the books: the invariants of `invariants.sql` and the totals they are about, in one snapshot."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.postgres.database import Database
+
+INVARIANTS_SQL = (Path(__file__).parent / "invariants.sql").read_text()
+
+# Every entry is hashed again: minutes, not the seconds of a step.
+AUDIT_TIMEOUT_SECONDS = 900
+
+_TOTALS = """
+    WITH system AS (
+        SELECT currency,
+            coalesce(sum(amount_minor) FILTER (WHERE credit_account_id = 'clearing'), 0)
+                - coalesce(sum(amount_minor) FILTER (WHERE debit_account_id = 'clearing'), 0) AS in_transit,
+            coalesce(sum(amount_minor) FILTER (WHERE credit_account_id = 'world'), 0)
+                - coalesce(sum(amount_minor) FILTER (WHERE debit_account_id = 'world'), 0) AS world
+        FROM postings GROUP BY currency
+    ),
+    customers AS (
+        SELECT currency, count(*) AS accounts, sum(balance_minor) AS customers, sum(version) AS entries
+        FROM accounts GROUP BY currency
+    )
+    SELECT currency, coalesce(accounts, 0) AS accounts, coalesce(entries, 0)::bigint AS entries,
+        coalesce(customers, 0)::bigint AS customers_minor, coalesce(in_transit, 0)::bigint AS in_transit_minor,
+        coalesce(world, 0)::bigint AS world_minor
+    FROM customers FULL JOIN system USING (currency) ORDER BY currency
+"""
+
+_BY_STATE = "SELECT state, count(*) AS transfers FROM transfers GROUP BY state"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One thing that does not hold: which claim, where, and what was found."""
+
+    invariant: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The books of one currency, in minor units. `customers + in_transit + world` is zero where the books are clean."""
+
+    currency: str
+    accounts: int
+    entries: int
+    customers_minor: int
+    in_transit_minor: int
+    world_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was found. Clean books have nothing in `broken`."""
+
+    broken: list[Broken]
+    totals: list[Totals]
+    transfers_by_state: dict[str, int]
+
+    @property
+    def clean(self) -> bool:
+        """Whether every invariant holds."""
+        return not self.broken
+
+
+async def audit(database: Database) -> Audit:
+    """Check every invariant over the whole books. Reads only, takes no lock, and grows with the number of entries."""
+    async with (
+        database.connection() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await connection.execute(f"SET LOCAL statement_timeout = '{AUDIT_TIMEOUT_SECONDS}s'")
+        broken = await connection.fetch(INVARIANTS_SQL, timeout=AUDIT_TIMEOUT_SECONDS)
+        totals = await connection.fetch(_TOTALS, timeout=AUDIT_TIMEOUT_SECONDS)
+        states = await connection.fetch(_BY_STATE, timeout=AUDIT_TIMEOUT_SECONDS)
+    return Audit(
+        broken=[Broken(**dict(row)) for row in broken],
+        totals=[Totals(**dict(row)) for row in totals],
+        transfers_by_state={row["state"]: row["transfers"] for row in states},
+    )

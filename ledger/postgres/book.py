@@ -1,0 +1,255 @@
+"""The book: every write to transfers, balances, postings and entries.
+
+One step is one transaction over the transfer's row and at most one customer account, locked in that order and both
+`FOR NO KEY UPDATE`: plain `FOR UPDATE` deadlocks with the foreign-key checks of concurrent inserts. No transaction
+locks two accounts, so opposite transfers cannot deadlock.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from ledger import rules
+from ledger.accounts import Account, AccountStatus
+from ledger.ids import AccountId, TransferId
+from ledger.postgres.database import Database
+from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, Row, account_of, transfer_of
+from ledger.refusals import AccountNotFound, OrderMismatch, Refusal, UnknownTransfer
+from ledger.rules import Change
+from ledger.transfers import Failure, Standing, State, Step, Transfer, TransferOrder
+
+if TYPE_CHECKING:
+    from ledger.postgres.database import Connection
+
+Side = Literal["source", "destination"]
+
+# Written and read in one round trip: the row, unless it is there already, and both accounts as they are just now.
+_OPEN = f"""
+    WITH opened AS (
+        INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
+            destination_account_id, amount_minor, currency, note, transaction_id, workflow_id, attempt)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1)
+        ON CONFLICT DO NOTHING
+        RETURNING 1
+    )
+    SELECT opened.opened, {ACCOUNT_COLUMNS}
+    FROM (SELECT count(*) = 1 AS opened FROM opened) opened LEFT JOIN accounts a ON a.id IN ($6, $7)
+"""
+
+_FIND = f"""
+    SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1
+"""
+
+_FIND_BY_TRANSACTION_ID = f"""
+    SELECT {TRANSFER_COLUMNS} FROM transfers t
+    WHERE (CASE kind WHEN 'deposit' THEN destination_account_id ELSE source_account_id END) = $1
+        AND transaction_id = $2
+"""
+
+_LOCK_TRANSFER = f"""
+    SELECT {TRANSFER_COLUMNS}, clock_timestamp() AS now FROM transfers t WHERE t.id = $1 FOR NO KEY UPDATE
+"""
+
+# The second CTE depends on the first, so the transfer is locked before the account.
+_LOCK = """
+    WITH t AS MATERIALIZED (SELECT * FROM transfers WHERE id = $1 FOR NO KEY UPDATE),
+    a AS MATERIALIZED (
+        SELECT accounts.* FROM accounts JOIN t ON accounts.id = t.{side}_account_id FOR NO KEY UPDATE OF accounts
+    )
+    SELECT {transfer}, {account}, clock_timestamp() AS now FROM t LEFT JOIN a ON true
+"""
+_LOCK_WITH: dict[Side, str] = {
+    "source": _LOCK.format(side="source", transfer=TRANSFER_COLUMNS, account=ACCOUNT_COLUMNS),
+    "destination": _LOCK.format(side="destination", transfer=TRANSFER_COLUMNS, account=ACCOUNT_COLUMNS),
+}
+
+_SET_STATE = """
+    UPDATE transfers SET state = $2, updated_at = $3, failure_code = $4, failure_message = $5,
+        completed_at = CASE WHEN $6::boolean THEN $3::timestamptz END
+    WHERE id = $1
+"""
+
+_WRITE_POSTING = f"""
+    WITH stated AS ({_SET_STATE}),
+    posted AS (
+        INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor, currency,
+            recorded_at)
+        VALUES ($1, $7, $8, $9, $10, $11, $12, $3)
+    )
+    SELECT
+"""
+
+_WRITE_POSTING_AND_ENTRY = f"""
+    WITH stated AS ({_SET_STATE}),
+    posted AS (
+        INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor, currency,
+            recorded_at)
+        VALUES ($1, $7, $8, $9, $10, $11, $12, $3)
+    ),
+    entered AS (
+        INSERT INTO entries (account_id, version, transfer_id, attempt, leg, amount_minor, balance_before,
+            balance_after, recorded_at, hash)
+        VALUES ($13, $14, $1, $7, $8, $15, $16, $17, $3, $18)
+    )
+    UPDATE accounts SET balance_minor = $17, version = $14, head_hash = $18 WHERE id = $13
+"""
+
+_SET_STATUS = f"""
+    UPDATE accounts a SET status = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}
+"""
+
+_WRITE_MESSAGES = """
+    INSERT INTO messages (transfer_id, attempt, account_id, customer_id, body)
+    SELECT $1, $2, a.id, a.owner_id, $4 FROM accounts a WHERE a.id = ANY ($3::text[])
+    ON CONFLICT DO NOTHING
+"""
+
+
+class Book:
+    """Steps as transactions. Each is safe to repeat after any error, also one that hid its commit.
+
+    All raise `Unavailable` where PostgreSQL gave no answer (in doubt: ask again), a `Refusal` where a rule says no,
+    and a `LedgerConflict` where the state forbids the step. After the last two nothing has changed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open_transfer(self, order: TransferOrder) -> tuple[Standing, Refusal | None]:
+        """Write the transfer's row, unless it is there, and say where it stands and what would refuse it today.
+
+        A repeat answers with the first row's standing. An order whose `transaction_id` already moved money under
+        another key gets a standing with `duplicate_of` and no row. Raises `OrderMismatch` where the row was made by
+        another order.
+        """
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                _OPEN,
+                order.transfer_id,
+                order.owner_id,
+                order.idempotency_key,
+                order.fingerprint,
+                order.kind,
+                order.source_account_id,
+                order.destination_account_id,
+                order.amount_minor,
+                order.currency,
+                order.note,
+                order.transaction_id,
+                order.workflow_id,
+            )
+            accounts: dict[AccountId, Account] = {row["a_id"]: account_of(row) for row in rows if row["a_id"]}
+            objection = rules.objection_to(
+                order, accounts.get(order.source_account_id), accounts.get(order.destination_account_id)
+            )
+            if rows[0]["opened"]:
+                return Standing(order.transfer_id, 1, State.INITIATED), objection
+            return await self._opened_before(connection, order), objection
+
+    async def debit(self, step: Step) -> Standing:
+        """Take the amount from the source into clearing."""
+        async with self._database.transaction() as connection:
+            transfer, source, now = await self._lock(connection, step.transfer_id, "source")
+            return await self._write(connection, transfer, rules.decide_debit(transfer, step.attempt, source, now))
+
+    async def credit(self, step: Step) -> Standing:
+        """Hand the amount from clearing to the destination."""
+        async with self._database.transaction() as connection:
+            transfer, destination, now = await self._lock(connection, step.transfer_id, "destination")
+            change = rules.decide_credit(transfer, step.attempt, destination, now)
+            return await self._write(connection, transfer, change)
+
+    async def refund(self, step: Step, failure: Failure | None) -> Standing:
+        """Return the amount from clearing to the source, or leave a tombstone where none was taken."""
+        async with self._database.transaction() as connection:
+            transfer, source, now = await self._lock(connection, step.transfer_id, "source")
+            change = rules.decide_refund(transfer, step.attempt, source, failure, now)
+            return await self._write(connection, transfer, change)
+
+    async def end(self, step: Step, state: State, failure: Failure | None) -> Standing:
+        """End a transfer whose money never left the source, as `failed` or `cancelled`."""
+        async with self._database.transaction() as connection:
+            transfer, now = await self._lock_transfer(connection, step.transfer_id)
+            change = rules.decide_end(transfer, step.attempt, state, failure, now)
+            return await self._write(connection, transfer, change)
+
+    async def set_account_status(self, account_id: AccountId, status: AccountStatus) -> Account:
+        """Freeze, open or close an account. Waits for a step that holds it, and holds it against steps meanwhile."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_SET_STATUS, account_id, status)
+        if row is None:
+            raise AccountNotFound(account_id)
+        return account_of(row)
+
+    async def write_messages(self, step: Step, account_ids: list[AccountId], body: str) -> None:
+        """Leave one message per account's owner about this attempt. A repeat writes none."""
+        async with self._database.connection() as connection:
+            await connection.execute(_WRITE_MESSAGES, step.transfer_id, step.attempt, account_ids, body)
+
+    async def _opened_before(self, connection: "Connection", order: TransferOrder) -> Standing:
+        row = await connection.fetchrow(_FIND, order.transfer_id)
+        if row is not None:
+            transfer = transfer_of(row)
+            if transfer.fingerprint != order.fingerprint:
+                raise OrderMismatch(transfer.id)
+            return transfer.standing
+        row = await connection.fetchrow(_FIND_BY_TRANSACTION_ID, order.customer_account_id, order.transaction_id)
+        assert row is not None, "one of the two unique keys refused the insert"
+        first = transfer_of(row)
+        return Standing(order.transfer_id, first.attempt, first.state, first.failure, duplicate_of=first.id)
+
+    async def _lock_transfer(self, connection: "Connection", transfer_id: TransferId) -> tuple[Transfer, datetime]:
+        row = self._known(await connection.fetchrow(_LOCK_TRANSFER, transfer_id), transfer_id)
+        return transfer_of(row), row["now"]
+
+    async def _lock(
+        self, connection: "Connection", transfer_id: TransferId, side: Side
+    ) -> tuple[Transfer, Account | None, datetime]:
+        row = self._known(await connection.fetchrow(_LOCK_WITH[side], transfer_id), transfer_id)
+        return transfer_of(row), account_of(row) if row["a_id"] else None, row["now"]
+
+    @staticmethod
+    def _known(row: Row | None, transfer_id: TransferId) -> Row:
+        if row is None:
+            raise UnknownTransfer(transfer_id)
+        return row
+
+    async def _write(self, connection: "Connection", transfer: Transfer, change: Change | None) -> Standing:
+        """Write all of a change in one statement. None: the effect is there, and its standing is the answer."""
+        if change is None:
+            return transfer.standing
+        failure = change.failure or Failure("", "")
+        stated = (
+            transfer.id,
+            change.state,
+            change.recorded_at,
+            failure.code or None,
+            failure.message or None,
+            change.state.is_final,
+        )
+        if change.posting is None:
+            await connection.execute(_SET_STATE, *stated)
+            return change.standing
+        posting, entry = change.posting, change.posting.entry
+        posted = (
+            transfer.attempt,
+            posting.leg,
+            posting.debit_account_id,
+            posting.credit_account_id,
+            posting.amount_minor,
+            posting.currency,
+        )
+        if entry is None:
+            await connection.execute(_WRITE_POSTING, *stated, *posted)
+            return change.standing
+        await connection.execute(
+            _WRITE_POSTING_AND_ENTRY,
+            *stated,
+            *posted,
+            entry.account_id,
+            entry.version,
+            entry.amount_minor,
+            entry.balance_before,
+            entry.balance_after,
+            entry.hash,
+        )
+        return change.standing

@@ -1,0 +1,104 @@
+"""The connection pool, and what "PostgreSQL is away" means. The rest of the room borrows connections here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Self
+
+import asyncpg
+
+if TYPE_CHECKING:
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+# The application never works as the login role: it drops to the role that may append to the books but not edit them.
+APPLICATION_ROLE = "remit_app"
+
+ACQUIRE_SECONDS = 5.0
+
+# All below the steps' own time limits, so that PostgreSQL gives up and says why before Temporal does.
+SESSION = {
+    "role": APPLICATION_ROLE,
+    "lock_timeout": "2s",
+    "statement_timeout": "5s",
+    "idle_in_transaction_session_timeout": "10s",
+    "timezone": "UTC",
+    "jit": "off",
+}
+
+# Refused connections and lost ones, restarts and fail-overs (57P0x), full servers (53xxx), lock and statement
+# timeouts (55P03, 57014), serialization failures and deadlocks (40xxx): asking again may help.
+_IN_DOUBT = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
+
+class Unavailable(Exception):
+    """PostgreSQL did not answer. Whether a write happened is in doubt; every write here is safe to ask for again."""
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+    """Connections of this pool keep no session state, so nothing needs to be reset (a round trip) on release."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Database:
+    """A pool of at most `connections` connections to one database. Connects on first use, and again after a loss."""
+
+    def __init__(self, url: str, connections: int, application_name: str = "remit") -> None:
+        self._url = url
+        self._connections = connections
+        self._application_name = application_name
+        self._pool: Pool | None = None
+
+    async def __aenter__(self) -> Self:
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=self._connections,
+            max_inactive_connection_lifetime=300,
+            connection_class=_Connection,
+            timeout=ACQUIRE_SECONDS,
+            command_timeout=10,
+            server_settings=SESSION | {"application_name": self._application_name},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["Connection"]:
+        """A connection in autocommit. Raises `Unavailable` where PostgreSQL is away, full or does not answer."""
+        assert self._pool is not None, "use the database inside `async with`"
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                yield connection
+        except _IN_DOUBT as error:
+            raise Unavailable(f"PostgreSQL did not answer: {type(error).__name__}: {error}") from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Connection"]:
+        """A connection in a READ COMMITTED transaction that commits, and frees its locks, when the block ends."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Raises `Unavailable` unless PostgreSQL answers and the schema is there."""
+        async with self.connection() as connection:
+            try:
+                await connection.fetchval("SELECT 1 FROM transfers LIMIT 1")
+            except asyncpg.UndefinedTableError as error:
+                raise Unavailable("The database has no schema yet: run `remit migrate`.") from error

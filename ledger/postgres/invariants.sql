@@ -1,0 +1,119 @@
+-- What must hold of the books, always. Each row of the result is one thing that does not: no row, clean books.
+-- One statement, so one snapshot: it may run at any time, beside any load.
+-- Columns: invariant (which claim), subject (where), detail (expected against found).
+WITH sides AS (
+    SELECT currency, credit_account_id AS account_id, amount_minor FROM postings
+    UNION ALL
+    SELECT currency, debit_account_id, -amount_minor FROM postings
+),
+booked AS (
+    SELECT account_id, currency, sum(amount_minor) AS balance FROM sides GROUP BY account_id, currency
+),
+books AS (
+    SELECT
+        currency,
+        coalesce((SELECT sum(balance_minor) FROM accounts a WHERE a.currency = c.currency), 0) AS customers,
+        coalesce((SELECT balance FROM booked b WHERE (b.account_id, b.currency) = ('clearing', c.currency)), 0)
+            AS clearing,
+        coalesce((SELECT balance FROM booked b WHERE (b.account_id, b.currency) = ('world', c.currency)), 0) AS world,
+        coalesce((SELECT sum(amount_minor) FROM transfers t WHERE t.currency = c.currency AND state = 'debited'), 0)
+            AS in_transit
+    FROM (SELECT currency FROM accounts UNION SELECT currency FROM transfers UNION SELECT currency FROM postings) c
+),
+lines AS (
+    SELECT
+        e.*,
+        row_number() OVER earlier AS expected_version,
+        coalesce(lag(e.balance_after) OVER earlier, 0) AS expected_before,
+        coalesce(lag(e.hash) OVER earlier, sha256(convert_to(e.account_id, 'UTF8'))) AS previous_hash
+    FROM entries e
+    WINDOW earlier AS (PARTITION BY e.account_id ORDER BY e.version)
+),
+heads AS (
+    SELECT DISTINCT ON (account_id) account_id, version, balance_after, hash
+    FROM entries ORDER BY account_id, version DESC
+),
+legs AS (
+    SELECT transfer_id, attempt, array_agg(leg ORDER BY leg) AS legs FROM postings GROUP BY transfer_id, attempt
+)
+
+SELECT 'zero_sum' AS invariant, currency AS subject,
+    format('customers %s + clearing %s + world %s must be 0', customers, clearing, world) AS detail
+FROM books WHERE customers + clearing + world <> 0
+
+UNION ALL
+SELECT 'in_transit', currency, format('clearing holds %s, debited transfers are worth %s', clearing, in_transit)
+FROM books WHERE clearing <> in_transit
+
+UNION ALL
+SELECT 'balance_is_fold', a.id,
+    format('balance %s, version %s; its entries end at balance %s, version %s', a.balance_minor, a.version,
+        coalesce(h.balance_after, 0), coalesce(h.version, 0))
+FROM accounts a LEFT JOIN heads h ON h.account_id = a.id
+WHERE (a.balance_minor, a.version) <> (coalesce(h.balance_after, 0), coalesce(h.version, 0))
+    OR a.head_hash <> coalesce(h.hash, sha256(convert_to(a.id, 'UTF8')))
+
+UNION ALL
+SELECT 'balance_is_fold', a.id, format('balance %s; its postings add up to %s', a.balance_minor, coalesce(b.balance, 0))
+FROM accounts a LEFT JOIN booked b ON (b.account_id, b.currency) = (a.id, a.currency)
+WHERE a.balance_minor <> coalesce(b.balance, 0)
+
+UNION ALL
+SELECT 'entries_without_gaps', account_id || ' version ' || version,
+    format('version %s where %s was due; balance before %s where %s was due', version, expected_version,
+        balance_before, expected_before)
+FROM lines
+WHERE version <> expected_version OR balance_before <> expected_before OR balance_after <> balance_before + amount_minor
+
+UNION ALL
+SELECT 'hash_chain', account_id || ' version ' || version, 'the entry, or the one before it, is not what was written'
+FROM lines
+WHERE hash <> sha256(convert_to(concat_ws('|',
+    encode(previous_hash, 'hex'), account_id, version,
+    'pst_' || substr(transfer_id, 5) || '_' || attempt || '_' || leg,
+    amount_minor, balance_before, balance_after, (extract(epoch FROM recorded_at) * 1000000)::bigint), 'UTF8'))
+
+UNION ALL
+SELECT 'entry_matches_posting', coalesce(e.account_id || ' version ' || e.version, p.id),
+    CASE WHEN p.id IS NULL THEN 'an entry without a posting'
+        WHEN e.account_id IS NULL THEN 'a posting to a customer account without its entry'
+        ELSE format('entry of %s, posting of %s', e.amount_minor, p.amount_minor) END
+FROM (
+    SELECT *, CASE leg WHEN 'debit' THEN debit_account_id ELSE credit_account_id END AS account_id,
+        CASE leg WHEN 'debit' THEN -amount_minor ELSE amount_minor END AS signed_minor
+    FROM postings
+) p
+FULL JOIN entries e USING (transfer_id, attempt, leg)
+WHERE (p.account_id IS DISTINCT FROM 'world' OR e.account_id IS NOT NULL)
+    AND (e.account_id IS DISTINCT FROM p.account_id OR e.amount_minor IS DISTINCT FROM p.signed_minor
+        OR e.recorded_at IS DISTINCT FROM p.recorded_at)
+
+UNION ALL
+SELECT 'not_negative', id, format('balance %s', balance_minor) FROM accounts WHERE balance_minor < 0
+
+UNION ALL
+SELECT 'legs_match_state', t.id || ' attempt ' || t.attempt,
+    format('%s with legs %s', t.state, coalesce(l.legs, '{}'))
+FROM transfers t LEFT JOIN legs l ON (l.transfer_id, l.attempt) = (t.id, t.attempt)
+WHERE coalesce(l.legs, '{}') <> CASE t.state
+    WHEN 'debited' THEN '{debit}'
+    WHEN 'completed' THEN '{credit,debit}'
+    WHEN 'compensated' THEN '{debit,refund}'
+    ELSE '{}' END::text[]
+
+UNION ALL
+SELECT 'legs_match_state', t.id || ' attempt ' || l.attempt, format('an ended attempt with legs %s', l.legs)
+FROM legs l JOIN transfers t ON t.id = l.transfer_id
+WHERE l.attempt > t.attempt OR (l.attempt < t.attempt AND l.legs <> '{debit,refund}')
+
+UNION ALL
+SELECT 'posting_matches_transfer', p.id,
+    format('%s %s from %s to %s', p.amount_minor, p.currency, p.debit_account_id, p.credit_account_id)
+FROM postings p JOIN transfers t ON t.id = p.transfer_id
+WHERE (p.amount_minor, p.currency) <> (t.amount_minor, t.currency)
+    OR (p.debit_account_id, p.credit_account_id) <> CASE p.leg
+        WHEN 'debit' THEN (t.source_account_id, 'clearing')
+        WHEN 'credit' THEN ('clearing', t.destination_account_id)
+        ELSE ('clearing', t.source_account_id) END
+
+ORDER BY 1, 2

@@ -1,0 +1,61 @@
+"""Rows of PostgreSQL as the pure ledger's types, and the columns that make them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ledger.accounts import Account, AccountStatus
+from ledger.transfers import Failure, Kind, State, Transfer
+
+# With prefixes, because one statement reads a transfer and an account together.
+TRANSFER_COLUMNS = """
+    t.id AS t_id, t.owner_id AS t_owner_id, t.idempotency_key, t.fingerprint, t.kind, t.source_account_id,
+    t.destination_account_id, t.amount_minor, t.currency AS t_currency, t.note, t.transaction_id, t.workflow_id,
+    t.state, t.attempt, t.failure_code, t.failure_message, t.created_at AS t_created_at, t.updated_at, t.completed_at
+"""
+
+ACCOUNT_COLUMNS = """
+    a.id AS a_id, a.owner_id AS a_owner_id, a.currency AS a_currency, a.status, a.tier, a.balance_minor, a.version,
+    a.head_hash, a.created_at AS a_created_at
+"""
+
+Row = Mapping[str, Any]
+
+
+def transfer_of(row: Row) -> Transfer:
+    """The transfer in a row selected with `TRANSFER_COLUMNS`."""
+    failure = Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None
+    return Transfer(
+        id=row["t_id"],
+        owner_id=row["t_owner_id"],
+        idempotency_key=row["idempotency_key"],
+        fingerprint=row["fingerprint"],
+        kind=Kind(row["kind"]),
+        source_account_id=row["source_account_id"],
+        destination_account_id=row["destination_account_id"],
+        amount_minor=row["amount_minor"],
+        currency=row["t_currency"],
+        note=row["note"],
+        transaction_id=row["transaction_id"],
+        workflow_id=row["workflow_id"],
+        state=State(row["state"]),
+        attempt=row["attempt"],
+        failure=failure,
+        created_at=row["t_created_at"],
+        updated_at=row["updated_at"],
+        completed_at=row["completed_at"],
+    )
+
+
+def account_of(row: Row) -> Account:
+    """The account in a row selected with `ACCOUNT_COLUMNS`."""
+    return Account(
+        id=row["a_id"],
+        owner_id=row["a_owner_id"],
+        currency=row["a_currency"],
+        status=AccountStatus(row["status"]),
+        tier=row["tier"],
+        balance_minor=row["balance_minor"],
+        version=row["version"],
+        head_hash=row["head_hash"],
+        created_at=row["a_created_at"],
+    )

@@ -1,0 +1,145 @@
+"""Reads: accounts, statements and transfers as their customers see them. Nothing here locks or writes.
+
+Every read that a customer asks for takes the owner's id and filters by it in SQL: what belongs to somebody else does
+not exist.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ledger.accounts import Account
+from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.postgres.database import Database
+from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, account_of, transfer_of
+from ledger.transfers import Leg, State, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One entry of an account. `amount_minor` is signed: negative where money left."""
+
+    transfer_id: TransferId
+    leg: Leg
+    amount_minor: int
+    balance_before: int
+    balance_after: int
+    version: int
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What must be known before a request to move money is accepted, in one read.
+
+    `account` is the customer's own account it names, `by_key` the transfer that already has this key, and
+    `by_transaction_id` the one that already has this `transaction_id` in that account.
+    """
+
+    account: Account | None
+    by_key: Transfer | None
+    by_transaction_id: Transfer | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFilter:
+    """Which of an owner's transfers a list holds; `before` is the creation time and id of the last one seen."""
+
+    account_id: AccountId | None = None
+    state: State | None = None
+    before: tuple[datetime, TransferId] | None = None
+
+
+_OWN_ACCOUNTS = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE owner_id = $1 ORDER BY created_at, id"
+_OWN_ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE id = $1 AND owner_id = $2"
+
+_LINES = """
+    SELECT transfer_id, leg, amount_minor, balance_before, balance_after, version, recorded_at
+    FROM entries WHERE account_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3
+"""
+
+_INTAKE = f"""
+    SELECT {TRANSFER_COLUMNS}, {ACCOUNT_COLUMNS}
+    FROM (SELECT) one
+    LEFT JOIN transfers t ON t.owner_id = $1 AND t.idempotency_key = $2
+    LEFT JOIN accounts a ON a.id = $3 AND a.owner_id = $1
+"""
+
+_BY_TRANSACTION_ID = f"""
+    SELECT {TRANSFER_COLUMNS} FROM transfers t
+    WHERE (CASE kind WHEN 'deposit' THEN destination_account_id ELSE source_account_id END) = $1
+        AND transaction_id = $2
+"""
+
+# Mine is what I asked for, and what reached an account of mine: a payee sees a transfer once it is theirs.
+_VISIBLE = """
+    (t.owner_id = $1 OR (t.state = 'completed'
+        AND t.destination_account_id IN (SELECT id FROM accounts WHERE owner_id = $1)))
+"""
+
+_TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $2 AND {_VISIBLE}"
+
+_TRANSFERS = f"""
+    SELECT {TRANSFER_COLUMNS} FROM transfers t
+    WHERE {_VISIBLE}
+        AND (t.source_account_id = ANY ($2::text[]) OR t.destination_account_id = ANY ($2::text[]))
+        AND ($3::text IS NULL OR t.state = $3)
+        AND ($4::timestamptz IS NULL OR (t.created_at, t.id) < ($4, $5))
+    ORDER BY t.created_at DESC, t.id DESC LIMIT $6
+"""
+
+_ACCOUNT_IDS = "SELECT id FROM accounts WHERE owner_id = $1"
+
+
+class Statements:
+    """All raise `Unavailable` where PostgreSQL gave no answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accounts(self, owner_id: CustomerId) -> list[Account]:
+        """The customer's accounts, oldest first."""
+        async with self._database.connection() as connection:
+            return [account_of(row) for row in await connection.fetch(_OWN_ACCOUNTS, owner_id)]
+
+    async def account(self, owner_id: CustomerId, account_id: AccountId) -> Account | None:
+        """The account, if it is this customer's."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_OWN_ACCOUNT, account_id, owner_id)
+        return account_of(row) if row else None
+
+    async def lines(self, account_id: AccountId, below_version: int, limit: int) -> list[StatementLine]:
+        """Entries with a version below the given one, newest first. The caller has checked whose account it is."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_LINES, account_id, below_version, limit)
+        return [StatementLine(**dict(row)) for row in rows]
+
+    async def intake(
+        self, owner_id: CustomerId, key: str, account_id: AccountId, transaction_id: str | None
+    ) -> Intake:
+        """What is known of a request before it is accepted: one round trip, two with a `transaction_id`."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_INTAKE, owner_id, key, account_id)
+            assert row is not None
+            first = None
+            if transaction_id is not None:
+                first = await connection.fetchrow(_BY_TRANSACTION_ID, account_id, transaction_id)
+        return Intake(
+            account=account_of(row) if row["a_id"] else None,
+            by_key=transfer_of(row) if row["t_id"] else None,
+            by_transaction_id=transfer_of(first) if first else None,
+        )
+
+    async def transfer(self, customer_id: CustomerId, transfer_id: TransferId) -> Transfer | None:
+        """The transfer, if this customer asked for it or was paid by it."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_TRANSFER, customer_id, transfer_id)
+        return transfer_of(row) if row else None
+
+    async def transfers(self, customer_id: CustomerId, wanted: TransferFilter, limit: int) -> list[Transfer]:
+        """The customer's transfers, newest first; of one account where the filter names one."""
+        created_at, transfer_id = wanted.before or (None, None)
+        async with self._database.connection() as connection:
+            own = [row["id"] for row in await connection.fetch(_ACCOUNT_IDS, customer_id)]
+            ids = [id_ for id_ in own if wanted.account_id in (None, id_)]
+            rows = await connection.fetch(_TRANSFERS, customer_id, ids, wanted.state, created_at, transfer_id, limit)
+        return [transfer_of(row) for row in rows]

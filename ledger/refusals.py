@@ -1,0 +1,196 @@
+"""Refusals: a business "no", with a code from one closed list. Never retried, and never an error of the service."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ledger.ids import AccountId, TransferId
+from ledger.money import Money
+from ledger.transfers import Failure, State
+
+
+class Refusal(Exception):
+    """A rule says no. Subclasses carry the facts; `str()` is a sentence that the customer may read."""
+
+    code: ClassVar[str]
+
+    @property
+    def failure(self) -> Failure:
+        """The refusal as it is kept with the transfer."""
+        return Failure(self.code, str(self))
+
+
+# `eq=False` and not frozen: an exception must keep its identity and take its traceback.
+@dataclass(eq=False)
+class AccountNotFound(Refusal):
+    """No account has this id."""
+
+    code = "account_not_found"
+    account_id: AccountId
+
+    def __str__(self) -> str:
+        return f"There is no account {self.account_id}."
+
+
+@dataclass(eq=False)
+class SameAccount(Refusal):
+    """Source and destination are one account."""
+
+    code = "same_account"
+    account_id: AccountId
+
+    def __str__(self) -> str:
+        return f"Source and destination are both {self.account_id}; a transfer needs two accounts."
+
+
+@dataclass(eq=False)
+class CurrencyMismatch(Refusal):
+    """The account holds another currency than the transfer moves."""
+
+    code = "currency_mismatch"
+    account_id: AccountId
+    holds: str
+    asked: str
+
+    def __str__(self) -> str:
+        return f"Account {self.account_id} holds {self.holds}, and the transfer is in {self.asked}."
+
+
+@dataclass(eq=False)
+class AccountClosed(Refusal):
+    """The account takes part in nothing any more."""
+
+    code = "account_closed"
+    account_id: AccountId
+
+    def __str__(self) -> str:
+        return f"Account {self.account_id} is closed."
+
+
+@dataclass(eq=False)
+class AccountFrozen(Refusal):
+    """The account is on hold until an operator opens it again."""
+
+    code = "account_frozen"
+    account_id: AccountId
+
+    def __str__(self) -> str:
+        return f"Account {self.account_id} is frozen."
+
+
+@dataclass(eq=False)
+class LimitExceeded(Refusal):
+    """The amount is above what the account may send."""
+
+    code = "limit_exceeded"
+    account_id: AccountId
+    limit: Money
+
+    def __str__(self) -> str:
+        return f"Account {self.account_id} may send at most {self.limit}."
+
+
+@dataclass(eq=False)
+class InsufficientFunds(Refusal):
+    """The source holds less than the transfer asks for."""
+
+    code = "insufficient_funds"
+    account_id: AccountId
+    short_by: Money
+
+    def __str__(self) -> str:
+        return f"Account {self.account_id} is short by {self.short_by}."
+
+
+@dataclass(eq=False)
+class BalanceLimitExceeded(Refusal):
+    """The destination would hold more than an account can."""
+
+    code = "balance_limit_exceeded"
+    account_id: AccountId
+    limit: Money
+
+    def __str__(self) -> str:
+        return f"Account {self.account_id} can hold at most {self.limit}."
+
+
+@dataclass(eq=False)
+class FraudDeclined(Refusal):
+    """Screening said no. The customer is not told which rule."""
+
+    code = "fraud_declined"
+
+    def __str__(self) -> str:
+        return "The transfer was declined by screening."
+
+
+@dataclass(eq=False)
+class ReviewRejected(Refusal):
+    """A person looked at the transfer and said no."""
+
+    code = "review_rejected"
+
+    def __str__(self) -> str:
+        return "The transfer was rejected in review."
+
+
+@dataclass(eq=False)
+class ReviewExpired(Refusal):
+    """Nobody decided in time."""
+
+    code = "review_expired"
+
+    def __str__(self) -> str:
+        return "The transfer was not reviewed in time."
+
+
+# In the order in which they are decided: where several apply, the first one is the answer.
+REFUSALS: tuple[type[Refusal], ...] = (
+    AccountNotFound,
+    SameAccount,
+    CurrencyMismatch,
+    AccountClosed,
+    AccountFrozen,
+    LimitExceeded,
+    InsufficientFunds,
+    BalanceLimitExceeded,
+    FraudDeclined,
+    ReviewRejected,
+    ReviewExpired,
+)
+REFUSAL_CODES = tuple(refusal.code for refusal in REFUSALS)
+
+
+class LedgerConflict(Exception):
+    """A step that the ledger forbids, whoever asks. Nothing changed; asking again changes nothing either."""
+
+
+@dataclass(eq=False)
+class IllegalTransition(LedgerConflict):
+    """The transfer's state does not allow this step: it comes late, out of order or for another attempt."""
+
+    transfer_id: TransferId
+    state: State
+    step: str
+
+    def __str__(self) -> str:
+        return f"Transfer {self.transfer_id} is {self.state}; {self.step} is not possible from there."
+
+
+@dataclass(eq=False)
+class OrderMismatch(LedgerConflict):
+    """The key already names a transfer with other contents."""
+
+    transfer_id: TransferId
+
+    def __str__(self) -> str:
+        return f"Transfer {self.transfer_id} was accepted with other contents."
+
+
+@dataclass(eq=False)
+class UnknownTransfer(LedgerConflict):
+    """A step for a transfer that was never opened."""
+
+    transfer_id: TransferId
+
+    def __str__(self) -> str:
+        return f"Transfer {self.transfer_id} has not been opened."

@@ -1,0 +1,209 @@
+"""What each step does to a transfer and to one customer account, or why not. Pure: no I/O, no clock.
+
+Every `decide_*` is asked under the row locks. It answers with the change to write, with None where the effect is
+already there, with a refusal (a business "no"), or with `IllegalTransition` (the state forbids the step).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from ledger.accounts import Account, AccountStatus
+from ledger.chain import entry_hash
+from ledger.ids import CLEARING, WORLD, AccountId, posting_id
+from ledger.money import MAX_AMOUNT_MINOR, Money
+from ledger.refusals import (
+    REFUSALS,
+    AccountClosed,
+    AccountFrozen,
+    AccountNotFound,
+    BalanceLimitExceeded,
+    CurrencyMismatch,
+    IllegalTransition,
+    InsufficientFunds,
+    Refusal,
+    SameAccount,
+)
+from ledger.transfers import NEXT, Failure, Kind, Leg, Standing, State, Transfer, TransferOrder
+
+Moving = Transfer | TransferOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a customer's statement: what a posting did to their balance."""
+
+    account_id: AccountId
+    version: int
+    amount_minor: int
+    balance_before: int
+    balance_after: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One balanced fact: the amount leaves one account and reaches the other. `entry` is None between system accounts."""
+
+    leg: Leg
+    debit_account_id: AccountId
+    credit_account_id: AccountId
+    amount_minor: int
+    currency: str
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """All that one step writes, in one statement: the transfer's new state and, where money moves, its posting."""
+
+    transfer: Transfer
+    state: State
+    recorded_at: datetime
+    posting: Posting | None = None
+    failure: Failure | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """Where the transfer stands once this is written."""
+        return Standing(self.transfer.id, self.transfer.attempt, self.state, self.failure)
+
+
+def first_refusal(refusals: Iterator[Refusal]) -> Refusal | None:
+    """The one that comes first in `REFUSALS`, whichever rule found it first."""
+    return min(refusals, key=lambda refusal: REFUSALS.index(type(refusal)), default=None)
+
+
+def objection_to(order: TransferOrder, source: Account | None, destination: Account | None) -> Refusal | None:
+    """The first refusal that can be foreseen from unlocked reads, before screening and before any money moves.
+
+    Advice, not a decision: `decide_debit` and `decide_credit` ask again under the locks.
+    """
+
+    def objections() -> Iterator[Refusal]:
+        if order.source_account_id == order.destination_account_id:
+            yield SameAccount(order.source_account_id)
+        yield from _objections_to_source(order, source)
+        yield from _objections_to_destination(order, destination)
+
+    return first_refusal(objections())
+
+
+def decide_debit(transfer: Transfer, attempt: int, source: Account | None, now: datetime) -> Change | None:
+    """Take the amount from the source into clearing. `source` is None for `world`, which is never refused."""
+    _of_this_attempt(transfer, attempt, "the debit")
+    if transfer.state in (State.DEBITED, State.COMPLETED, State.COMPENSATED):
+        return None
+    _may_become(transfer, State.DEBITED, "the debit")
+    if refusal := first_refusal(_objections_to_source(transfer, source)):
+        raise refusal
+    entry = _entry(transfer, Leg.DEBIT, source, -transfer.amount_minor, now)
+    posting = _posting(transfer, Leg.DEBIT, transfer.source_account_id, CLEARING, entry)
+    return Change(transfer, State.DEBITED, now, posting)
+
+
+def decide_credit(transfer: Transfer, attempt: int, destination: Account | None, now: datetime) -> Change | None:
+    """Hand the amount from clearing to the destination. `destination` is None for `world`."""
+    _of_this_attempt(transfer, attempt, "the credit")
+    if transfer.state is State.COMPLETED:
+        return None
+    _may_become(transfer, State.COMPLETED, "the credit")
+    if refusal := first_refusal(_objections_to_destination(transfer, destination)):
+        raise refusal
+    entry = _entry(transfer, Leg.CREDIT, destination, transfer.amount_minor, now)
+    posting = _posting(transfer, Leg.CREDIT, CLEARING, transfer.destination_account_id, entry)
+    return Change(transfer, State.COMPLETED, now, posting)
+
+
+def decide_refund(
+    transfer: Transfer, attempt: int, source: Account | None, failure: Failure | None, now: datetime
+) -> Change | None:
+    """Return the amount from clearing to the source. Never refused: a frozen or closed source gets its money back.
+
+    Where nothing was taken yet, it leaves a tombstone instead: the transfer ends as cancelled, and a debit that
+    arrives afterwards is refused by the state.
+    """
+    _of_this_attempt(transfer, attempt, "the refund")
+    if transfer.state in (State.COMPENSATED, State.CANCELLED, State.FAILED):
+        return None
+    if transfer.state is not State.DEBITED:
+        return decide_end(transfer, attempt, State.CANCELLED, failure, now)
+    _may_become(transfer, State.COMPENSATED, "the refund")
+    entry = _entry(transfer, Leg.REFUND, source, transfer.amount_minor, now)
+    posting = _posting(transfer, Leg.REFUND, CLEARING, transfer.source_account_id, entry)
+    return Change(transfer, State.COMPENSATED, now, posting, failure)
+
+
+def decide_end(
+    transfer: Transfer, attempt: int, state: State, failure: Failure | None, now: datetime
+) -> Change | None:
+    """End a transfer whose money never left the source, as `failed` or `cancelled`."""
+    _of_this_attempt(transfer, attempt, f"ending it as {state}")
+    if transfer.state is state:
+        return None
+    _may_become(transfer, state, f"ending it as {state}")
+    return Change(transfer, state, now, failure=failure)
+
+
+def _of_this_attempt(transfer: Transfer, attempt: int, step: str) -> None:
+    if attempt != transfer.attempt:
+        raise IllegalTransition(transfer.id, transfer.state, f"{step} of attempt {attempt}")
+
+
+def _may_become(transfer: Transfer, state: State, step: str) -> None:
+    if state not in NEXT[transfer.state]:
+        raise IllegalTransition(transfer.id, transfer.state, step)
+
+
+def _objections_to_source(moving: Moving, source: Account | None) -> Iterator[Refusal]:
+    if moving.source_account_id == WORLD:
+        return
+    if source is None:
+        yield AccountNotFound(moving.source_account_id)
+        return
+    yield from _objections_to_account(moving, source)
+    if source.balance_minor < moving.amount_minor:
+        yield InsufficientFunds(source.id, Money(moving.amount_minor - source.balance_minor, source.currency))
+
+
+def _objections_to_destination(moving: Moving, destination: Account | None) -> Iterator[Refusal]:
+    if moving.destination_account_id == WORLD:
+        return
+    if destination is None:
+        yield AccountNotFound(moving.destination_account_id)
+        return
+    yield from _objections_to_account(moving, destination)
+    if destination.balance_minor + moving.amount_minor > MAX_AMOUNT_MINOR:
+        yield BalanceLimitExceeded(destination.id, Money(MAX_AMOUNT_MINOR, destination.currency))
+
+
+def _objections_to_account(moving: Moving, account: Account) -> Iterator[Refusal]:
+    if account.currency != moving.currency:
+        yield CurrencyMismatch(account.id, account.currency, moving.currency)
+    if account.status is AccountStatus.CLOSED:
+        yield AccountClosed(account.id)
+    if account.status is AccountStatus.FROZEN:
+        yield AccountFrozen(account.id)
+
+
+def _posting(transfer: Transfer, leg: Leg, debit: AccountId, credit: AccountId, entry: Entry | None) -> Posting:
+    return Posting(leg, debit, credit, transfer.amount_minor, transfer.currency, entry)
+
+
+def _entry(transfer: Transfer, leg: Leg, account: Account | None, amount_minor: int, now: datetime) -> Entry | None:
+    if account is None:
+        return None
+    version = account.version + 1
+    after = account.balance_minor + amount_minor
+    posting = posting_id(transfer.id, transfer.attempt, leg)
+    digest = entry_hash(
+        account.head_hash, account.id, version, posting, amount_minor, account.balance_minor, after, now
+    )
+    return Entry(account.id, version, amount_minor, account.balance_minor, after, digest)
+
+
+def kind_of(source: AccountId, destination: AccountId) -> Kind:
+    """What a movement between these two is to its customer."""
+    if source == WORLD:
+        return Kind.DEPOSIT
+    return Kind.WITHDRAWAL if destination == WORLD else Kind.TRANSFER

@@ -1,0 +1,148 @@
+"""Transfers: their states, what may follow each, and what a step is keyed by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.money import Money
+
+MAX_ATTEMPTS = 3
+
+
+class State(StrEnum):
+    """Where the money is. Nothing else decides what may happen next."""
+
+    INITIATED = "initiated"
+    IN_REVIEW = "in_review"
+    DEBITED = "debited"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether this attempt is over: nothing moves any more unless somebody asks for another attempt."""
+        return self in FINAL
+
+
+FINAL = frozenset({State.COMPLETED, State.COMPENSATED, State.FAILED, State.CANCELLED})
+
+# Checked under the transfer's row lock by every step, whatever the workflow engine believes, and once more by a
+# trigger. `failed` and `compensated` lead back to `initiated` only as the next attempt.
+NEXT: Mapping[State, frozenset[State]] = {
+    State.INITIATED: frozenset({State.IN_REVIEW, State.DEBITED, State.FAILED, State.CANCELLED}),
+    State.IN_REVIEW: frozenset({State.DEBITED, State.FAILED, State.CANCELLED}),
+    State.DEBITED: frozenset({State.COMPLETED, State.COMPENSATED}),
+    State.COMPLETED: frozenset(),
+    State.COMPENSATED: frozenset({State.INITIATED}),
+    State.FAILED: frozenset({State.INITIATED}),
+    State.CANCELLED: frozenset(),
+}
+assert NEXT.keys() == set(State)
+
+
+class Kind(StrEnum):
+    """What a transfer is to its customers. Deposits and withdrawals are transfers from and to `world`."""
+
+    TRANSFER = "transfer"
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+
+
+class Leg(StrEnum):
+    """Which posting of a transfer: out of the source, into the destination, or back to the source."""
+
+    DEBIT = "debit"
+    CREDIT = "credit"
+    REFUND = "refund"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a transfer did not reach its destination: a refusal's code, and a sentence for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOrder:
+    """What a customer asked for, exactly as accepted. The input of the workflow; it never changes."""
+
+    transfer_id: TransferId
+    owner_id: CustomerId
+    idempotency_key: str
+    fingerprint: str
+    kind: Kind
+    source_account_id: AccountId
+    destination_account_id: AccountId
+    amount_minor: int
+    currency: str
+    workflow_id: str
+    note: str | None = None
+    transaction_id: str | None = None
+    attempt: int = 1
+
+    @property
+    def amount(self) -> Money:
+        """The amount with its currency, for people."""
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def customer_account_id(self) -> AccountId:
+        """The account that a deposit's or withdrawal's `transaction_id` is unique in; the source of a transfer."""
+        return self.destination_account_id if self.kind is Kind.DEPOSIT else self.source_account_id
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What every step after the first is keyed by: never a run or activity id, which change on a reset."""
+
+    transfer_id: TransferId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a transfer stands in the ledger: the answer of every step.
+
+    `duplicate_of` is set, and no row of its own exists, where the order repeats another transfer's `transaction_id`.
+    """
+
+    transfer_id: TransferId
+    attempt: int
+    state: State
+    failure: Failure | None = None
+    duplicate_of: TransferId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer as its row tells it."""
+
+    id: TransferId
+    owner_id: CustomerId
+    idempotency_key: str
+    fingerprint: str
+    kind: Kind
+    source_account_id: AccountId
+    destination_account_id: AccountId
+    amount_minor: int
+    currency: str
+    note: str | None
+    transaction_id: str | None
+    workflow_id: str
+    state: State
+    attempt: int
+    failure: Failure | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+    @property
+    def standing(self) -> Standing:
+        """The part of it that decides what happens next."""
+        return Standing(self.id, self.attempt, self.state, self.failure)

@@ -1,0 +1,54 @@
+"""Settings: environment variables with the prefix `REMIT_`.
+
+Only composition roots (`cli.py`, `worker.py`, `devenv/`) read them and pass plain values on; no other room does.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_cache() -> Path:
+    """Where binaries that every home shares are kept: built or downloaded once a machine, not once a home."""
+    return Path.home() / ".cache" / "remit"
+
+
+class Settings(BaseSettings):
+    """Every setting of every Remit process. `docs/reference.md` explains them in groups."""
+
+    model_config = SettingsConfigDict(env_prefix="REMIT_", extra="ignore")
+
+    # Where things are.
+    home: Path = Field(Path(".remit"), description="All local state of an embedded stack.")
+    cache: Path = Field(default_factory=default_cache, description="Built or downloaded servers, shared by all homes.")
+    database_url: str | None = Field(None, description="postgresql://… ; given: no PostgreSQL is embedded.")
+    temporal_address: str | None = Field(None, description="host:port; given: no Temporal server is embedded.")
+    temporal_cli: Path | None = Field(None, description="The `temporal` binary to embed.")
+    temporal_namespace: str = "default"
+    temporal_api_key: SecretStr | None = Field(None, description="For Temporal Cloud; switches TLS on.")
+    temporal_tls: bool = False
+    temporal_ui_url: str | None = Field(None, description="Web UI, for links in answers to operators.")
+    task_queue: str = "transfers"
+
+    # Where the embedded stack and the API listen.
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8000, ge=1, le=65535)
+    temporal_port: int = Field(7233, ge=1, le=65535)
+    temporal_ui_port: int = Field(8233, ge=1, le=65535)
+
+    # The API.
+    jwt_secret: SecretStr | None = Field(None, min_length=32, description="Signs access tokens; at least 32 bytes.")
+    access_token_seconds: int = Field(900, ge=1, le=3600)
+    sandbox_rails: bool = Field(False, description="Customers may make their own deposits and withdrawals.")
+    docs: bool = Field(True, description="Serve /docs and /openapi.json.")
+
+    # The saga.
+    decline_from_major: int = Field(
+        10_000, ge=1, description="Screening declines an amount from here on, in major units of its currency."
+    )
+
+    # Sizes of one process.
+    database_connections: int = Field(10, ge=1, description="The most PostgreSQL connections of one process.")
+    log_format: str = Field("console", pattern="^(console|json)$")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
