@@ -1,0 +1,105 @@
+"""A stack's home: the folder with all its local state, who holds it, and what runs in it."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from devenv.errors import StackError
+from devenv.files import kept_secret, read_json, write_private
+from devenv.ports import described
+from devenv.supervisor import is_same
+
+
+@dataclass(frozen=True)
+class Run:
+    """A running stack as `run.json` tells it. The API process holds the worker, so `pids` names no `worker`."""
+
+    api_url: str
+    temporal_address: str
+    temporal_ui_url: str | None
+    database_url: str
+    pids: Mapping[str, int]
+
+
+class Home:
+    """The folder; 0700, so that its secrets, logs and data are nobody else's.
+
+    Root's is 0711: PostgreSQL runs under another user then, and has to pass it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        self.run_file = self.path / "run.json"
+        self.children_file = self.path / "children.json"
+        self.postgres = self.path / "postgres"
+        self.temporal_database = self.path / "temporal.db"
+
+    def make(self) -> None:
+        """Raises StackError when the folder cannot be made or written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            probe = self.path / f".writable.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StackError(
+                f"{self.path} cannot hold the stack's state ({reason}): set REMIT_HOME to a folder of your own."
+            ) from error
+
+    def log(self, name: str) -> Path:
+        return self.path / "log" / f"{name}.log"
+
+    def jwt_secret(self) -> str:
+        """The key that signs access tokens here; made once, so that tokens survive a restart."""
+        return kept_secret(self.path / "jwt_secret")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the home until the block ends. Raises StackError naming the holder if another stack does.
+
+        The kernel lets go of it when this process dies, however it dies.
+        """
+        with (self.path / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pid = _lock_holder(self.path)
+                who = "another process" if pid is None else described(pid)
+                raise StackError(
+                    f"Another stack runs on {self.path}, held by {who}: stop it, or set REMIT_HOME to another folder."
+                ) from None
+            lock.truncate(0)
+            lock.write(json.dumps({"pid": os.getpid(), "created": psutil.Process().create_time()}))
+            lock.flush()
+            yield
+
+    def write_run(self, run: Run) -> None:
+        write_private(self.run_file, json.dumps(asdict(run), indent=2) + "\n")
+
+
+def live_run(home: Path) -> Run | None:
+    """What runs on this home now; None when nothing does, also after a stack was killed and left its `run.json`."""
+    path = Home(home).path
+    found = read_json(path / "run.json")
+    if found is None or _lock_holder(path) is None:
+        return None
+    with suppress(TypeError):
+        return Run(**found)
+    return None
+
+
+def _lock_holder(path: Path) -> int | None:
+    """The pid in the lock file, if that very process is alive."""
+    holder = read_json(path / "lock") or {}
+    with suppress(psutil.NoSuchProcess, KeyError, TypeError):
+        if is_same(psutil.Process(holder["pid"]), holder["created"]):
+            return int(holder["pid"])
+    return None

@@ -1,0 +1,69 @@
+"""TCP ports: which are free, and who holds the others."""
+
+import asyncio
+import random
+import socket
+from contextlib import suppress
+
+import psutil
+
+from devenv.errors import StackError
+
+LOCALHOST = "127.0.0.1"
+
+
+def is_free(port: int, host: str = LOCALHOST) -> bool:
+    """Whether a server could listen there now. Connections that linger in TIME_WAIT do not count, as for servers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    """A free port below the range of outgoing connections, so that it is likely to be free after a restart as well."""
+    for _ in range(1000):
+        port = random.randint(20_000, 32_000)
+        if is_free(port):
+            return port
+    raise StackError("No free TCP port between 20000 and 32000 on 127.0.0.1.")
+
+
+def holder(port: int) -> str:
+    """Who listens on the port, in words: `python3 -m http.server (pid 4711)`, or as much as may be known."""
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr[1:] == (port,):
+                return described(connection.pid)
+    return "a process of another user"
+
+
+def described(pid: int) -> str:
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        command = " ".join(process.cmdline()) or process.name()
+        return f"{command if len(command) <= 80 else command[:77] + '...'} (pid {pid})"
+    return f"pid {pid}"
+
+
+def check_free(port: int, variable: str, what: str, host: str = LOCALHOST) -> None:
+    """Raises StackError naming the holder of the port and the environment variable that chooses another."""
+    if not is_free(port, host):
+        raise StackError(
+            f"Port {port} for {what} is taken by {holder(port)}: stop it, or set {variable} to another port."
+        )
+
+
+async def answers(port: int, host: str = LOCALHOST) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 2)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True

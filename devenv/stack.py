@@ -1,0 +1,245 @@
+"""The whole embedded stack: PostgreSQL, Temporal with its Web UI, and the API with its worker, in one home.
+
+This room knows how to run them. What the database must hold is the caller's `prepare`, which keeps SQL out of here.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from devenv.home import Home, Run
+from devenv.ports import LOCALHOST, check_free
+from devenv.postgres import Postgres
+from devenv.process import Child, Say, silent
+from devenv.supervisor import Supervisor, end_leftovers
+from devenv.temporal import Temporal
+from devenv.temporal_binary import temporal_binary
+from settings import Settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+API_ARGV = (sys.executable, "-m", "cli", "api", "--with-worker")
+START_ORDER = ("postgres", "temporal", "api")
+API_READY_SECONDS = 60
+API_STOP_SECONDS = 15
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Prepare = Callable[[str, str], Awaitable[None]]
+
+
+class Running:
+    """A stack that is ready. `pids` follows restarts."""
+
+    def __init__(self, stack: "Stack") -> None:
+        self._stack = stack
+        self.api_url = stack.api_url
+        self.database_url = stack.database_url
+        self.temporal_address = stack.temporal_address
+        self.temporal_ui_url = stack.temporal_ui_url
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        return self._stack.supervisor.pids
+
+
+class Stack:
+    """The stack that `settings` describe; started by `running` or `run_until_stopped`, once.
+
+    `prepare(database_url, temporal_address)` runs when both servers serve and before the API starts: migrations.
+    `search_attributes` maps names to types and is registered with an embedded Temporal.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        prepare: Prepare,
+        *,
+        search_attributes: Mapping[str, str] | None = None,
+        api_argv: Sequence[str] = API_ARGV,
+        say: Say = silent,
+    ) -> None:
+        self.home = Home(settings.home)
+        self.supervisor = Supervisor(
+            START_ORDER, record=self.home.children_file, say=say, changed=self._write_run_if_ready
+        )
+        api_host = LOCALHOST if settings.api_host == "0.0.0.0" else settings.api_host  # noqa: S104 - not a bind
+        self.api_url = f"http://{api_host}:{settings.api_port}"
+        self.database_url = settings.database_url or ""
+        self.temporal_address = settings.temporal_address or f"{LOCALHOST}:{settings.temporal_port}"
+        self.temporal_ui_url = settings.temporal_ui_url
+        if settings.temporal_address is None and self.temporal_ui_url is None:
+            self.temporal_ui_url = f"http://{LOCALHOST}:{settings.temporal_ui_port}"
+        self._settings = settings
+        self._prepare = prepare
+        self._search_attributes = dict(search_attributes or {})
+        self._api_argv = api_argv
+        self._say = say
+        self._ready = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Running]:
+        """The stack for the length of the block; everything it started has ended when the block has.
+
+        Raises StackError when it cannot start.
+        """
+        self.home.make()
+        with self.home.held():
+            try:
+                await self._start()
+                self._ready = True
+                self._write_run_if_ready()
+                yield Running(self)
+            finally:
+                self._ready = False
+                self.home.run_file.unlink(missing_ok=True)
+                await self.supervisor.stop()
+
+    async def run_until_stopped(self) -> None:
+        """Run in the foreground until SIGINT, SIGTERM or SIGHUP, then stop cleanly; a second signal kills at once.
+
+        Prints one line to stdout, which begins with `ready`, when everything answers. Raises StackError when the stack
+        cannot start.
+        """
+        loop = asyncio.get_running_loop()
+        stack = asyncio.create_task(self._run_forever())
+        stopping = False
+
+        def stop(received: signal.Signals) -> None:
+            nonlocal stopping
+            if stopping:
+                self.supervisor.hurry.set()
+                return
+            stopping = True
+            self._say(f"{received.name}: stopping (once more to kill)")
+            stack.cancel()
+
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, stop, number)
+        try:
+            await stack
+        except asyncio.CancelledError:
+            if not stopping:
+                raise
+            self._say("stopped")
+        finally:
+            for number in STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+
+    async def _run_forever(self) -> None:
+        began = time.monotonic()
+        async with self.running() as running:
+            ui = running.temporal_ui_url or "not known (REMIT_TEMPORAL_UI_URL)"
+            took = f"{time.monotonic() - began:.1f} s"
+            print(f"ready in {took}: API {running.api_url}/docs, Temporal Web UI {ui}", flush=True)
+            await asyncio.Event().wait()
+
+    async def _start(self) -> None:
+        settings = self._settings
+        await end_leftovers(self.home.children_file, self._say)
+        self.home.run_file.unlink(missing_ok=True)
+        check_free(settings.api_port, "REMIT_API_PORT", "the API", settings.api_host)
+        if settings.temporal_address is None:
+            check_free(settings.temporal_port, "REMIT_TEMPORAL_PORT", "Temporal")
+            check_free(settings.temporal_ui_port, "REMIT_TEMPORAL_UI_PORT", "Temporal's Web UI")
+        try:
+            async with asyncio.TaskGroup() as servers:
+                servers.create_task(self._start_postgres())
+                servers.create_task(self._start_temporal())
+        except ExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+        await self._prepare(self.database_url, self.temporal_address)
+        self._say("starting the API and its worker")
+        await self.supervisor.start(self._api())
+
+    async def _start_postgres(self) -> None:
+        if self._settings.database_url is not None:
+            return
+        self._say("starting PostgreSQL")
+        postgres = Postgres(self.home.postgres, log=self.home.log("postgres"), say=self._say)
+        await self.supervisor.start(await postgres.child())
+        self.database_url = postgres.url
+
+    async def _start_temporal(self) -> None:
+        settings = self._settings
+        if settings.temporal_address is not None:
+            return
+        binary = await temporal_binary(settings.cache, self._say, settings.temporal_cli)
+        self._say("starting Temporal")
+        temporal = Temporal(
+            binary,
+            log=self.home.log("temporal"),
+            database=self.home.temporal_database,
+            port=settings.temporal_port,
+            ui_port=settings.temporal_ui_port,
+            namespace=settings.temporal_namespace,
+            search_attributes=self._search_attributes,
+        )
+        await self.supervisor.start(temporal.child())
+
+    def _api(self) -> Child:
+        return Child(
+            name="api",
+            argv=self._api_argv,
+            env=self._api_environment(),
+            cwd=PROJECT,
+            log=self.home.log("api"),
+            ready=self._missing_api,
+            ready_seconds=API_READY_SECONDS,
+            stop_seconds=API_STOP_SECONDS,
+        )
+
+    def _api_environment(self) -> dict[str, str]:
+        """This process's environment, then the settings it was given in code, then what only the stack knows."""
+        given = {
+            f"REMIT_{name.upper()}": _as_variable(getattr(self._settings, name))
+            for name in self._settings.model_fields_set
+            if getattr(self._settings, name) is not None
+        }
+        known = {
+            "REMIT_DATABASE_URL": self.database_url,
+            "REMIT_TEMPORAL_ADDRESS": self.temporal_address,
+            "REMIT_API_PORT": str(self._settings.api_port),
+            "REMIT_HOME": str(self.home.path),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.temporal_ui_url is not None:
+            known["REMIT_TEMPORAL_UI_URL"] = self.temporal_ui_url
+        if self._settings.jwt_secret is None:
+            known["REMIT_JWT_SECRET"] = self.home.jwt_secret()
+        return {"REMIT_SANDBOX_RAILS": "true"} | dict(os.environ) | given | known
+
+    async def _missing_api(self) -> str | None:
+        # trust_env: a proxy in the environment must not get between us and our own child.
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            try:
+                answer = await client.get(f"{self.api_url}/ready")
+            except httpx.HTTPError as error:
+                return f"GET {self.api_url}/ready: {error or type(error).__name__}"
+        if answer.status_code != httpx.codes.OK:
+            return f"GET {self.api_url}/ready answered {answer.status_code} {answer.text[:200]}"
+        return None
+
+    def _write_run_if_ready(self) -> None:
+        if self._ready:
+            self.home.write_run(
+                Run(
+                    api_url=self.api_url,
+                    temporal_address=self.temporal_address,
+                    temporal_ui_url=self.temporal_ui_url,
+                    database_url=self.database_url,
+                    pids=self.supervisor.pids,
+                )
+            )
+
+
+def _as_variable(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,92 @@
+"""Where the `temporal` binary comes from: named, installed, cached, downloaded, or built from its Go module."""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from temporalio.testing import WorkflowEnvironment
+
+from devenv.binaries import DOWNLOAD_SECONDS, build, cache_held, draft, executable
+from devenv.errors import StackError
+from devenv.process import Say
+
+VERSION = "1.5.1"
+MODULE = f"github.com/temporalio/cli/cmd/temporal@v{VERSION}"
+BUILD_SECONDS = 20 * 60
+
+
+async def temporal_binary(cache: Path, say: Say, named: Path | None = None) -> Path:
+    """The binary to run: `named`, else `temporal` on PATH, else the cached one, else a download, else a build.
+
+    Downloads and builds land in the cache, which homes share. Raises StackError when there is no way to get one.
+    """
+    if named is not None:
+        if not executable(named):
+            raise StackError(f"REMIT_TEMPORAL_CLI names {named}, which is not a program: correct it, or unset it.")
+        return named.absolute()
+    if (installed := shutil.which("temporal")) is not None:
+        return Path(installed).absolute()
+    cached = cache.expanduser().absolute() / f"temporal-{VERSION}" / "temporal"
+    if not executable(cached):
+        async with cache_held(cached.parent.parent, say):
+            if not executable(cached):  # its holder may just have made it
+                await _fetch(cached, say)
+    return cached
+
+
+async def _fetch(cached: Path, say: Say) -> None:
+    with draft(cached.parent) as folder:
+        reason = await _download(folder, say)
+        if reason is None:
+            return
+        say(f"Temporal {VERSION} cannot be downloaded here ({reason}): building it from its Go module")
+        await _build(folder, cached.parent.parent / f"temporal-{VERSION}.log", say)
+
+
+async def _download(folder: Path, say: Say) -> str | None:
+    """Have the SDK download it, which also starts it. Answers why that failed, or None."""
+    say(f"downloading Temporal {VERSION} (once a machine)")
+    try:
+        async with asyncio.timeout(DOWNLOAD_SECONDS):
+            server = await WorkflowEnvironment.start_local(
+                dev_server_download_version=f"v{VERSION}", download_dest_dir=str(folder)
+            )
+            await server.shutdown()
+    except TimeoutError:
+        return f"not within {DOWNLOAD_SECONDS:g} s"
+    except RuntimeError:  # how the SDK reports whatever went wrong
+        return "the SDK's download failed"
+    downloaded = [path for path in folder.iterdir() if executable(path)]
+    if len(downloaded) != 1:
+        return "the SDK left no binary"
+    downloaded[0].rename(folder / "temporal")
+    return None
+
+
+async def _build(folder: Path, log: Path, say: Say) -> None:
+    go = shutil.which("go")
+    if go is None:
+        raise StackError(
+            f"There is no Temporal server: it can be neither downloaded here nor built, as `go` is not installed. "
+            f"Install Go 1.25 or newer, or the Temporal CLI, or set REMIT_TEMPORAL_CLI to a `temporal` {VERSION} binary."
+        )
+    say(f"`go install` of the Temporal CLI {VERSION}: about 4 minutes on 2 cores, once a machine")
+    await build(
+        f"building Temporal {VERSION}",
+        [go, "install", "-v", MODULE],
+        folder=folder,
+        log=log,
+        env={"GOBIN": str(folder)},
+        limit_seconds=BUILD_SECONDS,
+        say=say,
+        progress=_progress,
+    )
+    if not executable(folder / "temporal"):
+        raise StackError(f"`go install` ended well but left no `temporal`; its log is {log}.")
+
+
+def _progress(lines: Sequence[str]) -> str:
+    downloaded = sum(line.startswith("go: downloading ") for line in lines)
+    compiled = sum(not line.startswith("go: ") for line in lines)
+    return f"{downloaded} modules downloaded, {compiled} packages compiled"

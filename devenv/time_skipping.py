@@ -1,0 +1,109 @@
+"""Where Temporal's time-skipping test server comes from: cached, downloaded, or put together from its Maven package.
+
+Give the path to `WorkflowEnvironment.start_time_skipping(test_server_existing_path=…)`.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from temporalio.testing import WorkflowEnvironment
+
+from devenv.binaries import DOWNLOAD_SECONDS, build, cache_held, draft, executable
+from devenv.errors import StackError
+from devenv.process import Say, silent
+
+VERSION = "1.35.0"
+NAME = "temporal-test-server"
+BUILD_SECONDS = 10 * 60
+
+PROJECT = f"""\
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>remit</groupId>
+  <artifactId>{NAME}</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>io.temporal</groupId>
+      <artifactId>{NAME}</artifactId>
+      <version>{VERSION}</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+# The SDK runs it with the port as its argument, and ends it by its pid: hence `exec`.
+SCRIPT = """\
+#!/bin/sh
+exec java -XX:TieredStopAtLevel=1 -cp "$(dirname "$0")/lib/*" io.temporal.testserver.TestServer "$1"
+"""
+
+
+async def time_skipping_server(cache: Path, say: Say = silent) -> Path:
+    """The server to run. Raises StackError when there is no way to get one, and then says what to install."""
+    cached = cache.expanduser().absolute() / f"{NAME}-{VERSION}" / NAME
+    if not executable(cached):
+        async with cache_held(cached.parent.parent, say):
+            if not executable(cached):  # its holder may just have made it
+                await _fetch(cached, say)
+    return cached
+
+
+async def _fetch(cached: Path, say: Say) -> None:
+    with draft(cached.parent) as folder:
+        reason = await _download(folder, say)
+        if reason is None:
+            return
+        say(f"the time-skipping server cannot be downloaded here ({reason}): taking it from Maven")
+        await _assemble(folder, cached.parent.parent / f"{NAME}-{VERSION}.log", say)
+
+
+async def _download(folder: Path, say: Say) -> str | None:
+    """Have the SDK download it, which also starts it. Answers why that failed, or None."""
+    say(f"downloading Temporal's time-skipping server {VERSION} (once a machine)")
+    try:
+        async with asyncio.timeout(DOWNLOAD_SECONDS):
+            server = await WorkflowEnvironment.start_time_skipping(
+                test_server_download_version=f"v{VERSION}", download_dest_dir=str(folder)
+            )
+            await server.shutdown()
+    except TimeoutError:
+        return f"not within {DOWNLOAD_SECONDS:g} s"
+    except RuntimeError:  # how the SDK reports whatever went wrong
+        return "the SDK's download failed"
+    downloaded = [path for path in folder.iterdir() if executable(path)]
+    if len(downloaded) != 1:
+        return "the SDK left no binary"
+    downloaded[0].rename(folder / NAME)
+    return None
+
+
+async def _assemble(folder: Path, log: Path, say: Say) -> None:
+    maven = shutil.which("mvn")
+    if maven is None or shutil.which("java") is None:
+        missing = " and ".join(f"`{program}`" for program in ("java", "mvn") if shutil.which(program) is None)
+        raise StackError(
+            f"There is no time-skipping server: it can be neither downloaded here nor taken from Maven, as {missing} "
+            f"cannot be found. Install Java 11 or newer and Maven."
+        )
+    (folder / "pom.xml").write_text(PROJECT)
+    await build(
+        f"fetching the time-skipping server {VERSION}",
+        [maven, "--batch-mode", COPY_GOAL, "-DoutputDirectory=lib", "-DincludeScope=runtime"],
+        folder=folder,
+        log=log,
+        env={},
+        limit_seconds=BUILD_SECONDS,
+        say=say,
+        progress=_progress,
+    )
+    script = folder / NAME
+    script.write_text(SCRIPT)
+    script.chmod(0o755)
+
+
+def _progress(lines: Sequence[str]) -> str:
+    return f"{sum('Downloaded from ' in line for line in lines)} files downloaded"
