@@ -1,5 +1,7 @@
 """Servers that are downloaded or built once a machine: the cache they are kept in, and programs that build them."""
 
+# ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
+
 import asyncio
 import fcntl
 import os
@@ -96,4 +98,5 @@ async def build(
 
 
 def executable(path: Path) -> bool:
+    """Whether the path names a program that may be run."""
     return path.is_file() and os.access(path, os.X_OK)

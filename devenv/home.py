@@ -55,6 +55,7 @@ class Home:
             ) from error
 
     def log(self, name: str) -> Path:
+        """Where the child of that name writes."""
         return self.path / "log" / f"{name}.log"
 
     def jwt_secret(self) -> str:
@@ -82,6 +83,7 @@ class Home:
             yield
 
     def write_run(self, run: Run) -> None:
+        """Tell other processes what runs here. Private: the database's password is in it."""
         write_private(self.run_file, json.dumps(asdict(run), indent=2) + "\n")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+import textwrap
 from contextlib import suppress
 
 import psutil
@@ -10,6 +11,7 @@ import psutil
 from devenv.errors import StackError
 
 LOCALHOST = "127.0.0.1"
+SHOWN_COMMAND_CHARACTERS = 80
 
 
 def is_free(port: int, host: str = LOCALHOST) -> bool:
@@ -26,7 +28,7 @@ def is_free(port: int, host: str = LOCALHOST) -> bool:
 def free_port() -> int:
     """A free port below the range of outgoing connections, so that it is likely to be free after a restart as well."""
     for _ in range(1000):
-        port = random.randint(20_000, 32_000)
+        port = random.randint(20_000, 32_000)  # noqa: S311 - not a secret
         if is_free(port):
             return port
     raise StackError("No free TCP port between 20000 and 32000 on 127.0.0.1.")
@@ -42,10 +44,11 @@ def holder(port: int) -> str:
 
 
 def described(pid: int) -> str:
+    """The process in words: its command, shortened, and its pid."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         command = " ".join(process.cmdline()) or process.name()
-        return f"{command if len(command) <= 80 else command[:77] + '...'} (pid {pid})"
+        return f"{textwrap.shorten(command, SHOWN_COMMAND_CHARACTERS, placeholder=' …')} (pid {pid})"
     return f"pid {pid}"
 
 

@@ -64,6 +64,7 @@ class Postgres:
 
     @property
     def pid(self) -> int:
+        """Of the postmaster, the parent of all its processes."""
         assert self._process is not None, "not started"
         return self._process.pid
 
@@ -216,7 +217,7 @@ def _processes_in(data: Path) -> list[psutil.Process]:
 def _run(argv: list[str], account: Account | None, stdin: str = "") -> None:
     program = Path(argv[0]).name
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - argv is ours
             argv,
             env=_environment(),
             input=stdin,

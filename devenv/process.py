@@ -3,6 +3,8 @@
 Nothing here restarts anything; `supervisor.py` does.
 """
 
+# ruff: noqa: ASYNC110 - a process and its readiness can only be polled in the same way on every platform and loop
+
 import asyncio
 import ctypes
 import os
@@ -89,10 +91,12 @@ class Process:
 
     @property
     def pid(self) -> int:
+        """Of the child, which also leads its process group."""
         return self._popen.pid
 
     @property
     def alive(self) -> bool:
+        """Whether it still runs."""
         return self._popen.poll() is None
 
     @property
@@ -102,6 +106,7 @@ class Process:
 
     @property
     def lived_seconds(self) -> float:
+        """Since it was started."""
         return time.monotonic() - self.started_at
 
     async def until_ready(self) -> None:
@@ -109,7 +114,9 @@ class Process:
         missing: str | None = "it has not answered yet"
         while self.lived_seconds < self.child.ready_seconds:
             if not self.alive:
-                raise StackError(f"{self.child.name} ended while it started ({self.how_it_ended()}).{self.last_lines()}")
+                raise StackError(
+                    f"{self.child.name} ended while it started ({self.how_it_ended()}).{self.last_lines()}"
+                )
             missing = await self.child.ready()
             if missing is None and self.alive:
                 return
@@ -141,6 +148,7 @@ class Process:
         self._sweep()
 
     def how_it_ended(self) -> str:
+        """The exit code or the signal, in words."""
         code = self._popen.poll()
         if code is None:
             return "still running"
@@ -165,7 +173,7 @@ class Process:
             log.seek(0, os.SEEK_END)
             self._log_start = log.tell()
             try:
-                return subprocess.Popen(
+                return subprocess.Popen(  # noqa: S603 - argv is ours
                     list(child.argv),
                     env=dict(child.env),
                     cwd=child.cwd,

@@ -46,6 +46,7 @@ class Running:
 
     @property
     def pids(self) -> Mapping[str, int]:
+        """Of the children that live now, by name."""
         return self._stack.supervisor.pids
 
 
@@ -137,7 +138,10 @@ class Stack:
         async with self.running() as running:
             ui = running.temporal_ui_url or "not known (REMIT_TEMPORAL_UI_URL)"
             took = f"{time.monotonic() - began:.1f} s"
-            print(f"ready in {took}: API {running.api_url}/docs, Temporal Web UI {ui}", flush=True)
+            # The one line for scripts that wait for it.
+            print(  # noqa: T201
+                f"ready in {took}: API {running.api_url}/docs, Temporal Web UI {ui}", flush=True
+            )
             await asyncio.Event().wait()
 
     async def _start(self) -> None:
@@ -196,7 +200,7 @@ class Stack:
         )
 
     def _api_environment(self) -> dict[str, str]:
-        """This process's environment, then the settings it was given in code, then what only the stack knows."""
+        """What the API gets: our environment, then settings that were given in code, then what only the stack knows."""
         given = {
             f"REMIT_{name.upper()}": _as_variable(getattr(self._settings, name))
             for name in self._settings.model_fields_set
@@ -221,7 +225,7 @@ class Stack:
             try:
                 answer = await client.get(f"{self.api_url}/ready")
             except httpx.HTTPError as error:
-                return f"GET {self.api_url}/ready: {error or type(error).__name__}"
+                return f"GET {self.api_url}/ready: {str(error) or type(error).__name__}"
         if answer.status_code != httpx.codes.OK:
             return f"GET {self.api_url}/ready answered {answer.status_code} {answer.text[:200]}"
         return None

@@ -3,6 +3,8 @@
 It also remembers them in a file, so that the next supervisor on the same home can end what a killed one left.
 """
 
+# ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
+
 import asyncio
 import json
 import signal
@@ -21,6 +23,7 @@ FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
 STABLE_AFTER_SECONDS = 60.0
 LEFTOVER_SECONDS = 20.0
+CLOCKS_DIFFER_SECONDS = 2.0
 
 
 class Supervisor:
@@ -41,6 +44,7 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int]:
+        """Of the children that live now, by name."""
         return {name: process.pid for name, process in self._processes.items() if process.alive}
 
     async def start(self, child: Child) -> None:
@@ -127,7 +131,7 @@ async def end_leftovers(record: Path, say: Say) -> None:
 
 def is_same(process: psutil.Process, created: float) -> bool:
     """Whether the process was created then; the kernel's clock and ours may differ by a moment."""
-    return abs(process.create_time() - created) < 2.0
+    return abs(process.create_time() - created) < CLOCKS_DIFFER_SECONDS
 
 
 def is_alive(process: psutil.Process) -> bool:

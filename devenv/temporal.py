@@ -57,14 +57,17 @@ class Temporal:
 
     @property
     def address(self) -> str:
+        """`host:port` of the gRPC frontend."""
         return f"{LOCALHOST}:{self.port}"
 
     @property
     def ui_url(self) -> str | None:
+        """Of the Web UI; None without one."""
         return None if self.ui_port is None else f"http://{LOCALHOST}:{self.ui_port}"
 
     @property
     def pid(self) -> int:
+        """Of the one process of the server."""
         assert self._process is not None, "not started"
         return self._process.pid
 
@@ -73,6 +76,7 @@ class Temporal:
         self._process = await Process.start(self.child())
 
     async def stop(self) -> None:
+        """SIGTERM, and SIGKILL after 15 s."""
         if self._process is not None:
             await self._process.stop()
 

@@ -1,5 +1,7 @@
 """Where the `temporal` binary comes from: named, installed, cached, downloaded, or built from its Go module."""
 
+# ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
+
 import asyncio
 import shutil
 from collections.abc import Sequence
@@ -69,7 +71,7 @@ async def _build(folder: Path, log: Path, say: Say) -> None:
     if go is None:
         raise StackError(
             f"There is no Temporal server: it can be neither downloaded here nor built, as `go` is not installed. "
-            f"Install Go 1.25 or newer, or the Temporal CLI, or set REMIT_TEMPORAL_CLI to a `temporal` {VERSION} binary."
+            f"Install Go 1.25 or newer or the Temporal CLI, or set REMIT_TEMPORAL_CLI to a `temporal` {VERSION} binary."
         )
     say(f"`go install` of the Temporal CLI {VERSION}: about 4 minutes on 2 cores, once a machine")
     await build(

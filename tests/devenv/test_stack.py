@@ -1,0 +1,113 @@
+"""Claims about the embedded stack inside one process."""
+
+# ruff: noqa: ASYNC240 - a look at a small file; nothing else waits for the loop meanwhile
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devenv.errors import StackError
+from devenv.home import live_run
+from devenv.stack import Stack
+from settings import Settings
+
+Until = Callable[..., Awaitable[None]]
+
+
+async def nothing_to_prepare(_database_url: str, _temporal_address: str) -> None:
+    """The stand-in for the API needs no tables."""
+
+
+async def test_a_dead_child_is_started_again_with_its_new_pid_in_run_json(
+    settings: Settings, api_argv: list[str], until: Until
+) -> None:
+    said: list[str] = []
+    async with Stack(settings, nothing_to_prepare, api_argv=api_argv, say=said.append).running() as running:
+        before = dict(running.pids)
+        assert before.keys() == {"postgres", "temporal", "api"}
+        os.kill(before["api"], signal.SIGKILL)
+        os.kill(before["postgres"], signal.SIGKILL)
+
+        def both_are_back() -> bool:
+            now = live_run(settings.home)
+            return now is not None and not {before["api"], before["postgres"]} & set(now.pids.values())
+
+        await until(both_are_back, "new pids in run.json")
+        run = live_run(settings.home)
+        assert run is not None
+        assert run.pids == running.pids
+        assert run.pids["temporal"] == before["temporal"]
+        assert any("api (pid" in line and "killed by SIGKILL" in line for line in said)
+        assert stat.S_IMODE((settings.home / "run.json").stat().st_mode) == 0o600
+    assert live_run(settings.home) is None
+    assert not (settings.home / "run.json").exists()
+
+
+async def test_prepare_runs_when_both_servers_serve_and_its_failure_stops_them(settings: Settings) -> None:
+    seen: list[str] = []
+
+    async def prepare(database_url: str, temporal_address: str) -> None:
+        for address in (database_url.rsplit("@", 1)[1].removesuffix("/remit"), temporal_address):
+            host, port = address.split(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.close()
+            seen.append(address)
+        raise StackError("no tables")
+
+    with pytest.raises(StackError, match="no tables"):
+        async with Stack(settings, prepare).running():
+            pass
+    assert len(seen) == 2
+    assert not [p for p in psutil.Process().children(recursive=True) if p.name() in {"postgres", "temporal"}]
+
+
+async def test_an_api_that_dies_at_once_is_an_error_with_its_last_lines(settings: Settings, tmp_path: Path) -> None:
+    script = tmp_path / "broken.py"
+    script.write_text("raise SystemExit('cannot import the API')")
+    embedded_nothing = settings.model_copy(
+        update={"database_url": "postgresql://remit@127.0.0.1:1/remit", "temporal_address": "127.0.0.1:1"}
+    )
+    argv = [sys.executable, str(script)]
+    with pytest.raises(StackError, match=r"api ended while it started \(exit code 1\)[^$]*cannot import the API"):
+        async with Stack(embedded_nothing, nothing_to_prepare, api_argv=argv).running():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("setting", "variable"),
+    [
+        ("api_port", "REMIT_API_PORT"),
+        ("temporal_port", "REMIT_TEMPORAL_PORT"),
+        ("temporal_ui_port", "REMIT_TEMPORAL_UI_PORT"),
+    ],
+)
+async def test_a_taken_port_is_refused_and_names_its_holder(settings: Settings, setting: str, variable: str) -> None:
+    refusal = rf"taken by .*\(pid {os.getpid()}\).* {variable} "
+    with socket.create_server(("127.0.0.1", getattr(settings, setting))), pytest.raises(StackError, match=refusal):
+        async with Stack(settings, nothing_to_prepare).running():
+            pass
+
+
+async def test_a_second_stack_on_one_home_is_refused_and_says_who_holds_it(settings: Settings) -> None:
+    first, second = Stack(settings, nothing_to_prepare), Stack(settings, nothing_to_prepare)
+    first.home.make()
+    refusal = rf"held by .*\(pid {os.getpid()}\): stop it, or set REMIT_HOME"
+    with first.home.held(), pytest.raises(StackError, match=refusal):
+        async with second.running():
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_home_that_cannot_be_written_is_refused(settings: Settings, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StackError, match="set REMIT_HOME"):
+        async with Stack(settings, nothing_to_prepare).running():
+            pass
