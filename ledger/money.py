@@ -8,7 +8,7 @@ MAX_AMOUNT_MINOR = 2**53 - 1
 
 
 def _minor_unit_digits() -> Mapping[str, int]:
-    """Digits after the decimal point per ISO 4217 code; codes without a minor unit (metals, test codes) are left out."""
+    """Digits after the decimal point per ISO 4217 code; metals and test codes, which have none, are left out."""
     two = """
         AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP
         CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES

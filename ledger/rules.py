@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One balanced fact: the amount leaves one account and reaches the other. `entry` is None between system accounts."""
+    """One balanced fact: the amount leaves one account for the other. No `entry` where both are system accounts."""
 
     leg: Leg
     debit_account_id: AccountId
@@ -134,9 +134,7 @@ def decide_refund(
     return Change(transfer, State.COMPENSATED, now, posting, failure)
 
 
-def decide_end(
-    transfer: Transfer, attempt: int, state: State, failure: Failure | None, now: datetime
-) -> Change | None:
+def decide_end(transfer: Transfer, attempt: int, state: State, failure: Failure | None, now: datetime) -> Change | None:
     """End a transfer whose money never left the source, as `failed` or `cancelled`."""
     _of_this_attempt(transfer, attempt, f"ending it as {state}")
     if transfer.state is state:

@@ -120,6 +120,22 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The answer of the first step: where the transfer stands, and the refusal that can be foreseen already."""
+
+    standing: Standing
+    objection: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The argument of the steps that end a transfer short of its destination: which one, and why."""
+
+    step: Step
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """A transfer as its row tells it."""
 

@@ -13,9 +13,9 @@ from ledger.accounts import Account, AccountStatus
 from ledger.ids import AccountId, TransferId
 from ledger.postgres.database import Database
 from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, Row, account_of, transfer_of
-from ledger.refusals import AccountNotFound, OrderMismatch, Refusal, UnknownTransfer
+from ledger.refusals import AccountNotFound, OrderMismatch, UnknownTransfer
 from ledger.rules import Change
-from ledger.transfers import Failure, Standing, State, Step, Transfer, TransferOrder
+from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, Transfer, TransferOrder
 
 if TYPE_CHECKING:
     from ledger.postgres.database import Connection
@@ -114,7 +114,7 @@ class Book:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open_transfer(self, order: TransferOrder) -> tuple[Standing, Refusal | None]:
+    async def open_transfer(self, order: TransferOrder) -> Opened:
         """Write the transfer's row, unless it is there, and say where it stands and what would refuse it today.
 
         A repeat answers with the first row's standing. An order whose `transaction_id` already moved money under
@@ -141,9 +141,10 @@ class Book:
             objection = rules.objection_to(
                 order, accounts.get(order.source_account_id), accounts.get(order.destination_account_id)
             )
+            foreseen = objection.failure if objection else None
             if rows[0]["opened"]:
-                return Standing(order.transfer_id, 1, State.INITIATED), objection
-            return await self._opened_before(connection, order), objection
+                return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen)
+            return Opened(await self._opened_before(connection, order), foreseen)
 
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing."""
@@ -158,18 +159,18 @@ class Book:
             change = rules.decide_credit(transfer, step.attempt, destination, now)
             return await self._write(connection, transfer, change)
 
-    async def refund(self, step: Step, failure: Failure | None) -> Standing:
+    async def refund(self, ending: Ending) -> Standing:
         """Return the amount from clearing to the source, or leave a tombstone where none was taken."""
         async with self._database.transaction() as connection:
-            transfer, source, now = await self._lock(connection, step.transfer_id, "source")
-            change = rules.decide_refund(transfer, step.attempt, source, failure, now)
+            transfer, source, now = await self._lock(connection, ending.step.transfer_id, "source")
+            change = rules.decide_refund(transfer, ending.step.attempt, source, ending.failure, now)
             return await self._write(connection, transfer, change)
 
-    async def end(self, step: Step, state: State, failure: Failure | None) -> Standing:
+    async def end(self, ending: Ending, state: State) -> Standing:
         """End a transfer whose money never left the source, as `failed` or `cancelled`."""
         async with self._database.transaction() as connection:
-            transfer, now = await self._lock_transfer(connection, step.transfer_id)
-            change = rules.decide_end(transfer, step.attempt, state, failure, now)
+            transfer, now = await self._lock_transfer(connection, ending.step.transfer_id)
+            change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
             return await self._write(connection, transfer, change)
 
     async def set_account_status(self, account_id: AccountId, status: AccountStatus) -> Account:

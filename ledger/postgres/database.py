@@ -45,7 +45,7 @@ class Unavailable(Exception):
     """PostgreSQL did not answer. Whether a write happened is in doubt; every write here is safe to ask for again."""
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+class _Connection(asyncpg.Connection):
     """Connections of this pool keep no session state, so nothing needs to be reset (a round trip) on release."""
 
     def get_reset_query(self) -> str:

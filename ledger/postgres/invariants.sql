@@ -111,9 +111,8 @@ SELECT 'posting_matches_transfer', p.id,
     format('%s %s from %s to %s', p.amount_minor, p.currency, p.debit_account_id, p.credit_account_id)
 FROM postings p JOIN transfers t ON t.id = p.transfer_id
 WHERE (p.amount_minor, p.currency) <> (t.amount_minor, t.currency)
-    OR (p.debit_account_id, p.credit_account_id) <> CASE p.leg
-        WHEN 'debit' THEN (t.source_account_id, 'clearing')
-        WHEN 'credit' THEN ('clearing', t.destination_account_id)
-        ELSE ('clearing', t.source_account_id) END
+    OR p.debit_account_id <> CASE p.leg WHEN 'debit' THEN t.source_account_id ELSE 'clearing' END
+    OR p.credit_account_id <> CASE p.leg
+        WHEN 'debit' THEN 'clearing' WHEN 'credit' THEN t.destination_account_id ELSE t.source_account_id END
 
 ORDER BY 1, 2

@@ -1,7 +1,6 @@
 """Rows of PostgreSQL as the pure ledger's types, and the columns that make them."""
 
-from collections.abc import Mapping
-from typing import Any
+import asyncpg
 
 from ledger.accounts import Account, AccountStatus
 from ledger.transfers import Failure, Kind, State, Transfer
@@ -18,7 +17,7 @@ ACCOUNT_COLUMNS = """
     a.head_hash, a.created_at AS a_created_at
 """
 
-Row = Mapping[str, Any]
+Row = asyncpg.Record
 
 
 def transfer_of(row: Row) -> Transfer:

@@ -113,9 +113,7 @@ class Statements:
             rows = await connection.fetch(_LINES, account_id, below_version, limit)
         return [StatementLine(**dict(row)) for row in rows]
 
-    async def intake(
-        self, owner_id: CustomerId, key: str, account_id: AccountId, transaction_id: str | None
-    ) -> Intake:
+    async def intake(self, owner_id: CustomerId, key: str, account_id: AccountId, transaction_id: str | None) -> Intake:
         """What is known of a request before it is accepted: one round trip, two with a `transaction_id`."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_INTAKE, owner_id, key, account_id)

@@ -106,14 +106,14 @@ TRANSFER_INDEXES = (
 LEGAL_TRANSITION = """
 CREATE FUNCTION refuse_illegal_transition() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT CASE OLD.state
+    IF NOT (CASE OLD.state
         WHEN 'initiated' THEN NEW.state IN ('in_review', 'debited', 'failed', 'cancelled')
         WHEN 'in_review' THEN NEW.state IN ('debited', 'failed', 'cancelled')
         WHEN 'debited' THEN NEW.state IN ('completed', 'compensated')
         WHEN 'failed' THEN NEW.state = 'initiated' AND NEW.attempt = OLD.attempt + 1
         WHEN 'compensated' THEN NEW.state = 'initiated' AND NEW.attempt = OLD.attempt + 1
         ELSE false
-    END THEN
+    END) THEN
         RAISE EXCEPTION 'transfer % may not go from % to %', OLD.id, OLD.state, NEW.state
             USING ERRCODE = 'check_violation';
     END IF;

@@ -1,0 +1,19 @@
+"""The one place where the ledger's "no" becomes Temporal's. Anything else that a step raises is in doubt: retried."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from temporalio.exceptions import ApplicationError
+
+from ledger.refusals import LedgerConflict, Refusal
+
+
+@contextmanager
+def refusals_as_answers() -> Iterator[None]:
+    """Refusals and forbidden steps leave as non-retryable errors, typed by their code or class name."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True) from refusal
+    except LedgerConflict as conflict:
+        raise ApplicationError(str(conflict), type=type(conflict).__name__, non_retryable=True) from conflict

@@ -1,0 +1,20 @@
+"""The fraud step: asks the rules that this worker was given."""
+
+from collections.abc import Sequence
+
+from temporalio import activity
+
+from ledger.screening import ScreeningRule, Verdict, screen
+from ledger.transfers import TransferOrder
+
+
+class ScreeningSteps:
+    """Screening by a fixed list of rules. A rule that fails leaves the step in doubt: it never counts as a yes."""
+
+    def __init__(self, rules: Sequence[ScreeningRule]) -> None:
+        self._rules = rules
+
+    @activity.defn
+    async def screen_transfer(self, order: TransferOrder) -> Verdict:
+        """The strictest answer of all rules."""
+        return screen(order, self._rules)

@@ -1,0 +1,123 @@
+"""Real servers for every test: one PostgreSQL, one Temporal and one time-skipping server a session.
+
+Each test gets a database of its own, copied from a migrated template, and every database is audited when its test
+ends: a test that leaves the books broken fails, whatever it claims.
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from devenv.postgres import Postgres
+from devenv.temporal import Temporal
+from devenv.temporal_binary import temporal_binary
+from devenv.time_skipping import time_skipping_server
+from ledger.postgres.audit import audit
+from ledger.postgres.book import Book
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.postgres.migrations import migrate
+from ledger.postgres.statements import Statements
+from settings import Settings
+from workflows.registration import register_search_attributes
+from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+
+TEMPLATE = "remit_template"
+
+
+def database_named(url: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("postgres"), say=print)
+    await server.start()
+    try:
+        connection = await asyncpg.connect(server.url)
+        await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        await connection.close()
+        await migrate(database_named(server.url, TEMPLATE))
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres) -> AsyncIterator[str]:
+    """A migrated, empty database of its own, as its owner."""
+    name = f"test_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(postgres.url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        yield database_named(postgres.url, name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """The same database as the application sees it; its books must be clean when the test ends."""
+    async with Database(database_url, connections=10) as database:
+        yield database
+        if not request.node.get_closest_marker("breaks_the_books"):
+            found = await audit(database)
+            assert found.clean, found.broken
+
+
+@pytest.fixture
+def book(database: Database) -> Book:
+    return Book(database)
+
+
+@pytest.fixture
+def customers(database: Database) -> Customers:
+    return Customers(database)
+
+
+@pytest.fixture
+def statements(database: Database) -> Statements:
+    return Statements(database)
+
+
+@pytest.fixture(scope="session")
+async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Temporal]:
+    """A real Temporal server, in memory and without its Web UI."""
+    server = Temporal(
+        await temporal_binary(Settings().cache, print, Settings().temporal_cli),
+        log=tmp_path_factory.mktemp("temporal") / "temporal.log",
+        search_attributes=SEARCH_ATTRIBUTE_TYPES,
+    )
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def client(temporal: Temporal) -> Client:
+    return await Client.connect(temporal.address)
+
+
+@pytest.fixture(scope="session")
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """Temporal's time-skipping server: waits of days pass as soon as nothing else is to be done."""
+    binary = await time_skipping_server(Settings().cache, say=print)
+    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(binary)) as environment:
+        await register_search_attributes(environment.client)
+        yield environment
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rules first, servers later: a broken rule is reported before a server is started."""
+    order = ["architecture", "ledger", "properties", "activities", "workflows", "api", "devenv", "end_to_end"]
+    items.sort(key=lambda item: order.index(room) if (room := Path(item.path).parent.name) in order else len(order))

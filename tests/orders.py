@@ -1,0 +1,66 @@
+"""Makes customers, money and orders for tests."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from ledger.accounts import Account
+from ledger.ids import WORLD, AccountId, CustomerId, transfer_id_for
+from ledger.postgres.book import Book
+from ledger.postgres.customers import Customers
+from ledger.rules import kind_of
+from ledger.transfers import Step, TransferOrder
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A customer with one account."""
+
+    id: CustomerId
+    account_id: AccountId
+
+
+async def holder(customers: Customers, currency: str = "USD") -> Holder:
+    name = secrets.token_hex(8)
+    customer, account = await customers.register(f"{name}@example.com", "-", name, "NIN", "12345678901", currency)
+    return Holder(customer.id, account.id)
+
+
+async def funded(customers: Customers, book: Book, amount_minor: int, currency: str = "USD") -> Holder:
+    """A customer whose account holds the amount, by an honest deposit."""
+    owner = await holder(customers, currency)
+    deposit = order(owner.id, WORLD, owner.account_id, amount_minor, currency=currency)
+    step = Step(deposit.transfer_id, 1)
+    await book.open_transfer(deposit)
+    await book.debit(step)
+    await book.credit(step)
+    return owner
+
+
+def order(
+    owner_id: CustomerId,
+    source: AccountId,
+    destination: AccountId,
+    amount_minor: int,
+    *,
+    key: str | None = None,
+    currency: str = "USD",
+    transaction_id: str | None = None,
+) -> TransferOrder:
+    key = key or secrets.token_hex(8)
+    contents = f"{source}|{destination}|{amount_minor}|{currency}|{transaction_id}"
+    return TransferOrder(
+        transfer_id=transfer_id_for(owner_id, key),
+        owner_id=owner_id,
+        idempotency_key=key,
+        fingerprint=hashlib.sha256(contents.encode()).hexdigest(),
+        kind=kind_of(source, destination),
+        source_account_id=source,
+        destination_account_id=destination,
+        amount_minor=amount_minor,
+        currency=currency,
+        workflow_id=f"transfer/{owner_id}/{key}",
+        transaction_id=transaction_id,
+    )
+
+

@@ -1,0 +1,51 @@
+"""Composition root of a worker: which workflows and activities it runs, with what."""
+
+from collections.abc import Sequence
+
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.money import MoneySteps
+from activities.notification import NotificationSteps
+from activities.screening import ScreeningSteps
+from ledger.postgres.book import Book
+from ledger.postgres.database import Database
+from ledger.screening import AmountThreshold
+from settings import Settings
+from workflows import policies
+from workflows.transfer import TransferWorkflow
+
+WORKFLOWS: Sequence[type] = (TransferWorkflow,)
+
+
+def build_worker(client: Client, database: Database, settings: Settings) -> Worker:
+    """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
+    book = Book(database)
+    money = MoneySteps(book)
+    screening = ScreeningSteps([AmountThreshold(settings.decline_from_major)])
+    notification = NotificationSteps(book)
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=[
+            money.open_transfer,
+            money.debit_source,
+            money.credit_destination,
+            money.refund_source,
+            money.fail_transfer,
+            money.cancel_transfer,
+            screening.screen_transfer,
+            notification.notify_parties,
+        ],
+        # The sandbox re-imports every module for each workflow unless they pass through; the tests run with it whole.
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_all_modules()
+        ),
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        # A worker that died is noticed after this time instead of ten seconds.
+        sticky_queue_schedule_to_start_timeout=policies.STICKY_TIMEOUT,
+        graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN,
+    )

@@ -1,0 +1,34 @@
+"""Time limits and retries of steps, with their reasons."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+# PostgreSQL gives up after 2 s on a lock and 5 s on a statement; both limits leave it the time to say so.
+LOCAL_ATTEMPT = timedelta(seconds=7)
+REGULAR_ATTEMPT = timedelta(seconds=10)
+
+# A local attempt is made once: on anything but an answer the step goes on as a regular activity that people can see.
+ONCE = RetryPolicy(maximum_attempts=1)
+
+# In doubt is neither yes nor no: asked again until there is an answer, without a limit on attempts.
+UNTIL_ANSWERED = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=5),
+)
+
+# A message is worth a week of patience, never the money's fate.
+NOTIFICATION_BUDGET = timedelta(days=7)
+NOTIFICATION_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=10)
+)
+
+# A worker that dies in the middle of a local step is noticed after this time, and the task runs elsewhere.
+TASK_TIMEOUT = timedelta(seconds=3)
+
+# A worker that holds a workflow in its cache and died is given up after this time, and another one takes over.
+STICKY_TIMEOUT = timedelta(seconds=1)
+
+# What a worker that is asked to stop may still take for the steps it is running: a regular attempt and its answer.
+GRACEFUL_SHUTDOWN = timedelta(seconds=12)

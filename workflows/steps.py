@@ -1,0 +1,59 @@
+"""The steps as workflows see them: names, arguments and answers. `activities/` holds what they do.
+
+A test compares each signature with its activity. Every step answers the same however often it runs; a refusal arrives
+as an `ApplicationError` whose type is the refusal's code, a step that the state forbids as `IllegalTransition`, and
+anything else is in doubt.
+"""
+
+from temporalio import activity
+
+from ledger.screening import Verdict
+from ledger.transfers import Ending, Opened, Standing, Step, TransferOrder
+
+
+@activity.defn
+async def open_transfer(order: TransferOrder) -> Opened:
+    """Write the transfer's row; say where it stands and what would refuse it today."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def screen_transfer(order: TransferOrder) -> Verdict:
+    """Ask the fraud rules."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def debit_source(step: Step) -> Standing:
+    """Take the amount from the source into clearing, or refuse."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def credit_destination(step: Step) -> Standing:
+    """Hand the amount from clearing to the destination, or refuse."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def refund_source(ending: Ending) -> Standing:
+    """Return the amount from clearing to the source. Never refused."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def fail_transfer(ending: Ending) -> Standing:
+    """End a transfer that was refused before its debit."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def cancel_transfer(ending: Ending) -> Standing:
+    """End a transfer that was cancelled before its debit."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def notify_parties(order: TransferOrder, standing: Standing) -> None:
+    """Leave each party one message about how the transfer ended."""
+    raise NotImplementedError
