@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 from temporalio.client import Client
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.money import MoneySteps
 from activities.notification import NotificationSteps
 from activities.screening import ScreeningSteps
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
 from ledger.screening import AmountThreshold
 from settings import Settings
 from workflows import policies
@@ -19,9 +18,12 @@ from workflows.transfer import TransferWorkflow
 WORKFLOWS: Sequence[type] = (TransferWorkflow,)
 
 
-def build_worker(client: Client, database: Database, settings: Settings) -> Worker:
+# The sandbox re-imports every module for each workflow unless they pass through; the tests run with all of it on.
+FAST_SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_all_modules())
+
+
+def build_worker(client: Client, book: Book, settings: Settings, runner: WorkflowRunner = FAST_SANDBOX) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
-    book = Book(database)
     money = MoneySteps(book)
     screening = ScreeningSteps([AmountThreshold(settings.decline_from_major)])
     notification = NotificationSteps(book)
@@ -39,10 +41,7 @@ def build_worker(client: Client, database: Database, settings: Settings) -> Work
             screening.screen_transfer,
             notification.notify_parties,
         ],
-        # The sandbox re-imports every module for each workflow unless they pass through; the tests run with it whole.
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_all_modules()
-        ),
+        workflow_runner=runner,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         # A worker that died is noticed after this time instead of ten seconds.

@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from ledger.refusals import LedgerConflict, Refusal
+
+
+# An answer, not a malfunction: neither logged as a failure nor counted as one.
+BENIGN = ApplicationErrorCategory.BENIGN
 
 
 @contextmanager
@@ -14,6 +18,6 @@ def refusals_as_answers() -> Iterator[None]:
     try:
         yield
     except Refusal as refusal:
-        raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True) from refusal
+        raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True, category=BENIGN) from refusal
     except LedgerConflict as conflict:
-        raise ApplicationError(str(conflict), type=type(conflict).__name__, non_retryable=True) from conflict
+        raise ApplicationError(str(conflict), type=type(conflict).__name__, non_retryable=True, category=BENIGN) from conflict

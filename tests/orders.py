@@ -62,5 +62,3 @@ def order(
         workflow_id=f"transfer/{owner_id}/{key}",
         transaction_id=transaction_id,
     )
-
-

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 from ledger.transfers import Failure
 from workflows import policies
@@ -20,9 +20,12 @@ from workflows import policies
 Answer = TypeVar("Answer")
 
 
-def answer_in(error: ActivityError) -> Failure | None:
-    """The "no" in a step's error: a refusal or a forbidden step. None: the step is in doubt."""
-    cause = error.cause
+def answer_in(error: FailureError) -> Failure | None:
+    """The "no" in a step's error: a refusal or a forbidden step. None: the step is in doubt.
+
+    A regular activity's error wraps its cause; a local one's arrives bare.
+    """
+    cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError) and cause.non_retryable and cause.type:
         return Failure(cause.type, cause.message)
     return None
@@ -36,7 +39,7 @@ async def local_first(
     retry: RetryPolicy = policies.UNTIL_ANSWERED,
     budget: timedelta | None = None,
 ) -> Answer:
-    """The step's answer. Raises `ActivityError` with a refusal in it, or once `budget` (default: none) is used up.
+    """The step's answer. Raises a `FailureError` with a refusal in it, or once `budget` (default: none) is used up.
 
     `in_doubt` is called when the local attempt gave no answer and the wait becomes visible.
     """
@@ -44,8 +47,8 @@ async def local_first(
         return await workflow.execute_local_activity(
             step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
         )
-    except ActivityError as error:
-        if answer_in(error):
+    except FailureError as error:
+        if answer_in(error) or is_cancelled_exception(error):
             raise
     in_doubt()
     return await workflow.execute_activity(

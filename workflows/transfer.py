@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 from ledger.refusals import REFUSAL_CODES, FraudDeclined
 from ledger.screening import Answer
@@ -102,7 +102,7 @@ class TransferWorkflow:
             verdict = await local_first(
                 steps.screen_transfer, self._order, summary="Screen for fraud", in_doubt=self._show
             )
-        except (asyncio.CancelledError, ActivityError) as error:
+        except (asyncio.CancelledError, FailureError) as error:
             if not is_cancelled_exception(error):
                 raise
             self._note_cancellation()
@@ -139,7 +139,7 @@ class TransferWorkflow:
                 retry=policies.NOTIFICATION_RETRY,
                 budget=policies.NOTIFICATION_BUDGET,
             )
-        except (asyncio.CancelledError, ActivityError) as error:
+        except (asyncio.CancelledError, FailureError) as error:
             workflow.logger.warning("The parties were not told how the transfer ended: %s", error)
             self._tell(f"{ending} The parties were not told: {error}")
         else:
@@ -168,7 +168,7 @@ class TransferWorkflow:
         running = local_first(step, argument, summary=summary, in_doubt=self._show)
         try:
             return await to_its_end(running, self._note_cancellation)
-        except ActivityError as error:
+        except FailureError as error:
             if answer := answer_in(error):
                 raise Refused(answer) from error
             raise

@@ -1,0 +1,113 @@
+"""Runs sagas over a real ledger, with faults where a test wants them."""
+
+import asyncio
+import secrets
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from ledger.ids import AccountId
+from ledger.postgres.book import Book
+from ledger.postgres.database import Database, Unavailable
+from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
+from settings import Settings
+from worker import build_worker
+from workflows.policies import TASK_TIMEOUT
+from workflows.transfer import TransferWorkflow
+from workflows.visibility import search_attributes, summary
+
+Answer = TypeVar("Answer")
+Handle = WorkflowHandle[TransferWorkflow, Standing]
+Fault = Callable[[], Awaitable[None]]
+
+
+class UnreliableBook(Book):
+    """The real book behind a line that breaks: faults are raised, or awaited, just before or after a step."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.before: dict[str, list[Fault]] = defaultdict(list)
+        self.after: dict[str, list[Fault]] = defaultdict(list)
+        self.calls: list[str] = []
+
+    async def _through(self, name: str, step: Callable[[], Awaitable[Answer]]) -> Answer:
+        self.calls.append(name)
+        if self.before[name]:
+            await self.before[name].pop(0)()
+        answer = await step()
+        if self.after[name]:
+            await self.after[name].pop(0)()
+        return answer
+
+    async def open_transfer(self, order: TransferOrder) -> Opened:
+        return await self._through("open", partial(super().open_transfer, order))
+
+    async def debit(self, step: Step) -> Standing:
+        return await self._through("debit", partial(super().debit, step))
+
+    async def credit(self, step: Step) -> Standing:
+        return await self._through("credit", partial(super().credit, step))
+
+    async def refund(self, ending: Ending) -> Standing:
+        return await self._through("refund", partial(super().refund, ending))
+
+    async def end(self, ending: Ending, state: State) -> Standing:
+        return await self._through("end", partial(super().end, ending, state))
+
+    async def write_messages(self, step: Step, account_ids: list[AccountId], body: str) -> None:
+        return await self._through("notify", partial(super().write_messages, step, account_ids, body))
+
+
+async def line_breaks() -> None:
+    """A fault: no answer. Before a step nothing was done; after it, nobody knows that it was."""
+    raise Unavailable("the line broke")
+
+
+@dataclass
+class Hold:
+    """A fault: the step waits at this point until it is released."""
+
+    def __post_init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await asyncio.wait_for(self.released.wait(), timeout=30)
+
+
+@dataclass
+class Sagas:
+    """A worker, and what it runs on."""
+
+    client: Client
+    book: UnreliableBook
+    settings: Settings
+
+    async def start(self, order: TransferOrder) -> Handle:
+        return await self.client.start_workflow(
+            TransferWorkflow.run,
+            order,
+            id=order.workflow_id,
+            task_queue=self.settings.task_queue,
+            task_timeout=TASK_TIMEOUT,
+            search_attributes=search_attributes(order),
+            static_summary=summary(order),
+        )
+
+    async def run(self, order: TransferOrder) -> Standing:
+        return await (await self.start(order)).result()
+
+
+@asynccontextmanager
+async def sagas(client: Client, book: UnreliableBook, **changes: object) -> AsyncIterator[Sagas]:
+    """A worker on a task queue of its own, with the whole workflow sandbox."""
+    settings = Settings().model_copy(update={"task_queue": f"test-{secrets.token_hex(6)}", **changes})
+    async with build_worker(client, book, settings, SandboxedWorkflowRunner()):
+        yield Sagas(client, book, settings)

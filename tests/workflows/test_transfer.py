@@ -1,0 +1,274 @@
+"""The saga from end to end: where the money is after everything that can go wrong between its steps."""
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import asyncpg
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from ledger.accounts import AccountStatus
+from ledger.ids import WORLD
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.postgres.statements import Statements
+from ledger.transfers import Ending, State, Step, TransferOrder
+from settings import Settings
+from tests.orders import Holder, funded, holder, order
+from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
+from workflows.visibility import TRANSFER_STATE
+
+DAY = 24 * 60 * 60
+
+
+@pytest.fixture
+def book(database: Database) -> UnreliableBook:
+    return UnreliableBook(database)
+
+
+@pytest.fixture
+async def saga(time_skipping: WorkflowEnvironment, book: UnreliableBook) -> AsyncIterator[Sagas]:
+    async with sagas(time_skipping.client, book) as running:
+        yield running
+
+
+@pytest.fixture
+async def alice(customers: Customers, book: UnreliableBook) -> Holder:
+    owner = await funded(customers, book, 10_000)
+    book.calls.clear()
+    return owner
+
+
+@pytest.fixture
+async def bob(customers: Customers) -> Holder:
+    return await holder(customers)
+
+
+@pytest.fixture
+def wanted(alice: Holder, bob: Holder) -> TransferOrder:
+    """2,500 from alice to bob."""
+    return order(alice.id, alice.account_id, bob.account_id, 2_500)
+
+
+async def balances(statements: Statements, *owners: Holder) -> list[int]:
+    accounts = [await statements.account(owner.id, owner.account_id) for owner in owners]
+    return [account.balance_minor for account in accounts if account]
+
+
+async def test_a_transfer_completes_in_five_local_steps_and_tells_both_parties(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder, database_url: str
+) -> None:
+    handle = await saga.start(wanted)
+    assert (await handle.result()).state is State.COMPLETED
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert saga.book.calls == ["open", "debit", "credit", "notify"]
+    history = await handle.fetch_history()
+    assert [
+        event.event_type for event in history.events if event.HasField("activity_task_scheduled_event_attributes")
+    ] == []
+    connection = await asyncpg.connect(database_url)
+    told = await connection.fetch("SELECT account_id, body FROM messages ORDER BY account_id")
+    await connection.close()
+    assert {row["account_id"] for row in told} == {alice.account_id, bob.account_id}
+    assert {row["body"] for row in told} == {f"Your transfer {wanted.transfer_id} of $25.00 is completed."}
+
+
+async def test_a_deposit_and_a_withdrawal_run_through_the_same_saga(
+    saga: Sagas, statements: Statements, bob: Holder
+) -> None:
+    deposit = order(bob.id, WORLD, bob.account_id, 900)
+    withdrawal = order(bob.id, bob.account_id, WORLD, 400)
+    assert (await saga.run(deposit)).state is State.COMPLETED
+    assert (await saga.run(withdrawal)).state is State.COMPLETED
+    assert await balances(statements, bob) == [500]
+
+
+async def test_too_little_money_fails_the_transfer_before_screening(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder
+) -> None:
+    ended = await saga.run(order(alice.id, alice.account_id, bob.account_id, 5_000_000))
+    assert ended.state is State.FAILED
+    assert ended.failure is not None
+    assert ended.failure.code == "insufficient_funds"
+    assert await balances(statements, alice, bob) == [10_000, 0]
+
+
+@pytest.mark.parametrize(("amount_minor", "state"), [(999_999, State.COMPLETED), (1_000_000, State.FAILED)])
+async def test_screening_declines_from_its_threshold_on(
+    saga: Sagas, customers: Customers, bob: Holder, amount_minor: int, state: State
+) -> None:
+    rich = await funded(customers, saga.book, 2_000_000)
+    ended = await saga.run(order(rich.id, rich.account_id, bob.account_id, amount_minor))
+    assert ended.state is state
+    assert (ended.failure.code if ended.failure else None) == (None if state is State.COMPLETED else "fraud_declined")
+
+
+async def test_money_that_is_gone_between_open_and_debit_fails_the_transfer(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["debit"].append(hold)
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    other = order(alice.id, alice.account_id, WORLD, 9_000)
+    await saga.book.open_transfer(other)
+    await saga.book.debit(Step(other.transfer_id, 1))
+    await saga.book.credit(Step(other.transfer_id, 1))
+    hold.released.set()
+    ended = await handle.result()
+    assert (ended.state, ended.failure and ended.failure.code) == (State.FAILED, "insufficient_funds")
+    assert await balances(statements, alice, bob) == [1_000, 0]
+
+
+async def test_a_destination_frozen_between_debit_and_credit_gets_nothing_and_the_source_everything_back(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["credit"].append(hold)
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    assert await balances(statements, alice, bob) == [7_500, 0]
+    await saga.book.set_account_status(bob.account_id, AccountStatus.FROZEN)
+    hold.released.set()
+    ended = await handle.result()
+    assert (ended.state, ended.failure and ended.failure.code) == (State.COMPENSATED, "account_frozen")
+    assert await balances(statements, alice, bob) == [10_000, 0]
+
+
+@pytest.mark.parametrize("step", ["open", "debit", "credit", "notify"])
+@pytest.mark.parametrize("commit", ["lost", "hidden"])
+async def test_a_step_without_an_answer_is_asked_again_and_moves_money_once(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder, step: str, commit: str
+) -> None:
+    faults = saga.book.before if commit == "lost" else saga.book.after
+    faults[step] += [line_breaks] * 3
+    assert (await saga.run(wanted)).state is State.COMPLETED
+    assert saga.book.calls.count(step) == 4
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+
+
+async def test_a_refund_without_an_answer_for_days_is_retried_until_it_succeeds(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["credit"].append(hold)
+    saga.book.before["refund"] += [line_breaks] * 300
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    await saga.book.set_account_status(bob.account_id, AccountStatus.CLOSED)
+    hold.released.set()
+    assert (await handle.result()).state is State.COMPENSATED
+    assert saga.book.calls.count("refund") == 301
+    assert await balances(statements, alice, bob) == [10_000, 0]
+
+
+async def test_a_stuck_credit_shows_as_an_activity_with_its_state_and_what_is_happening(
+    saga: Sagas, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["credit"] += [line_breaks, hold]
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    description = await handle.describe()
+    assert [activity.activity_type.name for activity in description.raw_description.pending_activities] == [
+        "credit_destination"
+    ]
+    assert description.typed_search_attributes.get(TRANSFER_STATE) == State.DEBITED
+    hold.released.set()
+    await handle.result()
+    assert (await handle.describe()).typed_search_attributes.get(TRANSFER_STATE) == State.COMPLETED
+
+
+async def test_notification_down_for_days_delays_no_money_and_is_told_in_the_end(
+    saga: Sagas,
+    statements: Statements,
+    alice: Holder,
+    bob: Holder,
+    wanted: TransferOrder,
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    started = await time_skipping.get_current_time()
+    saga.book.before["notify"] += [line_breaks] * 400
+    assert (await saga.run(wanted)).state is State.COMPLETED
+    assert (await time_skipping.get_current_time() - started).total_seconds() > 2 * DAY
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+
+
+async def test_notification_that_never_works_is_given_up_and_the_transfer_stays_completed(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    saga.book.before["notify"] += [line_breaks] * 5_000
+    handle = await saga.start(wanted)
+    assert (await handle.result()).state is State.COMPLETED
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+
+
+@pytest.mark.parametrize(
+    ("step", "ends"),
+    [
+        ("open", State.CANCELLED),
+        ("debit", State.COMPENSATED),
+        ("credit", State.COMPLETED),
+        ("notify", State.COMPLETED),
+    ],
+)
+async def test_a_cancel_during_a_step_waits_for_it_and_then_does_what_is_still_possible(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder, step: str, ends: State
+) -> None:
+    hold = Hold()
+    saga.book.before[step] += [line_breaks, hold]  # the second attempt is a regular activity
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    await handle.cancel()
+    hold.released.set()
+    ended = await handle.result()
+    assert ended.state is ends
+    expected = [7_500, 2_500] if ends is State.COMPLETED else [10_000, 0]
+    assert await balances(statements, alice, bob) == expected
+
+
+async def test_a_cancel_before_the_first_task_moves_nothing(
+    time_skipping: WorkflowEnvironment,
+    book: UnreliableBook,
+    statements: Statements,
+    alice: Holder,
+    wanted: TransferOrder,
+) -> None:
+    idle = Sagas(time_skipping.client, book, (settings := Settings(task_queue=f"test-{secrets.token_hex(6)}")))
+    handle = await idle.start(wanted)
+    await handle.cancel()
+    async with sagas(time_skipping.client, book, task_queue=settings.task_queue):
+        assert (await handle.result()).state is State.CANCELLED
+    assert await balances(statements, alice) == [10_000]
+
+
+async def test_two_workflows_for_one_transfer_move_its_money_once(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    first = await saga.start(wanted)
+    second = await saga.start(replace(wanted, workflow_id=f"{wanted.workflow_id}/again"))
+    assert {(await first.result()).state, (await second.result()).state} == {State.COMPLETED}
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+
+
+async def test_a_workflow_that_meets_a_transfer_in_transit_drives_it_on(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    await saga.book.open_transfer(wanted)
+    await saga.book.debit(Step(wanted.transfer_id, 1))
+    assert (await saga.run(wanted)).state is State.COMPLETED
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+
+
+async def test_a_transfer_that_is_cancelled_under_a_running_workflow_ends_it_as_cancelled(
+    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["debit"].append(hold)
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    await saga.book.end(Ending(Step(wanted.transfer_id, 1)), State.CANCELLED)
+    hold.released.set()
+    assert (await handle.result()).state is State.CANCELLED
+    assert await balances(statements, alice) == [10_000]
