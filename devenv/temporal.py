@@ -25,6 +25,9 @@ DYNAMIC_CONFIG = {
     "history.visibilityProcessorMaxPollRPS": "2000",
     "system.enableEagerWorkflowStart": "true",
 }
+# With SQLite's rollback journal a workflow task costs several fsyncs; with the write-ahead log one, and it is as safe.
+# Two activities, 30 workflows in flight: 14 to 20 workflows a second without, 35 with.
+PRAGMAS = {"journal_mode": "wal", "synchronous": "full"}
 CALL_SECONDS = 5
 
 
@@ -88,7 +91,9 @@ class Temporal:
     def child(self) -> Child:
         """How to run it."""
         ui = ["--headless"] if self.ui_port is None else ["--ui-ip", LOCALHOST, "--ui-port", str(self.ui_port)]
-        file = [] if self._database is None else ["--db-filename", str(self._database)]
+        file = (
+            [] if self._database is None else ["--db-filename", str(self._database), *_flags("sqlite-pragma", PRAGMAS)]
+        )
         return Child(
             name="temporal",
             argv=[
@@ -97,8 +102,8 @@ class Temporal:
                 *("--namespace", self._namespace, "--log-level", "warn", "--color", "never"),
                 # Nothing of the user's own CLI profiles belongs into this server.
                 *("--disable-config-file", "--disable-config-env"),
-                *(part for pair in DYNAMIC_CONFIG.items() for part in ("--dynamic-config-value", "=".join(pair))),
-                *(part for pair in self._search_attributes.items() for part in ("--search-attribute", "=".join(pair))),
+                *_flags("dynamic-config-value", DYNAMIC_CONFIG),
+                *_flags("search-attribute", self._search_attributes),
             ],
             env={name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")},
             log=self._log,
@@ -132,3 +137,7 @@ class Temporal:
             request.search_attributes[name] = IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}")
         await client.operator_service.add_search_attributes(request)
         return f"search attributes {', '.join(new)} are being registered"
+
+
+def _flags(name: str, values: Mapping[str, str]) -> list[str]:
+    return [part for pair in values.items() for part in (f"--{name}", "=".join(pair))]

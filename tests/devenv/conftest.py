@@ -12,9 +12,11 @@ import psutil
 import pytest
 
 from devenv.ports import free_port
-from settings import Settings, default_cache
+from settings import Settings
 
 Until = Callable[..., Awaitable[None]]
+
+BINARIES = {"REMIT_CACHE", "REMIT_TEMPORAL_CLI"}
 
 STAND_IN = """
 import http.server, os
@@ -41,18 +43,16 @@ def api_argv(tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A home and ports of this test's own, whatever the environment says."""
-    for name in [name for name in os.environ if name.startswith("REMIT_") and name != "REMIT_CACHE"]:
+    """A home and ports of this test's own; of the environment, only where the servers' binaries are."""
+    for name in [name for name in os.environ if name.startswith("REMIT_") and name not in BINARIES]:
         monkeypatch.delenv(name)
     ports: set[int] = set()
     while len(ports) < 3:
         ports.add(free_port())
     api, temporal, ui = ports
-    cache = Path(os.environ.get("REMIT_CACHE") or default_cache())
     return Settings.model_validate(
         {
             "home": tmp_path / "home",
-            "cache": cache,
             "api_port": api,
             "temporal_port": temporal,
             "temporal_ui_port": ui,
