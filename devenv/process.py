@@ -65,7 +65,8 @@ class Child:
 class Process:
     """A started child, in a session of its own so that Ctrl-C in the terminal does not reach it.
 
-    Not bound to an event loop: it may be started in one and stopped in another.
+    Not bound to an event loop: it may be started in one and stopped in another. On Linux the kernel ends it when the
+    thread that started it does, so start it from the main thread.
     """
 
     def __init__(self, child: Child) -> None:

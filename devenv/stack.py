@@ -30,6 +30,8 @@ START_ORDER = ("postgres", "temporal", "api")
 API_READY_SECONDS = 60
 API_STOP_SECONDS = 15
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# `timeout` and the like send one signal to the process and again to its group: that is no second Ctrl-C.
+ECHO_SECONDS = 0.3
 
 Prepare = Callable[[str, str], Awaitable[None]]
 
@@ -110,27 +112,30 @@ class Stack:
         """
         loop = asyncio.get_running_loop()
         stack = asyncio.create_task(self._run_forever())
-        stopping = False
+        stopping: float | None = None
 
         def stop(received: signal.Signals) -> None:
             nonlocal stopping
-            if stopping:
-                self.supervisor.hurry.set()
+            if stopping is not None:
+                if loop.time() - stopping > ECHO_SECONDS:
+                    self.supervisor.hurry.set()
                 return
-            stopping = True
+            stopping = loop.time()
             self._say(f"{received.name}: stopping (once more to kill)")
             stack.cancel()
 
-        for number in STOP_SIGNALS:
+        # Under nohup a hangup stays ignored.
+        handled = [number for number in STOP_SIGNALS if number != signal.SIGHUP or not _is_ignored(number)]
+        for number in handled:
             loop.add_signal_handler(number, stop, number)
         try:
             await stack
         except asyncio.CancelledError:
-            if not stopping:
+            if stopping is None:
                 raise
             self._say("stopped")
         finally:
-            for number in STOP_SIGNALS:
+            for number in handled:
                 loop.remove_signal_handler(number)
 
     async def _run_forever(self) -> None:
@@ -247,3 +252,7 @@ def _as_variable(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN

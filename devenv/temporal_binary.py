@@ -25,7 +25,7 @@ async def temporal_binary(cache: Path, say: Say, named: Path | None = None) -> P
     """
     if named is not None:
         if not executable(named):
-            raise StackError(f"REMIT_TEMPORAL_CLI names {named}, which is no program that this user may run: correct it, or unset it.")
+            raise StackError(f"REMIT_TEMPORAL_CLI names {named}, which this user cannot run: correct it, or unset it.")
         return named.absolute()
     if (installed := shutil.which("temporal")) is not None:
         return Path(installed).absolute()

@@ -37,10 +37,11 @@ PROJECT = f"""\
 """
 COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
-# The SDK runs it with the port as its argument, and ends it by its pid: hence `exec`.
+# The SDK runs it with the port as its argument, and ends it by its pid: hence `exec`. Unlike everything else here it
+# listens on all addresses, as its downloaded twin does: it has no setting for that, and lives as long as a test.
 SCRIPT = """\
 #!/bin/sh
-exec java -XX:TieredStopAtLevel=1 -cp "$(dirname "$0")/lib/*" io.temporal.testserver.TestServer "$1"
+exec java -cp "$(dirname "$0")/lib/*" io.temporal.testserver.TestServer "$1"
 """
 
 
