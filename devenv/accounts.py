@@ -16,14 +16,14 @@ from devenv.process import Account, Say
 ACCOUNT_NAME = "remit-postgres"
 
 
-def account_for(data: Path) -> Account | None:
-    """The account that runs PostgreSQL on this data folder: whoever owns it, else `remit-postgres`, made if need be.
+def account_for(cluster: Path) -> Account | None:
+    """The account that runs PostgreSQL on this cluster: whoever owns it, else `remit-postgres`, made if need be.
 
     None when this process is not root: then PostgreSQL runs as the same user.
     """
     if os.geteuid() != 0:
         return None
-    if data.exists() and (owner := data.stat()).st_uid != 0:
+    if cluster.exists() and (owner := cluster.stat()).st_uid != 0:
         return Account(_name_of(owner.st_uid), owner.st_uid, owner.st_gid)
     try:
         entry = pwd.getpwnam(ACCOUNT_NAME)

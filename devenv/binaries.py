@@ -45,7 +45,12 @@ async def cache_held(cache: Path, say: Say) -> AsyncIterator[None]:
 
 @contextmanager
 def draft(target: Path) -> Iterator[Path]:
-    """A new folder beside `target`, which becomes `target` when the block ends well and is removed when it does not."""
+    """A new folder beside `target`, which becomes `target` when the block ends well and is removed when it does not.
+
+    For the holder of the cache only: it also removes what killed predecessors left.
+    """
+    for stale in target.parent.glob(f"{target.name}.*/"):
+        shutil.rmtree(stale, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
     try:
         yield folder

@@ -49,7 +49,7 @@ class Postgres:
 
     def __init__(self, folder: Path, *, log: Path | None = None, say: Say = silent) -> None:
         self.folder = folder.absolute()
-        self.data = self.folder / "data"
+        self.cluster = self.folder / "cluster"
         self.log = log or self.folder / "postgres.log"
         self._say = say
         self._kept = self.folder / "server.json"
@@ -85,21 +85,21 @@ class Postgres:
     async def child(self) -> Child:
         """How to run it; makes the cluster first if there is none. Raises StackError when that fails."""
         binaries = _binaries()
-        account = account_for(self.data)
+        account = account_for(self.cluster)
         self.folder.mkdir(mode=0o711 if account else 0o700, parents=True, exist_ok=True)
         if account is not None:
             let_through(binaries, account, self._say)
             let_read(binaries.parent, account)
             if (libraries := binaries.parents[2] / f"{WHEEL}.libs").is_dir():
                 let_read(libraries, account)
-            let_through(self.data, account, self._say)
+            let_through(self.cluster, account, self._say)
         await self._end_leftover()
         self._choose_port_and_password()
-        if not (self.data / "PG_VERSION").exists():
+        if not (self.cluster / "PG_VERSION").exists():
             await asyncio.to_thread(self._make_cluster, binaries, account)
         return Child(
             name="postgres",
-            argv=[str(binaries / "postgres"), "-D", str(self.data), "-p", str(self._port), *_options(SETTINGS)],
+            argv=[str(binaries / "postgres"), "-D", str(self.cluster), "-p", str(self._port), *_options(SETTINGS)],
             env=_environment(),
             log=self.log,
             cwd=Path("/"),  # the caller's may be closed to the account
@@ -114,9 +114,9 @@ class Postgres:
 
     def _choose_port_and_password(self) -> None:
         kept = read_json(self._kept) or {}
-        if not kept and self.data.exists():
+        if not kept and self.cluster.exists():
             raise StackError(
-                f"{self._kept} is gone, and with it the password of the data in {self.data}: "
+                f"{self._kept} is gone, and with it the password of the data in {self.cluster}: "
                 f"put it back, or remove {self.folder} to start empty."
             )
         self._password = kept.get("password") or secrets.token_hex(24)
@@ -127,7 +127,7 @@ class Postgres:
 
     def _make_cluster(self, binaries: Path, account: Account | None) -> None:
         """Make it beside its place and move it there when complete: an interrupted first start can be repeated."""
-        draft, password_file = self.data.with_name("data.new"), self.folder / "password.new"
+        draft, password_file = self.cluster.with_name("cluster.new"), self.folder / "password.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         write_private(password_file, self._password)
@@ -147,7 +147,7 @@ class Postgres:
             _run(single, account, stdin=f"CREATE DATABASE {DATABASE}\n")
         finally:
             password_file.unlink(missing_ok=True)
-        draft.rename(self.data)
+        draft.rename(self.cluster)
 
     async def _missing(self, binaries: Path) -> str | None:
         psql = [str(binaries / "psql"), "-X", "-q", "-t", "-w", "-h", LOCALHOST, "-p", str(self._port)]
@@ -166,14 +166,14 @@ class Postgres:
         return None if asked.returncode == 0 else " ".join(asked.stderr.split()) or "psql failed"
 
     async def _end_leftover(self) -> None:
-        """End a server that a killed supervisor left on this data, and clear a lock file whose pid is somebody else's.
+        """End a server that a killed supervisor left here, and clear a lock file whose pid is somebody else's.
 
         PostgreSQL itself would refuse to start when an unrelated process has got the pid in `postmaster.pid`.
         """
-        lock_file = self.data / "postmaster.pid"
+        lock_file = self.cluster / "postmaster.pid"
         limit = asyncio.get_running_loop().time() + LEFTOVER_SECONDS
         asked = False
-        while lock_file.exists() and (left := _processes_in(self.data)):
+        while lock_file.exists() and (left := _processes_in(self.cluster)):
             if not asked:
                 self._say(f"postgres (pid {left[0].pid}) is left over from an earlier run: waiting until it has ended")
             late = asyncio.get_running_loop().time() > limit
@@ -204,12 +204,12 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _processes_in(data: Path) -> list[psutil.Process]:
-    """The server processes of this data folder; PostgreSQL works inside it, so their current folder tells."""
+def _processes_in(cluster: Path) -> list[psutil.Process]:
+    """The server processes of this cluster; PostgreSQL works inside it, so their current folder tells."""
     found = []
     for process in psutil.process_iter(["name"]):
         with suppress(psutil.Error):
-            if process.info["name"] == "postgres" and Path(process.cwd()) == data.resolve():
+            if process.info["name"] == "postgres" and Path(process.cwd()) == cluster.resolve():
                 found.append(process)
     return found
 

@@ -63,6 +63,7 @@ async def test_only_one_process_at_a_time_fills_the_cache(tmp_path: Path, until:
 
 
 async def test_a_failed_build_shows_its_last_lines_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "target.killed-before").mkdir()
     argv, log = [sys.executable, "-c", "raise SystemExit('no such module')"], tmp_path / "log"
     failure = r"building failed \(exit code 1\)[^$]*no such module"
     with pytest.raises(StackError, match=failure), draft(tmp_path / "target") as folder:

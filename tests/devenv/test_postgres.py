@@ -35,7 +35,7 @@ async def test_postgres_survives_kill_9_and_keeps_what_was_committed(postgres: P
     await fetch(url, "CREATE TABLE kept AS SELECT 42 AS answer")
     postgres.kill()
     # An unrelated process gets the pid of the dead server, as happens in containers.
-    lock_file = postgres.data / "postmaster.pid"
+    lock_file = postgres.cluster / "postmaster.pid"
     lock_file.write_text("\n".join([str(os.getpid()), *lock_file.read_text().splitlines()[1:]]) + "\n")
 
     await postgres.start()
@@ -71,7 +71,7 @@ async def test_a_port_that_was_taken_meanwhile_is_replaced(postgres: Postgres) -
 
 async def test_a_server_that_cannot_start_shows_the_end_of_its_log(postgres: Postgres) -> None:
     await postgres.stop()
-    (postgres.data / "postgresql.conf").write_text("no_such_setting = 1\n")
+    (postgres.cluster / "postgresql.conf").write_text("no_such_setting = 1\n")
     with pytest.raises(StackError, match="no_such_setting"):
         await postgres.start()
 
