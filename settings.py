@@ -49,6 +49,6 @@ class Settings(BaseSettings):
     )
 
     # Sizes of one process.
-    database_connections: int = Field(10, ge=1, description="The most PostgreSQL connections of one process.")
+    database_connections: int = Field(20, ge=1, description="The most PostgreSQL connections of one process.")
     log_format: str = Field("console", pattern="^(console|json)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -22,6 +22,17 @@ WORKFLOWS: Sequence[type] = (TransferWorkflow,)
 FAST_SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_all_modules())
 
 
+async def connect_temporal(settings: Settings) -> Client:
+    """A client of the namespace that the settings name. Raises `RuntimeError` where Temporal does not answer."""
+    assert settings.temporal_address is not None, "the command line has checked it"
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
+        tls=settings.temporal_tls or settings.temporal_api_key is not None,
+    )
+
+
 def build_worker(client: Client, book: Book, settings: Settings, runner: WorkflowRunner = FAST_SANDBOX) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
     money = MoneySteps(book)
@@ -44,6 +55,9 @@ def build_worker(client: Client, book: Book, settings: Settings, runner: Workflo
         workflow_runner=runner,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        # Each of these may hold a connection while it waits for a row lock: more would only queue for the pool.
+        max_concurrent_local_activities=settings.database_connections,
+        max_concurrent_activities=settings.database_connections,
         # A worker that died is noticed after this time instead of ten seconds.
         sticky_queue_schedule_to_start_timeout=policies.STICKY_TIMEOUT,
         graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN,

@@ -28,7 +28,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 API_ARGV = (sys.executable, "-m", "cli", "api", "--with-worker")
 START_ORDER = ("postgres", "temporal", "api")
 API_READY_SECONDS = 60
-API_STOP_SECONDS = 15
+API_STOP_SECONDS = 25
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # `timeout` and the like send one signal to the process and again to its group: that is no second Ctrl-C.
 ECHO_SECONDS = 0.3

@@ -5,6 +5,7 @@ One step is one transaction over the transfer's row and at most one customer acc
 locks two accounts, so opposite transfers cannot deadlock.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -111,8 +112,10 @@ class Book:
     and a `LedgerConflict` where the state forbids the step. After the last two nothing has changed.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settled: Callable[[TransferId], None] = lambda _: None) -> None:
+        """`settled` is told, after its commit, of each transfer that this book brings to a final state."""
         self._database = database
+        self._settled = settled
 
     async def open_transfer(self, order: TransferOrder) -> Opened:
         """Write the transfer's row, unless it is there, and say where it stands and what would refuse it today.
@@ -144,34 +147,40 @@ class Book:
             foreseen = objection.failure if objection else None
             if rows[0]["opened"]:
                 return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen)
-            return Opened(await self._opened_before(connection, order), foreseen)
+            standing = await self._opened_before(connection, order)
+        return Opened(self._announced(standing), foreseen)
 
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing."""
         async with self._database.transaction() as connection:
             transfer, source, now = await self._lock(connection, step.transfer_id, "source")
-            return await self._write(connection, transfer, rules.decide_debit(transfer, step.attempt, source, now))
+            change = rules.decide_debit(transfer, step.attempt, source, now)
+            standing = await self._write(connection, transfer, change)
+        return self._announced(standing)
 
     async def credit(self, step: Step) -> Standing:
         """Hand the amount from clearing to the destination."""
         async with self._database.transaction() as connection:
             transfer, destination, now = await self._lock(connection, step.transfer_id, "destination")
             change = rules.decide_credit(transfer, step.attempt, destination, now)
-            return await self._write(connection, transfer, change)
+            standing = await self._write(connection, transfer, change)
+        return self._announced(standing)
 
     async def refund(self, ending: Ending) -> Standing:
         """Return the amount from clearing to the source, or leave a tombstone where none was taken."""
         async with self._database.transaction() as connection:
             transfer, source, now = await self._lock(connection, ending.step.transfer_id, "source")
             change = rules.decide_refund(transfer, ending.step.attempt, source, ending.failure, now)
-            return await self._write(connection, transfer, change)
+            standing = await self._write(connection, transfer, change)
+        return self._announced(standing)
 
     async def end(self, ending: Ending, state: State) -> Standing:
         """End a transfer whose money never left the source, as `failed` or `cancelled`."""
         async with self._database.transaction() as connection:
             transfer, now = await self._lock_transfer(connection, ending.step.transfer_id)
             change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
-            return await self._write(connection, transfer, change)
+            standing = await self._write(connection, transfer, change)
+        return self._announced(standing)
 
     async def set_account_status(self, account_id: AccountId, status: AccountStatus) -> Account:
         """Freeze, open or close an account. Waits for a step that holds it, and holds it against steps meanwhile."""
@@ -185,6 +194,11 @@ class Book:
         """Leave one message per account's owner about this attempt. A repeat writes none."""
         async with self._database.connection() as connection:
             await connection.execute(_WRITE_MESSAGES, step.transfer_id, step.attempt, account_ids, body)
+
+    def _announced(self, standing: Standing) -> Standing:
+        if standing.state.is_final:
+            self._settled(standing.transfer_id)
+        return standing
 
     async def _opened_before(self, connection: "Connection", order: TransferOrder) -> Standing:
         row = await connection.fetchrow(_FIND, order.transfer_id)

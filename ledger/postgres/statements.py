@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ledger.accounts import Account
-from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.ids import AccountId, CustomerId, PostingId, TransferId
 from ledger.postgres.database import Database
 from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, account_of, transfer_of
 from ledger.transfers import Leg, State, Transfer
@@ -24,6 +24,16 @@ class StatementLine:
     balance_before: int
     balance_after: int
     version: int
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PostingLine:
+    """One posting of a transfer, as its receipt names it."""
+
+    id: PostingId
+    leg: Leg
+    amount_minor: int
     recorded_at: datetime
 
 
@@ -87,6 +97,10 @@ _TRANSFERS = f"""
     ORDER BY t.created_at DESC, t.id DESC LIMIT $6
 """
 
+_POSTINGS = """
+    SELECT id, leg, amount_minor, recorded_at FROM postings WHERE transfer_id = $1 ORDER BY recorded_at, leg DESC
+"""
+
 _ACCOUNT_IDS = "SELECT id FROM accounts WHERE owner_id = $1"
 
 
@@ -141,3 +155,8 @@ class Statements:
             ids = [id_ for id_ in own if wanted.account_id in (None, id_)]
             rows = await connection.fetch(_TRANSFERS, customer_id, ids, wanted.state, created_at, transfer_id, limit)
         return [transfer_of(row) for row in rows]
+
+    async def postings(self, transfer_id: TransferId) -> list[PostingLine]:
+        """A transfer's postings, oldest first. The caller has checked whose transfer it is."""
+        async with self._database.connection() as connection:
+            return [PostingLine(**dict(row)) for row in await connection.fetch(_POSTINGS, transfer_id)]

@@ -1,0 +1,151 @@
+"""Accepting a movement of money: once per key, whatever is repeated, raced or lost.
+
+Where a request may break, and what holds then:
+
+- before Temporal answered: nothing is accepted, or nobody knows. The client repeats the request with its key.
+- after Temporal accepted, before the row is written: the workflow writes it. A repeat finds the workflow, compares the
+  fingerprint in its memo, and joins it.
+- no worker is there: this process writes the row itself before it answers 202, so what was acknowledged can be read.
+- Temporal forgot the workflow: the row answers. It never expires, and is asked first.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from api.engine import Engine, TemporalUnavailable
+from api.problems import Problem
+from api.settling import Settlements, final_within
+from ledger.ids import AccountId, CustomerId, transfer_id_for
+from ledger.postgres.book import Book
+from ledger.postgres.statements import Intake, Statements
+from ledger.refusals import OrderMismatch
+from ledger.rules import kind_of
+from ledger.transfers import Transfer, TransferOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A validated request to move money."""
+
+    source_account_id: AccountId
+    destination_account_id: AccountId
+    amount_minor: int
+    currency: str
+    note: str | None = None
+    transaction_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The transfer that a request named, as it stands; `replayed` where an earlier request had named it."""
+
+    transfer: Transfer
+    replayed: bool
+
+
+def order_for(owner_id: CustomerId, key: str, wish: Wish) -> TransferOrder:
+    """The order of this customer's wish: the same key and wish give the same order, with the same fingerprint."""
+    kind = kind_of(wish.source_account_id, wish.destination_account_id)
+    canonical = {
+        "kind": kind,
+        "source_account_id": wish.source_account_id,
+        "destination_account_id": wish.destination_account_id,
+        "amount": wish.amount_minor,
+        "currency": wish.currency,
+        "note": wish.note,
+        "transaction_id": wish.transaction_id,
+    }
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
+    return TransferOrder(
+        transfer_id=transfer_id_for(owner_id, key),
+        owner_id=owner_id,
+        idempotency_key=key,
+        fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+        kind=kind,
+        source_account_id=wish.source_account_id,
+        destination_account_id=wish.destination_account_id,
+        amount_minor=wish.amount_minor,
+        currency=wish.currency,
+        workflow_id=workflow_id_for(owner_id, key),
+        note=wish.note,
+        transaction_id=wish.transaction_id,
+    )
+
+
+def workflow_id_for(owner_id: CustomerId, key: str) -> str:
+    """`transfer/{customer}/{key}`. `#` is escaped in keys, because ` #2` behind an ID names the second attempt."""
+    return f"transfer/{owner_id}/{key.replace('%', '%25').replace('#', '%23')}"
+
+
+class Acceptance:
+    """Turns wishes into transfers."""
+
+    def __init__(self, engine: Engine, statements: Statements, book: Book, settlements: Settlements) -> None:
+        self._engine = engine
+        self._statements = statements
+        self._book = book
+        self._settlements = settlements
+
+    async def accept(self, order: TransferOrder, wait_seconds: float) -> Accepted:
+        """Start the transfer, or find the one that this key already names, and wait for its end.
+
+        Raises a problem for another customer's account (404), a key that names another request or a transaction_id
+        that names another movement (422), and where Temporal (503) is away; PostgreSQL away is `Unavailable`. None of
+        these consumes the key.
+        """
+        known = await self._statements.intake(
+            order.owner_id, order.idempotency_key, order.customer_account_id, order.transaction_id
+        )
+        if known.account is None:
+            raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
+        async with self._settlements.watch(order.transfer_id) as settled:
+            replayed = _first_of(known, order) is not None
+            if not replayed:
+                try:
+                    replayed = not await self._engine.start(order)
+                except TemporalUnavailable as error:
+                    raise Problem("temporal_unavailable") from error
+
+            async def read() -> Transfer | None:
+                return _first_of(await self._known(order), order)
+
+            transfer = await final_within(wait_seconds, settled, self._settlements.first_pause, read)
+        if transfer is None:
+            transfer = await self._write_down(order, replayed=replayed)
+        return Accepted(transfer, replayed or transfer.id != order.transfer_id)
+
+    async def _known(self, order: TransferOrder) -> Intake:
+        return await self._statements.intake(
+            order.owner_id, order.idempotency_key, order.customer_account_id, order.transaction_id
+        )
+
+    async def _write_down(self, order: TransferOrder, *, replayed: bool) -> Transfer:
+        """No worker has opened the transfer yet: write its row here, so that it can be read once it is acknowledged."""
+        if replayed:
+            try:
+                first = await self._engine.fingerprint(order.workflow_id)
+            except TemporalUnavailable as error:
+                raise Problem("temporal_unavailable") from error
+            if first not in (None, order.fingerprint):
+                raise Problem("idempotency_key_reused")
+        try:
+            await self._book.open_transfer(order)
+        except OrderMismatch as error:
+            raise Problem("idempotency_key_reused") from error
+        transfer = _first_of(await self._known(order), order)
+        assert transfer is not None, "the row was just written"
+        return transfer
+
+
+def _first_of(known: Intake, order: TransferOrder) -> Transfer | None:
+    """The transfer that this request already names, or a problem where it was named for something else."""
+    if first := known.by_key:
+        if first.fingerprint != order.fingerprint:
+            raise Problem("idempotency_key_reused")
+        return first
+    if first := known.by_transaction_id:
+        if (first.kind, first.amount_minor, first.currency) != (order.kind, order.amount_minor, order.currency):
+            raise Problem("transaction_id_reused")
+        return first
+    return None

@@ -1,0 +1,38 @@
+"""The HTTP application: routes, problems and limits around a state that a composition root has made."""
+
+from fastapi import FastAPI
+
+from api.edge import BodyLimit, Metrics
+from api.problems import ProblemDetails, handle_problems
+from api.routes import accounts, auth, health, transfers
+from api.state import State
+
+DESCRIPTION = """
+Durable money transfers. Every request that moves money carries an `Idempotency-Key`: repeat it, with the same key and
+body, as often as you like, and the money moves once.
+
+Amounts are integers in the currency's minor unit. Errors are `application/problem+json` (RFC 9457) with a stable
+`code`.
+"""
+
+
+def create_app(state: State, *, docs: bool) -> FastAPI:
+    """The application over this state. The caller owns the state's connections."""
+    app = FastAPI(
+        title="Remit",
+        version="1",
+        summary="Durable money transfers on Temporal and PostgreSQL",
+        description=DESCRIPTION,
+        docs_url="/docs" if docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if docs else None,
+        # Every operation lists its own problems, instead of FastAPI's default body for 422.
+        responses={422: {"model": ProblemDetails, "description": "The request is not valid"}},
+    )
+    app.state.remit = state
+    handle_problems(app)
+    for router in (auth.router, accounts.router, transfers.router, health.router):
+        app.include_router(router)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Metrics)
+    return app

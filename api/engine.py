@@ -1,0 +1,104 @@
+"""The API's line to Temporal: starts transfers, and says when Temporal is away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from ledger.transfers import TransferOrder
+from workflows.policies import TASK_TIMEOUT
+from workflows.transfer import TransferWorkflow
+from workflows.visibility import search_attributes, summary
+
+log = structlog.get_logger()
+
+# A request waits for one answer of Temporal no longer than this.
+RPC_LIMIT = timedelta(seconds=5)
+FINGERPRINT = "fingerprint"
+
+
+class TemporalUnavailable(Exception):
+    """Temporal gave no answer. Whether it accepted the transfer is in doubt; the same request may be repeated."""
+
+
+@dataclass
+class Engine:
+    """Connects on its own, and again after a start without Temporal."""
+
+    connect: Callable[[], Awaitable[Client]]
+    task_queue: str
+    client: Client | None = None
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def keep_connecting(self) -> Client:
+        """Return once Temporal answers. From then on the client finds its way back by itself."""
+        pause = 0.2
+        while True:
+            try:
+                self.client = await self.connect()
+            except (RPCError, RuntimeError, OSError) as error:
+                log.warning("Temporal does not answer yet", error=str(error), again_in_seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5)
+            else:
+                self.connected.set()
+                return self.client
+
+    async def ping(self) -> None:
+        """Raises `TemporalUnavailable` unless Temporal serves."""
+        try:
+            healthy = await self._client.service_client.check_health(timeout=timedelta(seconds=2))
+        except (RPCError, RuntimeError) as error:
+            raise TemporalUnavailable(str(error)) from error
+        if not healthy:
+            raise TemporalUnavailable("Temporal says that it does not serve.")
+
+    async def start(self, order: TransferOrder) -> bool:
+        """Start the transfer's workflow. False: there is one already, running or closed, of this or another order.
+
+        Duplicates are rejected, whether the first run still runs or not: a workflow ID never runs a transfer twice,
+        and the answer says who was first. Where API and worker share the client, the first task starts eagerly: it
+        comes back with this answer instead of going through the task queue.
+        """
+        try:
+            await self._client.start_workflow(
+                TransferWorkflow.run,
+                order,
+                id=order.workflow_id,
+                task_queue=self.task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                task_timeout=TASK_TIMEOUT,
+                request_eager_start=True,
+                search_attributes=search_attributes(order),
+                memo={FINGERPRINT: order.fingerprint},
+                static_summary=summary(order),
+                rpc_timeout=RPC_LIMIT,
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        except (RPCError, RuntimeError) as error:
+            raise TemporalUnavailable(str(error)) from error
+        return True
+
+    async def fingerprint(self, workflow_id: str) -> str | None:
+        """The fingerprint of the order that a workflow was started with; None where Temporal has forgotten it."""
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_LIMIT)
+        except RPCError as error:
+            if error.status is error.status.NOT_FOUND:
+                return None
+            raise TemporalUnavailable(str(error)) from error
+        found: str | None = await description.memo_value(FINGERPRINT, default=None, type_hint=str)
+        return found
+
+    @property
+    def _client(self) -> Client:
+        if self.client is None:
+            raise TemporalUnavailable("Temporal has not answered since this process started.")
+        return self.client

@@ -1,0 +1,84 @@
+"""Request headers and cursors: what clients may send, read strictly."""
+
+import base64
+import binascii
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from api.problems import Problem
+
+DEFAULT_WAIT_SECONDS = 5
+MAX_WAIT_SECONDS = 30
+
+_PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
+# A string of RFC 9651, section 3.3.3: only quotes and backslashes are escaped.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+_ESCAPED = re.compile(r'\\(["\\])')
+_WAIT = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*', re.IGNORECASE)
+
+
+def idempotency_key(
+    request: Request,
+    _documented: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Names this movement of money: 1 to 255 printable ASCII characters, bare or as a quoted "
+            "string. The same key with the same request is the same transfer, forever; with another it is refused.",
+            examples=["3f0c5a6e-pay-rent-november"],
+        ),
+    ] = None,
+) -> str:
+    """The customer's key, without its quotes."""
+    sent = request.headers.getlist("idempotency-key")
+    if not sent or not sent[0]:
+        raise Problem("idempotency_key_missing")
+    key = sent[0]
+    if quoted := _QUOTED.fullmatch(key):
+        key = _ESCAPED.sub(r"\1", quoted[1])
+    if len(sent) > 1 or not _PRINTABLE.fullmatch(key):
+        raise Problem("idempotency_key_invalid")
+    return key
+
+
+def wait_seconds(
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="`wait=N`: wait up to N seconds (0 to 30, default 5) for the final state (RFC 7240).",
+            examples=["wait=10"],
+        ),
+    ] = None,
+) -> int:
+    """How long the client wants to wait for a final state. Preferences that this service does not know are ignored."""
+    for preference in (prefer or "").split(","):
+        name = preference.split("=")[0].strip().lower()
+        if name != "wait":
+            continue
+        wait = _WAIT.fullmatch(preference.split(";")[0])
+        if not wait or int(wait[1]) > MAX_WAIT_SECONDS:
+            raise Problem("prefer_invalid")
+        return int(wait[1])
+    return DEFAULT_WAIT_SECONDS
+
+
+IdempotencyKey = Annotated[str, Depends(idempotency_key)]
+WaitSeconds = Annotated[int, Depends(wait_seconds)]
+
+
+def to_cursor(*parts: object) -> str:
+    """An opaque cursor out of the last item's place in its list."""
+    return base64.urlsafe_b64encode("|".join(map(str, parts)).encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: str, parts: int) -> list[str]:
+    """The parts again, or a problem that says where cursors come from."""
+    try:
+        found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split("|")
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise Problem("cursor_invalid") from error
+    if len(found) != parts:
+        raise Problem("cursor_invalid")
+    return found

@@ -1,0 +1,42 @@
+"""Passwords, by argon2id."""
+
+import secrets
+
+import anyio
+import anyio.to_thread
+import argon2
+
+from ledger.postgres.customers import Customer
+
+# RFC 9106, second recommended option (64 MiB): argon2-cffi's defaults.
+_HASHER = argon2.PasswordHasher()
+
+# Each hash takes 64 MiB and several cores for a while: more at once would only be slower, and take the memory.
+_HASHING = anyio.CapacityLimiter(4)
+
+
+async def hash_password(password: str) -> str:
+    """Argon2id, with its salt and parameters in the text."""
+    return await anyio.to_thread.run_sync(_HASHER.hash, password, limiter=_HASHING)
+
+
+async def password_matches(customer: Customer | None, password: str) -> bool:
+    """Whether the password is this customer's. Takes as long where there is no customer."""
+    stored = customer.password_hash if customer else await _hash_of_nobody()
+
+    def verify() -> bool:
+        try:
+            return _HASHER.verify(stored, password)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+
+    return await anyio.to_thread.run_sync(verify, limiter=_HASHING) and customer is not None
+
+
+_nobody: list[str] = []
+
+
+async def _hash_of_nobody() -> str:
+    if not _nobody:
+        _nobody.append(await hash_password(secrets.token_hex(16)))
+    return _nobody[0]

@@ -1,0 +1,142 @@
+"""A customer's accounts, their statements, and money in and out of the service."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+
+from api.acceptance import Wish
+from api.headers import IdempotencyKey, WaitSeconds, from_cursor, to_cursor
+from api.models import (
+    AccountIn,
+    AccountOut,
+    AccountsOut,
+    CashIn,
+    EntriesOut,
+    EntryOut,
+    Limit,
+    TransferOut,
+)
+from api.moving import MOVING_RESPONSES, move
+from api.problems import Problem, problem_responses
+from api.sessions import CurrentSession, Session
+from api.state import Remit, State
+from ledger.ids import WORLD, AccountId
+from ledger.postgres.customers import AccountExists
+
+router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
+
+_CASH_RESPONSES = MOVING_RESPONSES | problem_responses(
+    "sandbox_rails_off", "validation_failed", "idempotency_key_reused", "transaction_id_reused"
+)
+_READING = ("not_authenticated", "token_expired", "database_unavailable")
+
+
+@router.get("", summary="List my accounts", responses=problem_responses(*_READING))
+async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
+    """At most one per currency, oldest first."""
+    return AccountsOut(
+        items=[AccountOut.of(account) for account in await remit.statements.accounts(session.customer.id)]
+    )
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Open an account",
+    responses=problem_responses(*_READING, "invalid_json", "account_exists", "validation_failed"),
+)
+async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit, response: Response) -> AccountOut:
+    """A new, empty account; one per currency."""
+    try:
+        account = await remit.customers.open_account(session.customer.id, wanted.currency)
+    except AccountExists as error:
+        raise Problem("account_exists", f"You hold an account in {wanted.currency} already.") from error
+    response.headers["Location"] = f"/v1/accounts/{account.id}"
+    return AccountOut.of(account)
+
+
+@router.get("/{account_id}", summary="Get an account", responses=problem_responses(*_READING, "account_not_found"))
+async def account(account_id: AccountId, session: CurrentSession, remit: Remit) -> AccountOut:
+    """Its balance is in the currency's minor unit, and `version` counts its entries."""
+    found = await remit.statements.account(session.customer.id, account_id)
+    if found is None:
+        raise Problem("account_not_found")
+    return AccountOut.of(found)
+
+
+@router.get(
+    "/{account_id}/entries",
+    summary="Read an account's statement",
+    responses=problem_responses(*_READING, "account_not_found", "cursor_invalid", "validation_failed"),
+)
+async def entries(
+    account_id: AccountId,
+    session: CurrentSession,
+    remit: Remit,
+    limit: Annotated[Limit, Query()] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+) -> EntriesOut:
+    """Newest first. Entries are never changed or removed, so pages stay what they were."""
+    found = await remit.statements.account(session.customer.id, account_id)
+    if found is None:
+        raise Problem("account_not_found")
+    below = _version(cursor) if cursor else found.version + 1
+    lines = await remit.statements.lines(account_id, below, limit + 1)
+    page = lines[:limit]
+    more = to_cursor(page[-1].version) if len(lines) > limit else None
+    return EntriesOut(items=[EntryOut.of(line) for line in page], next_cursor=more)
+
+
+@router.post(
+    "/{account_id}/deposits",
+    status_code=status.HTTP_201_CREATED,
+    summary="Deposit money (sandbox rail)",
+    responses=_CASH_RESPONSES,
+)
+async def deposit(
+    account_id: AccountId,
+    wanted: CashIn,
+    session: CurrentSession,
+    remit: Remit,
+    key: IdempotencyKey,
+    wait: WaitSeconds,
+    response: Response,
+) -> TransferOut:
+    """A transfer from `world`. The same `transaction_id` never moves money twice, whatever the key."""
+    return await _cash(remit, session, key, _wish(WORLD, account_id, wanted), wait, response)
+
+
+@router.post(
+    "/{account_id}/withdrawals",
+    status_code=status.HTTP_201_CREATED,
+    summary="Withdraw money (sandbox rail)",
+    responses=_CASH_RESPONSES,
+)
+async def withdraw(
+    account_id: AccountId,
+    wanted: CashIn,
+    session: CurrentSession,
+    remit: Remit,
+    key: IdempotencyKey,
+    wait: WaitSeconds,
+    response: Response,
+) -> TransferOut:
+    """A transfer to `world`. The same `transaction_id` never moves money twice, whatever the key."""
+    return await _cash(remit, session, key, _wish(account_id, WORLD, wanted), wait, response)
+
+
+def _wish(source: AccountId, destination: AccountId, wanted: CashIn) -> Wish:
+    return Wish(source, destination, wanted.amount, wanted.currency, transaction_id=wanted.transaction_id)
+
+
+async def _cash(remit: State, session: Session, key: str, wish: Wish, wait: int, response: Response) -> TransferOut:
+    if not remit.sandbox_rails:
+        raise Problem("sandbox_rails_off")
+    return await move(remit, session, key, wish, wait, response)
+
+
+def _version(cursor: str) -> int:
+    (version,) = from_cursor(cursor, parts=1)
+    if not version.isascii() or not version.isdigit() or len(version) > 18:  # noqa: PLR2004 - fits a BIGINT
+        raise Problem("cursor_invalid")
+    return int(version)

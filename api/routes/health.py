@@ -1,0 +1,43 @@
+"""What load balancers and metrics collectors ask."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from api.engine import TemporalUnavailable
+from api.problems import Problem, problem_responses
+from api.state import Remit
+from ledger.postgres.database import Unavailable
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health", summary="Is the process alive")
+async def health() -> dict[str, str]:
+    """Says nothing of what it depends on: restarting this process would not mend that."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/ready",
+    summary="Can transfers be accepted",
+    responses=problem_responses("database_unavailable", "temporal_unavailable"),
+)
+async def ready(remit: Remit) -> dict[str, str]:
+    """PostgreSQL answers with its schema, and Temporal serves."""
+    database, temporal = await asyncio.gather(remit.database.ping(), remit.engine.ping(), return_exceptions=True)
+    if isinstance(database, Unavailable):
+        raise Problem("database_unavailable", str(database))
+    if isinstance(temporal, TemporalUnavailable):
+        raise Problem("temporal_unavailable", str(temporal))
+    for unforeseen in (database, temporal):
+        if unforeseen is not None:
+            raise unforeseen
+    return {"status": "ready", "postgres": "ok", "temporal": "ok"}
+
+
+@router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
+async def metrics() -> Response:
+    """Text exposition format; counts of this process since its start."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,118 @@
+"""Transfers: ask for one, follow it, list them, and prove how one ended."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+
+from api.acceptance import Wish
+from api.headers import IdempotencyKey, WaitSeconds, from_cursor, to_cursor
+from api.models import Limit, PostingOut, ReceiptOut, TransferIn, TransferOut, TransfersOut
+from api.moving import MOVING_RESPONSES, move
+from api.problems import Problem, problem_responses
+from api.sessions import CurrentSession
+from api.state import Remit
+from ledger.ids import AccountId, TransferId
+from ledger.money import Money
+from ledger.postgres.statements import TransferFilter
+from ledger.transfers import State, Transfer
+
+router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
+
+_READING = ("not_authenticated", "token_expired", "database_unavailable")
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Transfer money",
+    responses=MOVING_RESPONSES | problem_responses("validation_failed", "same_account", "idempotency_key_reused"),
+)
+async def transfer_money(
+    wanted: TransferIn,
+    session: CurrentSession,
+    remit: Remit,
+    key: IdempotencyKey,
+    wait: WaitSeconds,
+    response: Response,
+) -> TransferOut:
+    """Move an amount from one of my accounts to any account.
+
+    Answers 201 once the transfer is final and 202 when it is still under way after the wait. A refusal (too little
+    money, a frozen account, …) is an outcome, not an error: 201 with `state: "failed"` and a `failure`.
+    """
+    if wanted.source_account_id == wanted.destination_account_id:
+        raise Problem("same_account")
+    wish = Wish(
+        wanted.source_account_id, wanted.destination_account_id, wanted.amount, wanted.currency, note=wanted.note
+    )
+    return await move(remit, session, key, wish, wait, response)
+
+
+@router.get(
+    "",
+    summary="List my transfers",
+    responses=problem_responses(*_READING, "cursor_invalid", "account_not_found", "validation_failed"),
+)
+async def transfers(
+    session: CurrentSession,
+    remit: Remit,
+    account_id: Annotated[AccountId | None, Query(description="Of this account of mine only")] = None,
+    state: Annotated[State | None, Query()] = None,
+    limit: Annotated[Limit, Query()] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+) -> TransfersOut:
+    """Newest first: those I asked for, and those that reached an account of mine."""
+    me = session.customer.id
+    if account_id is not None and await remit.statements.account(me, account_id) is None:
+        raise Problem("account_not_found")
+    wanted = TransferFilter(account_id, state, _place(cursor) if cursor else None)
+    found = await remit.statements.transfers(me, wanted, limit + 1)
+    page = found[:limit]
+    more = to_cursor(page[-1].created_at.isoformat(), page[-1].id) if len(found) > limit else None
+    return TransfersOut(items=[TransferOut.of(transfer, me) for transfer in page], next_cursor=more)
+
+
+@router.get("/{transfer_id}", summary="Get a transfer", responses=problem_responses(*_READING, "transfer_not_found"))
+async def transfer(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> TransferOut:
+    """Readable from the moment it was accepted."""
+    return TransferOut.of(await _mine(transfer_id, session, remit), session.customer.id)
+
+
+@router.get(
+    "/{transfer_id}/receipt",
+    summary="Get a transfer's receipt",
+    responses=problem_responses(*_READING, "transfer_not_found", "transfer_not_final"),
+)
+async def receipt(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> ReceiptOut:
+    """Proof of a final transfer: what it was, how it ended, and the postings in the ledger."""
+    found = await _mine(transfer_id, session, remit)
+    if not found.state.is_final:
+        raise Problem("transfer_not_final", f"The transfer is {found.state}; its receipt is there once it is final.")
+    postings = await remit.statements.postings(transfer_id)
+    return ReceiptOut(
+        transfer=TransferOut.of(found, session.customer.id),
+        amount_text=str(Money(found.amount_minor, found.currency)),
+        postings=[
+            PostingOut(id=line.id, leg=line.leg, amount=line.amount_minor, recorded_at=line.recorded_at)
+            for line in postings
+        ],
+    )
+
+
+async def _mine(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:
+    found = await remit.statements.transfer(session.customer.id, transfer_id)
+    if found is None:
+        raise Problem("transfer_not_found")
+    return found
+
+
+def _place(cursor: str) -> tuple[datetime, TransferId]:
+    created_at, transfer_id = from_cursor(cursor, parts=2)
+    try:
+        place = datetime.fromisoformat(created_at)
+    except ValueError as error:
+        raise Problem("cursor_invalid") from error
+    if place.tzinfo is None:
+        raise Problem("cursor_invalid")
+    return place, TransferId(transfer_id)

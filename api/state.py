@@ -1,0 +1,34 @@
+"""What the routes work with, put together by a composition root."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from api.acceptance import Acceptance
+from api.engine import Engine
+from api.tokens import Tokens
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.postgres.statements import Statements
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One API process."""
+
+    database: Database
+    customers: Customers
+    statements: Statements
+    acceptance: Acceptance
+    engine: Engine
+    tokens: Tokens
+    sandbox_rails: bool
+
+
+def state_of(request: Request) -> State:
+    """The state that the app was made with."""
+    return cast("State", request.app.state.remit)
+
+
+Remit = Annotated[State, Depends(state_of)]

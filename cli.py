@@ -1,0 +1,209 @@
+"""The `remit` command. Each command is a composition root: it reads the settings and hands plain values on."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from ledger.money import Money
+from ledger.postgres.audit import Audit, audit
+from ledger.postgres.database import Database, Unavailable
+from settings import Settings
+
+app = typer.Typer(
+    help="Durable money transfers on Temporal and PostgreSQL.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+Result = TypeVar("Result")
+
+MIGRATE_WAIT_SECONDS = 60
+
+
+def main() -> None:
+    """The console script. Mistakes in settings and servers that are away are told in a line, without a trace."""
+    from devenv.errors import StackError
+
+    try:
+        app()
+    except (StackError, Unavailable) as error:
+        _fail(str(error))
+    except ValidationError as error:
+        for found in error.errors():
+            name = "REMIT_" + "_".join(str(part) for part in found["loc"]).upper()
+            _say(f"{name}: {found['msg']}")
+        raise SystemExit(2) from None
+
+
+@app.command()
+def run() -> None:
+    """Run the embedded stack in the foreground: PostgreSQL, Temporal with its Web UI, API and worker. Ctrl-C stops."""
+    from devenv.stack import Stack
+    from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+
+    stack = Stack(Settings(), _prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=_say)
+    _await(stack.run_until_stopped())
+
+
+@app.command()
+def demo() -> None:
+    """Tell the main story on embedded servers; exit 0 only if all of it held."""
+    from devenv.demo import tell
+
+    raise SystemExit(0 if _await(tell(Settings(), _prepare, _say)) else 1)
+
+
+@app.command()
+def api(
+    with_worker: Annotated[bool, typer.Option(help="Run a worker in this process too, for the shortest way.")] = False,
+) -> None:
+    """Serve the HTTP API."""
+    from logs import configure_logging
+    from serve import serve_api
+
+    settings = _production("database_url", "temporal_address", "jwt_secret")
+    configure_logging(settings)
+    _await(serve_api(settings, with_worker=with_worker))
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker. Start as many as there is work for."""
+    from logs import configure_logging
+    from serve import run_worker
+
+    settings = _production("database_url", "temporal_address")
+    configure_logging(settings)
+    _await(run_worker(settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema and register the search attributes. Safe to repeat, and at once."""
+    settings = _production("database_url")
+    assert settings.database_url is not None
+    _await(_migrate(settings.database_url, settings))
+    _say("The database has the newest schema.")
+
+
+@app.command()
+def verify() -> None:
+    """Check every invariant of the books; exit 1 and name what is broken."""
+    found = _await(_verify(Settings()))
+    _print_audit(found)
+    raise SystemExit(0 if found.clean else 1)
+
+
+async def _verify(settings: Settings) -> Audit:
+    async with _database_url(settings) as url, Database(url, connections=1, application_name="remit-verify") as database:
+        return await audit(database)
+
+
+@asynccontextmanager
+async def _database_url(settings: Settings) -> AsyncIterator[str]:
+    """The database that the settings name, else that of the running stack, else the embedded one, just for this."""
+    from devenv.errors import StackError
+    from devenv.home import Home, live_run
+    from devenv.postgres import Postgres
+
+    if settings.database_url is not None:
+        yield settings.database_url
+    elif running := live_run(settings.home):
+        yield running.database_url
+    else:
+        home = Home(settings.home)
+        if not home.postgres.exists():
+            raise StackError(
+                f"There are no books yet in {home.path}: set REMIT_DATABASE_URL, or `remit run` first."
+            )
+        with home.held():
+            postgres = Postgres(home.postgres, log=home.log("postgres"), say=_say)
+            await postgres.start()
+            try:
+                yield postgres.url
+            finally:
+                await postgres.stop()
+
+
+async def _prepare(database_url: str, temporal_address: str) -> None:
+    """What an embedded stack needs before its API starts."""
+    await _migrate(database_url, Settings(temporal_address=temporal_address))
+
+
+async def _migrate(database_url: str, settings: Settings) -> None:
+    from ledger.postgres.migrations import migrate as migrate_database
+    from worker import connect_temporal
+    from workflows.registration import register_search_attributes
+
+    await _until_it_answers("PostgreSQL", lambda: migrate_database(database_url))
+    if settings.temporal_address is not None:
+
+        async def register() -> None:
+            await register_search_attributes(await connect_temporal(settings))
+
+        await _until_it_answers("Temporal", register)
+
+
+async def _until_it_answers(name: str, attempt: Callable[[], Awaitable[None]]) -> None:
+    """Servers that start at the same time as this command get a while to come up."""
+    from temporalio.service import RPCError
+
+    deadline = asyncio.get_running_loop().time() + MIGRATE_WAIT_SECONDS
+    while True:
+        try:
+            return await attempt()
+        except (OSError, RuntimeError, RPCError) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unavailable(f"{name} does not answer: {error}") from error
+            _say(f"{name} does not answer yet: {error}")
+            await asyncio.sleep(2)
+
+
+def _production(*required: str) -> Settings:
+    settings = Settings()
+    if missing := [f"REMIT_{name.upper()}" for name in required if getattr(settings, name) is None]:
+        _fail(f"Set {' and '.join(missing)}. `remit run` needs no settings: it brings its own servers.", status=2)
+    return settings
+
+
+def _print_audit(found: Audit) -> None:
+    console = Console(highlight=False)
+    table = Table(title="The books", title_justify="left")
+    for name in ("Currency", "Accounts", "Entries", "Customers hold", "In transit", "World", "Sum"):
+        table.add_column(name, justify="left" if name == "Currency" else "right")
+    for books in found.totals:
+        amounts = (books.customers_minor, books.in_transit_minor, books.world_minor)
+        texts = [str(Money(amount, books.currency)) for amount in (*amounts, sum(amounts))]
+        table.add_row(books.currency, f"{books.accounts:,}", f"{books.entries:,}", *texts)
+    console.print(table)
+    states = ", ".join(f"{count:,} {state}" for state, count in sorted(found.transfers_by_state.items()))
+    console.print(f"Transfers: {states or 'none'}")
+    if found.clean:
+        console.print("[green]Clean:[/] every invariant holds.")
+        return
+    console.print(f"[red]Broken:[/] {len(found.broken)} findings.")
+    for broken in found.broken:
+        console.print(f"  {broken.invariant}: {broken.subject}: {broken.detail}", markup=False, soft_wrap=True)
+
+
+def _await(work: Coroutine[Any, Any, Result]) -> Result:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - what a person at a terminal reads
+
+
+def _fail(line: str, status: int = 1) -> None:
+    _say(line)
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()

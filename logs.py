@@ -1,0 +1,40 @@
+"""Logging of a process: one line an event, for people or as JSON. No line holds a secret or a person's data."""
+
+import logging
+import sys
+
+import structlog
+
+from settings import Settings
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send structlog's events, and those of libraries that use `logging`, to stderr in one format."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    exceptions = [structlog.processors.format_exc_info] if settings.log_format == "json" else []
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, last],
+        )
+    )
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    # A line per request to Temporal or per connection says nothing to an operator.
+    for name in ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "alembic", "asyncio"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))

@@ -1,0 +1,112 @@
+"""Composition root of an API process, with a worker in it or not, and of a worker process."""
+
+import asyncio
+import signal
+from functools import partial
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from api.acceptance import Acceptance
+from api.app import create_app
+from api.engine import Engine
+from api.settling import Settlements
+from api.state import State
+from api.tokens import Tokens
+from ledger.postgres.book import Book
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.postgres.statements import Statements
+from settings import Settings
+from worker import build_worker, connect_temporal
+
+log = structlog.get_logger()
+
+# What requests that are being answered get when the process is asked to stop; those that wait are woken at once.
+HTTP_STOP_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """Wakes the requests that wait for a transfer as soon as the process is asked to stop."""
+
+    def __init__(self, config: uvicorn.Config, settlements: Settlements) -> None:
+        super().__init__(config)
+        self._settlements = settlements
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._settlements.close()
+        super().handle_exit(sig, frame)
+
+
+async def serve_api(settings: Settings, *, with_worker: bool) -> None:
+    """Serve until SIGTERM or SIGINT. In one process with a worker, transfers start eagerly and answers come at once.
+
+    The API answers, with 503 where it must, also while PostgreSQL or Temporal is away. Raises what ends the worker.
+    """
+    assert settings.database_url is not None
+    assert settings.jwt_secret is not None
+    async with Database(settings.database_url, settings.database_connections, "remit-api") as database:
+        settlements = Settlements(worker_is_here=with_worker)
+        book = Book(database, settlements.announce)
+        statements = Statements(database)
+        engine = Engine(partial(connect_temporal, settings), settings.task_queue)
+        state = State(
+            database=database,
+            customers=Customers(database),
+            statements=statements,
+            acceptance=Acceptance(engine, statements, book, settlements),
+            engine=engine,
+            tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds),
+            sandbox_rails=settings.sandbox_rails,
+        )
+        config = uvicorn.Config(
+            create_app(state, docs=settings.docs),
+            host=settings.api_host,
+            port=settings.api_port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=HTTP_STOP_SECONDS,
+        )
+        server = _Server(config, settlements)
+        stop = asyncio.Event()
+        running = asyncio.create_task(_run_engine(engine, book, settings, stop, with_worker=with_worker))
+        running.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        log.info("api starts", host=settings.api_host, port=settings.api_port, worker=with_worker)
+        await server.serve()
+        stop.set()
+        await running
+        log.info("api stopped")
+
+
+async def _run_engine(
+    engine: Engine, book: Book, settings: Settings, stop: asyncio.Event, *, with_worker: bool
+) -> None:
+    """Connect to Temporal, run the worker if there is one, and leave once `stop` is set and its steps have ended."""
+    connecting = asyncio.create_task(engine.keep_connecting())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if not connecting.done():
+        connecting.cancel()
+        return
+    client = await connecting
+    if not with_worker:
+        await stopping
+        return
+    async with build_worker(client, book, settings):
+        log.info("worker runs", task_queue=settings.task_queue)
+        await stopping
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run a worker until SIGTERM or SIGINT, then let the steps it is running end."""
+    assert settings.database_url is not None
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Database(settings.database_url, settings.database_connections, "remit-worker") as database:
+        engine = Engine(partial(connect_temporal, settings), settings.task_queue)
+        await _run_engine(engine, Book(database), settings, stop, with_worker=True)
+    log.info("worker stopped")
