@@ -178,6 +178,8 @@ def _validation_problem(error: RequestValidationError) -> Problem:
     for found in error.errors():
         if found["type"] == "json_invalid":
             return Problem("invalid_json", f"{found.get('ctx', {}).get('error', 'Invalid JSON')}.")
+        if found["type"] in ("model_attributes_type", "dict_type") and found["loc"] == ("body",):
+            return Problem("validation_failed", "Send a JSON object, with `Content-Type: application/json`.")
     fields = [
         FieldError(field=".".join(str(part) for part in found["loc"]), message=found["msg"]) for found in error.errors()
     ]

@@ -1,0 +1,56 @@
+# One target per thing a person does. `make` alone lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup run demo test lint format types imports check-servers chaos lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## Install everything into .venv (done by the others when needed)
+
+.venv/.ready: requirements-dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Remit needs Python 3.11 or newer: install it, or set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Remit needs Python 3.11 or newer; $$($(PYTHON) --version) is too old: set PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing dependencies into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup ## Run the whole stack in the foreground until Ctrl-C
+	@exec $(BIN)/remit run
+
+demo: setup ## Tell the main story on real servers, and prove the books
+	@$(BIN)/remit demo
+
+test: setup lint types imports check-servers ## Lint, types, import contracts and all tests
+	@$(BIN)/pytest
+
+check-servers: setup
+	@$(BIN)/python -m devenv
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+
+format: setup ## Format the code and mend what the linter can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: setup
+	@$(BIN)/mypy
+
+imports: setup
+	@$(BIN)/lint-imports
+
+lock: ## Choose the newest allowed versions and lock them with hashes (needs uv)
+	uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 -o requirements.txt
+	uv pip compile pyproject.toml --quiet --upgrade --group dev --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 -o requirements-dev.txt
+
+clean: ## Remove the environment and all local state
+	rm -rf .venv .remit
