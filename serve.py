@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 
@@ -39,29 +40,44 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """The parts of an API process that its servers and its worker share."""
+
+    state: State
+    book: Book
+    settlements: Settlements
+
+
+def compose_api(settings: Settings, database: Database, *, with_worker: bool) -> Composed:
+    """Put an API process together; `with_worker` where a worker in it will tell of the transfers it settles."""
+    assert settings.jwt_secret is not None
+    settlements = Settlements(worker_is_here=with_worker)
+    book = Book(database, settlements.announce)
+    statements = Statements(database)
+    engine = Engine(partial(connect_temporal, settings), settings.task_queue)
+    state = State(
+        database=database,
+        customers=Customers(database),
+        statements=statements,
+        acceptance=Acceptance(engine, statements, book, settlements),
+        engine=engine,
+        tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds),
+        sandbox_rails=settings.sandbox_rails,
+    )
+    return Composed(state, book, settlements)
+
+
 async def serve_api(settings: Settings, *, with_worker: bool) -> None:
     """Serve until SIGTERM or SIGINT. In one process with a worker, transfers start eagerly and answers come at once.
 
     The API answers, with 503 where it must, also while PostgreSQL or Temporal is away. Raises what ends the worker.
     """
     assert settings.database_url is not None
-    assert settings.jwt_secret is not None
     async with Database(settings.database_url, settings.database_connections, "remit-api") as database:
-        settlements = Settlements(worker_is_here=with_worker)
-        book = Book(database, settlements.announce)
-        statements = Statements(database)
-        engine = Engine(partial(connect_temporal, settings), settings.task_queue)
-        state = State(
-            database=database,
-            customers=Customers(database),
-            statements=statements,
-            acceptance=Acceptance(engine, statements, book, settlements),
-            engine=engine,
-            tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds),
-            sandbox_rails=settings.sandbox_rails,
-        )
+        parts = compose_api(settings, database, with_worker=with_worker)
         config = uvicorn.Config(
-            create_app(state, docs=settings.docs),
+            create_app(parts.state, docs=settings.docs),
             host=settings.api_host,
             port=settings.api_port,
             log_config=None,
@@ -70,9 +86,11 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
             server_header=False,
             timeout_graceful_shutdown=HTTP_STOP_SECONDS,
         )
-        server = _Server(config, settlements)
+        server = _Server(config, parts.settlements)
         stop = asyncio.Event()
-        running = asyncio.create_task(_run_engine(engine, book, settings, stop, with_worker=with_worker))
+        running = asyncio.create_task(
+            run_engine(parts.state.engine, parts.book, settings, stop, with_worker=with_worker)
+        )
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
         log.info("api starts", host=settings.api_host, port=settings.api_port, worker=with_worker)
         await server.serve()
@@ -81,7 +99,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         log.info("api stopped")
 
 
-async def _run_engine(
+async def run_engine(
     engine: Engine, book: Book, settings: Settings, stop: asyncio.Event, *, with_worker: bool
 ) -> None:
     """Connect to Temporal, run the worker if there is one, and leave once `stop` is set and its steps have ended."""
@@ -108,5 +126,5 @@ async def run_worker(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Database(settings.database_url, settings.database_connections, "remit-worker") as database:
         engine = Engine(partial(connect_temporal, settings), settings.task_queue)
-        await _run_engine(engine, Book(database), settings, stop, with_worker=True)
+        await run_engine(engine, Book(database), settings, stop, with_worker=True)
     log.info("worker stopped")

@@ -5,7 +5,8 @@ One step is one transaction over the transfer's row and at most one customer acc
 locks two accounts, so opposite transfers cannot deadlock.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -98,11 +99,25 @@ _SET_STATUS = f"""
     UPDATE accounts a SET status = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}
 """
 
+_HOLD = "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
+
 _WRITE_MESSAGES = """
     INSERT INTO messages (transfer_id, attempt, account_id, customer_id, body)
     SELECT $1, $2, a.id, a.owner_id, $4 FROM accounts a WHERE a.id = ANY ($3::text[])
     ON CONFLICT DO NOTHING
 """
+
+
+class HeldAccount:
+    """An account under its row lock. What is done to it counts when the block that holds it ends."""
+
+    def __init__(self, connection: "Connection", account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+
+    async def set_status(self, status: AccountStatus) -> None:
+        """Freeze, open or close it."""
+        await self._connection.execute(_SET_STATUS, self._account_id, status)
 
 
 class Book:
@@ -189,6 +204,18 @@ class Book:
         if row is None:
             raise AccountNotFound(account_id)
         return account_of(row)
+
+    @asynccontextmanager
+    async def holding(self, account_id: AccountId) -> AsyncIterator["HeldAccount"]:
+        """Lock an account against every step until the block ends, to act between two steps of a transfer.
+
+        For an operator's console and for tests: steps that need the account wait, and come again, meanwhile.
+        """
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_HOLD, account_id)
+            if row is None:
+                raise AccountNotFound(account_id)
+            yield HeldAccount(connection, account_id)
 
     async def write_messages(self, step: Step, account_ids: list[AccountId], body: str) -> None:
         """Leave one message per account's owner about this attempt. A repeat writes none."""

@@ -1,0 +1,103 @@
+"""Customers, and the HTTP application that they use, in the test's own process over real servers."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from api.app import create_app
+from ledger.postgres.database import Database
+from serve import Composed, compose_api, run_engine
+from settings import Settings
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Person:
+    """A registered customer, and their side of the HTTP API."""
+
+    http: httpx.AsyncClient
+    id: str
+    account_id: str
+    token: str
+    email: str
+
+    async def get(self, path: str, **query: object) -> httpx.Response:
+        return await self.http.get(path, params=query, headers={"Authorization": f"Bearer {self.token}"})  # type: ignore[arg-type]
+
+    async def post(self, path: str, body: object, key: str | None = None, prefer: str | None = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key or secrets.token_hex(16)}
+        if prefer:
+            headers["Prefer"] = prefer
+        return await self.http.post(path, json=body, headers=headers)
+
+    async def deposit(self, amount: int, currency: str = "USD") -> dict[str, Any]:
+        answer = await self.post(f"/v1/accounts/{self.account_id}/deposits", {"amount": amount, "currency": currency})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def pay(
+        self, payee: "Person", amount: int, key: str | None = None, prefer: str | None = None, **changes: object
+    ) -> httpx.Response:
+        body = transfer_body(self, payee, amount) | changes
+        return await self.post("/v1/transfers", body, key, prefer)
+
+    async def balance(self) -> int:
+        return int((await self.get(f"/v1/accounts/{self.account_id}")).json()["balance"])
+
+
+def transfer_body(payer: Person, payee: Person, amount: int) -> dict[str, object]:
+    return {
+        "source_account_id": payer.account_id,
+        "destination_account_id": payee.account_id,
+        "amount": amount,
+        "currency": "USD",
+    }
+
+
+def registration(**changes: object) -> dict[str, object]:
+    return {
+        "email": f"{secrets.token_hex(8)}@example.com",
+        "password": PASSWORD,
+        "full_name": "Ada Obi",
+        "currency": "USD",
+        "identity_document": {"type": "NIN", "number": "22334455667"},
+    } | changes
+
+
+async def register(http: httpx.AsyncClient, **changes: object) -> Person:
+    body = registration(**changes)
+    answer = await http.post("/v1/auth/register", json=body)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    return Person(http, made["customer"]["id"], made["account"]["id"], made["access_token"], str(body["email"]))
+
+
+@asynccontextmanager
+async def client_of(settings: Settings, composed: Composed) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(composed.state, docs=True), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://remit.test", timeout=60) as http:
+        yield http
+
+
+@asynccontextmanager
+async def running_api(
+    settings: Settings, database: Database, *, worker: bool = True
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The API, connected to Temporal, with its worker or with no worker anywhere."""
+    composed = compose_api(settings, database, with_worker=worker)
+    stop = asyncio.Event()
+    engine = composed.state.engine
+    running = asyncio.create_task(run_engine(engine, composed.book, settings, stop, with_worker=worker))
+    try:
+        await asyncio.wait_for(engine.connected.wait(), timeout=20)
+        async with client_of(settings, composed) as http:
+            yield http
+    finally:
+        stop.set()
+        await running

@@ -1,0 +1,274 @@
+"""Moving money over HTTP: what is answered, and that it happens once."""
+
+import asyncio
+import secrets
+
+import httpx
+import pytest
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from ledger.accounts import AccountStatus
+from ledger.ids import AccountId
+from ledger.postgres.book import Book
+from ledger.postgres.database import Database
+from settings import Settings
+from tests.api.people import Person, register, running_api, transfer_body
+from tests.waiting import until
+
+
+async def test_a_transfer_is_answered_when_it_is_final_and_can_be_read_back(ada: Person, ben: Person) -> None:
+    answer = await ada.pay(ben, 12_550, note="Rent, November")
+    assert answer.status_code == 201
+    transfer = answer.json()
+    assert transfer["state"] == "completed"
+    assert transfer["note"] == "Rent, November"
+    assert answer.headers["Location"] == f"/v1/transfers/{transfer['id']}"
+    assert "Idempotent-Replayed" not in answer.headers
+    assert (await ada.get(answer.headers["Location"])).json() == transfer
+    assert [await ada.balance(), await ben.balance()] == [37_450, 12_550]
+
+
+async def test_fifty_equal_requests_at_once_make_one_transfer_and_fifty_equal_answers(ada: Person, ben: Person) -> None:
+    key = secrets.token_hex(16)
+    answers = await asyncio.gather(*(ada.pay(ben, 100, key) for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers].count(None) == 1
+    assert [await ada.balance(), await ben.balance()] == [49_900, 100]
+
+
+async def test_fifty_different_requests_with_one_key_at_once_make_one_transfer(ada: Person, ben: Person) -> None:
+    key = secrets.token_hex(16)
+    answers = await asyncio.gather(*(ada.pay(ben, 100 + n, key) for n in range(50)))
+    (accepted,) = [answer.json() for answer in answers if answer.status_code == 201]
+    refused = [answer.json()["code"] for answer in answers if answer.status_code == 422]
+    assert refused == ["idempotency_key_reused"] * 49
+    assert await ben.balance() == accepted["amount"]
+
+
+async def test_a_key_means_the_same_transfer_also_after_temporal_has_forgotten_it(
+    ada: Person, ben: Person, client: Client
+) -> None:
+    key = secrets.token_hex(16)
+    first = await ada.pay(ben, 100, key)
+    workflow_id = first.json()["workflow_id"]
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=workflow_id)
+        )
+    )
+
+    async def is_forgotten() -> bool:
+        try:
+            await client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            return error.status is RPCStatusCode.NOT_FOUND
+        return False
+
+    await until(is_forgotten, "Temporal forgets the workflow")
+    again = await ada.pay(ben, 100, key)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = await ada.pay(ben, 101, key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert await ben.balance() == 100
+
+
+async def test_a_quoted_key_is_the_same_key(ada: Person, ben: Person) -> None:
+    key = secrets.token_hex(16)
+    first, again = await ada.pay(ben, 100, key), await ada.pay(ben, 100, f'"{key}"')
+    assert first.json()["id"] == again.json()["id"]
+
+
+async def test_two_customers_may_use_the_same_key(ada: Person, ben: Person) -> None:
+    key = secrets.token_hex(16)
+    assert (await ada.pay(ben, 500, key)).status_code == 201
+    assert (await ben.pay(ada, 200, key)).status_code == 201
+    assert await ben.balance() == 300
+
+
+async def test_keys_that_look_like_attempts_are_transfers_of_their_own(ada: Person, ben: Person) -> None:
+    key = secrets.token_hex(16)
+    answers = [await ada.pay(ben, 100, k) for k in (key, f"{key} #2", f"{key}%23", f"{key}/~ !")]
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert len({answer.json()["workflow_id"] for answer in answers}) == 4
+    assert await ben.balance() == 400
+
+
+async def test_a_refusal_is_an_outcome_with_its_reason(ada: Person, ben: Person) -> None:
+    answer = await ada.pay(ben, 50_001)
+    assert answer.status_code == 201
+    assert answer.json()["state"] == "failed"
+    assert answer.json()["failure"] == {
+        "code": "insufficient_funds",
+        "message": f"Account {ada.account_id} is short by $0.01.",
+    }
+    assert [await ada.balance(), await ben.balance()] == [50_000, 0]
+
+
+async def test_a_large_transfer_is_declined_by_screening(ada: Person, ben: Person) -> None:
+    for _ in range(2):
+        await ada.deposit(600_000)
+    answer = await ada.pay(ben, 1_000_000)
+    assert (answer.json()["state"], answer.json()["failure"]["code"]) == ("failed", "fraud_declined")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"destination_account_id": "acc_aaaaaaaaaaaaaaaaaaaaaaaaaa"}, "account_not_found"),
+        ({"currency": "EUR"}, "currency_mismatch"),
+    ],
+)
+async def test_what_the_ledger_refuses_consumes_the_key(
+    ada: Person, ben: Person, changes: dict[str, object], code: str
+) -> None:
+    key = secrets.token_hex(16)
+    answer = await ada.pay(ben, 100, key, **changes)
+    assert (answer.status_code, answer.json()["failure"]["code"]) == (201, code)
+    assert (await ada.pay(ben, 100, key)).json()["code"] == "idempotency_key_reused"
+
+
+async def test_money_to_an_account_frozen_on_the_way_comes_back_and_both_statements_tell_it(
+    ada: Person, ben: Person, book: Book
+) -> None:
+    async with book.holding(AccountId(ben.account_id)) as held:
+        accepted = await ada.pay(ben, 12_550, prefer="wait=0")
+        assert accepted.status_code == 202
+        path = accepted.headers["Location"]
+
+        async def is_debited() -> bool:
+            return (await ada.get(path)).json()["state"] == "debited"
+
+        await until(is_debited, "the transfer is debited")
+        await held.set_status(AccountStatus.FROZEN)
+
+    async def is_final() -> bool:
+        return (await ada.get(path)).json()["completed_at"] is not None
+
+    await until(is_final, "the transfer is final")
+    ended = (await ada.get(path)).json()
+    assert (ended["state"], ended["failure"]["code"]) == ("compensated", "account_frozen")
+    lines = (await ada.get(f"/v1/accounts/{ada.account_id}/entries", limit=2)).json()["items"]
+    assert [(line["leg"], line["amount"], line["balance_after"]) for line in lines] == [
+        ("refund", 12_550, 50_000),
+        ("debit", -12_550, 37_450),
+    ]
+    assert (await ben.get(f"/v1/accounts/{ben.account_id}/entries")).json()["items"] == []
+    assert (await ben.get(path)).status_code == 404
+
+
+async def test_without_a_worker_a_transfer_is_accepted_and_readable_at_once(
+    settings: Settings, database: Database, client: Client
+) -> None:
+    async with running_api(settings, database) as http:
+        ada, ben = await register(http), await register(http)
+        await ada.deposit(50_000)
+    idle = settings.model_copy(update={"task_queue": f"{settings.task_queue}-without-worker"})
+    async with running_api(idle, database, worker=False) as http:
+        ada.http = ben.http = http
+        key = secrets.token_hex(16)
+        accepted = await ada.pay(ben, 100, key, prefer="wait=1")
+        assert (accepted.status_code, accepted.json()["state"]) == (202, "initiated")
+        assert (await ada.get(accepted.headers["Location"])).json() == accepted.json()
+        again = await ada.pay(ben, 100, key, prefer="wait=0")
+        assert (again.status_code, again.json()) == (202, accepted.json())
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert (await ada.pay(ben, 101, key, prefer="wait=0")).json()["code"] == "idempotency_key_reused"
+        async with running_api(idle, database, worker=True):
+
+            async def is_completed() -> bool:
+                return (await ada.get(accepted.headers["Location"])).json()["state"] == "completed"
+
+            await until(is_completed, "the transfer that waited for a worker completes")
+
+
+async def test_a_transaction_id_moves_money_once_whatever_the_key(ada: Person) -> None:
+    path = f"/v1/accounts/{ada.account_id}/deposits"
+    body = {"amount": 700, "currency": "USD", "transaction_id": "bank-1"}
+    answers = await asyncio.gather(*(ada.post(path, body) for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers].count(None) == 1
+    assert await ada.balance() == 50_700
+    for changes in ({"amount": 701}, {"currency": "EUR"}):
+        assert (await ada.post(path, body | changes)).json()["code"] == "transaction_id_reused"
+    other_way = await ada.post(f"/v1/accounts/{ada.account_id}/withdrawals", body)
+    assert other_way.json()["code"] == "transaction_id_reused"
+    assert await ada.balance() == 50_700
+
+
+async def test_a_withdrawal_leaves_the_account_and_can_be_refused(ada: Person) -> None:
+    path = f"/v1/accounts/{ada.account_id}/withdrawals"
+    out = await ada.post(path, {"amount": 20_000, "currency": "USD"})
+    assert (out.json()["state"], out.json()["destination_account_id"]) == ("completed", "world")
+    too_much = await ada.post(path, {"amount": 30_001, "currency": "USD"})
+    assert too_much.json()["failure"]["code"] == "insufficient_funds"
+    assert await ada.balance() == 30_000
+
+
+async def test_pages_of_transfers_and_entries_hold_everything_once(ada: Person, ben: Person) -> None:
+    for amount in range(1, 8):
+        await ada.pay(ben, amount)
+    for path in ("/v1/transfers", f"/v1/accounts/{ben.account_id}/entries"):
+        seen: list[int] = []
+        query: dict[str, object] = {"limit": 3}
+        while True:
+            page = (await ben.get(path, **query)).json()
+            seen += [item["amount"] for item in page["items"]]
+            assert len(page["items"]) <= 3
+            if page["next_cursor"] is None:
+                break
+            query["cursor"] = page["next_cursor"]
+        assert seen == [7, 6, 5, 4, 3, 2, 1]
+
+
+async def test_transfers_are_listed_by_account_and_state(ada: Person, ben: Person) -> None:
+    await ada.pay(ben, 1)
+    await ada.pay(ben, 99_999)
+    failed = (await ada.get("/v1/transfers", state="failed")).json()["items"]
+    assert [item["amount"] for item in failed] == [99_999]
+    assert (await ada.get("/v1/transfers", account_id=ben.account_id)).status_code == 404
+    assert len((await ada.get("/v1/transfers", account_id=ada.account_id)).json()["items"]) == 3
+
+
+async def test_a_payee_sees_what_arrived_and_not_how_it_was_asked_for(ada: Person, ben: Person) -> None:
+    paid, failed = (await ada.pay(ben, 100)).json(), (await ada.pay(ben, 99_999)).json()
+    assert (await ben.get(f"/v1/transfers/{paid['id']}")).json() == paid | {"workflow_id": None}
+    assert (await ben.get(f"/v1/transfers/{failed['id']}")).status_code == 404
+
+
+async def test_a_receipt_names_the_postings(ada: Person, ben: Person) -> None:
+    transfer = (await ada.pay(ben, 125_50)).json()
+    receipt = (await ben.get(f"/v1/transfers/{transfer['id']}/receipt")).json()
+    assert receipt["amount_text"] == "$125.50"
+    assert [(posting["leg"], posting["amount"]) for posting in receipt["postings"]] == [
+        ("debit", 12_550),
+        ("credit", 12_550),
+    ]
+
+
+async def test_deposits_are_the_services_own_where_the_sandbox_rail_is_off(
+    settings: Settings, database: Database
+) -> None:
+    live = settings.model_copy(update={"sandbox_rails": False})
+    async with running_api(live, database, worker=False) as http:
+        person = await register(http)
+        body = {"amount": 1, "currency": "USD"}
+        for rail in ("deposits", "withdrawals"):
+            answer = await person.post(f"/v1/accounts/{person.account_id}/{rail}", body)
+            assert (answer.status_code, answer.json()["code"]) == (403, "sandbox_rails_off")
+
+
+async def test_opposite_transfers_at_once_all_complete(ada: Person, ben: Person) -> None:
+    await ben.deposit(50_000)
+
+    async def pay(payer: Person, payee: Person) -> httpx.Response:
+        return await payer.post("/v1/transfers", transfer_body(payer, payee, 10), prefer="wait=30")
+
+    answers = await asyncio.gather(*(pay(*pair) for pair in [(ada, ben), (ben, ada)] * 15))
+    assert {answer.json()["state"] for answer in answers} == {"completed"}
+    assert [await ada.balance(), await ben.balance()] == [50_000, 50_000]
