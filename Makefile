@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run demo test lint format types imports check-servers chaos lock clean
+.PHONY: help setup run demo test lint format types imports check-servers chaos histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ types: setup
 
 imports: setup
 	@$(BIN)/lint-imports
+
+histories: setup ## Record the workflow histories that the tests replay
+	@$(BIN)/python -m tests.histories.record
 
 lock: ## Choose the newest allowed versions and lock them with hashes (needs uv)
 	uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-emit-index-url --universal \

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -51,11 +52,13 @@ def run() -> None:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    save_svg: Annotated[Path | None, typer.Option(hidden=True, help="Also save the story as a picture.")] = None,
+) -> None:
     """Tell the main story on embedded servers; exit 0 only if all of it held."""
     from devenv.demo import tell
 
-    raise SystemExit(0 if _await(tell(Settings(), _prepare, _say)) else 1)
+    raise SystemExit(0 if _await(tell(Settings(), _prepare, _say, _print_audit, save_svg)) else 1)
 
 
 @app.command()
@@ -95,12 +98,15 @@ def migrate() -> None:
 def verify() -> None:
     """Check every invariant of the books; exit 1 and name what is broken."""
     found = _await(_verify(Settings()))
-    _print_audit(found)
+    _print_audit(found, Console(highlight=False))
     raise SystemExit(0 if found.clean else 1)
 
 
 async def _verify(settings: Settings) -> Audit:
-    async with _database_url(settings) as url, Database(url, connections=1, application_name="remit-verify") as database:
+    async with (
+        _database_url(settings) as url,
+        Database(url, connections=1, application_name="remit-verify") as database,
+    ):
         return await audit(database)
 
 
@@ -118,9 +124,7 @@ async def _database_url(settings: Settings) -> AsyncIterator[str]:
     else:
         home = Home(settings.home)
         if not home.postgres.exists():
-            raise StackError(
-                f"There are no books yet in {home.path}: set REMIT_DATABASE_URL, or `remit run` first."
-            )
+            raise StackError(f"There are no books yet in {home.path}: set REMIT_DATABASE_URL, or `remit run` first.")
         with home.held():
             postgres = Postgres(home.postgres, log=home.log("postgres"), say=_say)
             await postgres.start()
@@ -171,8 +175,7 @@ def _production(*required: str) -> Settings:
     return settings
 
 
-def _print_audit(found: Audit) -> None:
-    console = Console(highlight=False)
+def _print_audit(found: Audit, console: Console) -> None:
     table = Table(title="The books", title_justify="left")
     for name in ("Currency", "Accounts", "Entries", "Customers hold", "In transit", "World", "Sum"):
         table.add_column(name, justify="left" if name == "Currency" else "right")

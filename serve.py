@@ -99,9 +99,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         log.info("api stopped")
 
 
-async def run_engine(
-    engine: Engine, book: Book, settings: Settings, stop: asyncio.Event, *, with_worker: bool
-) -> None:
+async def run_engine(engine: Engine, book: Book, settings: Settings, stop: asyncio.Event, *, with_worker: bool) -> None:
     """Connect to Temporal, run the worker if there is one, and leave once `stop` is set and its steps have ended."""
     connecting = asyncio.create_task(engine.keep_connecting())
     stopping = asyncio.create_task(stop.wait())

@@ -10,7 +10,7 @@ from activities.money import MoneySteps
 from activities.notification import NotificationSteps
 from activities.screening import ScreeningSteps
 from ledger.postgres.book import Book
-from ledger.screening import AmountThreshold
+from ledger.screening import AmountThreshold, ScreeningRule
 from settings import Settings
 from workflows import policies
 from workflows.transfer import TransferWorkflow
@@ -33,10 +33,22 @@ async def connect_temporal(settings: Settings) -> Client:
     )
 
 
-def build_worker(client: Client, book: Book, settings: Settings, runner: WorkflowRunner = FAST_SANDBOX) -> Worker:
+def screening_rules(settings: Settings) -> list[ScreeningRule]:
+    """What every transfer is screened by. Add rules here; the strictest answer counts."""
+    return [AmountThreshold(settings.decline_from_major)]
+
+
+def build_worker(
+    client: Client,
+    book: Book,
+    settings: Settings,
+    *,
+    rules: Sequence[ScreeningRule] | None = None,
+    runner: WorkflowRunner = FAST_SANDBOX,
+) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
     money = MoneySteps(book)
-    screening = ScreeningSteps([AmountThreshold(settings.decline_from_major)])
+    screening = ScreeningSteps(screening_rules(settings) if rules is None else rules)
     notification = NotificationSteps(book)
     return Worker(
         client,

@@ -7,7 +7,6 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from ledger.refusals import LedgerConflict, Refusal
 
-
 # An answer, not a malfunction: neither logged as a failure nor counted as one.
 BENIGN = ApplicationErrorCategory.BENIGN
 
@@ -20,4 +19,6 @@ def refusals_as_answers() -> Iterator[None]:
     except Refusal as refusal:
         raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True, category=BENIGN) from refusal
     except LedgerConflict as conflict:
-        raise ApplicationError(str(conflict), type=type(conflict).__name__, non_retryable=True, category=BENIGN) from conflict
+        raise ApplicationError(
+            str(conflict), type=type(conflict).__name__, non_retryable=True, category=BENIGN
+        ) from conflict

@@ -4,7 +4,6 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from ledger.accounts import Account
 from ledger.ids import WORLD, AccountId, CustomerId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from ledger.transfers import Failure
 from workflows import policies
@@ -36,22 +36,36 @@ async def local_first(
     *arguments: Any,
     summary: str,
     in_doubt: Callable[[], None],
+    on_cancel: Callable[[], None],
+    interruptible: bool = False,
     retry: RetryPolicy = policies.UNTIL_ANSWERED,
     budget: timedelta | None = None,
 ) -> Answer:
     """The step's answer. Raises a `FailureError` with a refusal in it, or once `budget` (default: none) is used up.
 
-    `in_doubt` is called when the local attempt gave no answer and the wait becomes visible.
+    `in_doubt` is called when the local attempt gave no answer and the wait becomes visible. A cancellation is told to
+    `on_cancel` and waits for the step; an `interruptible` step, one that moves no money, is left after its local
+    attempt, with the cancellation raised.
     """
+    cancelled = False
+
+    def note_cancellation() -> None:
+        nonlocal cancelled
+        cancelled = True
+        on_cancel()
+
+    local = workflow.execute_local_activity(
+        step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
+    )
     try:
-        return await workflow.execute_local_activity(
-            step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
-        )
+        return await to_its_end(local, note_cancellation)
     except FailureError as error:
-        if answer_in(error) or is_cancelled_exception(error):
+        if answer_in(error):
             raise
+    if cancelled and interruptible:
+        raise asyncio.CancelledError
     in_doubt()
-    return await workflow.execute_activity(
+    regular = workflow.execute_activity(
         step,
         args=arguments,
         start_to_close_timeout=policies.REGULAR_ATTEMPT,
@@ -59,6 +73,7 @@ async def local_first(
         retry_policy=retry,
         summary=summary,
     )
+    return await (regular if interruptible else to_its_end(regular, note_cancellation))
 
 
 async def to_its_end(step: Awaitable[Answer], on_cancel: Callable[[], None]) -> Answer:

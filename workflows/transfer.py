@@ -15,7 +15,7 @@ from ledger.refusals import REFUSAL_CODES, FraudDeclined
 from ledger.screening import Answer
 from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, TransferOrder
 from workflows import policies, steps
-from workflows.running import answer_in, local_first, to_its_end
+from workflows.running import answer_in, local_first
 from workflows.visibility import TRANSFER_STATE
 
 Argument = TypeVar("Argument")
@@ -100,7 +100,12 @@ class TransferWorkflow:
         self._tell("Screening. No money has moved.")
         try:
             verdict = await local_first(
-                steps.screen_transfer, self._order, summary="Screen for fraud", in_doubt=self._show
+                steps.screen_transfer,
+                self._order,
+                summary="Screen for fraud",
+                in_doubt=self._show,
+                on_cancel=self._note_cancellation,
+                interruptible=True,
             )
         except (asyncio.CancelledError, FailureError) as error:
             if not is_cancelled_exception(error):
@@ -136,6 +141,8 @@ class TransferWorkflow:
                 standing,
                 summary="Notify the parties",
                 in_doubt=self._show,
+                on_cancel=self._note_cancellation,
+                interruptible=True,
                 retry=policies.NOTIFICATION_RETRY,
                 budget=policies.NOTIFICATION_BUDGET,
             )
@@ -165,9 +172,10 @@ class TransferWorkflow:
     async def _ask(self, step: Callable[[Argument], Awaitable[Reply]], argument: Argument, details: str) -> Reply:
         self._tell(details)
         summary = f"{step.__name__.replace('_', ' ').capitalize()}: {self._order.amount}"
-        running = local_first(step, argument, summary=summary, in_doubt=self._show)
         try:
-            return await to_its_end(running, self._note_cancellation)
+            return await local_first(
+                step, argument, summary=summary, in_doubt=self._show, on_cancel=self._note_cancellation
+            )
         except FailureError as error:
             if answer := answer_in(error):
                 raise Refused(answer) from error

@@ -42,7 +42,7 @@ class Person:
         return dict(answer.json())
 
     async def pay(
-        self, payee: "Person", amount: int, key: str | None = None, prefer: str | None = None, **changes: object
+        self, payee: "Person", amount: int, /, key: str | None = None, prefer: str | None = None, **changes: Any
     ) -> httpx.Response:
         body = transfer_body(self, payee, amount) | changes
         return await self.post("/v1/transfers", body, key, prefer)

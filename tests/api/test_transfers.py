@@ -2,11 +2,12 @@
 
 import asyncio
 import secrets
+from typing import Any
 
 import httpx
 import pytest
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -124,7 +125,7 @@ async def test_a_large_transfer_is_declined_by_screening(ada: Person, ben: Perso
     ],
 )
 async def test_what_the_ledger_refuses_consumes_the_key(
-    ada: Person, ben: Person, changes: dict[str, object], code: str
+    ada: Person, ben: Person, changes: dict[str, Any], code: str
 ) -> None:
     key = secrets.token_hex(16)
     answer = await ada.pay(ben, 100, key, **changes)
@@ -141,7 +142,7 @@ async def test_money_to_an_account_frozen_on_the_way_comes_back_and_both_stateme
         path = accepted.headers["Location"]
 
         async def is_debited() -> bool:
-            return (await ada.get(path)).json()["state"] == "debited"
+            return bool((await ada.get(path)).json()["state"] == "debited")
 
         await until(is_debited, "the transfer is debited")
         await held.set_status(AccountStatus.FROZEN)
@@ -181,7 +182,7 @@ async def test_without_a_worker_a_transfer_is_accepted_and_readable_at_once(
         async with running_api(idle, database, worker=True):
 
             async def is_completed() -> bool:
-                return (await ada.get(accepted.headers["Location"])).json()["state"] == "completed"
+                return bool((await ada.get(accepted.headers["Location"])).json()["state"] == "completed")
 
             await until(is_completed, "the transfer that waited for a worker completes")
 

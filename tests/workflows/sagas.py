@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database, Unavailable
+from ledger.screening import ScreeningRule
 from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
 from settings import Settings
 from worker import build_worker
@@ -106,8 +107,10 @@ class Sagas:
 
 
 @asynccontextmanager
-async def sagas(client: Client, book: UnreliableBook, **changes: object) -> AsyncIterator[Sagas]:
+async def sagas(
+    client: Client, book: UnreliableBook, rules: Sequence[ScreeningRule] | None = None, **changes: object
+) -> AsyncIterator[Sagas]:
     """A worker on a task queue of its own, with the whole workflow sandbox."""
     settings = Settings().model_copy(update={"task_queue": f"test-{secrets.token_hex(6)}", **changes})
-    async with build_worker(client, book, settings, SandboxedWorkflowRunner()):
+    async with build_worker(client, book, settings, rules=rules, runner=SandboxedWorkflowRunner()):
         yield Sagas(client, book, settings)

@@ -13,9 +13,11 @@ from ledger.ids import WORLD
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.statements import Statements
+from ledger.screening import Answer
 from ledger.transfers import Ending, State, Step, TransferOrder
 from settings import Settings
 from tests.orders import Holder, funded, holder, order
+from tests.waiting import until
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
 from workflows.visibility import TRANSFER_STATE
 
@@ -148,9 +150,15 @@ async def test_a_step_without_an_answer_is_asked_again_and_moves_money_once(
     assert await balances(statements, alice, bob) == [7_500, 2_500]
 
 
-async def test_a_refund_without_an_answer_for_days_is_retried_until_it_succeeds(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+async def test_a_refund_without_an_answer_is_retried_until_it_succeeds(
+    saga: Sagas,
+    statements: Statements,
+    alice: Holder,
+    bob: Holder,
+    wanted: TransferOrder,
+    time_skipping: WorkflowEnvironment,
 ) -> None:
+    started = await time_skipping.get_current_time()
     hold = Hold()
     saga.book.before["credit"].append(hold)
     saga.book.before["refund"] += [line_breaks] * 300
@@ -160,6 +168,7 @@ async def test_a_refund_without_an_answer_for_days_is_retried_until_it_succeeds(
     hold.released.set()
     assert (await handle.result()).state is State.COMPENSATED
     assert saga.book.calls.count("refund") == 301
+    assert (await time_skipping.get_current_time() - started).total_seconds() > 20 * 60
     assert await balances(statements, alice, bob) == [10_000, 0]
 
 
@@ -272,3 +281,48 @@ async def test_a_transfer_that_is_cancelled_under_a_running_workflow_ends_it_as_
     hold.released.set()
     assert (await handle.result()).state is State.CANCELLED
     assert await balances(statements, alice) == [10_000]
+
+
+class SilentProvider:
+    """A rule that asks somebody who does not answer."""
+
+    name = "silent_provider"
+
+    def screen(self, order: TransferOrder) -> Answer:
+        raise ConnectionError(f"no answer about {order.transfer_id}")
+
+
+async def test_screening_without_an_answer_is_no_yes_and_a_cancel_ends_the_wait_for_it(
+    time_skipping: WorkflowEnvironment,
+    book: UnreliableBook,
+    statements: Statements,
+    alice: Holder,
+    wanted: TransferOrder,
+) -> None:
+    async with sagas(time_skipping.client, book, [SilentProvider()]) as saga:
+        handle = await saga.start(wanted)
+
+        async def is_retried() -> bool:
+            description = await handle.describe()
+            return any(activity.attempt > 2 for activity in description.raw_description.pending_activities)
+
+        await until(is_retried, "screening is tried again where operators see it")
+        assert await balances(statements, alice) == [10_000]
+        await handle.cancel()
+        assert (await handle.result()).state is State.CANCELLED
+    assert "debit" not in book.calls
+
+
+async def test_a_cancel_that_comes_too_late_still_lets_the_parties_be_told(
+    saga: Sagas, wanted: TransferOrder, database_url: str
+) -> None:
+    hold = Hold()
+    saga.book.before["notify"].append(hold)
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    await handle.cancel()
+    hold.released.set()
+    assert (await handle.result()).state is State.COMPLETED
+    connection = await asyncpg.connect(database_url)
+    assert await connection.fetchval("SELECT count(*) FROM messages") == 2
+    await connection.close()

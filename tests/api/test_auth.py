@@ -1,0 +1,57 @@
+"""Signing up, in and out, and opening accounts."""
+
+import httpx
+
+from tests.api.people import PASSWORD, Person, register, registration
+
+
+async def test_registering_opens_a_first_account_and_signs_in(http: httpx.AsyncClient) -> None:
+    body = registration(email="Ada.Obi@Example.com", currency="NGN")
+    answer = await http.post("/v1/auth/register", json=body)
+    made = answer.json()
+    assert answer.status_code == 201
+    assert made["customer"]["email"] == "ada.obi@example.com"
+    assert made["customer"]["role"] == "customer"
+    assert made["account"] == made["account"] | {"currency": "NGN", "balance": 0, "status": "active", "version": 0}
+    assert made["account"]["owner_id"] == made["customer"]["id"]
+    assert (made["token_type"], made["expires_in"]) == ("bearer", 900)
+    me = await http.get("/v1/auth/me", headers={"Authorization": f"Bearer {made['access_token']}"})
+    assert me.json() == made["customer"]
+    assert "22334455667" not in answer.text + me.text
+
+
+async def test_an_email_registers_once_whatever_its_case(http: httpx.AsyncClient) -> None:
+    person = await register(http)
+    again = await http.post("/v1/auth/register", json=registration(email=person.email.upper()))
+    assert (again.status_code, again.json()["code"]) == (409, "email_taken")
+
+
+async def test_login_takes_the_right_password_only(http: httpx.AsyncClient) -> None:
+    person = await register(http)
+    right = await http.post("/v1/auth/login", json={"email": person.email.upper(), "password": PASSWORD})
+    assert right.status_code == 200
+    person.token = right.json()["access_token"]
+    assert (await person.get("/v1/auth/me")).json()["id"] == person.id
+    wrong = await http.post("/v1/auth/login", json={"email": person.email, "password": "something else"})
+    nobody = await http.post("/v1/auth/login", json={"email": "nobody@example.com", "password": PASSWORD})
+    assert wrong.status_code == nobody.status_code == 401
+    assert wrong.json() == nobody.json()
+
+
+async def test_logout_ends_this_token_and_no_other(http: httpx.AsyncClient) -> None:
+    person = await register(http)
+    other = (await http.post("/v1/auth/login", json={"email": person.email, "password": PASSWORD})).json()
+    assert (await person.post("/v1/auth/logout", None)).status_code == 204
+    assert (await person.get("/v1/auth/me")).status_code == 401
+    person.token = other["access_token"]
+    assert (await person.get("/v1/auth/me")).status_code == 200
+
+
+async def test_a_customer_holds_one_account_per_currency(ada: Person) -> None:
+    opened = await ada.post("/v1/accounts", {"currency": "EUR"})
+    assert (opened.status_code, opened.json()["currency"]) == (201, "EUR")
+    again = await ada.post("/v1/accounts", {"currency": "EUR"})
+    assert (again.status_code, again.json()["code"]) == (409, "account_exists")
+    held = (await ada.get("/v1/accounts")).json()["items"]
+    assert [account["currency"] for account in held] == ["USD", "EUR"]
+    assert (await ada.get(opened.headers["Location"])).json() == opened.json()

@@ -1,0 +1,179 @@
+"""House rules that a reader relies on: where things are, what they are called, and that stubs tell the truth."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from temporalio import activity
+
+from activities.money import MoneySteps
+from activities.notification import NotificationSteps
+from activities.screening import ScreeningSteps
+from workflows import steps
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("activities", "api", "bench", "devenv", "ledger", "workflows")
+EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "service", "handler", "base", "common", "data"}
+
+
+def sources(*folders: str) -> list[Path]:
+    """The project's own Python files, as git knows them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    return [ROOT / name for name in listed if not folders or name.split("/")[0] in folders]
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def activities() -> dict[str, object]:
+    """Every activity method, by its name in Temporal."""
+    return {
+        name: method
+        for room in (MoneySteps, NotificationSteps, ScreeningSteps)
+        for name, method in inspect.getmembers(room, inspect.isfunction)
+        if hasattr(method, "__temporal_activity_definition")
+    }
+
+
+def stubs() -> dict[str, object]:
+    return {
+        name: stub
+        for name, stub in inspect.getmembers(steps, inspect.isfunction)
+        if hasattr(stub, "__temporal_activity_definition")
+    }
+
+
+def test_every_stub_has_its_activity_with_the_same_signature() -> None:
+    assert stubs().keys() == activities().keys()
+    for name, stub in stubs().items():
+        method = activities()[name]
+        assert callable(stub)
+        assert callable(method)
+        asked = inspect.signature(stub)
+        done = inspect.signature(method)
+        without_self = list(done.parameters.values())[1:]
+        assert [(p.name, p.annotation) for p in asked.parameters.values()] == [
+            (p.name, p.annotation) for p in without_self
+        ], name
+        assert asked.return_annotation == done.return_annotation, name
+
+
+def test_the_pure_ledger_needs_the_standard_library_only() -> None:
+    pure = [path for path in sources("ledger") if "postgres" not in path.parts]
+    assert pure
+    outside = {
+        (path.name, name)
+        for path in pure
+        for name in imports(path)
+        if name.split(".")[0] not in sys.stdlib_module_names and not re.fullmatch(r"ledger\.(?!postgres)\w+", name)
+    }
+    assert outside == set()
+
+
+def test_workflows_read_neither_the_clock_nor_chance() -> None:
+    forbidden = {"random", "secrets", "time", "datetime.datetime", "uuid", "os", "pathlib"}
+    found = {(path.name, name) for path in sources("workflows") for name in imports(path) if name in forbidden}
+    assert found == set()
+
+
+def test_nobody_imports_the_command_line_and_only_composition_roots_the_worker() -> None:
+    importers = {path.name for path in sources() if "cli" in set(imports(path)) and "tests" not in path.parts}
+    assert importers == set()
+    importers = {
+        path.name for path in sources() if "worker" in set(imports(path)) and not {"tests", "deploy"} & set(path.parts)
+    }
+    assert importers <= {"cli.py", "serve.py"}
+
+
+def test_sql_stands_in_one_room() -> None:
+    statement = re.compile(r"\b(SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", re.DOTALL)
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources(*ROOMS, "cli.py", "serve.py", "worker.py")
+        if "postgres" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and statement.search(node.value)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if (ROOT / room).exists()])
+def test_a_rooms_init_stays_empty(room: str) -> None:
+    for path in (ROOT / room).rglob("__init__.py"):
+        assert path.read_text() == "", path
+
+
+def test_names_say_what_things_are() -> None:
+    empty = [
+        str(path.relative_to(ROOT))
+        for path in sources()
+        if {part.lower() for part in (path.stem, *path.relative_to(ROOT).parts[:-1])} & EMPTY_NAMES
+    ]
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+", node.name)}
+                claim = node.name.startswith("test_")  # prose, where these words may have their everyday sense
+                if not claim and (words & EMPTY_NAMES or node.name.startswith("process_")):
+                    empty.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    assert empty == []
+
+
+def test_no_float_comes_near_money() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources("ledger", "activities", "workflows")
+        if path.name != "database.py"  # seconds of the pool
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Constant) and isinstance(node.value, float))
+        or (isinstance(node, ast.Name) and node.id == "float")
+        or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and path.parts[-2] == "ledger")
+    ]
+    assert found == ["workflows/policies.py:" + line for line in _backoff_lines()]
+
+
+def _backoff_lines() -> list[str]:
+    """Retry policies take a coefficient, the one float there is."""
+    text = (ROOT / "workflows" / "policies.py").read_text().splitlines()
+    return [str(number) for number, line in enumerate(text, 1) if "backoff_coefficient" in line]
+
+
+def test_every_activity_is_registered_under_its_own_name() -> None:
+    for name, stub in stubs().items():
+        definition = getattr(stub, "__temporal_activity_definition")
+        assert isinstance(definition, activity._Definition)  # noqa: SLF001 - how the SDK keeps the name
+        assert definition.name == name
+
+
+def test_no_file_names_this_machine_or_a_registry() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    private = re.compile(
+        r"pypi\.org|files\.pythonhosted|registry\.npmjs|proxy\.golang\.org|repo1?\.maven|/root/|/home/\w"
+    )
+    found = []
+    for name in listed:
+        path = ROOT / name
+        if path == Path(__file__) or not path.is_file():
+            continue
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{name}: {match[0]}" for match in private.finditer(text)]
+    assert found == []
