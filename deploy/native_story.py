@@ -1,0 +1,142 @@
+"""What `check_native.py` does with a deployment that runs: customers, money, and a worker that is killed."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+DEPOSIT_MINOR = 500_000
+AMOUNT_MINOR = 1_255
+BURST = 60
+SETTLED_SECONDS = 60
+
+
+class StoryError(Exception):
+    """Something did not go as it should; the message says what."""
+
+
+class Customer:
+    """A registered customer with one account."""
+
+    def __init__(self, registered: dict[str, Any]) -> None:
+        self.account_id: str = registered["account"]["id"]
+        self.headers = {"Authorization": f"Bearer {registered['access_token']}"}
+
+
+class Story:
+    """Told over HTTP by `client`; `say` hears each step. Raises StoryError at the first that does not hold."""
+
+    def __init__(self, client: httpx.AsyncClient, say: Callable[[str], None]) -> None:
+        self._client = client
+        self._say = say
+
+    async def tell(self, kill_worker: Callable[[], None]) -> None:
+        """All of it, in order."""
+        ada, obi = await self._register("Ada Obi"), await self._register("Obi Eze")
+        await self._deposit(ada)
+        await self._transfer_and_read_back(ada, obi)
+        await self._burst(ada, obi, kill_worker)
+        await self._longest_key(ada, obi)
+
+    async def _register(self, name: str) -> Customer:
+        answer = await self._client.post(
+            "/v1/auth/register",
+            json={
+                "email": f"{name.split(maxsplit=1)[0].lower()}.{secrets.token_hex(4)}@example.com",
+                "password": secrets.token_urlsafe(16),
+                "full_name": name,
+                "currency": "NGN",
+                "identity_document": {"type": "NIN", "number": f"{secrets.randbelow(10**11):011d}"},
+            },
+        )
+        return Customer(_expect(answer, 201))
+
+    async def _deposit(self, customer: Customer) -> None:
+        answer = await self._client.post(
+            f"/v1/accounts/{customer.account_id}/deposits",
+            json={"amount": DEPOSIT_MINOR, "currency": "NGN"},
+            headers=customer.headers | {"Idempotency-Key": "salary"},
+        )
+        self._completed("a deposit", _expect(answer, 201))
+
+    async def _transfer_and_read_back(self, source: Customer, destination: Customer) -> None:
+        first = _expect(await self._transfer(source, destination, "rent"), 201)
+        again = await self._transfer(source, destination, "rent")
+        read = await self._client.get(f"/v1/transfers/{first['id']}", headers=source.headers)
+        self._completed("a transfer", first)
+        self._hold("the same request is the same transfer", _expect(again, 201)["id"] == first["id"])
+        self._completed("the transfer that was read back", _expect(read, 200))
+        self._hold("its amount arrived", await self._balance(destination) == AMOUNT_MINOR)
+
+    async def _longest_key(self, source: Customer, destination: Customer) -> None:
+        """255 characters: with PostgreSQL a workflow ID has no more room than that."""
+        answer = await self._transfer(source, destination, "#" * 255)
+        self._completed("a transfer with a key of 255 characters", _expect(answer, 201))
+
+    async def _burst(self, source: Customer, destination: Customer, kill_worker: Callable[[], None]) -> None:
+        """Many at once, one of two workers killed in the middle: all of them end, and as they should."""
+        began = time.monotonic()
+        waiting = [
+            asyncio.create_task(self._transfer(source, destination, f"burst {number}", wait_seconds=0))
+            for number in range(BURST)
+        ]
+        while sum(task.done() for task in waiting) < BURST // 3:  # noqa: ASYNC110 - many tasks, one count
+            await asyncio.sleep(0.01)
+        kill_worker()
+        self._say(f"killed a worker with {sum(not task.done() for task in waiting)} of {BURST} requests unanswered")
+        accepted = [_expect(answer, 201, 202) for answer in await asyncio.gather(*waiting)]
+        running = sum(transfer["state"] not in ("completed", "failed", "compensated") for transfer in accepted)
+        self._say(f"all {BURST} are accepted after {time.monotonic() - began:.1f} s, {running} still on their way")
+        await asyncio.gather(*(self._settled(source, transfer["id"]) for transfer in accepted))
+        self._say(f"all {BURST} are completed after {time.monotonic() - began:.1f} s")
+        amount = (BURST + 1) * AMOUNT_MINOR
+        self._hold("every amount arrived once", await self._balance(destination) == amount)
+        self._hold("and left once", await self._balance(source) == DEPOSIT_MINOR - amount)
+
+    async def _settled(self, owner: Customer, transfer_id: str) -> None:
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while True:
+            found = _expect(await self._client.get(f"/v1/transfers/{transfer_id}", headers=owner.headers), 200)
+            if found["state"] == "completed":
+                return
+            if time.monotonic() > deadline or found["failure"]:
+                raise StoryError(f"{transfer_id} is {found['state']} after {SETTLED_SECONDS} s: {found['failure']}")
+            await asyncio.sleep(0.25)
+
+    async def _transfer(
+        self, source: Customer, destination: Customer, key: str, wait_seconds: int = 20
+    ) -> httpx.Response:
+        return await self._client.post(
+            "/v1/transfers",
+            json={
+                "source_account_id": source.account_id,
+                "destination_account_id": destination.account_id,
+                "amount": AMOUNT_MINOR,
+                "currency": "NGN",
+            },
+            headers=source.headers | {"Idempotency-Key": key, "Prefer": f"wait={wait_seconds}"},
+        )
+
+    async def _balance(self, customer: Customer) -> int:
+        answer = await self._client.get(f"/v1/accounts/{customer.account_id}", headers=customer.headers)
+        return int(_expect(answer, 200)["balance"])
+
+    def _completed(self, what: str, transfer: dict[str, Any]) -> None:
+        if transfer["state"] != "completed":
+            raise StoryError(f"{what} is {transfer['state']}: {transfer['failure']}")
+        self._say(f"held: {what} is completed")
+
+    def _hold(self, claim: str, holds: bool) -> None:
+        if not holds:
+            raise StoryError(f"this does not hold: {claim}")
+        self._say(f"held: {claim}")
+
+
+def _expect(answer: httpx.Response, *codes: int) -> dict[str, Any]:
+    if answer.status_code not in codes:
+        raise StoryError(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:400]}")
+    body: dict[str, Any] = answer.json()
+    return body

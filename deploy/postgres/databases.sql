@@ -1,0 +1,36 @@
+-- The roles and databases of Remit and of Temporal. For psql, as the superuser; safe to repeat.
+--
+-- Run again after a password was changed in the environment: that is how it gets into the server.
+
+\set ON_ERROR_STOP on
+\getenv owner_password REMIT_OWNER_PASSWORD
+\getenv service_password REMIT_SERVICE_PASSWORD
+\getenv temporal_password TEMPORAL_DATABASE_PASSWORD
+
+-- A statement that fails is not logged with the password in it.
+SET log_min_error_statement = panic;
+SET client_min_messages = warning;
+
+-- remit_owner owns the tables and runs migrations. remit_service is what the API and the workers log in as: it may do
+-- nothing by itself, only become remit_app, which may append to the books but not edit them.
+SELECT format('CREATE ROLE %I', name)
+FROM unnest(ARRAY['remit_owner', 'remit_service', 'remit_app', 'temporal']) AS name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
+\gexec
+
+ALTER ROLE remit_app NOLOGIN;
+ALTER ROLE remit_owner LOGIN PASSWORD :'owner_password';
+ALTER ROLE remit_service LOGIN NOINHERIT PASSWORD :'service_password';
+ALTER ROLE temporal LOGIN PASSWORD :'temporal_password';
+
+GRANT remit_app TO remit_owner WITH ADMIN OPTION;
+GRANT remit_app TO remit_service;
+
+SELECT format('CREATE DATABASE %I OWNER %I', name, owner)
+FROM (VALUES ('remit', 'remit_owner'), ('temporal', 'temporal'), ('temporal_visibility', 'temporal')) AS wanted (name, owner)
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name)
+\gexec
+
+-- Neither side may look into the other's database.
+REVOKE ALL ON DATABASE remit, temporal, temporal_visibility FROM PUBLIC;
+GRANT CONNECT ON DATABASE remit TO remit_service;

@@ -1,0 +1,136 @@
+"""The roles that `databases.sql` makes, on a real server: who may do what to the books."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from devenv.postgres import Postgres
+from ledger.postgres.database import Database
+from ledger.postgres.migrations import migrate
+
+SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "databases.sql"
+PASSWORDS = {
+    "REMIT_OWNER_PASSWORD": "it's the owner's",
+    "REMIT_SERVICE_PASSWORD": "service",
+    "TEMPORAL_DATABASE_PASSWORD": "temporal",
+}
+
+
+class Server:
+    """A server of its own: roles belong to all databases of a server."""
+
+    def __init__(self, url: str) -> None:
+        self._at = urlsplit(url)
+
+    def run_script(self, **passwords: str) -> None:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PGHOST": self._at.hostname or "",
+            "PGPORT": str(self._at.port),
+            "PGUSER": self._at.username or "",
+            "PGPASSWORD": self._at.password or "",
+            "PGDATABASE": "postgres",
+        }
+        psql = shutil.which("psql")
+        if psql is None:
+            from devenv.postgres import _binaries  # noqa: PLC0415 - the wheel's, without a psql of the system
+
+            psql = str(_binaries() / "psql")
+        command = [psql, "--no-psqlrc", "--quiet", "--file", str(SCRIPT)]
+        subprocess.run(command, env=environment | PASSWORDS | passwords, check=True, capture_output=True, timeout=30)
+
+    async def connect(self, user: str, password: str, database: str) -> "asyncpg.Connection[asyncpg.Record]":
+        return await asyncpg.connect(
+            host=self._at.hostname, port=self._at.port, user=user, password=password, database=database
+        )
+
+    def url(self, user: str, password: str) -> str:
+        return f"postgresql://{user}:{password}@{self._at.hostname}:{self._at.port}/remit"
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    postgres = Postgres(tmp_path_factory.mktemp("roles"))
+    await postgres.start()
+    try:
+        # The embedded server begins with a database that the script is to make.
+        connection = await asyncpg.connect(postgres.url.rpartition("/")[0] + "/postgres")
+        await connection.execute("DROP DATABASE remit")
+        await connection.close()
+        found = Server(postgres.url)
+        found.run_script()
+        await migrate(found.url("remit_owner", "it%27s%20the%20owner%27s"))
+        yield found
+    finally:
+        await postgres.stop()
+
+
+async def test_the_script_may_be_repeated_and_brings_new_passwords(server: Server) -> None:
+    server.run_script(TEMPORAL_DATABASE_PASSWORD="changed")
+    connection = await server.connect("temporal", "changed", "temporal_visibility")
+    assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+    await connection.close()
+
+
+async def test_migrations_run_without_a_superuser_and_again(server: Server) -> None:
+    await migrate(server.url("remit_owner", "it%27s%20the%20owner%27s"))
+    connection = await server.connect("remit_owner", PASSWORDS["REMIT_OWNER_PASSWORD"], "remit")
+    assert (
+        await connection.fetchval("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
+        is False
+    )
+    assert {
+        row[0]
+        for row in await connection.fetch("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    } == {"remit_owner"}
+    await connection.close()
+
+
+async def test_the_service_works_as_the_role_that_may_not_edit_the_books(server: Server) -> None:
+    async with Database(server.url("remit_service", "service"), connections=1) as database:
+        await database.ping()
+        async with database.transaction() as connection:
+            assert await connection.fetchval("SELECT current_user") == "remit_app"
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute("DELETE FROM entries")
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT 1 FROM transfers", "SET ROLE remit_owner", "DROP TABLE entries", "CREATE TABLE mine ()"]
+)
+async def test_the_service_may_do_nothing_by_itself(server: Server, statement: str) -> None:
+    connection = await server.connect("remit_service", "service", "remit")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute(statement)
+    await connection.close()
+
+
+async def test_a_role_without_login_cannot_be_logged_in_to(server: Server) -> None:
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await server.connect("remit_app", "", "remit")
+
+
+@pytest.mark.parametrize(
+    ("user", "variable", "database"),
+    [
+        ("remit_service", "REMIT_SERVICE_PASSWORD", "temporal"),
+        ("remit_owner", "REMIT_OWNER_PASSWORD", "temporal_visibility"),
+    ],
+)
+async def test_remit_may_not_look_into_temporals_databases(
+    server: Server, user: str, variable: str, database: str
+) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await server.connect(user, PASSWORDS[variable], database)
+
+
+async def test_temporal_may_not_look_into_the_books(server: Server) -> None:
+    server.run_script()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await server.connect("temporal", PASSWORDS["TEMPORAL_DATABASE_PASSWORD"], "remit")
