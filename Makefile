@@ -1,4 +1,5 @@
 # One target per thing a person does. `make` alone lists them.
+SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,6 +29,11 @@ demo: setup ## Tell the main story on real servers, and prove the books
 
 test: setup lint types imports check-servers ## Lint, types, import contracts and all tests
 	@$(BIN)/pytest
+
+chaos: setup check-servers ## Long fault runs: kill everything in turn under load, and long random ledgers
+	@seed=$${REMIT_CHAOS_SEED:-$$RANDOM$$RANDOM}; echo "REMIT_CHAOS_SEED=$$seed repeats this run"; \
+	REMIT_CHAOS_SEED=$$seed REMIT_CHAOS_ROUNDS=$${REMIT_CHAOS_ROUNDS:-30} HYPOTHESIS_PROFILE=long \
+		$(BIN)/pytest tests/end_to_end tests/properties
 
 check-servers: setup
 	@$(BIN)/python -m devenv

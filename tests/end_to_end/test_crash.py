@@ -1,0 +1,151 @@
+"""Processes die; accepted transfers do not."""
+
+import asyncio
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from devenv.stack import Running
+from tests.api.people import Person, register
+from tests.waiting import until
+
+# `make chaos` sets both: more rounds, and another seed to repeat what one run found.
+ROUNDS = int(os.environ.get("REMIT_CHAOS_ROUNDS", "2"))
+SEED = int(os.environ.get("REMIT_CHAOS_SEED", "20261121"))
+FINAL = {"completed", "failed", "compensated", "cancelled"}
+
+
+async def is_ready(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/ready")).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+async def send(payer: Person, payee: Person, key: str, wait: int = 0) -> dict[str, Any] | None:
+    """The accepted transfer, or None where nobody knows: the connection broke, or a server was away."""
+    try:
+        answer = await payer.pay(payee, 10, key, prefer=f"wait={wait}")
+    except httpx.HTTPError:
+        return None
+    assert answer.status_code in (201, 202, 503), answer.text
+    return None if answer.status_code == 503 else dict(answer.json())
+
+
+async def settle(payer: Person, payee: Person, key: str) -> dict[str, Any]:
+    """Repeat the request until its transfer is final, as a client would."""
+    for _ in range(40):
+        transfer = await send(payer, payee, key, wait=5)
+        if transfer is not None and transfer["state"] in FINAL:
+            return transfer
+        await asyncio.sleep(0.25 if transfer is None else 0)
+    raise AssertionError(f"{key} did not reach a final state")
+
+
+def kill(stack: Running, victim: str) -> int:
+    pid = stack.pids[victim]
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def verify(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli", "verify"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def deadlocks(home: Path) -> int:
+    return (home / "log" / "postgres.log").read_text().count("deadlock detected")
+
+
+async def test_api_and_worker_killed_with_a_hundred_transfers_in_flight_lose_none(
+    stack: Running, http: httpx.AsyncClient, home: Path, environment: dict[str, str]
+) -> None:
+    ada, ben = await register(http), await register(http)
+    await ada.deposit(50_000)
+    keys = [secrets.token_hex(8) for _ in range(100)]
+    sending = [asyncio.create_task(send(ada, ben, key)) for key in keys]
+    await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+    killed = kill(stack, "api")
+    accepted = {key: transfer for key, task in zip(keys, sending, strict=True) if (transfer := await task)}
+
+    async def is_restarted() -> bool:
+        return stack.pids.get("api") not in (None, killed) and await is_ready(http)
+
+    await until(is_restarted, "the supervisor starts the API again", 60)
+    settled = dict(zip(keys, await asyncio.gather(*(settle(ada, ben, key) for key in keys)), strict=True))
+    assert {transfer["state"] for transfer in settled.values()} == {"completed"}
+    assert len({transfer["id"] for transfer in settled.values()}) == 100
+    for key, transfer in accepted.items():
+        assert settled[key]["id"] == transfer["id"]
+    assert [await ada.balance(), await ben.balance()] == [49_000, 1_000]
+    found = verify(environment)
+    assert found.returncode == 0, found.stdout
+    assert deadlocks(home) == 0
+
+
+@pytest.mark.timeout(120 + 60 * ROUNDS)
+async def test_whatever_is_killed_under_opposing_load_every_transfer_settles_once(
+    stack: Running, http: httpx.AsyncClient, home: Path, environment: dict[str, str]
+) -> None:
+    chance = random.Random(SEED)
+    ada, ben = await register(http), await register(http)
+    for person in (ada, ben):
+        await person.deposit(50_000)
+    for _ in range(ROUNDS):
+        victim = chance.choice(["api", "temporal", "postgres"])
+        pairs = [(ada, ben), (ben, ada)] * 15
+        keys = [secrets.token_hex(8) for _ in pairs]
+        sending = [asyncio.create_task(send(*pair, key)) for pair, key in zip(pairs, keys, strict=True)]
+        enough = chance.randrange(1, len(sending))
+        for answered, task in enumerate(asyncio.as_completed(sending)):
+            if answered == enough:
+                kill(stack, victim)
+            await task
+
+        async def ready() -> bool:
+            return await is_ready(http)
+
+        await until(ready, f"the stack is ready again after its {victim} was killed", 60)
+        ended = await asyncio.gather(*(settle(*pair, key) for pair, key in zip(pairs, keys, strict=True)))
+        assert {transfer["state"] for transfer in ended} == {"completed"}
+        assert [await ada.balance(), await ben.balance()] == [50_000, 50_000], victim
+    found = verify(environment)
+    assert found.returncode == 0, found.stdout
+    assert deadlocks(home) == 0
+
+
+async def test_verify_names_what_was_tampered_with(
+    stack: Running, http: httpx.AsyncClient, environment: dict[str, str]
+) -> None:
+    ada = await register(http)
+    await ada.deposit(50_000)
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
+            await connection.execute("UPDATE entries SET amount_minor = 1 WHERE account_id = $1", ada.account_id)
+        async with connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            await connection.execute("UPDATE accounts SET balance_minor = 60000 WHERE id = $1", ada.account_id)
+        found = verify(environment)
+        assert found.returncode == 1
+        assert "balance_is_fold" in found.stdout
+        assert ada.account_id in found.stdout
+    finally:
+        await connection.execute("UPDATE accounts SET balance_minor = 50000 WHERE id = $1", ada.account_id)
+        await connection.close()
+    assert verify(environment).returncode == 0
