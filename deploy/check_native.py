@@ -32,7 +32,7 @@ from deploy.native_story import Story, StoryError
 from devenv.accounts import account_for, let_read, let_through
 from devenv.binaries import build, cache_held, draft, executable
 from devenv.errors import StackError
-from devenv.ports import LOCALHOST, answers, free_port
+from devenv.ports import LOCALHOST, free_port
 from devenv.process import Account, Child, Process
 from devenv.temporal_binary import temporal_binary
 from settings import Settings
@@ -98,7 +98,7 @@ class Deployment:
 
     async def run(self, service: str, *argv: str) -> str:
         """Run a job, or another command in its environment, to its end; what it printed. Raises StackError."""
-        command = argv or self.argv(service)
+        command = argv or tuple(self.argv(service))
         done = await asyncio.to_thread(
             subprocess.run,
             list(command),
@@ -158,10 +158,14 @@ class Deployment:
         )
 
     async def _postgres_missing(self) -> str | None:
-        return None if await answers(self._ports["postgres"]) else "nothing listens"
+        try:
+            await self.run("databases", "psql", "--no-psqlrc", "--quiet", "--command", "SELECT 1")
+        except StackError as error:  # it listens some time before it serves
+            return str(error)
+        return None
 
     async def _missing(self, service: str) -> str | None:
-        """The health check of the compose file; that of a container's worker knows it by the container's name."""
+        """By the health check of the compose file. Workers share one host name here, so one answers for all."""
         check = [self._here(part) for part in COMPOSE[service]["healthcheck"]["test"][1:]]
         if check[0] == "python":
             check[0] = sys.executable
@@ -294,10 +298,13 @@ async def check(folder: Path, postgres_bin: Path) -> None:
             await job(deployment, "migrate")
             api = sandbox(deployment.child("api"))
             async with running(api, *(deployment.child("worker", number) for number in (1, 2))) as processes:
-                async with httpx.AsyncClient(base_url=deployment.api_url, timeout=40) as client:
-                    await Story(client, say).tell(kill_worker=processes[1].kill)
-                for line in (await deployment.run("api", sys.executable, "-m", "cli", "verify")).splitlines():
-                    say(f"verify | {line}")
+                try:
+                    async with httpx.AsyncClient(base_url=deployment.api_url, timeout=40) as client:
+                        await Story(client, say).tell(kill_worker=processes[1].kill)
+                finally:
+                    books = await deployment.run("api", sys.executable, "-m", "cli", "verify")
+                    for line in books.splitlines():
+                        say(f"verify | {line}")
 
 
 def sandbox(api: Child) -> Child:
