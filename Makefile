@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run demo test lint format types imports check-servers chaos histories lock clean
+.PHONY: help setup run demo test lint format types imports check-servers chaos check-deploy histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ chaos: setup check-servers ## Long fault runs: kill everything in turn under loa
 	@seed=$${REMIT_CHAOS_SEED:-$$RANDOM$$RANDOM}; echo "REMIT_CHAOS_SEED=$$seed repeats this run"; \
 	REMIT_CHAOS_SEED=$$seed REMIT_CHAOS_ROUNDS=$${REMIT_CHAOS_ROUNDS:-30} HYPOTHESIS_PROFILE=long \
 		$(BIN)/pytest tests/end_to_end tests/properties
+
+check-deploy: setup ## Run the processes of docker-compose.yml natively, once, and move money through them
+	@$(BIN)/python -m deploy.check_native
 
 check-servers: setup
 	@$(BIN)/python -m devenv

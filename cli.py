@@ -58,7 +58,7 @@ def demo(
     """Tell the main story on embedded servers; exit 0 only if all of it held."""
     from devenv.demo import tell
 
-    raise SystemExit(0 if _await(tell(Settings(), _prepare, _say, _print_audit, save_svg)) else 1)
+    raise SystemExit(0 if _await(tell(Settings(), _prepare, _say, save_svg)) else 1)
 
 
 @app.command()
@@ -98,7 +98,7 @@ def migrate() -> None:
 def verify() -> None:
     """Check every invariant of the books; exit 1 and name what is broken."""
     found = _await(_verify(Settings()))
-    _print_audit(found, Console(highlight=False))
+    _print_audit(found)
     raise SystemExit(0 if found.clean else 1)
 
 
@@ -161,7 +161,7 @@ async def _until_it_answers(name: str, attempt: Callable[[], Awaitable[None]]) -
     while True:
         try:
             return await attempt()
-        except (OSError, RuntimeError, RPCError) as error:
+        except (Unavailable, RuntimeError, RPCError) as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise Unavailable(f"{name} does not answer: {error}") from error
             _say(f"{name} does not answer yet: {error}")
@@ -175,7 +175,8 @@ def _production(*required: str) -> Settings:
     return settings
 
 
-def _print_audit(found: Audit, console: Console) -> None:
+def _print_audit(found: Audit) -> None:
+    console = Console(highlight=False)
     table = Table(title="The books", title_justify="left")
     for name in ("Currency", "Accounts", "Entries", "Customers hold", "In transit", "World", "Sum"):
         table.add_column(name, justify="left" if name == "Currency" else "right")

@@ -23,6 +23,8 @@ from ledger.refusals import OrderMismatch
 from ledger.rules import kind_of
 from ledger.transfers import Transfer, TransferOrder
 
+MAX_WORKFLOW_ID = 255
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -74,8 +76,17 @@ def order_for(owner_id: CustomerId, key: str, wish: Wish) -> TransferOrder:
 
 
 def workflow_id_for(owner_id: CustomerId, key: str) -> str:
-    """`transfer/{customer}/{key}`. `#` is escaped in keys, because ` #2` behind an ID names the second attempt."""
-    return f"transfer/{owner_id}/{key.replace('%', '%25').replace('#', '%23')}"
+    """`transfer/{customer}/{key}`, one for each key and at most 252 characters long.
+
+    `#` is escaped in keys, because ` #2` behind an ID names the second attempt. Temporal keeps at most 255 characters
+    of an ID in PostgreSQL, so a longer one ends in a digest of its key, behind a `%~` that no escaped key contains.
+    """
+    escaped = key.replace("%", "%25").replace("#", "%23")
+    room = MAX_WORKFLOW_ID - len(f"transfer/{owner_id}/") - len(" #2")
+    if len(escaped) > room:
+        digest = hashlib.sha256(key.encode()).hexdigest()[:32]
+        escaped = f"{escaped[: room - 34]}%~{digest}"
+    return f"transfer/{owner_id}/{escaped}"
 
 
 class Acceptance:

@@ -9,7 +9,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from ledger.transfers import TransferOrder
 from workflows.policies import TASK_TIMEOUT
@@ -83,6 +83,8 @@ class Engine:
         except WorkflowAlreadyStartedError:
             return False
         except (RPCError, RuntimeError) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
+                raise  # a defect of ours: asking again would not help
             raise TemporalUnavailable(str(error)) from error
         return True
 
@@ -91,7 +93,7 @@ class Engine:
         try:
             description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_LIMIT)
         except RPCError as error:
-            if error.status is error.status.NOT_FOUND:
+            if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise TemporalUnavailable(str(error)) from error
         found: str | None = await description.memo_value(FINGERPRINT, default=None, type_hint=str)

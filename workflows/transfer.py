@@ -131,7 +131,8 @@ class TransferWorkflow:
 
     async def _notify(self, standing: Standing) -> None:
         """Tell the parties. The money's fate is sealed: whatever happens here is recorded and changes nothing."""
-        ending = _ENDINGS[standing.state]
+        why = f" Reason: {standing.failure.message}" if standing.failure else ""
+        ending = f"{_ENDINGS[standing.state]}{why}"
         self._state = standing.state
         self._tell(f"{ending} Telling the parties.")
         try:

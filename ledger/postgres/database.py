@@ -1,7 +1,7 @@
 """The connection pool, and what "PostgreSQL is away" means. The rest of the room borrows connections here."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Self
 
 import asyncpg
@@ -45,6 +45,15 @@ class Unavailable(Exception):
     """PostgreSQL did not answer. Whether a write happened is in doubt; every write here is safe to ask for again."""
 
 
+@contextmanager
+def in_doubt() -> Iterator[None]:
+    """Whatever says that PostgreSQL gave no answer leaves this block as `Unavailable`."""
+    try:
+        yield
+    except _IN_DOUBT as error:
+        raise Unavailable(f"PostgreSQL did not answer: {type(error).__name__}: {error}") from error
+
+
 class _Connection(asyncpg.Connection):
     """Connections of this pool keep no session state, so nothing needs to be reset (a round trip) on release."""
 
@@ -83,11 +92,9 @@ class Database:
     async def connection(self) -> AsyncIterator["Connection"]:
         """A connection in autocommit. Raises `Unavailable` where PostgreSQL is away, full or does not answer."""
         assert self._pool is not None, "use the database inside `async with`"
-        try:
+        with in_doubt():
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 yield connection
-        except _IN_DOUBT as error:
-            raise Unavailable(f"PostgreSQL did not answer: {type(error).__name__}: {error}") from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Connection"]:

@@ -9,6 +9,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from ledger.postgres.database import in_doubt
+
 _FOLDER = Path(__file__).resolve().parents[2] / "migrations"
 
 # Any number: it only has to be the same in every process that migrates.
@@ -16,14 +18,18 @@ _ADVISORY_LOCK = 7_265_420_113
 
 
 async def migrate(database_url: str) -> None:
-    """Apply every migration that is missing. Safe to run at once from several processes: one waits for the other."""
+    """Apply every migration that is missing. Safe to run at once from several processes: one waits for the other.
+
+    Raises `Unavailable` where PostgreSQL gave no answer.
+    """
     engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
-        async with engine.connect() as connection:
-            await connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
-            await connection.commit()
-            await connection.run_sync(_upgrade)
-            await connection.commit()
+        with in_doubt():
+            async with engine.connect() as connection:
+                await connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
+                await connection.commit()
+                await connection.run_sync(_upgrade)
+                await connection.commit()
     finally:
         await engine.dispose()
 

@@ -93,10 +93,16 @@ async def test_two_customers_may_use_the_same_key(ada: Person, ben: Person) -> N
 
 async def test_keys_that_look_like_attempts_are_transfers_of_their_own(ada: Person, ben: Person) -> None:
     key = secrets.token_hex(16)
-    answers = [await ada.pay(ben, 100, k) for k in (key, f"{key} #2", f"{key}%23", f"{key}/~ !")]
-    assert [answer.status_code for answer in answers] == [201] * 4
-    assert len({answer.json()["workflow_id"] for answer in answers}) == 4
-    assert await ben.balance() == 400
+    long = f"{key}{'#' * 200}"
+    keys = [key, f"{key} #2", f"{key}%23", f"{key}/~ !", long, f"{long}!", "k" * 255, f"{'k' * 254}l"]
+    answers = [await ada.pay(ben, 100, k) for k in keys]
+    assert {answer.json()["state"] for answer in answers} == {"completed"}
+    ids = {answer.json()["workflow_id"] for answer in answers}
+    assert len(ids) == len(keys)
+    assert max(len(f"{workflow_id} #2") for workflow_id in ids) <= 255
+    as_a_key = next(workflow_id for workflow_id in ids if "%~" in workflow_id).split("/", 2)[2]
+    assert (await ada.pay(ben, 100, as_a_key)).json()["workflow_id"] not in ids
+    assert await ben.balance() == 100 * (len(keys) + 1)
 
 
 async def test_a_refusal_is_an_outcome_with_its_reason(ada: Person, ben: Person) -> None:
