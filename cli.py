@@ -47,7 +47,7 @@ def run() -> None:
     from devenv.stack import Stack
     from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
 
-    stack = Stack(Settings(), _prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=_say)
+    stack = Stack(Settings(), prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=_say)
     _await(stack.run_until_stopped())
 
 
@@ -58,7 +58,7 @@ def demo(
     """Tell the main story on embedded servers; exit 0 only if all of it held."""
     from devenv.demo import tell
 
-    raise SystemExit(0 if _await(tell(Settings(), _prepare, _say, save_svg)) else 1)
+    raise SystemExit(0 if _await(tell(Settings(), prepare, _say, save_svg)) else 1)
 
 
 @app.command()
@@ -134,7 +134,7 @@ async def _database_url(settings: Settings) -> AsyncIterator[str]:
                 await postgres.stop()
 
 
-async def _prepare(database_url: str, temporal_address: str) -> None:
+async def prepare(database_url: str, temporal_address: str) -> None:
     """What an embedded stack needs before its API starts."""
     await _migrate(database_url, Settings(temporal_address=temporal_address))
 
