@@ -90,7 +90,9 @@ class Narration:
             self._print_indented(Text.assemble(("✓ ", "bold green"), claim))
         else:
             self.broken += 1
-            self._print_indented(Text(f"✗ {claim}: expected {expected}, found {found}", "bold red"))
+            self._print_indented(
+                Text(f"✗ {claim}: expected {_in_words(expected)}, found {_in_words(found)}", "bold red")
+            )
 
     def break_off(self, reason: str) -> None:
         """The story cannot go on."""
@@ -108,6 +110,12 @@ class Narration:
 
     def _print_indented(self, text: Text) -> None:
         self._console.print(Padding(text, (0, 0, 0, INDENT), expand=False))
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_in_words(item) for item in value) or "nothing"
+    return "nothing" if value is None else str(value)
 
 
 def _with_states(text: Text) -> Text:

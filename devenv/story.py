@@ -10,7 +10,6 @@ import shlex
 import shutil
 import signal
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -276,8 +275,8 @@ class Story:
         )
         self._narration.check(
             f"All {IN_FLIGHT} are completed",
-            expected=Counter({State.COMPLETED: IN_FLIGHT}),
-            found=Counter(transfer.state for transfer in ended),
+            expected=[State.COMPLETED] * IN_FLIGHT,
+            found=[transfer.state for transfer in ended],
         )
         self._narration.check(
             f"All {IN_FLIGHT} requests, sent again, get the transfers of before",
@@ -321,7 +320,7 @@ class Story:
             (f"{'remit' if shutil.which('remit') else '.venv/bin/remit'} verify", "proves the books, at any time"),
         ]
         narration.table(("", ""), [("make run", "starts the same stack again"), *ways] if ours else ways)
-        narration.note(f"Ada signs in as {self._ada.email} with {self._ada.password}")
+        narration.note(f"Ada signs in as {self._ada.email} with the password {self._ada.password}")
 
         if running.temporal_ui_url is not None:
             narration.heading(f"Each transfer is a workflow in the Web UI{', once the stack runs' if ours else ''}")
