@@ -176,10 +176,11 @@ def _production(*required: str) -> Settings:
 
 
 def _print_audit(found: Audit) -> None:
-    console = Console(highlight=False)
+    # In a pipe nothing needs to be cut to the width of a terminal.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     table = Table(title="The books", title_justify="left")
     for name in ("Currency", "Accounts", "Entries", "Customers hold", "In transit", "World", "Sum"):
-        table.add_column(name, justify="left" if name == "Currency" else "right")
+        table.add_column(name, justify="left" if name == "Currency" else "right", no_wrap=True)
     for books in found.totals:
         amounts = (books.customers_minor, books.in_transit_minor, books.world_minor)
         texts = [str(Money(amount, books.currency)) for amount in (*amounts, sum(amounts))]

@@ -110,8 +110,11 @@ class Acceptance:
         )
         if known.account is None:
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
+        first = _first_of(known, order)
+        if first is not None and first.state.is_final:
+            return Accepted(first, replayed=True)
         async with self._settlements.watch(order.transfer_id) as settled:
-            replayed = _first_of(known, order) is not None
+            replayed = first is not None
             if not replayed:
                 try:
                     replayed = not await self._engine.start(order)
