@@ -1,0 +1,98 @@
+"""What the documentation must name, it names; what it links to is there."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.problems import PROBLEMS
+from cli import app
+from ledger.refusals import REFUSAL_CODES
+from ledger.transfers import State
+from settings import Settings
+from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+DIAGRAMS = {"flowchart", "sequenceDiagram", "stateDiagram-v2"}
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def pages() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    return [ROOT / name for name in listed if (ROOT / name).is_file()]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments that code hosts give a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def relative_links(page: Path) -> Iterator[tuple[str, str]]:
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if not re.match(r"[a-z]+:", link):
+            target, _, fragment = link.partition("#")
+            yield target, fragment
+
+
+@pytest.mark.parametrize("page", pages(), ids=named)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target, fragment in relative_links(page):
+        found = (page.parent / target).resolve() if target else page
+        assert found.exists(), f"{target} does not exist"
+        if fragment:
+            assert fragment in anchors(found), f"{target} has no heading for #{fragment}"
+
+
+@pytest.mark.parametrize("page", pages(), ids=named)
+def test_every_diagram_is_of_a_kind_that_code_hosts_draw(page: Path) -> None:
+    for _, language, text in FENCE.findall(page.read_text()):
+        if language == "mermaid":
+            first, *rest = text.split("\n", 1)
+            assert first.split()[0] in DIAGRAMS
+            assert "".join(rest).strip(), "an empty diagram"
+
+
+def test_every_setting_is_in_the_reference_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `REMIT_(\w+)` \| (.+?) \|", REFERENCE, re.MULTILINE))
+    assert rows.keys() == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if field.default_factory is None:
+            default = field.default
+            text = str(default).lower() if isinstance(default, bool) else str(default)
+            shown = "unset" if default is None else f"`{text}`"
+            assert rows[name.upper()] == shown, name
+
+
+def test_every_problem_is_in_the_reference_with_its_status() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", REFERENCE, re.MULTILINE)
+    assert {code: int(status) for status, code in rows} == {code: meaning.status for code, meaning in PROBLEMS.items()}
+
+
+def test_every_refusal_is_in_the_reference_in_its_order() -> None:
+    assert tuple(re.findall(r"^\| \d{1,2} \| `(\w+)` \|", REFERENCE, re.MULTILINE)) == REFUSAL_CODES
+
+
+@pytest.mark.parametrize("name", [*State, *SEARCH_ATTRIBUTE_TYPES])
+def test_every_state_and_search_attribute_is_in_the_reference(name: str) -> None:
+    assert f"\n| `{name}` |" in REFERENCE
+
+
+def test_every_command_is_in_the_reference() -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert re.search(rf"^\| `remit {command.callback.__name__}\b", REFERENCE, re.MULTILINE), command.callback
