@@ -1,0 +1,322 @@
+"""The ledger as plain numbers in memory: what every step should answer, and what the books should say afterwards.
+
+Written from what Remit promises and never from `ledger/rules.py`: two descriptions of one thing that check each other.
+Names stand for ids (`ann.USD`, `ann-1`), and states and refusals are plain words, so that a difference can be read.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+WORLD = "world"
+NOBODY = "nobody"
+MOST = 2**53 - 1
+
+MAY_BECOME = {
+    "initiated": {"in_review", "debited", "failed", "cancelled"},
+    "in_review": {"debited", "failed", "cancelled"},
+    "debited": {"completed", "compensated"},
+    "completed": set(),
+    "compensated": {"initiated"},
+    "failed": {"initiated"},
+    "cancelled": set(),
+}
+
+DECIDED_FIRST = (
+    "account_not_found",
+    "same_account",
+    "currency_mismatch",
+    "account_closed",
+    "account_frozen",
+    "limit_exceeded",
+    "insufficient_funds",
+    "balance_limit_exceeded",
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a customer asks for under a key of theirs: `name` is `ann-1`, the first key of ann."""
+
+    name: str
+    source: str
+    destination: str
+    amount: int
+    currency: str
+    transaction_id: str | None = None
+
+    @property
+    def owner(self) -> str:
+        return self.name.partition("-")[0]
+
+    @property
+    def reference(self) -> tuple[str, str] | None:
+        """Names one movement of one account, whatever the key."""
+        if self.transaction_id is None:
+            return None
+        return (self.destination if self.source == WORLD else self.source, self.transaction_id)
+
+    def __str__(self) -> str:
+        reference = f", {self.transaction_id!r}" if self.transaction_id else ""
+        return f"{self.name}: {self.amount} {self.currency} from {self.source} to {self.destination}{reference}"
+
+
+@dataclass(frozen=True)
+class Open:
+    wish: Wish
+
+    def __str__(self) -> str:
+        return f"open {self.wish}"
+
+
+@dataclass(frozen=True)
+class Move:
+    """`debit`, `credit`, `refund`, `fail` or `cancel` of an opened transfer; the last three may have a reason."""
+
+    verb: str
+    name: str
+    reason: str | None = None
+    attempt: int = 1
+
+    def __str__(self) -> str:
+        attempt = f", attempt {self.attempt}" if self.attempt != 1 else ""
+        return f"{self.verb} {self.name}{attempt}" + (f" because of {self.reason}" if self.reason else "")
+
+
+@dataclass(frozen=True)
+class SetStatus:
+    account: str
+    status: str
+
+    def __str__(self) -> str:
+        return f"make {self.account} {self.status}"
+
+
+Step = Open | Move | SetStatus
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return "at once: " + " | ".join(map(str, self.steps))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a step says. `foreseen` is the advice that comes with `open`: read without a lock, so no promise."""
+
+    said: str
+    foreseen: str | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    wish: Wish
+    state: str = "initiated"
+    reason: str | None = None
+    attempt: int = 1
+
+    @property
+    def standing(self) -> str:
+        return f"{self.state} ({self.reason})" if self.reason else self.state
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that can be seen of the books: per account the balance, number of entries and status; every transfer."""
+
+    accounts: dict[str, tuple[int, int, str]]
+    transfers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Sums:
+    currency: str
+    accounts: int
+    entries: int
+    customers: int
+    in_transit: int
+    world: int
+
+
+class Refused(Exception):
+    pass
+
+
+class PlainBooks:
+    def __init__(self, accounts: Iterable[str]) -> None:
+        self.balance = dict.fromkeys(accounts, 0)
+        self.entries = dict.fromkeys(self.balance, 0)
+        self.status = dict.fromkeys(self.balance, "active")
+        self.transfers: dict[str, Known] = {}
+        self.in_transit: Counter[str] = Counter()
+        self.world: Counter[str] = Counter()
+
+    def copy(self) -> "PlainBooks":
+        twin = PlainBooks(())
+        twin.balance, twin.entries, twin.status = self.balance.copy(), self.entries.copy(), self.status.copy()
+        twin.transfers, twin.in_transit, twin.world = self.transfers.copy(), self.in_transit.copy(), self.world.copy()
+        return twin
+
+    def take(self, step: Step) -> Answer:
+        try:
+            if isinstance(step, Open):
+                return Answer(self._open(step.wish), self._first(self._foreseen(step.wish)))
+            if isinstance(step, Move):
+                return Answer(self._move(step))
+            return Answer(self._set_status(step))
+        except Refused as answer:
+            return Answer(str(answer))
+
+    def orders(self, steps: Sequence[Step], answers: Sequence[Answer]) -> Iterator["PlainBooks"]:
+        """The books after each order of these steps that gives every one the answer it got."""
+        if not steps:
+            yield self
+        for i, (step, answer) in enumerate(zip(steps, answers, strict=True)):
+            books = self.copy()
+            if books.take(step).said == answer.said:
+                yield from books.orders([*steps[:i], *steps[i + 1 :]], [*answers[:i], *answers[i + 1 :]])
+
+    def picture(self) -> Picture:
+        return Picture(
+            {name: (self.balance[name], self.entries[name], self.status[name]) for name in self.balance},
+            {name: f"{known.standing}, attempt {known.attempt}" for name, known in self.transfers.items()},
+        )
+
+    def sums(self) -> list[Sums]:
+        found = []
+        for currency in sorted({_currency(name) for name in self.balance} | self.world.keys() | self.in_transit.keys()):
+            mine = [name for name in self.balance if _currency(name) == currency]
+            entries, customers = sum(self.entries[name] for name in mine), sum(self.balance[name] for name in mine)
+            found.append(Sums(currency, len(mine), entries, customers, self.in_transit[currency], self.world[currency]))
+        return found
+
+    def by_state(self) -> dict[str, int]:
+        return dict(Counter(known.state for known in self.transfers.values()))
+
+    def _open(self, wish: Wish) -> str:
+        if known := self.transfers.get(wish.name):
+            if known.wish != wish:
+                raise Refused("conflict: the key names another transfer")
+            return known.standing
+        for name, other in self.transfers.items():
+            if wish.reference and other.wish.reference == wish.reference:
+                return f"the same as {name}: {other.standing}"
+        self.transfers[wish.name] = Known(wish)
+        return "initiated"
+
+    def _move(self, step: Move) -> str:
+        known = self.transfers.get(step.name)
+        if known is None:
+            raise Refused("conflict: never opened")
+        if step.attempt != known.attempt:
+            raise Refused(f"conflict: not from {known.state}")
+        match step.verb:
+            case "debit":
+                return self._debit(known)
+            case "credit":
+                return self._credit(known)
+            case "refund":
+                return self._refund(known, step.reason)
+            case verb:
+                return self._end(known, {"fail": "failed", "cancel": "cancelled"}[verb], step.reason)
+
+    def _debit(self, known: Known) -> str:
+        if known.state in ("debited", "completed", "compensated"):
+            return known.standing
+        wish = known.wish
+        self._may(known, "debited")
+        self._unless(self._against(wish, wish.source, -wish.amount))
+        self._pay(wish.source, wish.currency, -wish.amount)
+        self.in_transit[wish.currency] += wish.amount
+        return self._becomes(known, "debited")
+
+    def _credit(self, known: Known) -> str:
+        if known.state == "completed":
+            return known.standing
+        wish = known.wish
+        self._may(known, "completed")
+        self._unless(self._against(wish, wish.destination, wish.amount))
+        self.in_transit[wish.currency] -= wish.amount
+        self._pay(wish.destination, wish.currency, wish.amount)
+        return self._becomes(known, "completed")
+
+    def _refund(self, known: Known, reason: str | None) -> str:
+        if known.state in ("compensated", "failed", "cancelled"):
+            return known.standing
+        if known.state != "debited":  # nothing was taken, and nothing may be taken later
+            return self._end(known, "cancelled", reason)
+        wish = known.wish
+        self._may(known, "compensated")
+        self.in_transit[wish.currency] -= wish.amount
+        self._pay(wish.source, wish.currency, wish.amount)
+        return self._becomes(known, "compensated", reason)
+
+    def _end(self, known: Known, state: str, reason: str | None) -> str:
+        if known.state == state:
+            return known.standing
+        self._may(known, state)
+        return self._becomes(known, state, reason)
+
+    def _set_status(self, step: SetStatus) -> str:
+        if step.account not in self.balance:
+            raise Refused("refused: account_not_found")
+        self.status[step.account] = step.status
+        return step.status
+
+    def _pay(self, account: str, currency: str, amount: int) -> None:
+        if account == WORLD:
+            self.world[currency] += amount
+        else:
+            self.balance[account] += amount
+            self.entries[account] += 1
+
+    def _becomes(self, known: Known, state: str, reason: str | None = None) -> str:
+        after = replace(known, state=state, reason=reason)
+        self.transfers[known.wish.name] = after
+        return after.standing
+
+    def _may(self, known: Known, state: str) -> None:
+        if state not in MAY_BECOME[known.state]:
+            raise Refused(f"conflict: not from {known.state}")
+
+    def _unless(self, codes: set[str]) -> None:
+        if code := self._first(codes):
+            raise Refused(f"refused: {code}")
+
+    def _foreseen(self, wish: Wish) -> set[str]:
+        same = {"same_account"} if wish.source == wish.destination else set()
+        source, destination = (
+            self._against(wish, wish.source, -wish.amount),
+            self._against(wish, wish.destination, wish.amount),
+        )
+        return same | source | destination
+
+    def _against(self, wish: Wish, account: str, change: int) -> set[str]:
+        """Every code that speaks against changing this account's balance for this wish."""
+        if account == WORLD:
+            return set()
+        if account not in self.balance:
+            return {"account_not_found"}
+        after = self.balance[account] + change
+        return {
+            code
+            for code, applies in {
+                "currency_mismatch": _currency(account) != wish.currency,
+                "account_closed": self.status[account] == "closed",
+                "account_frozen": self.status[account] == "frozen",
+                "insufficient_funds": after < 0,
+                "balance_limit_exceeded": change > 0 and after > MOST,
+            }.items()
+            if applies
+        }
+
+    @staticmethod
+    def _first(codes: set[str]) -> str | None:
+        return min(codes, key=DECIDED_FIRST.index, default=None)
+
+
+def _currency(account: str) -> str:
+    return account.partition(".")[2]

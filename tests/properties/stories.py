@@ -1,0 +1,117 @@
+"""Random stories for the ledger: a few wishes of two customers, and steps in any order, repeated, late and at once."""
+
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+from hypothesis.vendor.pretty import RepresentationPrinter
+
+from tests.properties.plain_books import MOST, NOBODY, WORLD, AtOnce, Move, Open, SetStatus, Step, Wish
+
+OWNERS = ("ann", "ben")
+CURRENCIES = ("USD", "EUR")
+ACCOUNTS = tuple(f"{owner}.{currency}" for owner in OWNERS for currency in CURRENCIES)
+REASONS = ("fraud_declined", "account_frozen", None)
+
+# Both have 100 to give from the start, which most stories soon run out of. Their other accounts are empty.
+PROLOGUE: tuple[Step, ...] = tuple(
+    step
+    for wish in (
+        Wish("ann-0", WORLD, "ann.USD", 100, "USD"),
+        Wish("ben-0", WORLD, "ben.USD", 100, "USD"),
+    )
+    for step in (Open(wish), Move("debit", wish.name), Move("credit", wish.name))
+)
+
+
+@dataclass(frozen=True)
+class Story:
+    steps: tuple[Step | AtOnce, ...]
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, _cycle: bool) -> None:
+        """How Hypothesis shows the example that it shrank: a step a line."""
+        printer.text("".join(f"\n        {step}" for step in self.steps))
+
+
+@st.composite
+def wishes(draw: st.DrawFn) -> Wish:
+    """Mostly sensible ones. Keys are few, so that they meet again with other contents."""
+    owner, currency = draw(st.sampled_from(OWNERS)), draw(st.sampled_from(["USD", "USD", "USD", "EUR"]))
+    other = OWNERS[1 - OWNERS.index(owner)]
+    mine = draw(st.sampled_from([f"{owner}.{currency}"] * 12 + [NOBODY, *ACCOUNTS]))
+    theirs = draw(st.sampled_from([f"{other}.{currency}"] * 12 + [NOBODY, *ACCOUNTS]))
+    source, destination = draw(st.sampled_from([(mine, theirs)] * 3 + [(WORLD, mine), (mine, WORLD)]))
+    # What goes from an account to itself has a key of its own: it is only ever opened and ended.
+    key = "self" if source == destination else draw(st.sampled_from("123"))
+    reference = draw(st.sampled_from([None, "ref", "ref"])) if WORLD in (source, destination) else None
+    amount = draw(st.sampled_from([10, 1, 7, 20, 30, 50, 99, 100, 101, MOST - 100, MOST]))
+    return Wish(f"{owner}-{key}", source, destination, amount, currency, reference)
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> list[Wish]:
+    """A few wishes, some of them again under another key, or with another amount under the same key."""
+    pool = draw(st.lists(wishes(), min_size=1, max_size=4))
+    for wish in [wish for wish in pool if not wish.name.endswith("self")]:
+        other_amount, other_key = replace(wish, amount=wish.amount % MOST + 1), replace(wish, name=f"{wish.owner}-4")
+        pool += draw(
+            st.sampled_from([[], [], [other_key], [other_amount], [replace(other_amount, name=other_key.name)]])
+        )
+    return pool
+
+
+@st.composite
+def runs(draw: st.DrawFn, pool: list[Wish]) -> list[Step]:
+    """One step, or a few in their order, of one transfer."""
+    wish = draw(st.sampled_from(pool))
+    reason = draw(st.sampled_from(REASONS))
+    opened, debit, credit = Open(wish), Move("debit", wish.name), Move("credit", wish.name)
+    refund, fail, cancel = (Move(verb, wish.name, reason) for verb in ("refund", "fail", "cancel"))
+    wrong = Move(draw(st.sampled_from(["debit", "credit", "refund", "fail", "cancel"])), wish.name, attempt=2)
+    if wish.name.endswith("self"):
+        return draw(st.sampled_from([[opened], [fail], [cancel], [refund], [opened, fail]]))
+    singles = [[opened], [opened], [debit], [credit], [refund], [fail], [cancel], [wrong]]
+    several = [[opened, debit], [opened, debit, credit], [opened, debit, credit], [opened, debit, refund]]
+    return draw(st.sampled_from([*singles, *several * 3]))
+
+
+@st.composite
+def statuses(draw: st.DrawFn, *, closing: bool = True) -> list[Step]:
+    account = draw(st.sampled_from([*ACCOUNTS, NOBODY]))
+    choices = ["active", "active", "frozen", "closed"] if closing else ["active", "frozen"]
+    return [SetStatus(account, draw(st.sampled_from(choices)))]
+
+
+@st.composite
+def crowds(draw: st.DrawFn, pool: list[Wish]) -> list[AtOnce]:
+    """Up to five steps at once, often the same one several times."""
+    one = st.one_of(runs(pool), runs(pool), runs(pool), statuses(closing=False))
+    steps = [step for run in draw(st.lists(one, min_size=2, max_size=5)) for step in run]
+    return [AtOnce(tuple(steps[:5]))]
+
+
+@st.composite
+def rushes(draw: st.DrawFn, pool: list[Wish]) -> list[Step | AtOnce]:
+    """Wishes opened in turn, then all of their debits at once, then all of their credits and refunds."""
+    names = [wish.name for wish in pool if not wish.name.endswith("self")][:5]
+    ends = [Move(draw(st.sampled_from(["credit", "credit", "refund"])), name) for name in names]
+    return [*map(Open, pool), AtOnce(tuple(Move("debit", name) for name in names)), AtOnce(tuple(ends))]
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    pool = draw(pools())
+    # No act at all comes first and shrinks best: a failure is told by the steps that it needs.
+    nothing: st.SearchStrategy[list[Step | AtOnce]] = st.just([])
+    acts = st.one_of(nothing, runs(pool), runs(pool), runs(pool), crowds(pool), rushes(pool), statuses())
+    steps: list[Step | AtOnce] = []
+    closed: set[str] = set()
+    for act in draw(st.lists(acts, min_size=10, max_size=20)):
+        steps += [step for step in act if not _touches(step, closed)]
+        closed |= {step.account for step in act if isinstance(step, SetStatus) and step.status == "closed"}
+    return Story(tuple(steps))
+
+
+def _touches(step: Step | AtOnce, closed: set[str]) -> bool:
+    """Whether it would open a closed account again, which nobody may ask for."""
+    steps = step.steps if isinstance(step, AtOnce) else (step,)
+    return any(isinstance(one, SetStatus) and one.account in closed for one in steps)

@@ -1,0 +1,179 @@
+"""The real books and plain numbers in memory take the same random steps, and never differ."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+
+from ledger.accounts import AccountStatus
+from ledger.ids import WORLD, AccountId, CustomerId, TransferId, new_account_id
+from ledger.postgres.audit import audit
+from ledger.postgres.book import Book
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.refusals import IllegalTransition, LedgerConflict, OrderMismatch, Refusal, UnknownTransfer
+from ledger.transfers import Ending, Failure, Standing, State, TransferOrder
+from ledger.transfers import Step as StepKey
+from tests.orders import order
+from tests.properties import plain_books as plain
+from tests.properties.conftest import Eraser
+from tests.properties.plain_books import Answer, AtOnce, Move, Open, Picture, PlainBooks, Step, Sums, Wish
+from tests.properties.stories import ACCOUNTS, CURRENCIES, OWNERS, PROLOGUE, Story, stories
+
+LONG_RUN_SECONDS = 3_600
+
+_ACCOUNTS = "SELECT id, balance_minor, version, status FROM accounts"
+_TRANSFERS = "SELECT id, state, failure_code, attempt FROM transfers"
+
+
+@dataclass
+class Teller:
+    """Takes the steps of a story to the real book, and tells in the story's names what it answered."""
+
+    database: Database
+    book: Book
+    owners: dict[str, CustomerId]
+    accounts: dict[str, AccountId]
+    names: dict[str, str]
+
+    @classmethod
+    async def at(cls, database: Database) -> "Teller":
+        teller = cls(database, Book(database), {}, {plain.WORLD: WORLD, plain.NOBODY: new_account_id()}, {})
+        customers = Customers(database)
+        first, *others = CURRENCIES
+        for owner in OWNERS:
+            customer, account = await customers.register(f"{owner}@example.com", "-", owner, "NIN", "1", first)
+            teller.owners[owner] = customer.id
+            teller.accounts[f"{owner}.{first}"] = account.id
+            for currency in others:
+                opened = await customers.open_account(customer.id, currency)
+                teller.accounts[f"{owner}.{currency}"] = opened.id
+        teller.names = {account_id: name for name, account_id in teller.accounts.items()}
+        return teller
+
+    async def take(self, step: Step) -> Answer:
+        try:
+            if isinstance(step, Open):
+                opened = await self.book.open_transfer(self._order(step.wish))
+                return Answer(self._said(opened.standing), opened.objection.code if opened.objection else None)
+            if isinstance(step, Move):
+                return Answer(self._said(await self._move(step)))
+            account = await self.book.set_account_status(self.accounts[step.account], AccountStatus(step.status))
+        except Refusal as refusal:
+            return Answer(f"refused: {refusal.code}")
+        except LedgerConflict as conflict:
+            return Answer(f"conflict: {_conflict(conflict)}")
+        return Answer(account.status)
+
+    async def picture(self) -> Picture:
+        async with self.database.connection() as connection:
+            accounts = await connection.fetch(_ACCOUNTS)
+            transfers = await connection.fetch(_TRANSFERS)
+        return Picture(
+            {self.names[row["id"]]: (row["balance_minor"], row["version"], row["status"]) for row in accounts},
+            {self.names[row["id"]]: f"{_standing(*row[1:3])}, attempt {row['attempt']}" for row in transfers},
+        )
+
+    async def _move(self, step: Move) -> Standing:
+        key = StepKey(self._transfer_id(step.name), step.attempt)
+        ending = Ending(key, Failure(step.reason, "A sentence for people.") if step.reason else None)
+        match step.verb:
+            case "debit":
+                return await self.book.debit(key)
+            case "credit":
+                return await self.book.credit(key)
+            case "refund":
+                return await self.book.refund(ending)
+            case verb:
+                return await self.book.end(ending, {"fail": State.FAILED, "cancel": State.CANCELLED}[verb])
+
+    def _order(self, wish: Wish) -> TransferOrder:
+        wanted = order(
+            self.owners[wish.owner],
+            self.accounts[wish.source],
+            self.accounts[wish.destination],
+            wish.amount,
+            key=wish.name,
+            currency=wish.currency,
+            transaction_id=wish.transaction_id,
+        )
+        self.names[wanted.transfer_id] = wish.name
+        return wanted
+
+    def _transfer_id(self, name: str) -> TransferId:
+        return self._order(Wish(name, plain.WORLD, plain.WORLD, 1, "USD")).transfer_id
+
+    def _said(self, standing: Standing) -> str:
+        said = _standing(standing.state, standing.failure.code if standing.failure else None)
+        return f"the same as {self.names[standing.duplicate_of]}: {said}" if standing.duplicate_of else said
+
+
+def _standing(state: str, reason: str | None) -> str:
+    return f"{state} ({reason})" if reason else str(state)
+
+
+def _conflict(conflict: LedgerConflict) -> str:
+    match conflict:
+        case IllegalTransition(state=state):
+            return f"not from {state}"
+        case OrderMismatch():
+            return "the key names another transfer"
+        case UnknownTransfer():
+            return "never opened"
+    raise AssertionError(f"no story knows this conflict: {conflict!r}")
+
+
+def _must(holds: bool, told: str) -> None:
+    """One place for all differences, so that Hypothesis takes them for one failure and shrinks to the shortest."""
+    if not holds:
+        raise AssertionError(told)
+
+
+async def all_of(answers: Iterable[Awaitable[Answer]]) -> list[Answer]:
+    """At once, and nothing is left running behind an error."""
+    found = await asyncio.gather(*answers, return_exceptions=True)
+    for answer in found:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [answer for answer in found if isinstance(answer, Answer)]
+
+
+async def one_step(teller: Teller, books: PlainBooks, step: Step) -> PlainBooks:
+    due = books.take(step)
+    answer, found = await teller.take(step), await teller.picture()
+    _must(answer == due, f"{step} -> {answer} where {due} was due")
+    _must(found == books.picture(), f"{step} left {found} where {books.picture()} was due")
+    return books
+
+
+async def steps_at_once(teller: Teller, books: PlainBooks, steps: tuple[Step, ...]) -> PlainBooks:
+    """Whatever came first: some order of these steps, one after the other, explains every answer and the books."""
+    answers = await all_of(map(teller.take, steps))
+    found = await teller.picture()
+    for explained in books.orders(steps, answers):
+        if explained.picture() == found:
+            return explained
+    told = "\n".join(f"    {step} -> {answer.said}" for step, answer in zip(steps, answers, strict=True))
+    _must(False, f"no order of these steps explains\n{told}\nfrom {books.picture()}\n  to {found}")
+    return books
+
+
+@pytest.mark.timeout(LONG_RUN_SECONDS)
+@given(story=stories())
+async def test_the_books_and_plain_numbers_never_differ(database: Database, eraser: Eraser, story: Story) -> None:
+    await eraser.empty()
+    teller, books = await Teller.at(database), PlainBooks(ACCOUNTS)
+    for step in (*PROLOGUE, *story.steps):
+        if isinstance(step, AtOnce):
+            books = await steps_at_once(teller, books, step.steps)
+        else:
+            books = await one_step(teller, books, step)
+    found = await audit(database)
+    assert found.clean, found.broken
+    assert found.transfers_by_state == books.by_state()
+    assert [
+        Sums(t.currency, t.accounts, t.entries, t.customers_minor, t.in_transit_minor, t.world_minor)
+        for t in found.totals
+    ] == books.sums()
