@@ -81,8 +81,6 @@ def objection_to(order: TransferOrder, source: Account | None, destination: Acco
     """
 
     def objections() -> Iterator[Refusal]:
-        if order.source_account_id == order.destination_account_id:
-            yield SameAccount(order.source_account_id)
         yield from _objections_to_source(order, source)
         yield from _objections_to_destination(order, destination)
 
@@ -154,6 +152,8 @@ def _may_become(transfer: Transfer, state: State, step: str) -> None:
 
 
 def _objections_to_source(moving: Moving, source: Account | None) -> Iterator[Refusal]:
+    if moving.source_account_id == moving.destination_account_id:
+        yield SameAccount(moving.source_account_id)
     if moving.source_account_id == WORLD:
         return
     if source is None:

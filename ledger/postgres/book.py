@@ -265,7 +265,7 @@ class Book:
             change.state,
             change.recorded_at,
             failure.code or None,
-            failure.message or None,
+            failure.message if failure.code else None,
             change.state.is_final,
         )
         if change.posting is None:

@@ -109,10 +109,16 @@ WHERE l.attempt > t.attempt OR (l.attempt < t.attempt AND l.legs <> '{debit,refu
 UNION ALL
 SELECT 'posting_matches_transfer', p.id,
     format('%s %s from %s to %s', p.amount_minor, p.currency, p.debit_account_id, p.credit_account_id)
-FROM postings p JOIN transfers t ON t.id = p.transfer_id
-WHERE (p.amount_minor, p.currency) <> (t.amount_minor, t.currency)
+FROM postings p LEFT JOIN transfers t ON t.id = p.transfer_id
+WHERE t.id IS NULL OR (p.amount_minor, p.currency) <> (t.amount_minor, t.currency)
     OR p.debit_account_id <> CASE p.leg WHEN 'debit' THEN t.source_account_id ELSE 'clearing' END
     OR p.credit_account_id <> CASE p.leg
         WHEN 'debit' THEN 'clearing' WHEN 'credit' THEN t.destination_account_id ELSE t.source_account_id END
+
+UNION ALL
+SELECT 'entry_matches_account', e.account_id || ' version ' || e.version,
+    format('a posting in %s, an account in %s', p.currency, coalesce(a.currency, 'no currency: it is gone'))
+FROM entries e JOIN postings p USING (transfer_id, attempt, leg) LEFT JOIN accounts a ON a.id = e.account_id
+WHERE a.currency IS DISTINCT FROM p.currency
 
 ORDER BY 1, 2

@@ -113,7 +113,7 @@ BEGIN
         WHEN 'failed' THEN NEW.state = 'initiated' AND NEW.attempt = OLD.attempt + 1
         WHEN 'compensated' THEN NEW.state = 'initiated' AND NEW.attempt = OLD.attempt + 1
         ELSE false
-    END) THEN
+    END) OR (NEW.state <> 'initiated' AND NEW.attempt <> OLD.attempt) THEN
         RAISE EXCEPTION 'transfer % may not go from % to %', OLD.id, OLD.state, NEW.state
             USING ERRCODE = 'check_violation';
     END IF;
@@ -122,8 +122,23 @@ END $$
 """
 
 LEGAL_TRANSITION_TRIGGER = """
-CREATE TRIGGER legal_transition BEFORE UPDATE OF state ON transfers
+CREATE TRIGGER legal_transition BEFORE UPDATE OF state, attempt ON transfers
     FOR EACH ROW EXECUTE FUNCTION refuse_illegal_transition()
+"""
+
+# What was asked for never changes, not even for the owner of the tables.
+FIXED_ORDER = """
+CREATE FUNCTION refuse_another_order() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'transfer % keeps what it was accepted with; correct it with a new transfer', OLD.id
+        USING ERRCODE = 'insufficient_privilege';
+END $$
+"""
+
+FIXED_ORDER_TRIGGER = """
+CREATE TRIGGER fixed_order BEFORE UPDATE OF id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
+        destination_account_id, amount_minor, currency, note, transaction_id, created_at ON transfers
+    FOR EACH ROW EXECUTE FUNCTION refuse_another_order()
 """
 
 POSTINGS = """
@@ -198,7 +213,9 @@ GRANT remit_app TO CURRENT_USER;
 def upgrade() -> None:
     for statement in (ROLE, CUSTOMERS, REVOKED_TOKENS, ACCOUNTS, TRANSFERS, *TRANSFER_INDEXES):
         op.execute(statement)
-    for statement in (LEGAL_TRANSITION, LEGAL_TRANSITION_TRIGGER, POSTINGS, ENTRIES, MESSAGES, APPEND_ONLY):
+    for statement in (LEGAL_TRANSITION, LEGAL_TRANSITION_TRIGGER, FIXED_ORDER, FIXED_ORDER_TRIGGER):
+        op.execute(statement)
+    for statement in (POSTINGS, ENTRIES, MESSAGES, APPEND_ONLY):
         op.execute(statement)
     for table in ("postings", "entries"):
         op.execute(

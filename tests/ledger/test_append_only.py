@@ -235,7 +235,6 @@ async def test_a_customer_holds_one_account_a_currency(scene: Scene, application
         )
 
 
-@pytest.mark.xfail(reason="the trigger sees updates of the state only", strict=True)
 async def test_an_attempt_never_changes_without_the_state(scene: Scene, application: Connection) -> None:
     trial = application.transaction()
     await trial.start()

@@ -263,6 +263,11 @@ TAMPERINGS = [
         "UPDATE accounts SET currency = 'GBP' WHERE id = '{alice}'",
         {
             "balance_is_fold alice",
+            "entry_matches_account alice version 1",
+            "entry_matches_account alice version 2",
+            "entry_matches_account alice version 3",
+            "entry_matches_account alice version 4",
+            "entry_matches_account alice version 5",
             "zero_sum GBP",
             "zero_sum USD",
         },
@@ -271,6 +276,8 @@ TAMPERINGS = [
         "an account is deleted",
         "DELETE FROM accounts WHERE id = '{bob}'",
         {
+            "entry_matches_account bob version 1",
+            "entry_matches_account bob version 2",
             "zero_sum USD",
         },
     ),
@@ -311,6 +318,7 @@ TAMPERINGS = [
         "UPDATE postings SET currency = 'EUR' WHERE (transfer_id, leg) = ('{done}', 'credit')",
         {
             "balance_is_fold bob",
+            "entry_matches_account bob version 1",
             "in_transit EUR",
             "in_transit USD",
             "posting_matches_transfer done/1/credit",
@@ -376,6 +384,8 @@ TAMPERINGS = [
         {
             "balance_is_fold alice",
             "balance_is_fold bob",
+            "entry_matches_account alice version 2",
+            "entry_matches_account bob version 1",
         },
     ),
     Tampering(
@@ -466,68 +476,69 @@ TAMPERINGS = [
         "DELETE FROM transfers WHERE id = '{moving}'",
         {
             "in_transit USD",
+            "posting_matches_transfer moving/1/debit",
+        },
+    ),
+    Tampering(
+        "a completed transfer is deleted",
+        "DELETE FROM transfers WHERE id = '{done}'",
+        {
+            "posting_matches_transfer done/1/credit",
+            "posting_matches_transfer done/1/debit",
+        },
+    ),
+    Tampering(
+        "postings of a transfer that never was are forged",
+        """
+        INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor,
+        currency, recorded_at)
+        VALUES ('{never}', 1, 'debit', 'world', 'clearing', 300, 'USD', now()), ('{never}', 1, 'credit',
+        'clearing', 'world', 300, 'USD', now())
+        """,
+        {
+            "posting_matches_transfer never/1/credit",
+            "posting_matches_transfer never/1/debit",
+        },
+    ),
+    Tampering(
+        "an emptied account is deleted",
+        "DELETE FROM accounts WHERE id = '{erin}'",
+        {
+            "entry_matches_account erin version 1",
+            "entry_matches_account erin version 2",
+        },
+    ),
+    Tampering(
+        "an emptied account's currency is edited",
+        "UPDATE accounts SET currency = 'GBP' WHERE id = '{erin}'",
+        {
+            "entry_matches_account erin version 1",
+            "entry_matches_account erin version 2",
+        },
+    ),
+    Tampering(
+        "all that ever went through an account becomes another currency's",
+        """
+        UPDATE transfers SET currency = 'EUR' WHERE '{erin}' IN (source_account_id, destination_account_id);
+        UPDATE postings SET currency = 'EUR' WHERE transfer_id IN (SELECT id FROM transfers WHERE currency = 'EUR')
+        """,
+        {
+            "entry_matches_account erin version 1",
+            "entry_matches_account erin version 2",
         },
     ),
 ]
 
 # What the audit does not see yet, and why.
-UNSEEN: list[tuple[str, Tampering]] = [
-    (
-        "postings without a transfer are not looked at",
-        Tampering(
-            "a completed transfer is deleted",
-            "DELETE FROM transfers WHERE id = '{done}'",
-        ),
+# What the audit cannot see, and what stands in its way instead: triggers, privileges, and whoever may switch them off.
+UNSEEN = [
+    Tampering(
+        "the time of a posting without an entry is edited",
+        "UPDATE postings SET recorded_at = 'epoch' WHERE (transfer_id, leg) = ('{deposit}', 'debit')",
     ),
-    (
-        "postings without a transfer are not looked at",
-        Tampering(
-            "postings of a transfer that never was are forged",
-            """
-        INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor,
-            currency, recorded_at)
-            VALUES ('{never}', 1, 'debit', 'world', 'clearing', 300, 'USD', now()), ('{never}', 1, 'credit',
-            'clearing', 'world', 300, 'USD', now())
-        """,
-        ),
-    ),
-    (
-        "entries without an account are not looked at",
-        Tampering(
-            "an emptied account is deleted",
-            "DELETE FROM accounts WHERE id = '{erin}'",
-        ),
-    ),
-    (
-        "an entry's account and its posting need not be of one currency",
-        Tampering(
-            "an emptied account's currency is edited",
-            "UPDATE accounts SET currency = 'GBP' WHERE id = '{erin}'",
-        ),
-    ),
-    (
-        "an entry's account and its posting need not be of one currency",
-        Tampering(
-            "all that ever went through an account becomes another currency's",
-            """
-        UPDATE transfers SET currency = 'EUR' WHERE '{erin}' IN (source_account_id, destination_account_id);
-        UPDATE postings SET currency = 'EUR' WHERE transfer_id IN (SELECT id FROM transfers WHERE currency = 'EUR')
-        """,
-        ),
-    ),
-    (
-        "no hash covers the postings of `world`",
-        Tampering(
-            "the time of a posting without an entry is edited",
-            "UPDATE postings SET recorded_at = 'epoch' WHERE (transfer_id, leg) = ('{deposit}', 'debit')",
-        ),
-    ),
-    (
-        "no hash covers a transfer, and no trigger keeps its accounts as they were",
-        Tampering(
-            "the destination of money in transit is edited",
-            "UPDATE transfers SET destination_account_id = '{dora}' WHERE id = '{moving}'",
-        ),
+    Tampering(
+        "the destination of money in transit is edited",
+        "UPDATE transfers SET destination_account_id = '{dora}' WHERE id = '{moving}'",
     ),
 ]
 
@@ -603,16 +614,9 @@ async def test_every_tampering_is_found_and_named(owner: Connection, names: dict
     assert found == {tampering.name: tampering.found for tampering in TAMPERINGS}
 
 
-# Strict: whoever closes a gap moves its tampering to those that are found.
-@pytest.mark.parametrize(
-    "tampering",
-    [
-        pytest.param(tampering, id=tampering.name, marks=pytest.mark.xfail(reason=why, strict=True))
-        for why, tampering in UNSEEN
-    ],
-)
-async def test_no_tampering_goes_unseen(owner: Connection, names: dict[str, str], tampering: Tampering) -> None:
-    assert await found_by(owner, tampering, names)
+@pytest.mark.parametrize("tampering", UNSEEN, ids=lambda tampering: tampering.name)
+async def test_what_no_hash_covers_is_not_seen(owner: Connection, names: dict[str, str], tampering: Tampering) -> None:
+    assert await found_by(owner, tampering, names) == set()
 
 
 def test_every_invariant_is_broken_by_a_tampering() -> None:

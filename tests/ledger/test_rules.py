@@ -149,7 +149,6 @@ async def test_postgres_allows_the_same_transitions(owner: Connection, alice: Ho
     assert {pair for pair in allowed if pair[2] == 0 or pair[1] is State.INITIATED} == anew | onward
 
 
-@pytest.mark.xfail(reason="the trigger looks at the attempt only where a transfer starts again", strict=True)
 async def test_postgres_allows_another_attempt_only_where_a_transfer_starts_again(
     owner: Connection, alice: Holder, bob: Holder
 ) -> None:
@@ -340,7 +339,6 @@ def test_a_credit_is_refused_with_the_first_refusal_of_its_destination(destinati
         assert change.posting.entry.balance_after == destination.balance_minor + 100
 
 
-@pytest.mark.xfail(reason="the debit looks at its source alone: only `open` compares the two accounts", strict=True)
 @pytest.mark.parametrize("both", [MINE, WORLD], ids=["a customer's", "world"])
 def test_a_debit_from_an_account_to_itself_is_refused(both: AccountId) -> None:
     opened = transfer(State.INITIATED, source=both, destination=both)
