@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import uvloop
@@ -18,9 +18,14 @@ from ledger.postgres.audit import Audit, audit
 from ledger.postgres.database import Database, Unavailable
 from settings import Settings
 
+if TYPE_CHECKING:
+    from ledger.postgres.operators import MadeAdmin
+
 app = typer.Typer(
     help="Durable money transfers on Temporal and PostgreSQL.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+admin = typer.Typer(help="Staff of the service.", no_args_is_help=True)
+app.add_typer(admin, name="admin")
 Result = TypeVar("Result")
 
 MIGRATE_WAIT_SECONDS = 60
@@ -100,6 +105,58 @@ def verify() -> None:
     found = _await(_verify(Settings()))
     _print_audit(found)
     raise SystemExit(0 if found.clean else 1)
+
+
+@admin.command()
+def create(
+    email: Annotated[str, typer.Option(help="The address they sign in with.")],
+    full_name: Annotated[str, typer.Option(help="Their name. Somebody who is registered keeps theirs.")],
+    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input, not a prompt.")] = False,
+) -> None:
+    """Make an admin, with a password that is asked for, or make a customer with this address one. Safe to repeat."""
+    from ledger.operators import Role
+
+    wanted = {"email": email, "full_name": full_name}
+    made = _await(_make_admin(Settings(), **wanted))
+    if made is None:
+        made = _await(_make_admin(Settings(), **wanted, password=_new_password(from_stdin=password_stdin)))
+    assert made is not None, "there was a password to make them with"
+    who = f"{made.customer.email} ({made.customer.id})"
+    if made.was is None:
+        _say(f"{who} is an admin now, and signs in at /v1/auth/login with this password.")
+    elif made.was is Role.ADMIN:
+        _say(f"{who} is an admin already. Nothing changed.")
+    else:
+        _say(f"{who} was registered as {made.was} and is an admin now, with name and password as they were.")
+
+
+async def _make_admin(settings: Settings, **wanted: str) -> "MadeAdmin | None":
+    from api.models_admin import AdminIn
+    from api.passwords import hash_password
+    from ledger.postgres.operators import Operators
+
+    try:
+        person = AdminIn.model_validate(wanted)
+    except ValidationError as error:
+        for found in error.errors():
+            _say(f"{str(found['loc'][0]).replace('_', '-')}: {found['msg']}")
+        raise SystemExit(2) from None
+    password_hash = await hash_password(person.password.get_secret_value()) if person.password else None
+    async with (
+        _database_url(settings) as url,
+        Database(url, connections=1, application_name="remit-admin") as database,
+    ):
+        await database.ping()
+        return await Operators(database).make_admin(person.email.lower(), person.full_name, password_hash)
+
+
+def _new_password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        _fail("There is no terminal to ask for a password: use --password-stdin.", status=2)
+    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return answer
 
 
 async def _verify(settings: Settings) -> Audit:

@@ -15,9 +15,12 @@ from api.engine import Engine
 from api.settling import Settlements
 from api.state import State
 from api.tokens import Tokens
+from api.web_ui import WebUi
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
+from ledger.postgres.operators import Operators
+from ledger.postgres.oversight import Oversight
 from ledger.postgres.statements import Statements
 from settings import Settings
 from worker import build_worker, connect_temporal
@@ -64,6 +67,9 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         engine=engine,
         tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds),
         sandbox_rails=settings.sandbox_rails,
+        operators=Operators(database),
+        oversight=Oversight(database),
+        web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
     )
     return Composed(state, book, settlements)
 

@@ -5,6 +5,10 @@ from fastapi import FastAPI
 from api.edge import BodyLimit, Metrics
 from api.problems import ProblemDetails, handle_problems
 from api.routes import accounts, auth, health, transfers
+from api.routes.admin import accounts as admin_accounts
+from api.routes.admin import books as admin_books
+from api.routes.admin import customers as admin_customers
+from api.routes.admin import transfers as admin_transfers
 from api.state import State
 
 DESCRIPTION = """
@@ -32,6 +36,8 @@ def create_app(state: State, *, docs: bool) -> FastAPI:
     app.state.remit = state
     handle_problems(app)
     for router in (auth.router, accounts.router, transfers.router, health.router):
+        app.include_router(router)
+    for router in (admin_customers.router, admin_accounts.router, admin_transfers.router, admin_books.router):
         app.include_router(router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Metrics)

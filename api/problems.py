@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from ledger.operators import ActionRefused
 from ledger.postgres.database import Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -41,13 +42,29 @@ PROBLEMS: Mapping[str, Meaning] = {
     "sandbox_rails_off": Meaning(
         403, "Deposits and withdrawals are not yours to make", "This service receives them from its payment rails."
     ),
+    "identity_missing": Meaning(
+        403, "Accounts need an identity document", "You are staff without one: register with another address."
+    ),
+    "conflict_of_interest": Meaning(
+        403, "This concerns yourself", "Somebody else has to decide on yourself and on accounts of yours."
+    ),
     "not_found": Meaning(404, "There is nothing here", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
+    "customer_not_found": Meaning(404, "No such customer", "There is no customer with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not take this method."),
     "email_taken": Meaning(409, "The email is taken", "A customer with this email is registered already."),
     "account_exists": Meaning(409, "The account exists", "You hold an account in this currency already."),
     "transfer_not_final": Meaning(409, "The transfer is not final yet", "Its receipt is there once it is."),
+    "account_closed": Meaning(409, "The account is closed", "It never opens again."),
+    "account_not_empty": Meaning(409, "The account is not empty", "It can be closed once it holds nothing."),
+    "account_in_transit": Meaning(
+        409, "Money is in transit", "The account can be closed once no transfer is in transit from or to it."
+    ),
+    "entries_broken": Meaning(
+        409, "The entries are not what was written", "The account is left as it is. Restore its entries first."
+    ),
+    "audit_running": Meaning(409, "An audit is running", "Ask again when it has ended."),
     "body_too_large": Meaning(413, "The body is too large", "Send at most 65,536 bytes."),
     "validation_failed": Meaning(422, "The request is not valid", "See errors for the fields."),
     "same_account": Meaning(422, "Source and destination are one account", "A transfer needs two accounts."),
@@ -156,6 +173,10 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(Unavailable)
     async def database_away(_: Request, error: Unavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
         return Problem("database_unavailable").response()
+
+    @app.exception_handler(ActionRefused)
+    async def refused(_: Request, error: ActionRefused) -> JSONResponse:
+        return Problem(error.code, str(error)).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

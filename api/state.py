@@ -8,8 +8,11 @@ from fastapi import Depends, Request
 from api.acceptance import Acceptance
 from api.engine import Engine
 from api.tokens import Tokens
+from api.web_ui import WebUi
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
+from ledger.postgres.operators import Operators
+from ledger.postgres.oversight import Oversight
 from ledger.postgres.statements import Statements
 
 
@@ -24,6 +27,9 @@ class State:
     engine: Engine
     tokens: Tokens
     sandbox_rails: bool
+    operators: Operators
+    oversight: Oversight
+    web_ui: WebUi
 
 
 def state_of(request: Request) -> State:

@@ -1,5 +1,6 @@
 """Customer accounts: what is known of one under its row lock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +14,15 @@ class AccountStatus(StrEnum):
     ACTIVE = "active"
     FROZEN = "frozen"
     CLOSED = "closed"
+
+
+# Checked under the account's row lock, and once more by a trigger. A status may always stay what it is.
+NEXT_STATUS: Mapping[AccountStatus, frozenset[AccountStatus]] = {
+    AccountStatus.ACTIVE: frozenset({AccountStatus.FROZEN, AccountStatus.CLOSED}),
+    AccountStatus.FROZEN: frozenset({AccountStatus.ACTIVE, AccountStatus.CLOSED}),
+    AccountStatus.CLOSED: frozenset(),
+}
+assert NEXT_STATUS.keys() == set(AccountStatus)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ CustomerId = NewType("CustomerId", str)
 AccountId = NewType("AccountId", str)
 TransferId = NewType("TransferId", str)
 PostingId = NewType("PostingId", str)
+ActionId = NewType("ActionId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -36,6 +37,11 @@ def new_customer_id() -> CustomerId:
 def new_account_id() -> AccountId:
     """A random, unguessable id."""
     return AccountId("acc_" + _body(secrets.token_bytes(16)))
+
+
+def new_action_id() -> ActionId:
+    """A random, unguessable id."""
+    return ActionId("act_" + _body(secrets.token_bytes(16)))
 
 
 def transfer_id_for(owner_id: CustomerId, idempotency_key: str) -> TransferId:

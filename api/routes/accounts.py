@@ -5,23 +5,23 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from api.acceptance import Wish
-from api.headers import IdempotencyKey, WaitSeconds, from_cursor, to_cursor
+from api.headers import IdempotencyKey, WaitSeconds
 from api.models import (
     AccountIn,
     AccountOut,
     AccountsOut,
     CashIn,
     EntriesOut,
-    EntryOut,
     Limit,
     TransferOut,
 )
 from api.moving import MOVING_RESPONSES, move
+from api.paging import entries_page
 from api.problems import Problem, problem_responses
 from api.sessions import CurrentSession, Session
 from api.state import Remit, State
 from ledger.ids import WORLD, AccountId
-from ledger.postgres.customers import AccountExists
+from ledger.postgres.customers import AccountExists, IdentityMissing
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
@@ -43,7 +43,7 @@ async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
     "",
     status_code=status.HTTP_201_CREATED,
     summary="Open an account",
-    responses=problem_responses(*_READING, "invalid_json", "account_exists", "validation_failed"),
+    responses=problem_responses(*_READING, "identity_missing", "invalid_json", "account_exists", "validation_failed"),
 )
 async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit, response: Response) -> AccountOut:
     """A new, empty account; one per currency."""
@@ -51,6 +51,8 @@ async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit,
         account = await remit.customers.open_account(session.customer.id, wanted.currency)
     except AccountExists as error:
         raise Problem("account_exists", f"You hold an account in {wanted.currency} already.") from error
+    except IdentityMissing as error:
+        raise Problem("identity_missing") from error
     response.headers["Location"] = f"/v1/accounts/{account.id}"
     return AccountOut.of(account)
 
@@ -80,11 +82,7 @@ async def entries(
     found = await remit.statements.account(session.customer.id, account_id)
     if found is None:
         raise Problem("account_not_found")
-    below = _version(cursor) if cursor else found.version + 1
-    lines = await remit.statements.lines(account_id, below, limit + 1)
-    page = lines[:limit]
-    more = to_cursor(page[-1].version) if len(lines) > limit else None
-    return EntriesOut(items=[EntryOut.of(line) for line in page], next_cursor=more)
+    return await entries_page(remit, found, limit, cursor)
 
 
 @router.post(
@@ -133,10 +131,3 @@ async def _cash(remit: State, session: Session, key: str, wish: Wish, wait: int,
     if not remit.sandbox_rails:
         raise Problem("sandbox_rails_off")
     return await move(remit, session, key, wish, wait, response)
-
-
-def _version(cursor: str) -> int:
-    (version,) = from_cursor(cursor, parts=1)
-    if not version.isascii() or not version.isdigit() or len(version) > 18:  # noqa: PLR2004 - fits a BIGINT
-        raise Problem("cursor_invalid")
-    return int(version)

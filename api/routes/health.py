@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.engine import TemporalUnavailable
+from api.gauges import read_gauges
 from api.problems import Problem, problem_responses
 from api.state import Remit
 from ledger.postgres.database import Unavailable
@@ -38,6 +39,7 @@ async def ready(remit: Remit) -> dict[str, str]:
 
 
 @router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
-async def metrics() -> Response:
-    """Text exposition format; counts of this process since its start."""
+async def metrics(remit: Remit) -> Response:
+    """Text exposition format: counts of this process since its start, and gauges over the whole ledger."""
+    await read_gauges(remit.oversight)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

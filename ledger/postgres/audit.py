@@ -10,6 +10,9 @@ INVARIANTS_SQL = (Path(__file__).parent / "invariants.sql").read_text()
 # Every entry is hashed again: minutes, not the seconds of a step.
 AUDIT_TIMEOUT_SECONDS = 900
 
+# Every posting is added up.
+TOTALS_TIMEOUT_SECONDS = 60
+
 _TOTALS = """
     WITH system AS (
         SELECT currency,
@@ -82,3 +85,11 @@ async def audit(database: Database) -> Audit:
         totals=[Totals(**dict(row)) for row in totals],
         transfers_by_state={row["state"]: row["transfers"] for row in states},
     )
+
+
+async def totals(database: Database) -> list[Totals]:
+    """The totals per currency. One statement, so one snapshot; takes no lock."""
+    async with database.transaction() as connection:
+        await connection.execute(f"SET LOCAL statement_timeout = '{TOTALS_TIMEOUT_SECONDS}s'")
+        rows = await connection.fetch(_TOTALS, timeout=TOTALS_TIMEOUT_SECONDS)
+    return [Totals(**dict(row)) for row in rows]

@@ -32,11 +32,15 @@ class AccountExists(Exception):
     """The customer already holds an account in this currency."""
 
 
-_COLUMNS = "id, email, password_hash, full_name, role, created_at"
+class IdentityMissing(Exception):
+    """The customer is staff who never showed an identity document, and may hold no account."""
+
+
+CUSTOMER_COLUMNS = "id, email, password_hash, full_name, role, created_at"
 
 _REGISTER = f"""
     INSERT INTO customers (id, email, password_hash, full_name, identity_document_type, identity_document_number)
-    VALUES ($1, $2, $3, $4, $5, $6) RETURNING {_COLUMNS}
+    VALUES ($1, $2, $3, $4, $5, $6) RETURNING {CUSTOMER_COLUMNS}
 """
 
 _OPEN_ACCOUNT = f"""
@@ -44,7 +48,7 @@ _OPEN_ACCOUNT = f"""
 """
 
 _SIGNED_IN = f"""
-    SELECT {_COLUMNS} FROM customers
+    SELECT {CUSTOMER_COLUMNS} FROM customers
     WHERE id = $1 AND NOT EXISTS (SELECT FROM revoked_tokens WHERE token_id = $2)
 """
 
@@ -77,30 +81,37 @@ class Customers:
             )
         assert customer is not None
         assert account is not None
-        return _customer_of(customer), account_of(account)
+        return customer_of(customer), account_of(account)
 
     async def open_account(self, owner_id: CustomerId, currency: str) -> Account:
-        """A new, empty account. Raises `AccountExists` for a second one in the same currency."""
+        """A new, empty account.
+
+        Raises `AccountExists` for a second one in the same currency, and `IdentityMissing` for staff.
+        """
         account_id = new_account_id()
         async with self._database.connection() as connection:
             try:
                 row = await connection.fetchrow(_OPEN_ACCOUNT, account_id, owner_id, currency, genesis_hash(account_id))
             except asyncpg.UniqueViolationError as error:
                 raise AccountExists(currency) from error
+            except asyncpg.CheckViolationError as error:
+                if error.constraint_name != "accounts_need_identity":
+                    raise
+                raise IdentityMissing(owner_id) from error
         assert row is not None
         return account_of(row)
 
     async def by_email(self, email: str) -> Customer | None:
         """The customer who registered with this address (lower case)."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM customers WHERE email = $1", email)
-        return _customer_of(row) if row else None
+            row = await connection.fetchrow(f"SELECT {CUSTOMER_COLUMNS} FROM customers WHERE email = $1", email)
+        return customer_of(row) if row else None
 
     async def signed_in(self, customer_id: CustomerId, token_id: str) -> Customer | None:
         """The customer of an access token, unless the token was revoked."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_SIGNED_IN, customer_id, token_id)
-        return _customer_of(row) if row else None
+        return customer_of(row) if row else None
 
     async def revoke(self, token_id: str, expires_at: datetime) -> None:
         """Refuse this token from now on. Forgets tokens that have expired by themselves."""
@@ -108,5 +119,6 @@ class Customers:
             await connection.execute(_REVOKE, token_id, expires_at)
 
 
-def _customer_of(row: Row) -> Customer:
+def customer_of(row: Row) -> Customer:
+    """The customer in a row selected with `CUSTOMER_COLUMNS`."""
     return Customer(**dict(row))

@@ -20,6 +20,12 @@ ACCOUNT_COLUMNS = """
 Row = asyncpg.Record
 
 
+def only(row: Row | None) -> Row:
+    """The row of a statement that always returns one: an insert, or an update under the row's lock."""
+    assert row is not None
+    return row
+
+
 def transfer_of(row: Row) -> Transfer:
     """The transfer in a row selected with `TRANSFER_COLUMNS`."""
     failure = Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None
