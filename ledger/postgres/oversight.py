@@ -143,7 +143,7 @@ class Stats:
 # it needs no escapes, and the index serves it whatever the prefix is.
 _CUSTOMERS = f"""
     SELECT {CUSTOMER_COLUMNS} FROM customers
-    WHERE email ~>=~ $1 AND email ~<=~ $1 || chr(1114111) AND email ~>~ $2
+    WHERE email ~>=~ $1 AND email ~<=~ ($1 || chr(1114111)) AND email ~>~ $2
     ORDER BY email USING ~<~ LIMIT $3
 """
 
