@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ledger.operators import ActionRefused
-from ledger.postgres.database import Unavailable
+from ledger.postgres.database import NotText, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -177,6 +177,10 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(ActionRefused)
     async def refused(_: Request, error: ActionRefused) -> JSONResponse:
         return Problem(error.code, str(error)).response()
+
+    @app.exception_handler(NotText)
+    async def not_text(_: Request, error: NotText) -> JSONResponse:  # noqa: ARG001 - it names encodings
+        return Problem("validation_failed", "Text must not hold a zero character.").response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

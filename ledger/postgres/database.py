@@ -45,13 +45,19 @@ class Unavailable(Exception):
     """PostgreSQL did not answer. Whether a write happened is in doubt; every write here is safe to ask for again."""
 
 
+class NotText(Exception):
+    """A value holds what PostgreSQL cannot keep as text: a zero character. Nothing was read or written."""
+
+
 @contextmanager
 def in_doubt() -> Iterator[None]:
-    """Whatever says that PostgreSQL gave no answer leaves this block as `Unavailable`."""
+    """Whatever says that PostgreSQL gave no answer leaves this block as `Unavailable`, and bad text as `NotText`."""
     try:
         yield
     except _IN_DOUBT as error:
         raise Unavailable(f"PostgreSQL did not answer: {type(error).__name__}: {error}") from error
+    except asyncpg.CharacterNotInRepertoireError as error:
+        raise NotText(str(error)) from error
 
 
 class _Connection(asyncpg.Connection):

@@ -209,3 +209,11 @@ async def test_pages_have_a_size_from_one_to_fifty(ada: Person, limit: object) -
 async def test_paths_and_methods_that_do_not_exist_are_problems_too(ada: Person) -> None:
     assert_problem(await ada.get("/v2/transfers"), 404, "not_found")
     assert_problem(await ada.http.put("/v1/transfers", json={}), 405, "method_not_allowed")
+
+
+async def test_a_zero_character_is_refused_wherever_it_stands(ada: Person, http: httpx.AsyncClient) -> None:
+    for path in ("/v1/accounts/%00", "/v1/transfers/trf_%00", "/v1/accounts/acc_%00/entries"):
+        assert_problem(await ada.get(path), 422, "validation_failed")
+    assert_problem(await ada.get("/v1/transfers", account_id="\0"), 422, "validation_failed")
+    login = await http.post("/v1/auth/login", json={"email": "\0", "password": "correct horse battery"})
+    assert_problem(login, 422, "validation_failed")

@@ -26,7 +26,7 @@ async def customers(
 ) -> CustomersOut:
     """In the order of their addresses."""
     (after,) = from_cursor(cursor, parts=1) if cursor else ("",)
-    found = await remit.oversight.customers(_text(email).lower(), _text(after), limit + 1)
+    found = await remit.oversight.customers(email.lower(), after, limit + 1)
     more = to_cursor(found[limit - 1].email) if len(found) > limit else None
     return CustomersOut(items=[CustomerOut.of(customer) for customer in found[:limit]], next_cursor=more)
 
@@ -56,8 +56,3 @@ async def grant_role(
 ) -> CustomerOut:
     """It counts from their next request on. Nobody changes their own role, so there is always an admin left."""
     return CustomerOut.of(await remit.operators.grant_role(actor, customer_id, wanted.role, wanted.reason))
-
-
-def _text(given: str) -> str:
-    """PostgreSQL has no text with a zero character in it."""
-    return given.replace("\0", "")
