@@ -8,6 +8,7 @@ import pytest
 
 from devenv.temporal import Temporal
 from ledger.postgres.database import Database
+from ledger.postgres.operators import Operators
 from settings import Settings
 from tests.api.people import Person, register, running_api
 
@@ -43,3 +44,21 @@ async def ada(http: httpx.AsyncClient) -> Person:
 async def ben(http: httpx.AsyncClient) -> Person:
     """A customer with nothing yet."""
     return await register(http, full_name="Ben Sow")
+
+
+@pytest.fixture
+async def admin(http: httpx.AsyncClient, database: Database) -> Person:
+    """Who may do everything that staff may."""
+    person = await register(http, full_name="Grace Ade")
+    await Operators(database).make_admin(person.email, "", None)
+    return person
+
+
+@pytest.fixture
+async def operator(http: httpx.AsyncClient, admin: Person) -> Person:
+    """Staff that an admin has let in."""
+    person = await register(http, full_name="Omar Diop")
+    path = f"/v1/admin/customers/{person.id}/role"
+    answer = await admin.post(path, {"role": "operator", "reason": "Joins the team"})
+    assert answer.status_code == 200, answer.text
+    return person

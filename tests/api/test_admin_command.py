@@ -1,0 +1,81 @@
+"""`remit admin create`: how the first admin comes to be."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import httpx
+
+from devenv.home import Home, Run
+from ledger.postgres.database import Database
+from ledger.postgres.oversight import ActionSearch, Oversight
+from tests.api.people import PASSWORD, Person
+
+CREATE = [sys.executable, "-m", "cli", "admin", "create"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def create(*options: str, stdin: str = "", **variables: str) -> tuple[int, str]:
+    """Exit code and what it said."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("REMIT_")}
+    command = await asyncio.create_subprocess_exec(
+        *(*CREATE, *options),
+        cwd=ROOT,
+        env=kept | variables,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await command.communicate(stdin.encode())
+    assert command.returncode is not None
+    return command.returncode, said.decode()
+
+
+async def test_the_first_admin_is_made_from_the_command_line_and_signs_in(
+    http: httpx.AsyncClient, database: Database, database_url: str
+) -> None:
+    grace = ["--email", "Grace@Example.com", "--full-name", "Grace Ade"]
+    for options, password, problem in (
+        (grace, "", "use --password-stdin"),
+        ([*grace, "--password-stdin"], "short\n", "password: "),
+        ([*grace[2:], "--email", "grace", "--password-stdin"], f"{PASSWORD}\n", "email: "),
+    ):
+        status, said = await create(*options, stdin=password, REMIT_DATABASE_URL=database_url)
+        assert (status, problem in said) == (2, True), said
+        assert "Traceback" not in said
+    status, said = await create(*grace, "--password-stdin", stdin=f"{PASSWORD}\n", REMIT_DATABASE_URL=database_url)
+    assert (status, "is an admin now" in said, PASSWORD in said) == (0, True, False), said
+    status, said = await create(*grace, REMIT_DATABASE_URL=database_url)
+    assert (status, "is an admin already" in said) == (0, True), said
+
+    login = await http.post("/v1/auth/login", json={"email": "grace@example.com", "password": PASSWORD})
+    person = Person(http, "", "", login.json()["access_token"], "grace@example.com")
+    me = (await person.get("/v1/auth/me")).json()
+    assert (me["role"], me["full_name"]) == ("admin", "Grace Ade")
+    assert (await person.get("/v1/admin/stats")).status_code == 200
+    account = await person.post("/v1/accounts", {"currency": "USD"})
+    assert (account.status_code, account.json()["code"]) == (403, "identity_missing")
+    (recorded,) = await Oversight(database).actions(ActionSearch(subject=me["id"]), 50)
+    assert (recorded.actor_id, recorded.before, recorded.after) == (me["id"], None, {"role": "admin"})
+
+
+async def test_a_customer_is_promoted_in_the_running_stacks_database(
+    ada: Person, database_url: str, tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    home.make()
+    with home.held():
+        home.write_run(Run("", "", None, database_url, {}))
+        options = ["--email", ada.email, "--full-name", "Somebody Else"]
+        status, said = await create(*options, REMIT_HOME=str(home.path))
+    assert (status, "was registered as customer and is an admin now" in said) == (0, True), said
+    me = (await ada.get("/v1/auth/me")).json()
+    assert (me["role"], me["full_name"]) == ("admin", "Ada Obi")
+    assert (await ada.get("/v1/admin/stats")).status_code == 200
+
+
+async def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
+    options = ["--email", "grace@example.com", "--full-name", "Grace Ade"]
+    status, said = await create(*options, REMIT_HOME=str(tmp_path / "none"))
+    assert (status, "remit run" in said, "Traceback" in said) == (1, True, False), said
