@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -92,7 +93,7 @@ def worker() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the newest schema and register the search attributes. Safe to repeat, and at once."""
+    """Bring the database to the newest schema; register search attributes and recovery. Safe to repeat, and at once."""
     settings = _production("database_url")
     assert settings.database_url is not None
     _await(_migrate(settings.database_url, settings))
@@ -199,13 +200,16 @@ async def prepare(database_url: str, temporal_address: str) -> None:
 async def _migrate(database_url: str, settings: Settings) -> None:
     from ledger.postgres.migrations import migrate as migrate_database
     from worker import connect_temporal
-    from workflows.registration import register_search_attributes
+    from workflows.registration import register_search_attributes, schedule_recovery
 
     await _until_it_answers("PostgreSQL", lambda: migrate_database(database_url))
     if settings.temporal_address is not None:
 
         async def register() -> None:
-            await register_search_attributes(await connect_temporal(settings))
+            client = await connect_temporal(settings)
+            await register_search_attributes(client)
+            every = timedelta(seconds=settings.recovery_interval_seconds)
+            await schedule_recovery(client, settings.task_queue, every)
 
         await _until_it_answers("Temporal", register)
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
 
 import structlog
 import uvicorn
@@ -32,15 +33,11 @@ HTTP_STOP_SECONDS = 5
 
 
 class _Server(uvicorn.Server):
-    """Wakes the requests that wait for a transfer as soon as the process is asked to stop."""
+    """Leaves signals to us: uvicorn's own handling ends the process before its worker's steps have ended."""
 
-    def __init__(self, config: uvicorn.Config, settlements: Settlements) -> None:
-        super().__init__(config)
-        self._settlements = settlements
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._settlements.close()
-        super().handle_exit(sig, frame)
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +89,17 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
             server_header=False,
             timeout_graceful_shutdown=HTTP_STOP_SECONDS,
         )
-        server = _Server(config, parts.settlements)
+        server = _Server(config)
         stop = asyncio.Event()
+
+        def shut_down() -> None:
+            # A second signal does not wait for requests that are being answered.
+            server.force_exit = server.should_exit
+            server.should_exit = True
+            parts.settlements.close()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, shut_down)
         running = asyncio.create_task(
             run_engine(parts.state.engine, parts.book, settings, stop, with_worker=with_worker)
         )

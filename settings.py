@@ -48,6 +48,18 @@ class Settings(BaseSettings):
         10_000, ge=1, description="Screening declines an amount from here on, in major units of its currency."
     )
 
+    review_from_major: int | None = Field(
+        None, ge=1, description="Screening asks for a person's review from here on, in major units. Unset: never."
+    )
+    four_eyes_from_major: int | None = Field(
+        None, ge=1, description="A review from here on needs two different deciders. Unset: one is enough."
+    )
+    review_deadline_seconds: int = Field(86_400, ge=1, description="A review that nobody decides fails after this.")
+    review_reminder_seconds: int = Field(64_800, ge=1, description="Reviewers are reminded after this.")
+    stuck_after_seconds: int = Field(60, ge=1, description="A money step in doubt for so long needs attention.")
+    recovery_grace_seconds: int = Field(30, ge=0, description="Recovery leaves alone what changed within this time.")
+    recovery_interval_seconds: int = Field(60, ge=1, description="How often recovery looks for stranded transfers.")
+
     # Sizes of one process.
     database_connections: int = Field(20, ge=1, description="The most PostgreSQL connections of one process.")
     log_format: str = Field("console", pattern="^(console|json)$")

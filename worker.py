@@ -8,14 +8,18 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.money import MoneySteps
 from activities.notification import NotificationSteps
+from activities.recovery import RecoverySteps
+from activities.review import ReviewSteps
 from activities.screening import ScreeningSteps
 from ledger.postgres.book import Book
-from ledger.screening import AmountThreshold, ScreeningRule
+from ledger.reviews import ReviewPolicy
+from ledger.screening import AmountThreshold, Answer, ScreeningRule
 from settings import Settings
 from workflows import policies
+from workflows.recovery import RecoveryWorkflow
 from workflows.transfer import TransferWorkflow
 
-WORKFLOWS: Sequence[type] = (TransferWorkflow,)
+WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow)
 
 
 # The sandbox re-imports every module for each workflow unless they pass through; the tests run with all of it on.
@@ -35,7 +39,10 @@ async def connect_temporal(settings: Settings) -> Client:
 
 def screening_rules(settings: Settings) -> list[ScreeningRule]:
     """What every transfer is screened by. Add rules here; the strictest answer counts."""
-    return [AmountThreshold(settings.decline_from_major)]
+    rules: list[ScreeningRule] = [AmountThreshold(settings.decline_from_major)]
+    if settings.review_from_major is not None:
+        rules.append(AmountThreshold(settings.review_from_major, Answer.REVIEW))
+    return rules
 
 
 def build_worker(
@@ -47,8 +54,13 @@ def build_worker(
     runner: WorkflowRunner = FAST_SANDBOX,
 ) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
-    money = MoneySteps(book)
+    money = MoneySteps(book, settings.stuck_after_seconds)
+    review = ReviewSteps(
+        book,
+        ReviewPolicy(settings.review_deadline_seconds, settings.review_reminder_seconds, settings.four_eyes_from_major),
+    )
     screening = ScreeningSteps(screening_rules(settings) if rules is None else rules)
+    recovery = RecoverySteps(client, book, settings.recovery_grace_seconds)
     notification = NotificationSteps(book)
     return Worker(
         client,
@@ -62,6 +74,12 @@ def build_worker(
             money.fail_transfer,
             money.cancel_transfer,
             screening.screen_transfer,
+            review.begin_review,
+            review.record_decision,
+            review.record_instruction,
+            review.remind_reviewers,
+            recovery.find_stranded,
+            recovery.cancel_stranded,
             notification.notify_parties,
         ],
         workflow_runner=runner,

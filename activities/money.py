@@ -1,5 +1,7 @@
 """The steps that write the ledger. Each is one transaction, once per (transfer, attempt), safe to repeat."""
 
+from dataclasses import replace
+
 from temporalio import activity
 
 from activities.refusals import refusals_as_answers
@@ -10,14 +12,19 @@ from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrde
 class MoneySteps:
     """Steps over one book. They hold no state: any number may run at once, in any number of processes."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, stuck_after_seconds: int) -> None:
         self._book = book
+        self._stuck_after_seconds = stuck_after_seconds
 
     @activity.defn
     async def open_transfer(self, order: TransferOrder) -> Opened:
-        """Write the transfer's row. A repeat answers with the first row; another order under the key is refused."""
+        """Write the transfer's row, or begin its next attempt.
+
+        A repeat answers with the first row; another order under the key is refused as `OrderMismatch`.
+        """
         with refusals_as_answers():
-            return await self._book.open_transfer(order)
+            opened = await self._book.open_transfer(order)
+        return replace(opened, stuck_after_seconds=self._stuck_after_seconds)
 
     @activity.defn
     async def debit_source(self, step: Step) -> Standing:

@@ -11,7 +11,7 @@ Where a request may break, and what holds then:
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.engine import Engine, TemporalUnavailable
 from api.problems import Problem
@@ -19,9 +19,9 @@ from api.settling import Settlements, final_within
 from ledger.ids import AccountId, CustomerId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.postgres.statements import Intake, Statements
-from ledger.refusals import OrderMismatch
+from ledger.refusals import IllegalTransition, OrderMismatch
 from ledger.rules import kind_of
-from ledger.transfers import Transfer, TransferOrder
+from ledger.transfers import MAX_ATTEMPTS, Ending, State, Step, Transfer, TransferOrder
 
 MAX_WORKFLOW_ID = 255
 
@@ -89,6 +89,13 @@ def workflow_id_for(owner_id: CustomerId, key: str) -> str:
     return f"transfer/{owner_id}/{escaped}"
 
 
+def next_attempt(transfer: Transfer) -> TransferOrder:
+    """The order of a transfer's next attempt: all of the first one, under a workflow ID of its own."""
+    attempt = transfer.attempt + 1
+    first = workflow_id_for(transfer.owner_id, transfer.idempotency_key)
+    return replace(transfer.order, attempt=attempt, workflow_id=f"{first} #{attempt}")
+
+
 class Acceptance:
     """Turns wishes into transfers."""
 
@@ -128,6 +135,50 @@ class Acceptance:
         if transfer is None:
             transfer = await self._write_down(order, replayed=replayed)
         return Accepted(transfer, replayed or transfer.id != order.transfer_id)
+
+    async def retry(self, transfer: Transfer, wait_seconds: float) -> Transfer:
+        """Begin the next attempt of a failed or compensated transfer, under the same id and key, and wait for its end.
+
+        Any number of equal requests begin one attempt: its workflow ID follows from the attempt. Raises a problem (409)
+        where the transfer's state or the number of its attempts does not allow it.
+        """
+        if transfer.state not in (State.FAILED, State.COMPENSATED):
+            raise Problem("not_retryable", f"The transfer is {transfer.state}; only failed and compensated ones are.")
+        if transfer.attempt >= MAX_ATTEMPTS:
+            raise Problem("attempts_used_up", f"All {MAX_ATTEMPTS} attempts were made. Send a new transfer.")
+        order = next_attempt(transfer)
+        async with self._settlements.watch(order.transfer_id) as settled:
+            try:
+                await self._engine.start(order)
+            except TemporalUnavailable as error:
+                raise Problem("temporal_unavailable") from error
+
+            async def read() -> Transfer | None:
+                found = await self._statements.transfer(order.owner_id, order.transfer_id)
+                return found if found is not None and found.attempt >= order.attempt else None
+
+            begun = await final_within(wait_seconds, settled, self._settlements.first_pause, read)
+        if begun is None:
+            # No worker has begun it yet: begin it here, so that what is acknowledged can be read.
+            await self._book.open_transfer(order)
+            begun = await self._statements.transfer(order.owner_id, order.transfer_id)
+        assert begun is not None, "the transfer was just read"
+        return begun
+
+    async def cancel(self, transfer: Transfer) -> Transfer:
+        """Cancel a transfer whose money has not left its source; a cancelled one stays so.
+
+        The ledger decides under its locks: a debit that comes later is refused. Raises a problem (409) once the debit
+        was first. The workflow is told too, so that it does not wait for a reviewer; if that fails it finds out itself.
+        """
+        try:
+            standing = await self._book.end(Ending(Step(transfer.id, transfer.attempt)), State.CANCELLED)
+        except IllegalTransition as conflict:
+            raise Problem("too_late_to_cancel", f"The transfer is {conflict.state}.") from conflict
+        await self._engine.cancel(transfer.workflow_id)
+        cancelled = await self._statements.transfer(transfer.owner_id, standing.transfer_id)
+        assert cancelled is not None, "transfers are never deleted"
+        return cancelled
 
     async def _known(self, order: TransferOrder) -> Intake:
         return await self._statements.intake(

@@ -88,6 +88,13 @@ class Engine:
             raise TemporalUnavailable(str(error)) from error
         return True
 
+    async def cancel(self, workflow_id: str) -> None:
+        """Ask a transfer's workflow to stop. Says nothing where it has ended, or where Temporal is away."""
+        try:
+            await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_LIMIT)
+        except (RPCError, RuntimeError, TemporalUnavailable) as error:
+            log.info("the workflow was not told of the cancellation", workflow_id=workflow_id, error=str(error))
+
     async def fingerprint(self, workflow_id: str) -> str | None:
         """The fingerprint of the order that a workflow was started with; None where Temporal has forgotten it."""
         try:

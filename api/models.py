@@ -207,6 +207,18 @@ class TransferOut(BaseModel):
         )
 
 
+class AttemptOut(BaseModel):
+    attempt: int
+    state: State
+    failure: FailureOut | None
+    workflow_id: str
+    ended_at: datetime | None
+
+
+class AttemptsOut(BaseModel):
+    items: list[AttemptOut]
+
+
 class TransfersOut(BaseModel):
     items: list[TransferOut]
     next_cursor: str | None

@@ -24,7 +24,7 @@ from ledger.refusals import (
     Refusal,
     SameAccount,
 )
-from ledger.transfers import NEXT, Failure, Kind, Leg, Standing, State, Transfer, TransferOrder
+from ledger.transfers import MAX_ATTEMPTS, NEXT, Failure, Kind, Leg, Standing, State, Transfer, TransferOrder
 
 Moving = Transfer | TransferOrder
 
@@ -130,6 +130,29 @@ def decide_refund(
     entry = _entry(transfer, Leg.REFUND, source, transfer.amount_minor, now)
     posting = _posting(transfer, Leg.REFUND, CLEARING, transfer.source_account_id, entry)
     return Change(transfer, State.COMPENSATED, now, posting, failure)
+
+
+def decide_review(transfer: Transfer, attempt: int, now: datetime) -> Change | None:
+    """Let the transfer wait for a person's decision; its money stays with the source."""
+    _of_this_attempt(transfer, attempt, "the review")
+    if transfer.state is State.IN_REVIEW:
+        return None
+    _may_become(transfer, State.IN_REVIEW, "the review")
+    return Change(transfer, State.IN_REVIEW, now)
+
+
+def decide_reopening(transfer: Transfer, attempt: int) -> bool:
+    """Whether a failed or compensated transfer is to begin this attempt now. False: it has begun it already.
+
+    Attempts come one after the other and are at most `MAX_ATTEMPTS`; a transfer that has gone beyond this attempt is
+    left as it is.
+    """
+    if attempt <= transfer.attempt:
+        return False
+    if attempt != transfer.attempt + 1 or attempt > MAX_ATTEMPTS:
+        raise IllegalTransition(transfer.id, transfer.state, f"attempt {attempt}")
+    _may_become(transfer, State.INITIATED, f"attempt {attempt}")
+    return True
 
 
 def decide_end(transfer: Transfer, attempt: int, state: State, failure: Failure | None, now: datetime) -> Change | None:

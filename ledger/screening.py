@@ -13,6 +13,7 @@ class Answer(IntEnum):
     """What screening says, mildest first: of several rules the strictest answer counts."""
 
     ALLOW = 0
+    REVIEW = 1
     DECLINE = 2
 
 
@@ -37,15 +38,20 @@ class ScreeningRule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AmountThreshold:
-    """Declines an amount from `decline_from_major` major units of its currency on."""
+    """Gives its answer to an amount from `from_major` major units of its currency on, the threshold included."""
 
-    decline_from_major: int
-    name: str = "amount_threshold"
+    from_major: int
+    answer: Answer = Answer.DECLINE
+
+    @property
+    def name(self) -> str:
+        """`amount_decline` or `amount_review`."""
+        return f"amount_{self.answer.name.lower()}"
 
     def screen(self, order: TransferOrder) -> Answer:
-        """Decline from the threshold on, the threshold included."""
-        threshold = major_to_minor(self.decline_from_major, order.currency)
-        return Answer.DECLINE if order.amount_minor >= threshold else Answer.ALLOW
+        """The answer from the threshold on; below it, allowed."""
+        reached = order.amount_minor >= major_to_minor(self.from_major, order.currency)
+        return self.answer if reached else Answer.ALLOW
 
 
 def screen(order: TransferOrder, rules: Sequence[ScreeningRule]) -> Verdict:

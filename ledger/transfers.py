@@ -121,10 +121,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The answer of the first step: where the transfer stands, and the refusal that can be foreseen already."""
+    """The answer of the first step: where the transfer stands, and the refusal that can be foreseen already.
+
+    A money step that has not answered for `stuck_after_seconds` needs a person's attention.
+    """
 
     standing: Standing
     objection: Failure | None = None
+    stuck_after_seconds: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,17 @@ class Ending:
 
     step: Step
     failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a transfer, and how it ended; `ended_at` is None while it is under way."""
+
+    attempt: int
+    state: State
+    failure: Failure | None
+    workflow_id: str
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +172,30 @@ class Transfer:
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+
+    @property
+    def amount(self) -> Money:
+        """The amount with its currency, for people."""
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def order(self) -> TransferOrder:
+        """The order of this attempt, as it was accepted."""
+        return TransferOrder(
+            transfer_id=self.id,
+            owner_id=self.owner_id,
+            idempotency_key=self.idempotency_key,
+            fingerprint=self.fingerprint,
+            kind=self.kind,
+            source_account_id=self.source_account_id,
+            destination_account_id=self.destination_account_id,
+            amount_minor=self.amount_minor,
+            currency=self.currency,
+            workflow_id=self.workflow_id,
+            note=self.note,
+            transaction_id=self.transaction_id,
+            attempt=self.attempt,
+        )
 
     @property
     def standing(self) -> Standing:

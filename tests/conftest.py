@@ -5,7 +5,8 @@ ends: a test that leaves the books broken fails, whatever it claims.
 """
 
 import secrets
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -37,8 +38,15 @@ def database_named(url: str, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"), say=print)
+def open_folder() -> Iterator[Path]:
+    """A folder for PostgreSQL. Where we are root it runs as somebody else, to whom pytest's own folders may close."""
+    with tempfile.TemporaryDirectory(prefix="remit-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+async def postgres(open_folder: Path) -> AsyncIterator[Postgres]:
+    server = Postgres(open_folder / "postgres", say=print)
     await server.start()
     try:
         connection = await asyncpg.connect(server.url)

@@ -32,3 +32,10 @@ STICKY_TIMEOUT = timedelta(seconds=1)
 
 # What a worker that is asked to stop may still take for the steps it is running: a regular attempt and its answer.
 GRACEFUL_SHUTDOWN = timedelta(seconds=12)
+
+# A money step in doubt for so long needs a person's attention, unless the worker's settings say otherwise.
+STUCK_AFTER = timedelta(seconds=60)
+
+# One look at the transfers that are not final; what is not reached this time is found by the next run.
+SWEEP_ATTEMPT = timedelta(seconds=60)
+SWEEP_BUDGET = timedelta(minutes=10)

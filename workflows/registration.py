@@ -1,21 +1,56 @@
 """Prepares a Temporal namespace for Remit's workflows. Run by `remit migrate`, not by workflows."""
 
+from datetime import timedelta
+
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
+from workflows.recovery import RecoveryWorkflow
 from workflows.visibility import SEARCH_ATTRIBUTES
+
+RECOVERY_SCHEDULE = "recovery"
 
 
 async def register_search_attributes(client: Client) -> None:
     """Make the attributes known to the client's namespace. Those that are there already stay as they are."""
     for key in SEARCH_ATTRIBUTES:
         request = AddSearchAttributesRequest(
-            namespace=client.namespace, search_attributes={key.name: IndexedValueType.ValueType(key.indexed_value_type)}
+            namespace=client.namespace,
+            search_attributes={key.name: IndexedValueType.ValueType(key.indexed_value_type)},
         )
         try:
             await client.operator_service.add_search_attributes(request)
         except RPCError as error:
             if error.status is not RPCStatusCode.ALREADY_EXISTS:
                 raise
+
+
+async def schedule_recovery(client: Client, task_queue: str, every: timedelta) -> None:
+    """Have recovery look for stranded transfers at this interval. A schedule that is there is brought up to date."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            RecoveryWorkflow.run,
+            id=RECOVERY_SCHEDULE,
+            task_queue=task_queue,
+            static_summary="Finish transfers that lost their workflow",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        # A look that is still going on is enough, and those that were missed in an outage are made up for by the next.
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
+    )
+    try:
+        await client.create_schedule(RECOVERY_SCHEDULE, schedule)
+    except ScheduleAlreadyRunningError:
+        await client.get_schedule_handle(RECOVERY_SCHEDULE).update(lambda _: ScheduleUpdate(schedule=schedule))

@@ -7,6 +7,7 @@ Both may run to their end: the ledger makes the second one answer with the first
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -18,6 +19,36 @@ from ledger.transfers import Failure
 from workflows import policies
 
 Answer = TypeVar("Answer")
+
+
+class Left(Exception):
+    """The wait for a step ended at somebody's request. Whether the step happened is in doubt: the ledger knows."""
+
+
+@dataclass
+class Attention:
+    """What stands between a workflow's steps and the people who watch them.
+
+    `show` is called whenever a step falls in doubt, needs attention, or needs it no more. A step in doubt for
+    `stuck_after` needs attention; it is retried all the while and heals by itself. `cancel_requested` and `retry_now`
+    are what people asked for.
+    """
+
+    show: Callable[[], None]
+    stuck_after: timedelta = field(default=policies.STUCK_AFTER)
+    in_doubt: bool = False
+    stuck: bool = False
+    cancel_requested: bool = False
+    retry_now: bool = False
+
+    def note_cancellation(self) -> None:
+        """Answered between steps, or where a step may be left."""
+        self.cancel_requested = True
+
+    def mark(self, *, stuck: bool) -> None:
+        """Raise the flag, or take it down."""
+        self.stuck = stuck
+        self.show()
 
 
 def answer_in(error: FailureError) -> Failure | None:
@@ -35,45 +66,92 @@ async def local_first(
     step: Callable[..., Awaitable[Answer]],
     *arguments: Any,
     summary: str,
-    in_doubt: Callable[[], None],
-    on_cancel: Callable[[], None],
-    interruptible: bool = False,
+    attention: Attention,
+    may_be_left: bool = False,
     retry: RetryPolicy = policies.UNTIL_ANSWERED,
     budget: timedelta | None = None,
 ) -> Answer:
     """The step's answer. Raises a `FailureError` with a refusal in it, or once `budget` (default: none) is used up.
 
-    `in_doubt` is called when the local attempt gave no answer and the wait becomes visible. A cancellation is told to
-    `on_cancel` and waits for the step; an `interruptible` step, one that moves no money, is left after its local
-    attempt, with the cancellation raised.
+    A cancellation is noted and waits for the step. A step that `may_be_left`, because it moves no money or because the
+    ledger decides whether it did, is left with `Left` when it is in doubt.
     """
-    cancelled = False
 
-    def note_cancellation() -> None:
-        nonlocal cancelled
-        cancelled = True
-        on_cancel()
+    async def attempt_locally() -> Answer:
+        return await workflow.execute_local_activity(
+            step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
+        )
 
-    local = workflow.execute_local_activity(
-        step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
-    )
     try:
-        return await to_its_end(local, note_cancellation)
+        return await to_its_end(attempt_locally(), attention.note_cancellation)
     except FailureError as error:
         if answer_in(error):
             raise
-    if cancelled and interruptible:
-        raise asyncio.CancelledError
-    in_doubt()
-    regular = workflow.execute_activity(
-        step,
-        args=arguments,
-        start_to_close_timeout=policies.REGULAR_ATTEMPT,
-        schedule_to_close_timeout=budget,
-        retry_policy=retry,
-        summary=summary,
+    if may_be_left and attention.cancel_requested:
+        raise Left
+    attention.in_doubt = True
+    attention.show()
+    regular = asyncio.ensure_future(
+        workflow.execute_activity(
+            step,
+            args=arguments,
+            start_to_close_timeout=policies.REGULAR_ATTEMPT,
+            schedule_to_close_timeout=budget,
+            retry_policy=retry,
+            summary=summary,
+        )
     )
-    return await (regular if interruptible else to_its_end(regular, note_cancellation))
+    try:
+        return await _watched(regular, attempt_locally, attention, may_be_left=may_be_left)
+    finally:
+        attention.in_doubt = attention.retry_now = False
+        if attention.stuck:
+            attention.mark(stuck=False)
+
+
+async def _watched(
+    regular: "asyncio.Future[Answer]",
+    attempt_locally: Callable[[], Awaitable[Answer]],
+    attention: Attention,
+    *,
+    may_be_left: bool,
+) -> Answer:
+    """The answer of a step in doubt, while people may look at it, have it tried at once, or give it up."""
+
+    def something_happened() -> bool:
+        return regular.done() or attention.retry_now or (may_be_left and attention.cancel_requested)
+
+    patience: timedelta | None = attention.stuck_after
+    while not regular.done():
+        try:
+            await workflow.wait_condition(something_happened, timeout=patience)
+        except TimeoutError:
+            patience = None
+            attention.mark(stuck=True)
+        except asyncio.CancelledError:
+            attention.note_cancellation()
+        if may_be_left and attention.cancel_requested and not regular.done():
+            regular.cancel()
+            raise Left
+        if attention.retry_now and not regular.done():
+            attention.retry_now = False
+            if answered := await _answered_now(attempt_locally, attention):
+                regular.cancel()
+                return answered.result()
+    return regular.result()
+
+
+async def _answered_now(
+    attempt_locally: Callable[[], Awaitable[Answer]], attention: Attention
+) -> "asyncio.Future[Answer] | None":
+    """One more local attempt: its answer, yes or no, or None where there is still none."""
+    attempt = asyncio.ensure_future(to_its_end(attempt_locally(), attention.note_cancellation))
+    try:
+        await attempt
+    except FailureError as error:
+        if not answer_in(error):
+            return None
+    return attempt
 
 
 async def to_its_end(step: Awaitable[Answer], on_cancel: Callable[[], None]) -> Answer:

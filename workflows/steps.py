@@ -7,7 +7,10 @@ anything else is in doubt.
 
 from temporalio import activity
 
+from ledger.recovery import Stranded
+from ledger.reviews import Decision, Review
 from ledger.screening import Verdict
+from ledger.steering import Instruction
 from ledger.transfers import Ending, Opened, Standing, Step, TransferOrder
 
 
@@ -20,6 +23,30 @@ async def open_transfer(order: TransferOrder) -> Opened:
 @activity.defn
 async def screen_transfer(order: TransferOrder) -> Verdict:
     """Ask the fraud rules."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def begin_review(order: TransferOrder) -> Review:
+    """Let the transfer wait for a person's decision; say on what terms, and what was decided so far."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def record_decision(step: Step, decision: Decision) -> None:
+    """Keep a reviewer's word, once per reviewer and attempt."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def record_instruction(step: Step, action: str, instruction: Instruction) -> None:
+    """Keep what an operator asked for."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def remind_reviewers(order: TransferOrder) -> None:
+    """Say once more that a transfer waits for a decision."""
     raise NotImplementedError
 
 
@@ -50,6 +77,18 @@ async def fail_transfer(ending: Ending) -> Standing:
 @activity.defn
 async def cancel_transfer(ending: Ending) -> Standing:
     """End a transfer that was cancelled before its debit."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def find_stranded() -> list[Stranded]:
+    """Find transfers that are not final and have no running workflow."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def cancel_stranded(step: Step) -> bool:
+    """End a transfer that has not left its source; False: it has, meanwhile."""
     raise NotImplementedError
 
 

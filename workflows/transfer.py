@@ -6,17 +6,21 @@ beside another asks where the money is and goes on from there.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+from temporalio.common import SearchAttributeUpdate
+from temporalio.exceptions import ApplicationError, FailureError
 
-from ledger.refusals import REFUSAL_CODES, FraudDeclined
+from ledger.refusals import REFUSAL_CODES, FraudDeclined, ReviewExpired, ReviewRejected
+from ledger.reviews import Decision, Review, ReviewTerms, Ruling, objection_to_decision, outcome
 from ledger.screening import Answer
+from ledger.steering import Instruction
 from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, TransferOrder
 from workflows import policies, steps
-from workflows.running import answer_in, local_first
-from workflows.visibility import TRANSFER_STATE
+from workflows.running import Attention, Left, answer_in, local_first
+from workflows.visibility import NEEDS_ATTENTION, TRANSFER_STATE
 
 Argument = TypeVar("Argument")
 Reply = TypeVar("Reply")
@@ -49,44 +53,120 @@ class TransferWorkflow:
         self._order = order
         self._step = Step(order.transfer_id, order.attempt)
         self._state = State.INITIATED
-        self._shown = State.INITIATED
-        self._cancel_requested = False
+        self._shown: tuple[State, bool] = (State.INITIATED, False)
+        self._doing = ""
+        self._attention = Attention(show=self._show)
+        self._opened = False
+        self._reviewable = True
+        self._deciding: list[Decision] = []
+        self._decisions: list[Decision] = []
 
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:  # noqa: ARG002 - the constructor has taken it
         """The story. The result is where the transfer stands in the ledger, in a final state."""
         opened = await self._open()
+        self._opened = opened.standing.duplicate_of is None
+        self._attention.stuck_after = timedelta(seconds=opened.stuck_after_seconds)
         standing = opened.standing
         while not standing.state.is_final and self._is_mine(standing):
             if standing.state is State.DEBITED:
                 standing = await self._hand_to_destination()
             else:
-                standing = await self._take_from_source(opened.objection)
+                standing = await self._take_from_source(standing, opened.objection)
         if self._is_mine(standing):
             await self._notify(standing)
+        await self._happens(workflow.all_handlers_finished)
         return standing
 
-    async def _take_from_source(self, objection: Failure | None) -> Standing:
-        if self._cancel_requested:
+    @workflow.update(
+        description="Approve or reject a transfer in review: who decides (not its customer), which ruling, and why."
+    )
+    async def decide(self, decision: Decision) -> str:
+        """Keep a reviewer's word, then act on it. One that comes before the review begins is kept for it."""
+        self._deciding.append(decision)
+        await workflow.wait_condition(lambda: self._opened)
+        await self._keep(steps.record_decision, self._step, decision)
+        self._decisions.append(decision)
+        return f"{decision.ruling} by {decision.decider} is recorded."
+
+    @decide.validator
+    def _may_decide(self, decision: Decision) -> None:
+        if not self._reviewable:
+            raise ApplicationError(f"It is too late to decide: the transfer is {self._state}.", type="too_late")
+        if objection := objection_to_decision(decision, self._order.owner_id, self._deciding):
+            raise ApplicationError(objection, type="decision_invalid")
+
+    @workflow.update(description="Try the step that is stuck once more, now: who asks, and why.")
+    async def retry_now(self, instruction: Instruction) -> str:
+        """Do not wait for the next retry. The step stays safe to repeat, so this can never move money twice."""
+        await self._keep(steps.record_instruction, self._step, "retry_now", instruction)
+        self._attention.retry_now = True
+        return "The step is tried again."
+
+    @retry_now.validator
+    def _may_retry_now(self, instruction: Instruction) -> None:
+        if not self._attention.in_doubt:
+            raise ApplicationError("No step is waiting to be retried.", type="nothing_to_retry")
+        self._check(instruction)
+
+    @workflow.update(
+        description="Give an amount that is not delivered yet back to its source, or cancel before its debit: who, why."
+    )
+    async def give_back(self, instruction: Instruction) -> str:
+        """The ledger decides: an amount that was delivered meanwhile stays delivered."""
+        await self._keep(steps.record_instruction, self._step, "give_back", instruction)
+        self._attention.note_cancellation()
+        return "The amount goes back to its source, unless it has been delivered meanwhile."
+
+    @give_back.validator
+    def _may_give_back(self, instruction: Instruction) -> None:
+        if self._state.is_final:
+            raise ApplicationError(f"It is too late: the transfer is {self._state}.", type="too_late")
+        self._check(instruction)
+
+    @staticmethod
+    def _check(instruction: Instruction) -> None:
+        if objection := instruction.objection():
+            raise ApplicationError(objection, type="instruction_invalid")
+
+    async def _take_from_source(self, standing: Standing, objection: Failure | None) -> Standing:
+        objection = objection or await self._objection(standing)
+        self._reviewable = False
+        if self._is_cancelled():
             return await self._cancel()
-        if objection := objection or await self._screen():
+        if objection:
             return await self._fail(objection)
-        if self._cancel_requested:
-            return await self._cancel()
         try:
             return await self._move(steps.debit_source, self._step, "Taking the amount from the source.")
         except Refused as refusal:
             return await self._fail(refusal.failure)
 
+    async def _objection(self, standing: Standing) -> Failure | None:
+        """What screening or a reviewer have against the transfer. A cancellation ends the wait for both."""
+        if self._is_cancelled():
+            return None
+        answer = Answer.REVIEW if standing.state is State.IN_REVIEW else await self._screen()
+        if answer is Answer.DECLINE:
+            return FraudDeclined().failure
+        if answer is Answer.REVIEW and not self._is_cancelled():
+            return await self._review()
+        return None
+
     async def _hand_to_destination(self) -> Standing:
-        if self._cancel_requested:
+        self._reviewable = False
+        if self._is_cancelled():
             return await self._give_back(GIVEN_BACK)
         try:
             return await self._move(
-                steps.credit_destination, self._step, "The amount is in transit: handing it to the destination."
+                steps.credit_destination,
+                self._step,
+                "The amount is in transit: handing it to the destination.",
+                may_be_left=True,
             )
         except Refused as refusal:
             return await self._give_back(refusal.failure)
+        except Left:
+            return await self._give_back(GIVEN_BACK)
 
     async def _open(self) -> Opened:
         try:
@@ -95,24 +175,60 @@ class TransferWorkflow:
             # The key names another order: nothing was written, and nothing will move.
             raise ApplicationError(str(refusal), type=refusal.failure.code, non_retryable=True) from refusal
 
-    async def _screen(self) -> Failure | None:
+    async def _screen(self) -> Answer:
         """Screening moves no money, so a cancellation ends the wait for it."""
-        self._tell("Screening. No money has moved.")
         try:
-            verdict = await local_first(
-                steps.screen_transfer,
-                self._order,
-                summary="Screen for fraud",
-                in_doubt=self._show,
-                on_cancel=self._note_cancellation,
-                interruptible=True,
+            verdict = await self._ask(
+                steps.screen_transfer, self._order, "Screening. No money has moved.", may_be_left=True
             )
-        except (asyncio.CancelledError, FailureError) as error:
-            if not is_cancelled_exception(error):
-                raise
-            self._note_cancellation()
-            return None
-        return None if verdict.answer is Answer.ALLOW else FraudDeclined().failure
+        except Left:
+            return Answer.ALLOW  # and cancelled, which is answered next
+        return verdict.answer
+
+    async def _review(self) -> Failure | None:
+        """Wait for people to decide: why the transfer may not go on, or None. A cancellation ends the wait."""
+        try:
+            review: Review = await self._ask(steps.begin_review, self._order, "Review begins. No money has moved.")
+        except Refused:
+            return None  # somebody else moved the transfer: the next step finds out where to
+        known = {decision.decider for decision in review.decisions}
+        self._decisions = review.decisions + [made for made in self._decisions if made.decider not in known]
+        self._state = review.standing.state
+        self._show()
+        if not await self._decided(review.terms):
+            return None if self._is_cancelled() else ReviewExpired().failure
+        return ReviewRejected().failure if outcome(self._decisions, review.terms) is Ruling.REJECT else None
+
+    async def _decided(self, terms: ReviewTerms) -> bool:
+        """Whether reviewers decided before the deadline; reminds them once on the way."""
+        deadline = timedelta(seconds=terms.deadline_seconds)
+        first = min(timedelta(seconds=terms.remind_after_seconds), deadline)
+        until = workflow.now() + deadline
+        self._tell(
+            f"In review until {until:%Y-%m-%d %H:%M} UTC: {terms.approvals} approval(s) or one rejection, by the "
+            "update `decide` or the admin API. No money has moved."
+        )
+
+        def decided() -> bool:
+            return self._is_cancelled() or outcome(self._decisions, terms) is not None
+
+        if await self._happens(decided, first):
+            return not self._is_cancelled()
+        if first < deadline:
+            await self._ask(steps.remind_reviewers, self._order, self._doing)
+            if await self._happens(decided, max(until - workflow.now(), timedelta(0))):
+                return not self._is_cancelled()
+        return False
+
+    async def _happens(self, condition: Callable[[], bool], within: timedelta | None = None) -> bool:
+        """Whether the condition came to hold in time. A cancellation is noted, and ends the wait as well."""
+        try:
+            await workflow.wait_condition(condition, timeout=within)
+        except TimeoutError:
+            return False
+        except asyncio.CancelledError:
+            self._attention.note_cancellation()
+        return True
 
     async def _cancel(self) -> Standing:
         return await self._move(steps.cancel_transfer, Ending(self._step), "Cancelling. No money has moved.")
@@ -135,34 +251,40 @@ class TransferWorkflow:
         ending = f"{_ENDINGS[standing.state]}{why}"
         self._state = standing.state
         self._tell(f"{ending} Telling the parties.")
+        # A cancellation that came too late for the money is no reason to leave the parties in the dark.
+        attention = Attention(show=self._show, stuck_after=policies.NOTIFICATION_BUDGET)
         try:
             await local_first(
                 steps.notify_parties,
                 self._order,
                 standing,
                 summary="Notify the parties",
-                in_doubt=self._show,
-                on_cancel=self._note_cancellation,
-                interruptible=True,
+                attention=attention,
+                may_be_left=True,
                 retry=policies.NOTIFICATION_RETRY,
                 budget=policies.NOTIFICATION_BUDGET,
             )
-        except (asyncio.CancelledError, FailureError) as error:
+        except (Left, FailureError) as error:
             workflow.logger.warning("The parties were not told how the transfer ended: %s", error)
-            self._tell(f"{ending} The parties were not told: {error}")
+            self._tell(f"{ending} The parties were not told.")
         else:
             self._tell(ending)
         self._show()
 
     async def _move(
-        self, step: Callable[[Argument], Awaitable[Standing]], argument: Argument, details: str
+        self,
+        step: Callable[[Argument], Awaitable[Standing]],
+        argument: Argument,
+        details: str,
+        *,
+        may_be_left: bool = False,
     ) -> Standing:
-        """A step that writes the ledger, run to its end. Raises `Refused` with a refusal.
+        """A step that writes the ledger. Raises `Refused` with a refusal.
 
         A step that the state forbids means that somebody else moved the transfer: the ledger says where it is now.
         """
         try:
-            standing = await self._ask(step, argument, details)
+            standing = await self._ask(step, argument, details, may_be_left=may_be_left)
         except Refused as refusal:
             if refusal.failure.code in REFUSAL_CODES:
                 raise
@@ -170,31 +292,58 @@ class TransferWorkflow:
         self._state = standing.state
         return standing
 
-    async def _ask(self, step: Callable[[Argument], Awaitable[Reply]], argument: Argument, details: str) -> Reply:
+    async def _ask(
+        self,
+        step: Callable[[Argument], Awaitable[Reply]],
+        argument: Argument,
+        details: str,
+        *,
+        may_be_left: bool = False,
+    ) -> Reply:
         self._tell(details)
-        summary = f"{step.__name__.replace('_', ' ').capitalize()}: {self._order.amount}"
         try:
             return await local_first(
-                step, argument, summary=summary, in_doubt=self._show, on_cancel=self._note_cancellation
+                step,
+                argument,
+                summary=f"{step.__name__.replace('_', ' ').capitalize()}: {self._order.amount}",
+                attention=self._attention,
+                may_be_left=may_be_left,
             )
         except FailureError as error:
             if answer := answer_in(error):
                 raise Refused(answer) from error
             raise
 
+    async def _keep(self, record: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Write down what a person asked for before acting on it."""
+        quiet = Attention(show=lambda: None, stuck_after=policies.NOTIFICATION_BUDGET)
+        await local_first(record, *arguments, summary=f"Record: {self._order.amount}", attention=quiet)
+
+    def _is_cancelled(self) -> bool:
+        return self._attention.cancel_requested
+
     def _is_mine(self, standing: Standing) -> bool:
         """Whether this run speaks for the transfer: not for another attempt of it, nor for a repeated deposit."""
         return standing.duplicate_of is None and standing.attempt == self._order.attempt
 
-    def _note_cancellation(self) -> None:
-        self._cancel_requested = True
-
     def _tell(self, details: str) -> None:
         """What a person sees as the current details of the workflow."""
+        self._doing = details
         workflow.set_current_details(details)
 
     def _show(self) -> None:
-        """Make the state filterable: once where the transfer waits, and once at its end. Each costs a write."""
-        if self._shown is not self._state:
-            self._shown = self._state
-            workflow.upsert_search_attributes([TRANSFER_STATE.value_set(self._state)])
+        """Make state and need for attention filterable: where the transfer waits, and at its end. It costs a write."""
+        stuck = self._attention.stuck
+        if stuck:
+            workflow.set_current_details(
+                f"NEEDS ATTENTION. {self._doing} The step has no answer yet and is retried; see Pending Activities for "
+                "why. Updates: `retry_now`, or `give_back` while it is not delivered."
+            )
+        elif self._shown[1]:
+            workflow.set_current_details(self._doing)
+        if self._shown != (self._state, stuck):
+            changes: list[SearchAttributeUpdate[Any]] = [TRANSFER_STATE.value_set(self._state)]
+            if stuck != self._shown[1]:
+                changes.append(NEEDS_ATTENTION.value_set(stuck))
+            self._shown = (self._state, stuck)
+            workflow.upsert_search_attributes(changes)

@@ -8,10 +8,11 @@ TRANSFER_STATE = SearchAttributeKey.for_keyword("TransferState")
 SOURCE_ACCOUNT = SearchAttributeKey.for_keyword("SourceAccount")
 DESTINATION_ACCOUNT = SearchAttributeKey.for_keyword("DestinationAccount")
 AMOUNT_MINOR = SearchAttributeKey.for_int("AmountMinor")
+NEEDS_ATTENTION = SearchAttributeKey.for_bool("NeedsAttention")
 CURRENCY = SearchAttributeKey.for_keyword("Currency")
 
 # Registered with the namespace before the first transfer starts.
-SEARCH_ATTRIBUTES = (TRANSFER_STATE, SOURCE_ACCOUNT, DESTINATION_ACCOUNT, AMOUNT_MINOR, CURRENCY)
+SEARCH_ATTRIBUTES = (TRANSFER_STATE, SOURCE_ACCOUNT, DESTINATION_ACCOUNT, AMOUNT_MINOR, CURRENCY, NEEDS_ATTENTION)
 
 
 def search_attributes(order: TransferOrder) -> TypedSearchAttributes:
@@ -39,5 +40,6 @@ SEARCH_ATTRIBUTE_TYPES = {
     "DestinationAccount": "Keyword",
     "AmountMinor": "Int",
     "Currency": "Keyword",
+    "NeedsAttention": "Bool",
 }
 assert list(SEARCH_ATTRIBUTE_TYPES) == [key.name for key in SEARCH_ATTRIBUTES]

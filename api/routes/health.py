@@ -2,6 +2,7 @@
 
 import asyncio
 
+import structlog
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -9,9 +10,10 @@ from api.engine import TemporalUnavailable
 from api.gauges import read_gauges
 from api.problems import Problem, problem_responses
 from api.state import Remit
-from ledger.postgres.database import Unavailable
+from ledger.postgres.database import NoSchema, Unavailable
 
 router = APIRouter(tags=["health"])
+log = structlog.get_logger()
 
 
 @router.get("/health", summary="Is the process alive")
@@ -28,10 +30,13 @@ async def health() -> dict[str, str]:
 async def ready(remit: Remit) -> dict[str, str]:
     """PostgreSQL answers with its schema, and Temporal serves."""
     database, temporal = await asyncio.gather(remit.database.ping(), remit.engine.ping(), return_exceptions=True)
+    # Why is for the log: it may name hosts.
     if isinstance(database, Unavailable):
-        raise Problem("database_unavailable", str(database))
+        log.warning("PostgreSQL is away", why=str(database))
+        raise Problem("database_unavailable", str(database) if isinstance(database, NoSchema) else None)
     if isinstance(temporal, TemporalUnavailable):
-        raise Problem("temporal_unavailable", str(temporal))
+        log.warning("Temporal is away", why=str(temporal))
+        raise Problem("temporal_unavailable")
     for unforeseen in (database, temporal):
         if unforeseen is not None:
             raise unforeseen

@@ -7,15 +7,15 @@ from fastapi import APIRouter, Query, Response, status
 
 from api.acceptance import Wish
 from api.headers import IdempotencyKey, WaitSeconds, from_cursor, to_cursor
-from api.models import Limit, PostingOut, ReceiptOut, TransferIn, TransferOut, TransfersOut
-from api.moving import MOVING_RESPONSES, move
+from api.models import AttemptOut, AttemptsOut, Limit, PostingOut, ReceiptOut, TransferIn, TransferOut, TransfersOut
+from api.moving import ACCEPTED, MOVING_RESPONSES, move
 from api.problems import Problem, problem_responses
 from api.sessions import CurrentSession
 from api.state import Remit
 from ledger.ids import AccountId, TransferId
 from ledger.money import Money
 from ledger.postgres.statements import TransferFilter
-from ledger.transfers import State, Transfer
+from ledger.transfers import Attempt, State, Transfer
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
 
@@ -98,6 +98,64 @@ async def receipt(transfer_id: TransferId, session: CurrentSession, remit: Remit
             for line in postings
         ],
     )
+
+
+@router.post(
+    "/{transfer_id}/cancel",
+    summary="Cancel a transfer",
+    responses=problem_responses(*_READING, "transfer_not_found", "too_late_to_cancel"),
+)
+async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> TransferOut:
+    """Possible until the amount leaves its source. Cancelling again answers the same."""
+    found = await _asked_by_me(transfer_id, session, remit)
+    return TransferOut.of(await remit.acceptance.cancel(found), session.customer.id)
+
+
+@router.post(
+    "/{transfer_id}/retry",
+    status_code=status.HTTP_201_CREATED,
+    summary="Try a failed or compensated transfer again",
+    responses=ACCEPTED
+    | problem_responses(
+        *_READING,
+        "prefer_invalid",
+        "transfer_not_found",
+        "not_retryable",
+        "attempts_used_up",
+        "temporal_unavailable",
+    ),
+)
+async def retry(
+    transfer_id: TransferId, session: CurrentSession, remit: Remit, wait: WaitSeconds, response: Response
+) -> TransferOut:
+    """The same transfer under the same id and key, at most 3 attempts in all. 201 when final, 202 when not yet."""
+    begun = await remit.acceptance.retry(await _asked_by_me(transfer_id, session, remit), wait)
+    response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
+    response.headers["Location"] = f"/v1/transfers/{begun.id}"
+    return TransferOut.of(begun, session.customer.id)
+
+
+@router.get(
+    "/{transfer_id}/attempts",
+    summary="List a transfer's attempts",
+    responses=problem_responses(*_READING, "transfer_not_found"),
+)
+async def attempts(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> AttemptsOut:
+    """Oldest first, the current one last, each with how it ended."""
+    found = await _asked_by_me(transfer_id, session, remit)
+    earlier = await remit.statements.earlier_attempts(transfer_id)
+    current = Attempt(found.attempt, found.state, found.failure, found.workflow_id, found.completed_at)
+    return AttemptsOut(
+        items=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in (*earlier, current)]
+    )
+
+
+async def _asked_by_me(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:
+    """A payee may see a transfer, and only its owner may steer it."""
+    found = await _mine(transfer_id, session, remit)
+    if found.owner_id != session.customer.id:
+        raise Problem("transfer_not_found")
+    return found
 
 
 async def _mine(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:

@@ -16,7 +16,9 @@ from ledger.ids import AccountId, TransferId
 from ledger.postgres.database import Database
 from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, Row, account_of, transfer_of
 from ledger.refusals import AccountNotFound, OrderMismatch, UnknownTransfer
+from ledger.reviews import Decision, Ruling
 from ledger.rules import Change
+from ledger.steering import Instruction
 from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, Transfer, TransferOrder
 
 if TYPE_CHECKING:
@@ -99,6 +101,41 @@ _SET_STATUS = f"""
     UPDATE accounts a SET status = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}
 """
 
+# The attempt that ended is kept beside the transfer, and the next one begins where nothing has moved.
+_REOPEN = """
+    WITH ended AS (
+        INSERT INTO attempts (transfer_id, attempt, state, failure_code, failure_message, workflow_id, ended_at)
+        SELECT id, attempt, state, failure_code, failure_message, workflow_id, completed_at
+        FROM transfers WHERE id = $1
+    )
+    UPDATE transfers SET state = 'initiated', attempt = $2, workflow_id = $3, failure_code = NULL,
+        failure_message = NULL, completed_at = NULL, updated_at = $4
+    WHERE id = $1
+"""
+
+_DECISIONS = """
+    SELECT decider, ruling, reason FROM review_decisions
+    WHERE transfer_id = $1 AND attempt = $2 ORDER BY decided_at, decider
+"""
+
+_WRITE_DECISION = """
+    INSERT INTO review_decisions (transfer_id, attempt, decider, ruling, reason) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT DO NOTHING
+"""
+
+_WRITE_INSTRUCTION = """
+    INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state)
+    SELECT id, $2, $3, $4, $5, state FROM transfers WHERE id = $1
+"""
+
+# A page is enough: what is finished is gone from it, and the next look sees the rest.
+_UNFINISHED = f"""
+    SELECT {TRANSFER_COLUMNS} FROM transfers t
+    WHERE state IN ('initiated', 'in_review', 'debited')
+        AND updated_at <= clock_timestamp() - make_interval(secs => $1)
+    ORDER BY created_at LIMIT 1000
+"""
+
 _HOLD = "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
 _WRITE_MESSAGES = """
@@ -135,6 +172,8 @@ class Book:
     async def open_transfer(self, order: TransferOrder) -> Opened:
         """Write the transfer's row, unless it is there, and say where it stands and what would refuse it today.
 
+        An order for the next attempt of a failed or compensated transfer begins that attempt.
+
         A repeat answers with the first row's standing. An order whose `transaction_id` already moved money under
         another key gets a standing with `duplicate_of` and no row. Raises `OrderMismatch` where the row was made by
         another order.
@@ -163,7 +202,31 @@ class Book:
             if rows[0]["opened"]:
                 return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen)
             standing = await self._opened_before(connection, order)
+        if standing.duplicate_of is None and order.attempt > standing.attempt:
+            standing = await self._reopen(order)
         return Opened(self._announced(standing), foreseen)
+
+    async def begin_review(self, step: Step) -> tuple[Standing, list[Decision]]:
+        """Let the transfer wait for a person's decision; a repeat finds the decisions that were made meanwhile."""
+        async with self._database.transaction() as connection:
+            transfer, now = await self._lock_transfer(connection, step.transfer_id)
+            standing = await self._write(connection, transfer, rules.decide_review(transfer, step.attempt, now))
+            rows = await connection.fetch(_DECISIONS, step.transfer_id, step.attempt)
+        return standing, [Decision(row["decider"], Ruling(row["ruling"]), row["reason"]) for row in rows]
+
+    async def write_decision(self, step: Step, decision: Decision) -> None:
+        """Keep a reviewer's word. The first one of each counts; a repeat changes nothing."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                _WRITE_DECISION, step.transfer_id, step.attempt, decision.decider, decision.ruling, decision.reason
+            )
+
+    async def write_instruction(self, step: Step, action: str, instruction: Instruction) -> None:
+        """Keep what a person asked of the transfer, and the state it was in."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                _WRITE_INSTRUCTION, step.transfer_id, step.attempt, action, instruction.actor, instruction.reason
+            )
 
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing."""
@@ -196,6 +259,12 @@ class Book:
             change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
             standing = await self._write(connection, transfer, change)
         return self._announced(standing)
+
+    async def unfinished(self, older_than_seconds: int) -> list[tuple[TransferOrder, State]]:
+        """Transfers that are not final and have not changed for so long, oldest first: a page of them."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_UNFINISHED, older_than_seconds)
+        return [(transfer.order, transfer.state) for transfer in map(transfer_of, rows)]
 
     async def set_account_status(self, account_id: AccountId, status: AccountStatus) -> Account:
         """Freeze, open or close an account. Waits for a step that holds it, and holds it against steps meanwhile."""
@@ -238,6 +307,14 @@ class Book:
         assert row is not None, "one of the two unique keys refused the insert"
         first = transfer_of(row)
         return Standing(order.transfer_id, first.attempt, first.state, first.failure, duplicate_of=first.id)
+
+    async def _reopen(self, order: TransferOrder) -> Standing:
+        async with self._database.transaction() as connection:
+            transfer, now = await self._lock_transfer(connection, order.transfer_id)
+            if not rules.decide_reopening(transfer, order.attempt):
+                return transfer.standing
+            await connection.execute(_REOPEN, order.transfer_id, order.attempt, order.workflow_id, now)
+        return Standing(order.transfer_id, order.attempt, State.INITIATED)
 
     async def _lock_transfer(self, connection: "Connection", transfer_id: TransferId) -> tuple[Transfer, datetime]:
         row = self._known(await connection.fetchrow(_LOCK_TRANSFER, transfer_id), transfer_id)

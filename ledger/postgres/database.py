@@ -31,6 +31,7 @@ _IN_DOUBT = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says of a connection that broke in the middle of a statement
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -49,11 +50,22 @@ class NotText(Exception):
     """A value holds what PostgreSQL cannot keep as text: a zero character. Nothing was read or written."""
 
 
+_MIGRATE = "The database has no schema yet: run `remit migrate`."
+
+
+class NoSchema(Unavailable):
+    """PostgreSQL answers, and the database is empty."""
+
+
 @contextmanager
 def in_doubt() -> Iterator[None]:
     """Whatever says that PostgreSQL gave no answer leaves this block as `Unavailable`, and bad text as `NotText`."""
     try:
         yield
+    except asyncpg.InvalidParameterValueError as error:
+        if APPLICATION_ROLE not in str(error):
+            raise
+        raise NoSchema(_MIGRATE) from error
     except _IN_DOUBT as error:
         raise Unavailable(f"PostgreSQL did not answer: {type(error).__name__}: {error}") from error
     except asyncpg.CharacterNotInRepertoireError as error:
@@ -114,4 +126,4 @@ class Database:
             try:
                 await connection.fetchval("SELECT 1 FROM transfers LIMIT 1")
             except asyncpg.UndefinedTableError as error:
-                raise Unavailable("The database has no schema yet: run `remit migrate`.") from error
+                raise NoSchema(_MIGRATE) from error

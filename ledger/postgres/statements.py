@@ -11,7 +11,7 @@ from ledger.accounts import Account
 from ledger.ids import AccountId, CustomerId, PostingId, TransferId
 from ledger.postgres.database import Database
 from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, account_of, transfer_of
-from ledger.transfers import Leg, State, Transfer
+from ledger.transfers import Attempt, Failure, Leg, State, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,11 @@ _POSTINGS = """
     SELECT id, leg, amount_minor, recorded_at FROM postings WHERE transfer_id = $1 ORDER BY recorded_at, leg DESC
 """
 
+_EARLIER_ATTEMPTS = """
+    SELECT attempt, state, failure_code, failure_message, workflow_id, ended_at
+    FROM attempts WHERE transfer_id = $1 ORDER BY attempt
+"""
+
 _ACCOUNT_IDS = "SELECT id FROM accounts WHERE owner_id = $1"
 
 
@@ -160,3 +165,18 @@ class Statements:
         """A transfer's postings, oldest first. The caller has checked whose transfer it is."""
         async with self._database.connection() as connection:
             return [PostingLine(**dict(row)) for row in await connection.fetch(_POSTINGS, transfer_id)]
+
+    async def earlier_attempts(self, transfer_id: TransferId) -> list[Attempt]:
+        """How the attempts before the current one ended, oldest first. The caller has checked whose transfer it is."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_EARLIER_ATTEMPTS, transfer_id)
+        return [
+            Attempt(
+                attempt=row["attempt"],
+                state=State(row["state"]),
+                failure=Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None,
+                workflow_id=row["workflow_id"],
+                ended_at=row["ended_at"],
+            )
+            for row in rows
+        ]

@@ -64,9 +64,9 @@ async def test_the_api_starts_without_temporal_and_says_what_is_missing(settings
 
 
 async def test_while_postgresql_is_away_requests_get_503_and_transfers_in_flight_finish_afterwards(
-    settings: Settings, temporal: Temporal, tmp_path: Path
+    settings: Settings, temporal: Temporal, open_folder: Path
 ) -> None:
-    server = Postgres(tmp_path / "postgres")
+    server = Postgres(open_folder / "away")
     await server.start()
     try:
         await migrate(server.url)

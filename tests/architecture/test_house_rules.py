@@ -13,6 +13,8 @@ from temporalio import activity
 
 from activities.money import MoneySteps
 from activities.notification import NotificationSteps
+from activities.recovery import RecoverySteps
+from activities.review import ReviewSteps
 from activities.screening import ScreeningSteps
 from workflows import steps
 
@@ -45,7 +47,7 @@ def activities() -> dict[str, object]:
     """Every activity method, by its name in Temporal."""
     return {
         name: method
-        for room in (MoneySteps, NotificationSteps, ScreeningSteps)
+        for room in (MoneySteps, NotificationSteps, RecoverySteps, ReviewSteps, ScreeningSteps)
         for name, method in inspect.getmembers(room, inspect.isfunction)
         if hasattr(method, "__temporal_activity_definition")
     }

@@ -1,7 +1,5 @@
 """Claims about how servers are found, downloaded and built."""
 
-# ruff: noqa: ASYNC240 - a look at a small file; nothing else waits for the loop meanwhile
-
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable

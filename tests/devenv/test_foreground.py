@@ -1,6 +1,6 @@
 """Claims about a whole `remit run`-like process: how it ends, and what it leaves when it is killed."""
 
-# ruff: noqa: ASYNC220, ASYNC240 - one process and small files; nothing else waits for the loop meanwhile
+# ruff: noqa: ASYNC220 - one process and small files; nothing else waits for the loop meanwhile
 
 import asyncio
 import os

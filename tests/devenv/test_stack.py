@@ -1,7 +1,5 @@
 """Claims about the embedded stack inside one process."""
 
-# ruff: noqa: ASYNC240 - a look at a small file; nothing else waits for the loop meanwhile
-
 import asyncio
 import os
 import signal

@@ -15,8 +15,8 @@ from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
+def home(open_folder: Path) -> Path:
+    return open_folder / "home"
 
 
 @pytest.fixture(scope="session")

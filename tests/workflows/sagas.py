@@ -15,6 +15,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database, Unavailable
+from ledger.refusals import LedgerConflict
 from ledger.screening import ScreeningRule
 from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
 from settings import Settings
@@ -36,12 +37,17 @@ class UnreliableBook(Book):
         self.before: dict[str, list[Fault]] = defaultdict(list)
         self.after: dict[str, list[Fault]] = defaultdict(list)
         self.calls: list[str] = []
+        self.refused: list[str] = []
 
     async def _through(self, name: str, step: Callable[[], Awaitable[Answer]]) -> Answer:
         self.calls.append(name)
         if self.before[name]:
             await self.before[name].pop(0)()
-        answer = await step()
+        try:
+            answer = await step()
+        except LedgerConflict:
+            self.refused.append(name)
+            raise
         if self.after[name]:
             await self.after[name].pop(0)()
         return answer

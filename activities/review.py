@@ -1,0 +1,42 @@
+"""The steps around what people decide and ask for. No money moves here."""
+
+import structlog
+from temporalio import activity
+
+from activities.refusals import refusals_as_answers
+from ledger.postgres.book import Book
+from ledger.reviews import Decision, Review, ReviewPolicy
+from ledger.steering import Instruction
+from ledger.transfers import Step, TransferOrder
+
+log = structlog.get_logger()
+
+
+class ReviewSteps:
+    """Reviews on the terms of one policy."""
+
+    def __init__(self, book: Book, policy: ReviewPolicy) -> None:
+        self._book = book
+        self._policy = policy
+
+    @activity.defn
+    async def begin_review(self, order: TransferOrder) -> Review:
+        """Let the transfer wait in `in_review`. A repeat finds what was decided meanwhile."""
+        with refusals_as_answers():
+            standing, decisions = await self._book.begin_review(Step(order.transfer_id, order.attempt))
+        return Review(standing, self._policy.terms(order), decisions)
+
+    @activity.defn
+    async def record_decision(self, step: Step, decision: Decision) -> None:
+        """Keep a reviewer's word for good. A repeat changes nothing."""
+        await self._book.write_decision(step, decision)
+
+    @activity.defn
+    async def record_instruction(self, step: Step, action: str, instruction: Instruction) -> None:
+        """Keep what an operator asked for. A repeat may write it twice; it is acted on once."""
+        await self._book.write_instruction(step, action, instruction)
+
+    @activity.defn
+    async def remind_reviewers(self, order: TransferOrder) -> None:
+        """A warning in the log, which alerts are made of. A repeat says it again."""
+        log.warning("review still waits for a decision", transfer_id=order.transfer_id, workflow_id=order.workflow_id)

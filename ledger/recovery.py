@@ -1,0 +1,27 @@
+"""Transfers that nobody drives any more, and what is done about each. Pure: who drives what, Temporal knows."""
+
+from dataclasses import dataclass
+
+from ledger.transfers import State, TransferOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """A transfer that is not final and has no running workflow."""
+
+    order: TransferOrder
+    state: State
+
+    @property
+    def recovery_id(self) -> str:
+        """The workflow that drives it on: one per attempt, whatever finds it however often."""
+        return f"recover/{self.order.transfer_id}/{self.order.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What one recovery run did: ids of transfers by what became of them."""
+
+    looked_at: int
+    cancelled: list[str]
+    driven_on: list[str]

@@ -1,0 +1,81 @@
+"""Human review: who decided what, and when that is enough. Pure: the waiting is the workflow's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ledger.money import major_to_minor
+from ledger.transfers import Standing, TransferOrder
+
+
+class Ruling(StrEnum):
+    """What a reviewer says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One reviewer's word on one attempt of a transfer. The first word of each reviewer counts."""
+
+    decider: str
+    ruling: Ruling
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTerms:
+    """How long a review may take, when its reviewers are reminded, and how many of them must approve."""
+
+    deadline_seconds: int
+    remind_after_seconds: int
+    approvals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A review as it begins, or as it is found again: where the transfer stands, and what was decided so far."""
+
+    standing: Standing
+    terms: ReviewTerms
+    decisions: list[Decision] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPolicy:
+    """What a service asks of its reviews: two different deciders from `four_eyes_from_major` major units on."""
+
+    deadline_seconds: int
+    remind_after_seconds: int
+    four_eyes_from_major: int | None
+
+    def terms(self, order: TransferOrder) -> ReviewTerms:
+        """The terms of this order's review."""
+        two = self.four_eyes_from_major is not None and order.amount_minor >= major_to_minor(
+            self.four_eyes_from_major, order.currency
+        )
+        return ReviewTerms(self.deadline_seconds, self.remind_after_seconds, approvals=2 if two else 1)
+
+
+def outcome(decisions: Sequence[Decision], terms: ReviewTerms) -> Ruling | None:
+    """What the decisions amount to; None: not decided yet. One rejection is enough, and each decider counts once."""
+    first_words: dict[str, Ruling] = {}
+    for decision in decisions:
+        first_words.setdefault(decision.decider, decision.ruling)
+    if Ruling.REJECT in first_words.values():
+        return Ruling.REJECT
+    return Ruling.APPROVE if len(first_words) >= terms.approvals else None
+
+
+def objection_to_decision(decision: Decision, owner_id: str, decisions: Sequence[Decision]) -> str | None:
+    """Why this decision cannot be taken, in a sentence; None: it can."""
+    if not decision.decider.strip():
+        return "Say who decides: decider is empty."
+    if decision.decider == owner_id:
+        return "The customer who asked for the transfer cannot decide about it."
+    if not decision.reason.strip():
+        return "Say why: reason is empty."
+    if any(earlier.decider == decision.decider for earlier in decisions):
+        return f"{decision.decider} has decided about this transfer already."
+    return None

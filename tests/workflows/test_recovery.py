@@ -1,0 +1,213 @@
+"""Transfers that lose their workflow are finished from the ledger's state."""
+
+import secrets
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, ResetReapplyType
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.postgres.statements import Statements
+from ledger.recovery import Sweep
+from ledger.transfers import State, TransferOrder
+from tests.orders import Holder, funded, holder, order
+from tests.waiting import until
+from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
+from workflows.recovery import RecoveryWorkflow
+from workflows.registration import RECOVERY_SCHEDULE, schedule_recovery
+
+
+@pytest.fixture
+def book(database: Database) -> UnreliableBook:
+    return UnreliableBook(database)
+
+
+@pytest.fixture
+async def saga(client: Client, book: UnreliableBook) -> AsyncIterator[Sagas]:
+    async with sagas(client, book, recovery_grace_seconds=0, review_from_major=90) as running:
+        yield running
+
+
+@pytest.fixture
+async def alice(customers: Customers, book: UnreliableBook) -> Holder:
+    return await funded(customers, book, 10_000)
+
+
+@pytest.fixture
+async def bob(customers: Customers) -> Holder:
+    return await holder(customers)
+
+
+@pytest.fixture
+def wanted(alice: Holder, bob: Holder) -> TransferOrder:
+    return order(alice.id, alice.account_id, bob.account_id, 2_500)
+
+
+async def sweep(saga: Sagas) -> Sweep:
+    return await saga.client.execute_workflow(
+        RecoveryWorkflow.run, id=f"recovery-{secrets.token_hex(6)}", task_queue=saga.settings.task_queue
+    )
+
+
+async def ends(statements: Statements, wanted: TransferOrder, state: State) -> None:
+    async def ended() -> bool:
+        transfer = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+        return transfer is not None and transfer.state is state
+
+    await until(ended, f"the transfer is {state}")
+
+
+async def balances(statements: Statements, *owners: Holder) -> list[int]:
+    accounts = [await statements.account(owner.id, owner.account_id) for owner in owners]
+    return [account.balance_minor for account in accounts if account]
+
+
+async def test_a_transfer_terminated_in_review_is_cancelled(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder
+) -> None:
+    large = order(alice.id, alice.account_id, bob.account_id, 9_500)
+    handle = await saga.start(large)
+    await ends(statements, large, State.IN_REVIEW)
+    await handle.terminate("by an operator")
+    assert (await sweep(saga)).cancelled == [large.transfer_id]
+    await ends(statements, large, State.CANCELLED)
+
+
+async def test_a_transfer_terminated_in_transit_is_driven_on(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["credit"] += [line_breaks, hold, line_breaks]
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    await handle.terminate("by an operator")
+    found = await sweep(saga)
+    assert (found.driven_on, found.cancelled) == ([wanted.transfer_id], [])
+    await ends(statements, wanted, State.COMPLETED)
+    hold.released.set()
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+
+
+async def test_recovery_leaves_running_transfers_alone_and_repeats_nothing(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["credit"] += [line_breaks, hold]
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    assert await sweep(saga) == Sweep(0, [], [])
+    hold.released.set()
+    await handle.result()
+    assert await sweep(saga) == Sweep(0, [], [])
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+
+
+async def test_a_transfer_that_temporal_forgot_is_finished(
+    saga: Sagas, statements: Statements, client: Client, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["credit"] += [line_breaks, hold]
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=wanted.workflow_id)
+        )
+    )
+
+    async def is_forgotten() -> bool:
+        try:
+            await handle.describe()
+        except RPCError:
+            return True
+        return False
+
+    await until(is_forgotten, "Temporal has forgotten the workflow")
+    hold.released.set()
+
+    async def is_finished() -> bool:
+        await sweep(saga)
+        transfer = await statements.transfer(alice.id, wanted.transfer_id)
+        return transfer is not None and transfer.state is State.COMPLETED
+
+    await until(is_finished, "the transfer is completed")
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+
+
+async def test_a_transfer_terminated_before_its_debit_is_cancelled_and_a_late_debit_refused(
+    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["debit"] += [line_breaks, hold]
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    await handle.terminate("by an operator")
+    assert (await sweep(saga)).cancelled == [wanted.transfer_id]
+    hold.released.set()
+    await ends(statements, wanted, State.CANCELLED)
+
+    async def debit_was_refused() -> bool:
+        return saga.book.refused.count("debit") > 0
+
+    await until(debit_was_refused, "the late debit has been refused")
+    assert await balances(statements, alice) == [10_000]
+
+
+@pytest.mark.parametrize("ending", ["completed", "compensated", "failed", "cancelled"])
+async def test_resetting_an_ended_transfer_to_any_of_its_tasks_moves_no_money(
+    saga: Sagas, statements: Statements, client: Client, alice: Holder, bob: Holder, ending: str
+) -> None:
+    wanted = order(alice.id, alice.account_id, bob.account_id, 2_500 if ending != "failed" else 99_999)
+    hold = Hold()
+    if ending in ("compensated", "cancelled"):
+        saga.book.before["debit" if ending == "compensated" else "open"] += [line_breaks, hold]
+    handle = await saga.start(wanted)
+    if ending in ("compensated", "cancelled"):
+        await hold.reached.wait()
+        await handle.cancel()
+        hold.released.set()
+    before = (await handle.result()).state
+    assert before == ending
+    held = await balances(statements, alice, bob)
+    history = await handle.fetch_history()
+    tasks = [
+        event.event_id for event in history.events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    ]
+    assert tasks
+    for task in tasks:
+        await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=wanted.workflow_id, run_id=str(handle.result_run_id)),
+                reason="by an operator",
+                workflow_task_finish_event_id=task,
+                request_id=secrets.token_hex(8),
+                reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_NONE,
+            )
+        )
+        again = client.get_workflow_handle(wanted.workflow_id, result_type=dict)
+        assert (await again.result())["state"] == ending
+        assert await balances(statements, alice, bob) == held
+
+
+async def test_the_schedule_finishes_what_is_stranded_without_anyone(
+    saga: Sagas, statements: Statements, client: Client, wanted: TransferOrder
+) -> None:
+    hold = Hold()
+    saga.book.before["credit"] += [line_breaks, hold]
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    await handle.terminate("by an operator")
+    hold.released.set()
+    try:
+        for seconds in (60, 1):  # set up twice, as every deployment does: the newest interval counts
+            await schedule_recovery(client, saga.settings.task_queue, timedelta(seconds=seconds))
+        await ends(statements, wanted, State.COMPLETED)
+    finally:
+        await client.get_schedule_handle(RECOVERY_SCHEDULE).delete()

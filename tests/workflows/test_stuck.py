@@ -1,0 +1,158 @@
+"""Steps without an answer: they raise a flag, take instructions, and heal without anyone."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import asyncpg
+import pytest
+from temporalio.client import Client, WorkflowUpdateFailedError
+
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.postgres.statements import Statements
+from ledger.steering import Instruction
+from ledger.transfers import State, TransferOrder
+from tests.orders import Holder, funded, holder, order
+from tests.waiting import until
+from tests.workflows.sagas import Fault, Handle, Sagas, UnreliableBook, line_breaks, sagas
+from workflows.visibility import NEEDS_ATTENTION, TRANSFER_STATE
+
+ASK = Instruction("olu", "the database is back")
+
+
+@pytest.fixture
+def book(database: Database) -> UnreliableBook:
+    return UnreliableBook(database)
+
+
+@pytest.fixture
+async def saga(client: Client, book: UnreliableBook) -> AsyncIterator[Sagas]:
+    async with sagas(client, book, stuck_after_seconds=1) as running:
+        yield running
+
+
+@pytest.fixture
+async def alice(customers: Customers, book: UnreliableBook) -> Holder:
+    return await funded(customers, book, 10_000)
+
+
+@pytest.fixture
+async def bob(customers: Customers) -> Holder:
+    return await holder(customers)
+
+
+@pytest.fixture
+def wanted(alice: Holder, bob: Holder) -> TransferOrder:
+    return order(alice.id, alice.account_id, bob.account_id, 2_500)
+
+
+class Outage:
+    """A fault: no answer, until it is over."""
+
+    def __init__(self, steps: list[Fault]) -> None:
+        self.over = False
+        self._steps = steps
+        steps.append(self)
+
+    async def __call__(self) -> None:
+        if not self.over:
+            self._steps.insert(0, self)
+            await line_breaks()
+
+
+async def is_flagged(handle: Handle, *, stuck: bool) -> None:
+    async def flagged() -> bool:
+        return (await handle.describe()).typed_search_attributes.get(NEEDS_ATTENTION) is stuck
+
+    await until(flagged, f"NeedsAttention is {stuck}")
+
+
+async def details(handle: Handle) -> str:
+    found: Sequence[object] = [await handle.query("__temporal_workflow_metadata")]
+    return str(found[0])
+
+
+@pytest.mark.parametrize("step", ["debit", "credit"])
+async def test_a_money_step_without_an_answer_needs_attention_and_heals_without_anyone(
+    saga: Sagas, wanted: TransferOrder, step: str
+) -> None:
+    outage = Outage(saga.book.before[step])
+    handle = await saga.start(wanted)
+    await is_flagged(handle, stuck=True)
+    described = await handle.describe()
+    assert described.typed_search_attributes.get(TRANSFER_STATE) == ("initiated" if step == "debit" else "debited")
+    assert "NEEDS ATTENTION" in await details(handle)
+    outage.over = True
+    assert (await handle.result()).state is State.COMPLETED
+    await is_flagged(handle, stuck=False)
+    assert "NEEDS ATTENTION" not in await details(handle)
+
+
+async def test_retry_now_does_not_wait_for_the_next_retry_and_is_kept(
+    saga: Sagas, wanted: TransferOrder, database_url: str
+) -> None:
+    outage = Outage(saga.book.before["credit"])
+    handle = await saga.start(wanted)
+
+    async def waits_long() -> bool:
+        pending = (await handle.describe()).raw_description.pending_activities
+        return any(activity.attempt >= 5 for activity in pending)
+
+    await until(waits_long, "the pauses between retries have grown")
+    tried = saga.book.calls.count("credit")
+    outage.over = True
+    await handle.execute_update("retry_now", ASK)
+    assert (await handle.result()).state is State.COMPLETED
+    assert saga.book.calls.count("credit") <= tried + 2
+    connection = await asyncpg.connect(database_url)
+    kept = await connection.fetch("SELECT action, actor, reason, state FROM instructions")
+    await connection.close()
+    assert [tuple(row) for row in kept] == [("retry_now", "olu", "the database is back", "debited")]
+
+
+async def test_retry_now_during_an_outage_changes_nothing(saga: Sagas, wanted: TransferOrder) -> None:
+    outage = Outage(saga.book.before["debit"])
+    handle = await saga.start(wanted)
+    await is_flagged(handle, stuck=True)
+    await handle.execute_update("retry_now", ASK)
+    outage.over = True
+    assert (await handle.result()).state is State.COMPLETED
+
+
+async def test_an_undelivered_amount_is_given_back_on_request(
+    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder
+) -> None:
+    Outage(saga.book.before["credit"])
+    handle = await saga.start(wanted)
+    await is_flagged(handle, stuck=True)
+    await handle.execute_update("give_back", ASK)
+    ended = await handle.result()
+    assert (ended.state, ended.failure and ended.failure.code) == (State.COMPENSATED, "cancelled")
+    account = await statements.account(alice.id, alice.account_id)
+    assert account is not None
+    assert account.balance_minor == 10_000
+
+
+async def test_giving_back_while_the_debit_is_in_doubt_waits_for_its_answer(
+    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder
+) -> None:
+    outage = Outage(saga.book.after["debit"])
+    handle = await saga.start(wanted)
+    await is_flagged(handle, stuck=True)
+    await handle.execute_update("give_back", ASK)
+    outage.over = True
+    assert (await handle.result()).state is State.COMPENSATED
+    account = await statements.account(alice.id, alice.account_id)
+    assert account is not None
+    assert account.balance_minor == 10_000
+
+
+async def test_instructions_need_an_actor_a_reason_and_something_to_do(saga: Sagas, wanted: TransferOrder) -> None:
+    outage = Outage(saga.book.before["credit"])
+    handle = await saga.start(wanted)
+    await is_flagged(handle, stuck=True)
+    for update in ("retry_now", "give_back"):
+        for bad in (Instruction("", "why"), Instruction("olu", " ")):
+            with pytest.raises(WorkflowUpdateFailedError):
+                await handle.execute_update(update, bad)
+    outage.over = True
+    assert (await handle.result()).state is State.COMPLETED

@@ -1,0 +1,65 @@
+"""Finishes transfers that lost their workflow: terminated, forgotten, or gone with an older Temporal."""
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from ledger.recovery import Stranded, Sweep
+from ledger.transfers import State, Step
+from workflows import policies, steps
+from workflows.transfer import TransferWorkflow
+from workflows.visibility import search_attributes, summary
+
+
+@workflow.defn
+class RecoveryWorkflow:
+    """One look at all transfers that are not final, started by a schedule. Safe to run at any time, and at once."""
+
+    @workflow.run
+    async def run(self) -> Sweep:
+        """Cancel what has not left its source, and drive on what is in transit."""
+        found = await workflow.execute_activity(
+            steps.find_stranded,
+            start_to_close_timeout=policies.SWEEP_ATTEMPT,
+            schedule_to_close_timeout=policies.SWEEP_BUDGET,
+            retry_policy=policies.UNTIL_ANSWERED,
+            summary="Find transfers without a running workflow",
+        )
+        cancelled: list[str] = []
+        driven_on: list[str] = []
+        for stranded in found:
+            if stranded.state is not State.DEBITED:
+                if await self._cancel(stranded):
+                    cancelled.append(stranded.order.transfer_id)
+            elif await self._drive_on(stranded):
+                driven_on.append(stranded.order.transfer_id)
+        workflow.set_current_details(f"{len(cancelled)} cancelled, {len(driven_on)} driven on.")
+        return Sweep(len(found), cancelled, driven_on)
+
+    async def _cancel(self, stranded: Stranded) -> bool:
+        """Whether it was still with its source: a step that was late may have moved it meanwhile."""
+        return await workflow.execute_activity(
+            steps.cancel_stranded,
+            Step(stranded.order.transfer_id, stranded.order.attempt),
+            start_to_close_timeout=policies.REGULAR_ATTEMPT,
+            schedule_to_close_timeout=policies.SWEEP_BUDGET,
+            retry_policy=policies.UNTIL_ANSWERED,
+            summary=f"Cancel {summary(stranded.order)}",
+        )
+
+    async def _drive_on(self, stranded: Stranded) -> bool:
+        """Whether a workflow was started for it; one that runs already needs no second."""
+        try:
+            await workflow.start_child_workflow(
+                TransferWorkflow.run,
+                stranded.order,
+                id=stranded.recovery_id,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                task_timeout=policies.TASK_TIMEOUT,
+                search_attributes=search_attributes(stranded.order),
+                static_summary=summary(stranded.order),
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
