@@ -42,10 +42,9 @@ class _Server(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """The parts of an API process that its servers and its worker share."""
+    """An API process, and what a worker in it tells it."""
 
     state: State
-    book: Book
     settlements: Settlements
 
 
@@ -68,7 +67,7 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         oversight=Oversight(database),
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
     )
-    return Composed(state, book, settlements)
+    return Composed(state, settlements)
 
 
 async def serve_api(settings: Settings, *, with_worker: bool) -> None:
@@ -77,8 +76,14 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
     The API answers, with 503 where it must, also while PostgreSQL or Temporal is away. Raises what ends the worker.
     """
     assert settings.database_url is not None
-    async with Database(settings.database_url, settings.database_connections, "remit-api") as database:
+    # A pool each: however many steps wait for PostgreSQL, requests are answered.
+    connections = settings.database_connections
+    async with (
+        Database(settings.database_url, connections, "remit-api") as database,
+        Database(settings.database_url, connections, "remit-worker") as steps_database,
+    ):
         parts = compose_api(settings, database, with_worker=with_worker)
+        steps_book = Book(steps_database, parts.settlements.announce)
         config = uvicorn.Config(
             create_app(parts.state, docs=settings.docs),
             host=settings.api_host,
@@ -101,7 +106,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, shut_down)
         running = asyncio.create_task(
-            run_engine(parts.state.engine, parts.book, settings, stop, with_worker=with_worker)
+            run_engine(parts.state.engine, steps_book, settings, stop, with_worker=with_worker)
         )
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
         log.info("api starts", host=settings.api_host, port=settings.api_port, worker=with_worker)

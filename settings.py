@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     recovery_interval_seconds: int = Field(60, ge=1, description="How often recovery looks for stranded transfers.")
 
     # Sizes of one process.
-    database_connections: int = Field(20, ge=1, description="The most PostgreSQL connections of one process.")
+    database_connections: int = Field(
+        20, ge=1, description="The most PostgreSQL connections of the API, and of a worker."
+    )
     log_format: str = Field("console", pattern="^(console|json)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -85,9 +85,6 @@ def build_worker(
         workflow_runner=runner,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        # Each of these may hold a connection while it waits for a row lock: more would only queue for the pool.
-        max_concurrent_local_activities=settings.database_connections,
-        max_concurrent_activities=settings.database_connections,
         # A worker that died is noticed after this time instead of ten seconds.
         sticky_queue_schedule_to_start_timeout=policies.STICKY_TIMEOUT,
         graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN,

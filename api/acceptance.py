@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from api.engine import Engine, TemporalUnavailable
 from api.problems import Problem
-from api.settling import Settlements, final_within
+from api.settling import Settlements
 from ledger.ids import AccountId, CustomerId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.postgres.statements import Intake, Statements
@@ -112,14 +112,12 @@ class Acceptance:
         that names another movement (422), and where Temporal (503) is away; PostgreSQL away is `Unavailable`. None of
         these consumes the key.
         """
-        known = await self._statements.intake(
-            order.owner_id, order.idempotency_key, order.customer_account_id, order.transaction_id
-        )
+        known = await self._known(order)
         if known.account is None:
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
         first = _first_of(known, order)
         if first is not None and first.state.is_final:
-            return Accepted(first, replayed=True)
+            return await self._answered(order, first, replayed=True)
         async with self._settlements.watch(order.transfer_id) as settled:
             replayed = first is not None
             if not replayed:
@@ -131,10 +129,17 @@ class Acceptance:
             async def read() -> Transfer | None:
                 return _first_of(await self._known(order), order)
 
-            transfer = await final_within(wait_seconds, settled, self._settlements.first_pause, read)
+            transfer = await self._settlements.final_within(wait_seconds, settled, read)
         if transfer is None:
             transfer = await self._write_down(order, replayed=replayed)
-        return Accepted(transfer, replayed or transfer.id != order.transfer_id)
+        return await self._answered(order, transfer, replayed=replayed)
+
+    async def _answered(self, order: TransferOrder, transfer: Transfer, *, replayed: bool) -> Accepted:
+        """A key that is answered with another key's transfer is used from now on, like any other."""
+        if transfer.id == order.transfer_id:
+            return Accepted(transfer, replayed)
+        await self._book.remember_key(order, transfer.id)
+        return Accepted(transfer, replayed=True)
 
     async def retry(self, transfer: Transfer, wait_seconds: float) -> Transfer:
         """Begin the next attempt of a failed or compensated transfer, under the same id and key, and wait for its end.
@@ -157,7 +162,7 @@ class Acceptance:
                 found = await self._statements.transfer(order.owner_id, order.transfer_id)
                 return found if found is not None and found.attempt >= order.attempt else None
 
-            begun = await final_within(wait_seconds, settled, self._settlements.first_pause, read)
+            begun = await self._settlements.final_within(wait_seconds, settled, read)
         if begun is None:
             # No worker has begun it yet: begin it here, so that what is acknowledged can be read.
             await self._book.open_transfer(order)

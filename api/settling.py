@@ -18,7 +18,7 @@ class Settlements:
     """Wakes whoever waits for a transfer, when a worker in the same process has brought it to its end."""
 
     def __init__(self, *, worker_is_here: bool) -> None:
-        self.first_pause = LONGEST_PAUSE if worker_is_here else FIRST_PAUSE
+        self._first_pause = LONGEST_PAUSE if worker_is_here else FIRST_PAUSE
         self._waiting: dict[TransferId, set[asyncio.Event]] = defaultdict(set)
         self._closing = False
 
@@ -34,6 +34,27 @@ class Settlements:
             for event in events:
                 event.set()
 
+    async def final_within(
+        self, seconds: float, settled: asyncio.Event, read: Callable[[], Awaitable[Transfer | None]]
+    ) -> Transfer | None:
+        """The transfer as last read: final, or as it stands when the time is over. None: its row is not there yet.
+
+        `settled` is what `watch` gave. It is also set when the process stops, so the one look after it is the last.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        pause = self._first_pause
+        while True:
+            left = deadline - asyncio.get_running_loop().time()
+            if left > 0:
+                try:
+                    async with asyncio.timeout(min(pause, left)):
+                        await settled.wait()
+                except TimeoutError:
+                    pause = min(pause * 2, LONGEST_PAUSE)
+            transfer = await read()
+            if left <= 0 or settled.is_set() or (transfer is not None and transfer.state.is_final):
+                return transfer
+
     @asynccontextmanager
     async def watch(self, transfer_id: TransferId) -> AsyncIterator[asyncio.Event]:
         """An event that is set by the next announcement. Enter before the transfer may start."""
@@ -47,21 +68,3 @@ class Settlements:
             self._waiting[transfer_id].discard(event)
             if not self._waiting[transfer_id]:
                 del self._waiting[transfer_id]
-
-
-async def final_within(
-    seconds: float, settled: asyncio.Event, pause: float, read: Callable[[], Awaitable[Transfer | None]]
-) -> Transfer | None:
-    """The transfer as last read: final, or as it stands when the time is over. None: its row is not there yet."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        left = deadline - asyncio.get_running_loop().time()
-        if left > 0:
-            try:
-                async with asyncio.timeout(min(pause, left)):
-                    await settled.wait()
-            except TimeoutError:
-                pause = min(pause * 2, LONGEST_PAUSE)
-        transfer = await read()
-        if left <= 0 or settled.is_set() or (transfer is not None and transfer.state.is_final):
-            return transfer

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.ids import WORLD, AccountId, CustomerId, TransferId
 from ledger.money import Money
 
 MAX_ATTEMPTS = 3
@@ -99,10 +99,14 @@ class TransferOrder:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What every step after the first is keyed by: never a run or activity id, which change on a reset."""
+    """What every step after the first is keyed by: never a run or activity id, which change on a reset.
+
+    `account_id` is the account that the step will want, so that it can wait in line; the transfer's row decides.
+    """
 
     transfer_id: TransferId
     attempt: int
+    account_id: AccountId = WORLD
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ beside another asks where the money is and goes on from there.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -51,7 +52,7 @@ class TransferWorkflow:
     @workflow.init
     def __init__(self, order: TransferOrder) -> None:
         self._order = order
-        self._step = Step(order.transfer_id, order.attempt)
+        self._step = Step(order.transfer_id, order.attempt, order.source_account_id)
         self._state = State.INITIATED
         self._shown: tuple[State, bool] = (State.INITIATED, False)
         self._doing = ""
@@ -75,6 +76,10 @@ class TransferWorkflow:
                 standing = await self._take_from_source(standing, opened.objection)
         if self._is_mine(standing):
             await self._notify(standing)
+        else:
+            self._state = standing.state
+            self._tell(f"Nothing to do here: {standing.duplicate_of or 'a later attempt'} is {standing.state}.")
+            self._show()
         await self._happens(workflow.all_handlers_finished)
         return standing
 
@@ -159,7 +164,7 @@ class TransferWorkflow:
         try:
             return await self._move(
                 steps.credit_destination,
-                self._step,
+                replace(self._step, account_id=self._order.destination_account_id),
                 "The amount is in transit: handing it to the destination.",
                 may_be_left=True,
             )

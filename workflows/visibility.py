@@ -14,6 +14,9 @@ CURRENCY = SearchAttributeKey.for_keyword("Currency")
 # Registered with the namespace before the first transfer starts.
 SEARCH_ATTRIBUTES = (TRANSFER_STATE, SOURCE_ACCOUNT, DESTINATION_ACCOUNT, AMOUNT_MINOR, CURRENCY, NEEDS_ATTENTION)
 
+# The same by the names of types that Temporal's command line takes.
+SEARCH_ATTRIBUTE_TYPES = {key.name: key.indexed_value_type.name.title() for key in SEARCH_ATTRIBUTES}
+
 
 def search_attributes(order: TransferOrder) -> TypedSearchAttributes:
     """What a transfer's workflow starts with. Only its state changes later."""
@@ -31,15 +34,3 @@ def search_attributes(order: TransferOrder) -> TypedSearchAttributes:
 def summary(order: TransferOrder) -> str:
     """The one line that says what a transfer is: `₹1,255.00 acc_… → acc_…`."""
     return f"{order.amount} {order.source_account_id} → {order.destination_account_id}"
-
-
-# The same by the names of types that Temporal's command line takes.
-SEARCH_ATTRIBUTE_TYPES = {
-    "TransferState": "Keyword",
-    "SourceAccount": "Keyword",
-    "DestinationAccount": "Keyword",
-    "AmountMinor": "Int",
-    "Currency": "Keyword",
-    "NeedsAttention": "Bool",
-}
-assert list(SEARCH_ATTRIBUTE_TYPES) == [key.name for key in SEARCH_ATTRIBUTES]

@@ -14,7 +14,8 @@ from ledger import rules
 from ledger.accounts import Account, AccountStatus
 from ledger.ids import AccountId, TransferId
 from ledger.postgres.database import Database
-from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, Row, account_of, transfer_of
+from ledger.postgres.lines import Lines
+from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
 from ledger.refusals import AccountNotFound, OrderMismatch, UnknownTransfer
 from ledger.reviews import Decision, Ruling
 from ledger.rules import Change
@@ -41,12 +42,6 @@ _OPEN = f"""
 
 _FIND = f"""
     SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1
-"""
-
-_FIND_BY_TRANSACTION_ID = f"""
-    SELECT {TRANSFER_COLUMNS} FROM transfers t
-    WHERE (CASE kind WHEN 'deposit' THEN destination_account_id ELSE source_account_id END) = $1
-        AND transaction_id = $2
 """
 
 _LOCK_TRANSFER = f"""
@@ -136,6 +131,11 @@ _UNFINISHED = f"""
     ORDER BY created_at LIMIT 1000
 """
 
+_WRITE_REPEATED_KEY = """
+    INSERT INTO repeated_keys (owner_id, idempotency_key, fingerprint, transfer_id) VALUES ($1, $2, $3, $4)
+    ON CONFLICT DO NOTHING
+"""
+
 _HOLD = "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
 _WRITE_MESSAGES = """
@@ -168,6 +168,7 @@ class Book:
         """`settled` is told, after its commit, of each transfer that this book brings to a final state."""
         self._database = database
         self._settled = settled
+        self._lines = Lines()
 
     async def open_transfer(self, order: TransferOrder) -> Opened:
         """Write the transfer's row, unless it is there, and say where it stands and what would refuse it today.
@@ -206,6 +207,13 @@ class Book:
             standing = await self._reopen(order)
         return Opened(self._announced(standing), foreseen)
 
+    async def remember_key(self, order: TransferOrder, first: TransferId) -> None:
+        """Keep that this order's key was answered with another key's transfer. A repeat changes nothing."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                _WRITE_REPEATED_KEY, order.owner_id, order.idempotency_key, order.fingerprint, first
+            )
+
     async def begin_review(self, step: Step) -> tuple[Standing, list[Decision]]:
         """Let the transfer wait for a person's decision; a repeat finds the decisions that were made meanwhile."""
         async with self._database.transaction() as connection:
@@ -230,7 +238,7 @@ class Book:
 
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing."""
-        async with self._database.transaction() as connection:
+        async with self._lines.turn(step.account_id), self._database.transaction() as connection:
             transfer, source, now = await self._lock(connection, step.transfer_id, "source")
             change = rules.decide_debit(transfer, step.attempt, source, now)
             standing = await self._write(connection, transfer, change)
@@ -238,7 +246,7 @@ class Book:
 
     async def credit(self, step: Step) -> Standing:
         """Hand the amount from clearing to the destination."""
-        async with self._database.transaction() as connection:
+        async with self._lines.turn(step.account_id), self._database.transaction() as connection:
             transfer, destination, now = await self._lock(connection, step.transfer_id, "destination")
             change = rules.decide_credit(transfer, step.attempt, destination, now)
             standing = await self._write(connection, transfer, change)
@@ -246,7 +254,7 @@ class Book:
 
     async def refund(self, ending: Ending) -> Standing:
         """Return the amount from clearing to the source, or leave a tombstone where none was taken."""
-        async with self._database.transaction() as connection:
+        async with self._lines.turn(ending.step.account_id), self._database.transaction() as connection:
             transfer, source, now = await self._lock(connection, ending.step.transfer_id, "source")
             change = rules.decide_refund(transfer, ending.step.attempt, source, ending.failure, now)
             standing = await self._write(connection, transfer, change)
@@ -303,7 +311,7 @@ class Book:
             if transfer.fingerprint != order.fingerprint:
                 raise OrderMismatch(transfer.id)
             return transfer.standing
-        row = await connection.fetchrow(_FIND_BY_TRANSACTION_ID, order.customer_account_id, order.transaction_id)
+        row = await connection.fetchrow(FIND_BY_TRANSACTION_ID, order.customer_account_id, order.transaction_id)
         assert row is not None, "one of the two unique keys refused the insert"
         first = transfer_of(row)
         return Standing(order.transfer_id, first.attempt, first.state, first.failure, duplicate_of=first.id)

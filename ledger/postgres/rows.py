@@ -17,6 +17,13 @@ ACCOUNT_COLUMNS = """
     a.head_hash, a.created_at AS a_created_at
 """
 
+# By the expression of the unique index that says which account a transaction_id is unique in.
+FIND_BY_TRANSACTION_ID = f"""
+    SELECT {TRANSFER_COLUMNS} FROM transfers t
+    WHERE (CASE kind WHEN 'deposit' THEN destination_account_id ELSE source_account_id END) = $1
+        AND transaction_id = $2
+"""
+
 Row = asyncpg.Record
 
 

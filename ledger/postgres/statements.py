@@ -4,13 +4,13 @@ Every read that a customer asks for takes the owner's id and filters by it in SQ
 not exist.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ledger.accounts import Account
 from ledger.ids import AccountId, CustomerId, PostingId, TransferId
 from ledger.postgres.database import Database
-from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, account_of, transfer_of
+from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
 from ledger.transfers import Attempt, Failure, Leg, State, Transfer
 
 
@@ -68,16 +68,11 @@ _LINES = """
 """
 
 _INTAKE = f"""
-    SELECT {TRANSFER_COLUMNS}, {ACCOUNT_COLUMNS}
+    SELECT {TRANSFER_COLUMNS}, {ACCOUNT_COLUMNS}, r.fingerprint AS repeated_fingerprint
     FROM (SELECT) one
-    LEFT JOIN transfers t ON t.owner_id = $1 AND t.idempotency_key = $2
+    LEFT JOIN repeated_keys r ON r.owner_id = $1 AND r.idempotency_key = $2
+    LEFT JOIN transfers t ON t.owner_id = $1 AND (t.idempotency_key = $2 OR t.id = r.transfer_id)
     LEFT JOIN accounts a ON a.id = $3 AND a.owner_id = $1
-"""
-
-_BY_TRANSACTION_ID = f"""
-    SELECT {TRANSFER_COLUMNS} FROM transfers t
-    WHERE (CASE kind WHEN 'deposit' THEN destination_account_id ELSE source_account_id END) = $1
-        AND transaction_id = $2
 """
 
 # Mine is what I asked for, and what reached an account of mine: a payee sees a transfer once it is theirs.
@@ -107,6 +102,13 @@ _EARLIER_ATTEMPTS = """
 """
 
 _ACCOUNT_IDS = "SELECT id FROM accounts WHERE owner_id = $1"
+
+
+def _as_asked_by_key(row: Row) -> Transfer:
+    """The transfer that a key names, with the fingerprint of the request that came with this key."""
+    transfer = transfer_of(row)
+    repeated: str | None = row["repeated_fingerprint"]
+    return replace(transfer, fingerprint=repeated) if repeated else transfer
 
 
 class Statements:
@@ -139,10 +141,10 @@ class Statements:
             assert row is not None
             first = None
             if transaction_id is not None:
-                first = await connection.fetchrow(_BY_TRANSACTION_ID, account_id, transaction_id)
+                first = await connection.fetchrow(FIND_BY_TRANSACTION_ID, account_id, transaction_id)
         return Intake(
             account=account_of(row) if row["a_id"] else None,
-            by_key=transfer_of(row) if row["t_id"] else None,
+            by_key=_as_asked_by_key(row) if row["t_id"] else None,
             by_transaction_id=transfer_of(first) if first else None,
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from api.app import create_app
+from ledger.postgres.book import Book
 from ledger.postgres.database import Database
 from serve import Composed, compose_api, run_engine
 from settings import Settings
@@ -93,11 +94,14 @@ async def running_api(
     composed = compose_api(settings, database, with_worker=worker)
     stop = asyncio.Event()
     engine = composed.state.engine
-    running = asyncio.create_task(run_engine(engine, composed.book, settings, stop, with_worker=worker))
-    try:
-        await asyncio.wait_for(engine.connected.wait(), timeout=20)
-        async with client_of(settings, composed) as http:
-            yield http
-    finally:
-        stop.set()
-        await running
+    assert settings.database_url is not None
+    async with Database(settings.database_url, settings.database_connections) as steps_database:
+        steps_book = Book(steps_database, composed.settlements.announce)
+        running = asyncio.create_task(run_engine(engine, steps_book, settings, stop, with_worker=worker))
+        try:
+            await asyncio.wait_for(engine.connected.wait(), timeout=20)
+            async with client_of(settings, composed) as http:
+                yield http
+        finally:
+            stop.set()
+            await running

@@ -279,3 +279,36 @@ async def test_opposite_transfers_at_once_all_complete(ada: Person, ben: Person)
     answers = await asyncio.gather(*(pay(*pair) for pair in [(ada, ben), (ben, ada)] * 15))
     assert {answer.json()["state"] for answer in answers} == {"completed"}
     assert [await ada.balance(), await ben.balance()] == [50_000, 50_000]
+
+
+async def test_a_held_account_holds_up_nobody_else(
+    http: httpx.AsyncClient, ada: Person, ben: Person, book: Book
+) -> None:
+    cleo = await register(http)
+    await cleo.deposit(1_000)
+    async with book.holding(AccountId(ada.account_id)):
+        held = [asyncio.create_task(ada.pay(ben, 1, prefer="wait=0")) for _ in range(60)]
+        for _ in range(5):
+            answer = await cleo.pay(ben, 10)
+            assert (answer.status_code, answer.json()["state"]) == (201, "completed")
+            assert await cleo.balance() >= 0
+        assert {(await answer).status_code for answer in held} == {202}
+
+    async def all_arrived() -> bool:
+        return await ben.balance() == 110
+
+    await until(all_arrived, "what was held up arrives afterwards", 60)
+
+
+async def test_a_key_that_was_answered_with_another_keys_transfer_is_used(ada: Person) -> None:
+    path = f"/v1/accounts/{ada.account_id}/deposits"
+    body = {"amount": 700, "currency": "USD", "transaction_id": "bank-1"}
+    first = (await ada.post(path, body, "first")).json()
+    for _ in range(2):
+        again = await ada.post(path, body, "second")
+        assert (again.status_code, again.json()) == (201, first)
+        assert again.headers["Idempotent-Replayed"] == "true"
+    for changes in ({"amount": 900, "transaction_id": None}, {"transaction_id": "bank-2"}):
+        other = await ada.post(path, body | changes, "second")
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert await ada.balance() == 50_700

@@ -129,6 +129,26 @@ async def test_whatever_is_killed_under_opposing_load_every_transfer_settles_onc
     assert deadlocks(home) == 0
 
 
+async def test_sigterm_lets_the_api_end_its_requests_and_its_worker_its_steps(
+    stack: Running, http: httpx.AsyncClient, home: Path
+) -> None:
+    ada, ben = await register(http), await register(http)
+    await ada.deposit(50_000)
+    log = home / "log" / "api.log"
+    stops = log.read_text().count("api stopped")
+    sending = [asyncio.create_task(send(ada, ben, secrets.token_hex(8), wait=30)) for _ in range(30)]
+    await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+    terminated = stack.pids["api"]
+    os.kill(terminated, signal.SIGTERM)
+    await asyncio.gather(*sending)
+
+    async def is_restarted() -> bool:
+        return stack.pids.get("api") not in (None, terminated) and await is_ready(http)
+
+    await until(is_restarted, "the supervisor starts the API again", 60)
+    assert log.read_text().count("api stopped") == stops + 1
+
+
 async def test_verify_names_what_was_tampered_with(
     stack: Running, http: httpx.AsyncClient, environment: dict[str, str]
 ) -> None:
