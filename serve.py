@@ -15,6 +15,7 @@ from api.app import create_app
 from api.engine import Engine
 from api.settling import Settlements
 from api.state import State
+from api.steering import Steering
 from api.tokens import Tokens
 from api.web_ui import WebUi
 from ledger.postgres.book import Book
@@ -55,17 +56,20 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
     book = Book(database, settlements.announce)
     statements = Statements(database)
     engine = Engine(partial(connect_temporal, settings), settings.task_queue)
+    acceptance = Acceptance(engine, statements, book, settlements)
+    operators, oversight = Operators(database), Oversight(database)
     state = State(
         database=database,
         customers=Customers(database),
         statements=statements,
-        acceptance=Acceptance(engine, statements, book, settlements),
+        acceptance=acceptance,
         engine=engine,
         tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds),
         sandbox_rails=settings.sandbox_rails,
-        operators=Operators(database),
-        oversight=Oversight(database),
+        operators=operators,
+        oversight=oversight,
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
+        steering=Steering(acceptance, engine, operators, oversight),
     )
     return Composed(state, settlements)
 

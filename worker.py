@@ -6,6 +6,7 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.batch import BatchSteps
 from activities.money import MoneySteps
 from activities.notification import NotificationSteps
 from activities.recovery import RecoverySteps
@@ -16,10 +17,11 @@ from ledger.reviews import ReviewPolicy
 from ledger.screening import AmountThreshold, Answer, ScreeningRule
 from settings import Settings
 from workflows import policies
+from workflows.batch import DecisionBatchWorkflow
 from workflows.recovery import RecoveryWorkflow
 from workflows.transfer import TransferWorkflow
 
-WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow)
+WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DecisionBatchWorkflow)
 
 
 # The sandbox re-imports every module for each workflow unless they pass through; the tests run with all of it on.
@@ -61,6 +63,7 @@ def build_worker(
     )
     screening = ScreeningSteps(screening_rules(settings) if rules is None else rules)
     recovery = RecoverySteps(client, book, settings.recovery_grace_seconds)
+    batch = BatchSteps(client)
     notification = NotificationSteps(book)
     return Worker(
         client,
@@ -80,6 +83,7 @@ def build_worker(
             review.remind_reviewers,
             recovery.find_stranded,
             recovery.cancel_stranded,
+            batch.send_decision,
             notification.notify_parties,
         ],
         workflow_runner=runner,

@@ -8,6 +8,7 @@ from api.routes import accounts, auth, health, transfers
 from api.routes.admin import accounts as admin_accounts
 from api.routes.admin import books as admin_books
 from api.routes.admin import customers as admin_customers
+from api.routes.admin import steering as admin_steering
 from api.routes.admin import transfers as admin_transfers
 from api.state import State
 
@@ -29,6 +30,8 @@ def create_app(state: State, *, docs: bool) -> FastAPI:
         description=DESCRIPTION,
         docs_url="/docs" if docs else None,
         redoc_url=None,
+        # A path has one spelling: a redirect would drop the body or send money to be moved twice.
+        redirect_slashes=False,
         openapi_url="/openapi.json" if docs else None,
         # Every operation lists its own problems, instead of FastAPI's default body for 422.
         responses={422: {"model": ProblemDetails, "description": "The request is not valid"}},
@@ -37,8 +40,8 @@ def create_app(state: State, *, docs: bool) -> FastAPI:
     handle_problems(app)
     for router in (auth.router, accounts.router, transfers.router, health.router):
         app.include_router(router)
-    for router in (admin_customers.router, admin_accounts.router, admin_transfers.router, admin_books.router):
-        app.include_router(router)
+    for admin in (admin_customers, admin_accounts, admin_transfers, admin_steering, admin_books):
+        app.include_router(admin.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Metrics)
     return app

@@ -1,17 +1,19 @@
 """The API's line to Temporal: starts transfers, and says when Temporal is away."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from ledger.reviews import BatchProgress, DecisionBatch
 from ledger.transfers import TransferOrder
+from workflows.batch import DecisionBatchWorkflow
 from workflows.policies import TASK_TIMEOUT
 from workflows.transfer import TransferWorkflow
 from workflows.visibility import search_attributes, summary
@@ -20,7 +22,17 @@ log = structlog.get_logger()
 
 # A request waits for one answer of Temporal no longer than this.
 RPC_LIMIT = timedelta(seconds=5)
+# An update waits for the workflow to have done what was asked.
+UPDATE_LIMIT = timedelta(seconds=10)
 FINGERPRINT = "fingerprint"
+
+
+class UpdateRefused(Exception):
+    """A workflow does not take what was asked of it. `code` says why in a word, the message in a sentence."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class TemporalUnavailable(Exception):
@@ -94,6 +106,57 @@ class Engine:
             await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_LIMIT)
         except (RPCError, RuntimeError, TemporalUnavailable) as error:
             log.info("the workflow was not told of the cancellation", workflow_id=workflow_id, error=str(error))
+
+    async def update(self, workflow_ids: Sequence[str], name: str, argument: object, update_id: str) -> str:
+        """Ask the workflow that runs under one of these ids: its answer. The same update id gets the same answer.
+
+        Raises `UpdateRefused` where the workflow says no or none of them runs, and `TemporalUnavailable` where no
+        worker or no server answers in time.
+        """
+        for workflow_id in workflow_ids:
+            handle = self._client.get_workflow_handle(workflow_id)
+            try:
+                answer: str = await handle.execute_update(
+                    name, argument, id=update_id, result_type=str, rpc_timeout=UPDATE_LIMIT
+                )
+            except WorkflowUpdateFailedError as error:
+                cause = error.cause
+                if isinstance(cause, ApplicationError):
+                    raise UpdateRefused(cause.message, code=cause.type or "") from error
+                raise UpdateRefused(str(cause)) from error
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise TemporalUnavailable(str(error)) from error
+            except (WorkflowUpdateRPCTimeoutOrCancelledError, RuntimeError) as error:
+                raise TemporalUnavailable(str(error)) from error
+            else:
+                return answer
+        raise UpdateRefused("No workflow drives the transfer any more.", code="too_late")
+
+    async def start_batch(self, batch_id: str, batch: DecisionBatch) -> None:
+        """Start sending a decision to many transfers."""
+        try:
+            await self._client.start_workflow(
+                DecisionBatchWorkflow.run,
+                batch,
+                id=batch_id,
+                task_queue=self.task_queue,
+                static_summary=f"{batch.decision.ruling} {len(batch.workflow_ids)} transfers",
+                rpc_timeout=RPC_LIMIT,
+            )
+        except (RPCError, RuntimeError) as error:
+            raise TemporalUnavailable(str(error)) from error
+
+    async def batch_progress(self, batch_id: str) -> BatchProgress | None:
+        """Where a batch stands; None: there is no such batch."""
+        try:
+            return await self._client.get_workflow_handle(batch_id).query(
+                DecisionBatchWorkflow.progress, rpc_timeout=UPDATE_LIMIT
+            )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise TemporalUnavailable(str(error)) from error
 
     async def fingerprint(self, workflow_id: str) -> str | None:
         """The fingerprint of the order that a workflow was started with; None where Temporal has forgotten it."""

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, EmailStr, Field, SecretStr
 
-from api.models import AccountOut, CustomerOut, In, Text, TransferOut
+from api.models import AccountOut, Amount, Currency, CustomerOut, In, Text, TransferOut
 from ledger.accounts import Account
 from ledger.ids import AccountId, ActionId, CustomerId, PostingId
 from ledger.operators import Action, Role
 from ledger.postgres.audit import Audit, Totals
 from ledger.postgres.oversight import Stats, TransferFile
+from ledger.reviews import BatchProgress, Ruling
 from ledger.transfers import Leg, State, Transfer
 
 MAX_TIER = 9
@@ -233,3 +234,48 @@ class StatsOut(BaseModel):
             oldest_not_final=oldest,
             in_transit=[InTransitOut.model_validate(found, from_attributes=True) for found in stats.in_transit],
         )
+
+
+class DecisionIn(ReasonIn):
+    """A reviewer's word. It counts once, and cannot be taken back."""
+
+    ruling: Ruling
+
+
+class DecisionsIn(DecisionIn):
+    """A reviewer's word about everything in review that matches. What is left out does not matter."""
+
+    account_id: AccountId | None = None
+    owner_id: CustomerId | None = None
+    currency: Currency | None = None
+    min_amount: Amount | None = None
+    max_amount: Amount | None = None
+
+
+class AnsweredOut(BaseModel):
+    answer: str = Field(examples=["The step is tried again."])
+
+
+class BatchStartedOut(BaseModel):
+    id: str
+    total: int = Field(description="How many transfers the decision goes to")
+
+
+class DecisionRefusedOut(BaseModel):
+    workflow_id: str
+    why: str
+
+
+class BatchOut(BaseModel):
+    id: str
+    total: int
+    taken: int
+    done: bool
+    refused: list[DecisionRefusedOut]
+
+    @classmethod
+    def of(cls, batch_id: str, progress: BatchProgress) -> "BatchOut":
+        """Done once each transfer has taken or refused the decision."""
+        refused = [DecisionRefusedOut.model_validate(each, from_attributes=True) for each in progress.refused]
+        done = progress.taken + len(refused) == progress.total
+        return cls(id=batch_id, total=progress.total, taken=progress.taken, done=done, refused=refused)

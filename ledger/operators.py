@@ -31,6 +31,11 @@ class Action(StrEnum):
     REBUILD_ACCOUNT = "rebuild_account"
     GRANT_ROLE = "grant_role"
     RUN_AUDIT = "run_audit"
+    DECIDE_REVIEW = "decide_review"
+    CANCEL_TRANSFER = "cancel_transfer"
+    RETRY_TRANSFER = "retry_transfer"
+    RETRY_STEP = "retry_step"
+    GIVE_BACK = "give_back"
 
 
 STAFF = frozenset({Role.OPERATOR, Role.ADMIN})
@@ -44,6 +49,11 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.REBUILD_ACCOUNT: _ADMINS,
     Action.GRANT_ROLE: _ADMINS,
     Action.RUN_AUDIT: _ADMINS,
+    Action.DECIDE_REVIEW: STAFF,
+    Action.CANCEL_TRANSFER: STAFF,
+    Action.RETRY_TRANSFER: STAFF,
+    Action.RETRY_STEP: STAFF,
+    Action.GIVE_BACK: STAFF,
 }
 assert ALLOWED.keys() == set(Action)
 

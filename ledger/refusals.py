@@ -1,15 +1,21 @@
 """Refusals: a business "no", with a code from one closed list. Never retried, and never an error of the service."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ledger.ids import AccountId, TransferId
 from ledger.money import Money
 from ledger.transfers import Failure, State
 
+Side = Literal["source", "destination"]
+
 
 class Refusal(Exception):
-    """A rule says no. Subclasses carry the facts; `str()` is a sentence that the customer may read."""
+    """A rule says no. Subclasses carry the facts; `str()` is a sentence that the customer may read.
+
+    Sentences about the destination, which is mostly somebody else's, say no more of it than the code does: neither
+    its id, which the customer has sent, nor what it holds.
+    """
 
     code: ClassVar[str]
 
@@ -22,13 +28,14 @@ class Refusal(Exception):
 # `eq=False` and not frozen: an exception must keep its identity and take its traceback.
 @dataclass(eq=False)
 class AccountNotFound(Refusal):
-    """No account has this id."""
+    """No account has this id. It has no side where the question was no transfer."""
 
     code = "account_not_found"
     account_id: AccountId
+    side: Side | None = None
 
     def __str__(self) -> str:
-        return f"There is no account {self.account_id}."
+        return f"The {self.side} account does not exist." if self.side else f"There is no account {self.account_id}."
 
 
 @dataclass(eq=False)
@@ -48,11 +55,11 @@ class CurrencyMismatch(Refusal):
 
     code = "currency_mismatch"
     account_id: AccountId
-    holds: str
+    side: Side
     asked: str
 
     def __str__(self) -> str:
-        return f"Account {self.account_id} holds {self.holds}, and the transfer is in {self.asked}."
+        return f"The {self.side} account does not hold {self.asked}, the currency of the transfer."
 
 
 @dataclass(eq=False)
@@ -61,9 +68,10 @@ class AccountClosed(Refusal):
 
     code = "account_closed"
     account_id: AccountId
+    side: Side
 
     def __str__(self) -> str:
-        return f"Account {self.account_id} is closed."
+        return f"The {self.side} account is closed."
 
 
 @dataclass(eq=False)
@@ -72,9 +80,10 @@ class AccountFrozen(Refusal):
 
     code = "account_frozen"
     account_id: AccountId
+    side: Side
 
     def __str__(self) -> str:
-        return f"Account {self.account_id} is frozen."
+        return f"The {self.side} account is frozen."
 
 
 @dataclass(eq=False)
@@ -86,7 +95,7 @@ class LimitExceeded(Refusal):
     limit: Money
 
     def __str__(self) -> str:
-        return f"Account {self.account_id} may send at most {self.limit}."
+        return f"The source account may send at most {self.limit}."
 
 
 @dataclass(eq=False)
@@ -98,7 +107,7 @@ class InsufficientFunds(Refusal):
     short_by: Money
 
     def __str__(self) -> str:
-        return f"Account {self.account_id} is short by {self.short_by}."
+        return f"The source account is short by {self.short_by}."
 
 
 @dataclass(eq=False)
@@ -110,7 +119,7 @@ class BalanceLimitExceeded(Refusal):
     limit: Money
 
     def __str__(self) -> str:
-        return f"Account {self.account_id} can hold at most {self.limit}."
+        return f"The destination account can hold at most {self.limit}."
 
 
 @dataclass(eq=False)
@@ -158,6 +167,11 @@ REFUSALS: tuple[type[Refusal], ...] = (
     ReviewExpired,
 )
 REFUSAL_CODES = tuple(refusal.code for refusal in REFUSALS)
+
+
+def is_about_destination(failure: Failure) -> bool:
+    """Whether the sentence is about the destination. A failure keeps code and sentence of its refusal, not its side."""
+    return failure.message.startswith("The destination account")
 
 
 class LedgerConflict(Exception):

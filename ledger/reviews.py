@@ -79,3 +79,28 @@ def objection_to_decision(decision: Decision, owner_id: str, decisions: Sequence
     if any(earlier.decider == decision.decider for earlier in decisions):
         return f"{decision.decider} has decided about this transfer already."
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionBatch:
+    """One decision, for every transfer whose workflow is named."""
+
+    decision: Decision
+    workflow_ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRefused:
+    """A transfer that did not take the decision, and why."""
+
+    workflow_id: str
+    why: str
+
+
+@dataclass(slots=True)
+class BatchProgress:
+    """Where a batch stands: of `total` transfers so many have taken the decision, and these refused it."""
+
+    total: int
+    taken: int
+    refused: list[DecisionRefused]

@@ -23,6 +23,7 @@ from ledger.refusals import (
     InsufficientFunds,
     Refusal,
     SameAccount,
+    Side,
 )
 from ledger.transfers import MAX_ATTEMPTS, NEXT, Failure, Kind, Leg, Standing, State, Transfer, TransferOrder
 
@@ -180,9 +181,9 @@ def _objections_to_source(moving: Moving, source: Account | None) -> Iterator[Re
     if moving.source_account_id == WORLD:
         return
     if source is None:
-        yield AccountNotFound(moving.source_account_id)
+        yield AccountNotFound(moving.source_account_id, "source")
         return
-    yield from _objections_to_account(moving, source)
+    yield from _objections_to_account(moving, source, "source")
     if source.balance_minor < moving.amount_minor:
         yield InsufficientFunds(source.id, Money(moving.amount_minor - source.balance_minor, source.currency))
 
@@ -191,20 +192,20 @@ def _objections_to_destination(moving: Moving, destination: Account | None) -> I
     if moving.destination_account_id == WORLD:
         return
     if destination is None:
-        yield AccountNotFound(moving.destination_account_id)
+        yield AccountNotFound(moving.destination_account_id, "destination")
         return
-    yield from _objections_to_account(moving, destination)
+    yield from _objections_to_account(moving, destination, "destination")
     if destination.balance_minor + moving.amount_minor > MAX_AMOUNT_MINOR:
         yield BalanceLimitExceeded(destination.id, Money(MAX_AMOUNT_MINOR, destination.currency))
 
 
-def _objections_to_account(moving: Moving, account: Account) -> Iterator[Refusal]:
+def _objections_to_account(moving: Moving, account: Account, side: Side) -> Iterator[Refusal]:
     if account.currency != moving.currency:
-        yield CurrencyMismatch(account.id, account.currency, moving.currency)
+        yield CurrencyMismatch(account.id, side, moving.currency)
     if account.status is AccountStatus.CLOSED:
-        yield AccountClosed(account.id)
+        yield AccountClosed(account.id, side)
     if account.status is AccountStatus.FROZEN:
-        yield AccountFrozen(account.id)
+        yield AccountFrozen(account.id, side)
 
 
 def _posting(transfer: Transfer, leg: Leg, debit: AccountId, credit: AccountId, entry: Entry | None) -> Posting:

@@ -81,6 +81,12 @@ async def cancel_transfer(ending: Ending) -> Standing:
 
 
 @activity.defn
+async def send_decision(workflow_id: str, decision: Decision) -> str | None:
+    """Send a decision to a transfer's workflow: None where it was taken, else why not."""
+    raise NotImplementedError
+
+
+@activity.defn
 async def find_stranded() -> list[Stranded]:
     """Find transfers that are not final and have no running workflow."""
     raise NotImplementedError

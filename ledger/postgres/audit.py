@@ -1,9 +1,13 @@
 """Proof of the books: the invariants of `invariants.sql` and the totals they are about, in one snapshot."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.postgres.database import Database
+import asyncpg
+
+from ledger.postgres.database import Database, NoSchema, Unavailable
 
 INVARIANTS_SQL = (Path(__file__).parent / "invariants.sql").read_text()
 
@@ -71,20 +75,35 @@ class Audit:
 
 
 async def audit(database: Database) -> Audit:
-    """Check every invariant over the whole books. Reads only, takes no lock, and grows with the number of entries."""
-    async with (
-        database.connection() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
-        await connection.execute(f"SET LOCAL statement_timeout = '{AUDIT_TIMEOUT_SECONDS}s'")
-        broken = await connection.fetch(INVARIANTS_SQL, timeout=AUDIT_TIMEOUT_SECONDS)
-        totals = await connection.fetch(_TOTALS, timeout=AUDIT_TIMEOUT_SECONDS)
-        states = await connection.fetch(_BY_STATE, timeout=AUDIT_TIMEOUT_SECONDS)
+    """Check every invariant over the whole books. Reads only, takes no lock, and grows with the number of entries.
+
+    Raises `NoSchema` where the database has not, or not yet, the tables that this version reads.
+    """
+    with _readable():
+        async with (
+            database.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await connection.execute(f"SET LOCAL statement_timeout = '{AUDIT_TIMEOUT_SECONDS}s'")
+            broken = await connection.fetch(INVARIANTS_SQL, timeout=AUDIT_TIMEOUT_SECONDS)
+            totals = await connection.fetch(_TOTALS, timeout=AUDIT_TIMEOUT_SECONDS)
+            states = await connection.fetch(_BY_STATE, timeout=AUDIT_TIMEOUT_SECONDS)
     return Audit(
         broken=[Broken(**dict(row)) for row in broken],
         totals=[Totals(**dict(row)) for row in totals],
         transfers_by_state={row["state"]: row["transfers"] for row in states},
     )
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What cannot be read says nothing about the books: it leaves this block as `Unavailable`, not as a defect."""
+    try:
+        yield
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
+        raise NoSchema(f"The database has not the schema of this version ({error}): run `remit migrate`.") from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Unavailable(f"The books may not be read: {error}.") from error
 
 
 async def totals(database: Database) -> list[Totals]:

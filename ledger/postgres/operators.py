@@ -151,6 +151,13 @@ class Operators:
             await record_action(connection, actor, Action.GRANT_ROLE, customer_id, reason, before, after)
         return changed
 
+    async def record(
+        self, actor: Actor, action: Action, subject: str, reason: str, before: State, after: State
+    ) -> None:
+        """Record an action that a workflow has taken: it was validated and kept there before it was acted on."""
+        async with self._database.connection() as connection:
+            await record_action(connection, actor, action, subject, reason, before, after)
+
     async def audit(self, actor: Actor, reason: str) -> Audit:
         """Run the audit of all the books, and record that it was run and what it found.
 

@@ -215,6 +215,12 @@ class Oversight:
             row = await connection.fetchrow(_ACCOUNT, account_id)
         return account_of(row) if row else None
 
+    async def owners(self, account_ids: Sequence[AccountId]) -> set[CustomerId]:
+        """Who owns these accounts."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch("SELECT DISTINCT owner_id FROM accounts WHERE id = ANY ($1)", account_ids)
+        return {row["owner_id"] for row in rows}
+
     async def transfers(self, wanted: TransferSearch, limit: int) -> list[Transfer]:
         """Anybody's transfers, newest first."""
         asked: list[tuple[str, Sequence[object | None]]] = [

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from temporalio import activity
 
+from activities.batch import BatchSteps
 from activities.money import MoneySteps
 from activities.notification import NotificationSteps
 from activities.recovery import RecoverySteps
@@ -47,7 +48,7 @@ def activities() -> dict[str, object]:
     """Every activity method, by its name in Temporal."""
     return {
         name: method
-        for room in (MoneySteps, NotificationSteps, RecoverySteps, ReviewSteps, ScreeningSteps)
+        for room in (BatchSteps, MoneySteps, NotificationSteps, RecoverySteps, ReviewSteps, ScreeningSteps)
         for name, method in inspect.getmembers(room, inspect.isfunction)
         if hasattr(method, "__temporal_activity_definition")
     }
