@@ -131,14 +131,20 @@ async def _watched(
         except asyncio.CancelledError:
             attention.note_cancellation()
         if may_be_left and attention.cancel_requested and not regular.done():
-            regular.cancel()
+            _let_go(regular)
             raise Left
         if attention.retry_now and not regular.done():
             attention.retry_now = False
             if answered := await _answered_now(attempt_locally, attention):
-                regular.cancel()
+                _let_go(regular)
                 return answered.result()
     return regular.result()
+
+
+def _let_go(regular: "asyncio.Future[Answer]") -> None:
+    """Stop waiting. However it ends, nobody asks for its answer any more."""
+    regular.add_done_callback(lambda done: done.cancelled() or done.exception())
+    regular.cancel()
 
 
 async def _answered_now(

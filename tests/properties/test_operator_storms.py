@@ -60,6 +60,9 @@ class Act:
     which: int = 0
 
 
+# Ended, not there yet, nothing to reset to, or ended in the very moment of an update.
+TOO_LATE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION)
+
 ACTS = ("cancel", "terminate", "reset", "start", "approve", "reject", "retry_now", "give_back", "retry", "sweep")
 FREEZES = ("freeze_source", "freeze_destination", "unfreeze")
 
@@ -87,8 +90,7 @@ class Storm:
         except (WorkflowUpdateFailedError, WorkflowAlreadyStartedError, TimeoutError):
             pass
         except RPCError as error:
-            # Ended, not there yet, or nothing to reset to.
-            if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+            if error.status not in TOO_LATE:
                 raise
 
     async def transfer(self) -> Transfer | None:
