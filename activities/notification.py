@@ -5,7 +5,8 @@ from temporalio import activity
 
 from ledger.ids import SYSTEM_ACCOUNTS, AccountId
 from ledger.postgres.book import Book
-from ledger.transfers import Standing, State, Step, TransferOrder
+from ledger.refusals import is_about_destination
+from ledger.transfers import Failure, Kind, Standing, State, Step, TransferOrder
 
 log = structlog.get_logger()
 
@@ -19,22 +20,27 @@ class NotificationSteps:
     @activity.defn
     async def notify_parties(self, order: TransferOrder, standing: Standing) -> None:
         """Tell the source's owner how it ended, and the destination's owner if money arrived. A repeat tells nobody."""
-        parties = parties_of(order, standing)
-        body = message(order, standing)
-        await self._book.write_messages(Step(order.transfer_id, standing.attempt), parties, body)
-        log.info("parties notified", transfer_id=order.transfer_id, state=standing.state, parties=parties)
+        told = messages(order, standing)
+        for account_id, body in told.items():
+            await self._book.write_messages(Step(order.transfer_id, standing.attempt), [account_id], body)
+        log.info("parties notified", transfer_id=order.transfer_id, state=standing.state, parties=sorted(told))
 
 
-def parties_of(order: TransferOrder, standing: Standing) -> list[AccountId]:
-    """The customer accounts whose owners hear of it: the one who asked, and whoever was paid."""
-    arrived = standing.state is State.COMPLETED
-    heard = {order.customer_account_id} | (
-        {order.source_account_id, order.destination_account_id} if arrived else set()
-    )
-    return sorted(heard - SYSTEM_ACCOUNTS)
+def messages(order: TransferOrder, standing: Standing) -> dict[AccountId, str]:
+    """What the owner of each customer account reads: the one who asked, and whoever was paid.
+
+    No message says anything about the other party's account.
+    """
+    why = f" {_reason(order, standing.failure)}" if standing.failure else ""
+    ended = f"Your {order.kind} {order.transfer_id} of {order.amount} is {standing.state}.{why}"
+    told = {order.customer_account_id: ended}
+    if standing.state is State.COMPLETED:
+        told.setdefault(order.destination_account_id, f"You received {order.amount} by transfer {order.transfer_id}.")
+    return {account_id: body for account_id, body in told.items() if account_id not in SYSTEM_ACCOUNTS}
 
 
-def message(order: TransferOrder, standing: Standing) -> str:
-    """What a party reads, without a word about the other party's account."""
-    why = f" {standing.failure.message}" if standing.failure else ""
-    return f"Your {order.kind} {order.transfer_id} of {order.amount} is {standing.state}.{why}"
+def _reason(order: TransferOrder, failure: Failure) -> str:
+    """Why, unless that is about the payee's account. The destination of a deposit is the depositor's own."""
+    if order.kind is Kind.TRANSFER and is_about_destination(failure):
+        return "It could not be delivered."
+    return failure.message

@@ -111,7 +111,7 @@ async def test_a_refusal_is_an_outcome_with_its_reason(ada: Person, ben: Person)
     assert answer.json()["state"] == "failed"
     assert answer.json()["failure"] == {
         "code": "insufficient_funds",
-        "message": f"Account {ada.account_id} is short by $0.01.",
+        "message": "The source account is short by $0.01.",
     }
     assert [await ada.balance(), await ben.balance()] == [50_000, 0]
 

@@ -144,7 +144,7 @@ async def test_a_debit_without_funds_is_refused_and_changes_nothing(
 ) -> None:
     wanted = order(alice.id, alice.account_id, bob.account_id, 10_001)
     assert (await book.open_transfer(wanted)).objection == Failure(
-        "insufficient_funds", f"Account {alice.account_id} is short by $0.01."
+        "insufficient_funds", "The source account is short by $0.01."
     )
     with pytest.raises(InsufficientFunds):
         await book.debit(Step(wanted.transfer_id, 1))

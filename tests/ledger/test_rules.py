@@ -46,6 +46,8 @@ from ledger.refusals import (
     ReviewExpired,
     ReviewRejected,
     SameAccount,
+    Side,
+    is_about_destination,
 )
 from ledger.screening import AmountThreshold, Answer, Verdict, screen
 from ledger.transfers import FINAL, MAX_ATTEMPTS, NEXT, Ending, Kind, Leg, State, Step, Transfer, TransferOrder
@@ -214,11 +216,11 @@ async def _insert(owner: Connection, wanted: TransferOrder, state: State, attemp
 ONE_OF_EACH: dict[type[Refusal], Refusal] = {
     type(refusal): refusal
     for refusal in (
-        AccountNotFound(MINE),
+        AccountNotFound(MINE, "source"),
         SameAccount(MINE),
-        CurrencyMismatch(MINE, "EUR", "USD"),
-        AccountClosed(MINE),
-        AccountFrozen(MINE),
+        CurrencyMismatch(MINE, "source", "USD"),
+        AccountClosed(MINE, "source"),
+        AccountFrozen(MINE, "source"),
         LimitExceeded(MINE, Money(1, "USD")),
         InsufficientFunds(MINE, Money(1, "USD")),
         BalanceLimitExceeded(MINE, Money(1, "USD")),
@@ -244,6 +246,20 @@ def test_refusals_are_decided_in_the_promised_order() -> None:
         "review_expired",
     )
     assert set(REFUSALS) == set(Refusal.__subclasses__())
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+@pytest.mark.parametrize("refusal", [AccountNotFound, AccountClosed, AccountFrozen, CurrencyMismatch, None])
+def test_a_refusal_names_the_side_it_is_about_and_not_the_account(
+    refusal: Callable[..., Refusal] | None, side: Side
+) -> None:
+    if refusal is None:
+        failure = (InsufficientFunds if side == "source" else BalanceLimitExceeded)(MINE, Money(1, "USD")).failure
+    else:
+        failure = refusal(MINE, side, *(["USD"] if refusal is CurrencyMismatch else [])).failure
+    assert failure.message.startswith(f"The {side} account ")
+    assert MINE not in failure.message
+    assert is_about_destination(failure) == (side == "destination")
 
 
 @given(st.permutations(REFUSALS), st.integers(1, len(REFUSALS)))

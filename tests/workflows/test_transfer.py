@@ -73,7 +73,7 @@ async def test_a_transfer_completes_in_five_local_steps_and_tells_both_parties(
     handle = await saga.start(wanted)
     assert (await handle.result()).state is State.COMPLETED
     assert await balances(statements, alice, bob) == [7_500, 2_500]
-    assert saga.book.calls == ["open", "debit", "credit", "notify"]
+    assert saga.book.calls == ["open", "debit", "credit", "notify", "notify"]
     history = await handle.fetch_history()
     assert [
         event.event_type for event in history.events if event.HasField("activity_task_scheduled_event_attributes")
@@ -81,8 +81,10 @@ async def test_a_transfer_completes_in_five_local_steps_and_tells_both_parties(
     connection = await asyncpg.connect(database_url)
     told = await connection.fetch("SELECT account_id, body FROM messages ORDER BY account_id")
     await connection.close()
-    assert {row["account_id"] for row in told} == {alice.account_id, bob.account_id}
-    assert {row["body"] for row in told} == {f"Your transfer {wanted.transfer_id} of $25.00 is completed."}
+    assert {row["account_id"]: row["body"] for row in told} == {
+        alice.account_id: f"Your transfer {wanted.transfer_id} of $25.00 is completed.",
+        bob.account_id: f"You received $25.00 by transfer {wanted.transfer_id}.",
+    }
 
 
 async def test_a_deposit_and_a_withdrawal_run_through_the_same_saga(
@@ -155,7 +157,8 @@ async def test_a_step_without_an_answer_is_asked_again_and_moves_money_once(
     faults = saga.book.before if commit == "lost" else saga.book.after
     faults[step] += [line_breaks] * 3
     assert (await saga.run(wanted)).state is State.COMPLETED
-    assert saga.book.calls.count(step) == 4
+    parties = 2 if step == "notify" else 1
+    assert saga.book.calls.count(step) == 3 + parties
     assert await balances(statements, alice, bob) == [7_500, 2_500]
 
 
