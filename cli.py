@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 import uvloop
@@ -102,8 +102,13 @@ def migrate() -> None:
 
 @app.command()
 def verify() -> None:
-    """Check every invariant of the books; exit 1 and name what is broken."""
-    found = _await(_verify(Settings()))
+    """Check every invariant of the books; exit 1 and name what is broken, 2 where the books cannot be read."""
+    from devenv.errors import StackError
+
+    try:
+        found = _await(_verify(Settings()))
+    except (StackError, Unavailable) as error:
+        _fail(" ".join(str(error).split()), status=2)
     _print_audit(found)
     raise SystemExit(0 if found.clean else 1)
 
@@ -266,7 +271,7 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - what a person at a terminal reads
 
 
-def _fail(line: str, status: int = 1) -> None:
+def _fail(line: str, status: int = 1) -> NoReturn:
     _say(line)
     raise SystemExit(status)
 

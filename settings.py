@@ -4,8 +4,9 @@ Only composition roots (`cli.py`, `worker.py`, `devenv/`) read them and pass pla
 """
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -66,3 +67,19 @@ class Settings(BaseSettings):
     )
     log_format: str = Field("console", pattern="^(console|json)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database_url(cls, url: str | None) -> str | None:
+        # The message never repeats the value: there is a password in it.
+        if url is None:
+            return None
+        wanted = "must look like postgresql://user:password@host:port/database, special characters as %XX"
+        try:
+            parts = urlsplit(url)
+            parts.port  # noqa: B018 - raises where it is no number
+        except ValueError:
+            raise ValueError(wanted) from None
+        if parts.scheme not in {"postgresql", "postgres"} or not (parts.netloc or parts.query):
+            raise ValueError(wanted)
+        return url

@@ -1,0 +1,92 @@
+"""`remit verify`: 1 says that the books are broken, 2 that nobody could look."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from devenv.ports import free_port
+from tests.conftest import database_named
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def verify(**variables: str) -> tuple[int, str, list[str]]:
+    """Exit code, what it printed, and the lines of what it said."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("REMIT_")}
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli", "verify"),
+        cwd=ROOT,
+        env=kept | variables,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    printed, said = await command.communicate()
+    assert command.returncode is not None
+    return command.returncode, printed.decode(), said.decode().splitlines()
+
+
+@pytest.mark.breaks_the_books
+async def test_clean_books_are_0_and_broken_ones_1(database_url: str) -> None:
+    status, printed, said = await verify(REMIT_DATABASE_URL=database_url)
+    assert (status, "Clean" in printed, said) == (0, True, [])
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "INSERT INTO customers (id, email, password_hash, full_name, identity_document_type, identity_document_number)"
+        f" VALUES ('cus_{'a' * 26}', 'a@example.com', '-', 'A', 'NIN', '12345')"
+    )
+    await connection.execute(
+        "INSERT INTO accounts (id, owner_id, currency, balance_minor, head_hash)"
+        f" VALUES ('acc_{'a' * 26}', 'cus_{'a' * 26}', 'USD', 5, sha256('x'))"
+    )
+    await connection.close()
+    status, printed, said = await verify(REMIT_DATABASE_URL=database_url)
+    assert (status, "Broken" in printed, said) == (1, True, [])
+
+
+async def test_books_that_nobody_can_reach_or_read_are_2_with_one_line(database_url: str, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("CREATE DATABASE empty_of_tables")
+    try:
+        for variables, why in (
+            ({"REMIT_DATABASE_URL": f"postgresql://remit@127.0.0.1:{free_port()}/remit"}, "did not answer"),
+            ({"REMIT_DATABASE_URL": database_named(database_url, "no_such_database")}, "did not answer"),
+            ({"REMIT_DATABASE_URL": database_named(database_url, "empty_of_tables")}, "run `remit migrate`"),
+            ({"REMIT_HOME": str(tmp_path / "none")}, "There are no books yet"),
+        ):
+            status, printed, said = await verify(**variables)
+            assert (status, printed, len(said)) == (2, "", 1), said
+            assert why in said[0]
+    finally:
+        await connection.execute("DROP DATABASE empty_of_tables WITH (FORCE)")
+        await connection.close()
+
+
+async def test_books_of_an_older_schema_are_2(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP TABLE postings CASCADE")
+    await connection.close()
+    status, printed, said = await verify(REMIT_DATABASE_URL=database_url)
+    assert (status, printed, len(said)) == (2, "", 1), said
+    assert "run `remit migrate`" in said[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "mysql://remit:hunter2@127.0.0.1/remit",
+        "postgresql://remit:hunter2@127.0.0.1:port/remit",
+        "postgresql://remit:hunter2@[::1/remit",
+        "postgresql:",
+        "",
+    ],
+)
+async def test_a_malformed_url_is_2_with_a_line_that_names_the_variable_and_not_the_password(url: str) -> None:
+    status, printed, said = await verify(REMIT_DATABASE_URL=url)
+    assert (status, printed, len(said)) == (2, "", 1), said
+    assert said[0].startswith("REMIT_DATABASE_URL: ")
+    assert "hunter2" not in said[0]
