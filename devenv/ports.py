@@ -16,7 +16,12 @@ SHOWN_COMMAND_CHARACTERS = 80
 
 def is_free(port: int, host: str = LOCALHOST) -> bool:
     """Whether a server could listen there now. Connections that linger in TIME_WAIT do not count, as for servers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise StackError(f"{host} is no address of this machine: {error.strerror}.") from error
+    family = found[0][0]
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

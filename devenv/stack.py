@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import combinations
 from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
 
+from devenv.errors import StackError
 from devenv.home import Home, Run
 from devenv.ports import LOCALHOST, check_free
 from devenv.postgres import Postgres
@@ -153,6 +155,7 @@ class Stack:
         settings = self._settings
         await end_leftovers(self.home.children_file, self._say)
         self.home.run_file.unlink(missing_ok=True)
+        self._check_ports_differ()
         check_free(settings.api_port, "REMIT_API_PORT", "the API", settings.api_host)
         if settings.temporal_address is None:
             check_free(settings.temporal_port, "REMIT_TEMPORAL_PORT", "Temporal")
@@ -166,6 +169,19 @@ class Stack:
         await self._prepare(self.database_url, self.temporal_address)
         self._say("starting the API and its worker")
         await self.supervisor.start(self._api())
+
+    def _check_ports_differ(self) -> None:
+        """A port given twice is free until the first of the two servers has it."""
+        settings = self._settings
+        ports = {"REMIT_API_PORT": settings.api_port}
+        if settings.temporal_address is None:
+            ports |= {
+                "REMIT_TEMPORAL_PORT": settings.temporal_port,
+                "REMIT_TEMPORAL_UI_PORT": settings.temporal_ui_port,
+            }
+        for (one, port), (other, other_port) in combinations(ports.items(), 2):
+            if port == other_port:
+                raise StackError(f"{one} and {other} are both {port}: set one of them to another port.")
 
     async def _start_postgres(self) -> None:
         if self._settings.database_url is not None:

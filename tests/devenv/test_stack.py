@@ -14,6 +14,7 @@ import pytest
 
 from devenv.errors import StackError
 from devenv.home import live_run
+from devenv.ports import is_free
 from devenv.stack import Stack
 from settings import Settings
 
@@ -51,6 +52,7 @@ async def test_a_dead_child_is_started_again_with_its_new_pid_in_run_json(
 
 async def test_prepare_runs_when_both_servers_serve_and_its_failure_stops_them(settings: Settings) -> None:
     seen: list[str] = []
+    before = servers()
 
     async def prepare(database_url: str, temporal_address: str) -> None:
         for address in (database_url.rsplit("@", 1)[1].removesuffix("/remit"), temporal_address):
@@ -64,7 +66,12 @@ async def test_prepare_runs_when_both_servers_serve_and_its_failure_stops_them(s
         async with Stack(settings, prepare).running():
             pass
     assert len(seen) == 2
-    assert not [p for p in psutil.Process().children(recursive=True) if p.name() in {"postgres", "temporal"}]
+    assert servers() <= before
+
+
+def servers() -> set[psutil.Process]:
+    """Our children that serve. Other tests may have some that live as long as the session."""
+    return {p for p in psutil.Process().children(recursive=True) if p.name() in {"postgres", "temporal"}}
 
 
 async def test_an_api_that_dies_at_once_is_an_error_with_its_last_lines(settings: Settings, tmp_path: Path) -> None:
@@ -92,6 +99,49 @@ async def test_a_taken_port_is_refused_and_names_its_holder(settings: Settings, 
     with socket.create_server(("127.0.0.1", getattr(settings, setting))), pytest.raises(StackError, match=refusal):
         async with Stack(settings, nothing_to_prepare).running():
             pass
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("api_port", "temporal_port"), ("api_port", "temporal_ui_port"), ("temporal_port", "temporal_ui_port")],
+)
+async def test_a_port_given_twice_is_refused_before_anything_starts(settings: Settings, one: str, other: str) -> None:
+    twice = settings.model_copy(update={other: getattr(settings, one)})
+    said: list[str] = []
+    with pytest.raises(StackError, match=f"^REMIT_{one.upper()} and REMIT_{other.upper()} are both \\d+:"):
+        async with Stack(twice, nothing_to_prepare, say=said.append).running():
+            pass
+    assert said == []
+
+
+async def test_ports_of_servers_that_are_not_embedded_may_be_the_apis(settings: Settings, api_argv: list[str]) -> None:
+    elsewhere = settings.model_copy(
+        update={
+            "temporal_address": "127.0.0.1:1",
+            "temporal_port": settings.api_port,
+            "database_url": "postgresql://remit@127.0.0.1:1/remit",
+        }
+    )
+    async with Stack(elsewhere, nothing_to_prepare, api_argv=api_argv).running() as running:
+        assert running.pids.keys() == {"api"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_port_is_probed_in_the_hosts_own_address_family(host: str) -> None:
+    family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+    try:
+        server = socket.create_server((host, 0), family=family)
+    except OSError:
+        pytest.skip(f"this machine does not listen on {host}")
+    with server:
+        port = server.getsockname()[1]
+        assert not is_free(port, host)
+    assert is_free(port, host)
+
+
+def test_a_host_that_is_no_address_is_told() -> None:
+    with pytest.raises(StackError, match=r"nowhere\.invalid is no address of this machine"):
+        is_free(8000, "nowhere.invalid")
 
 
 async def test_a_second_stack_on_one_home_is_refused_and_says_who_holds_it(settings: Settings) -> None:
