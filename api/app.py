@@ -30,7 +30,7 @@ def create_app(state: State, *, docs: bool) -> FastAPI:
         description=DESCRIPTION,
         docs_url="/docs" if docs else None,
         redoc_url=None,
-        # A path has one spelling: a redirect would drop the body or send money to be moved twice.
+        # A path has one spelling: many clients follow a redirect without the body or the token.
         redirect_slashes=False,
         openapi_url="/openapi.json" if docs else None,
         # Every operation lists its own problems, instead of FastAPI's default body for 422.

@@ -16,7 +16,10 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 # A string of RFC 9651, section 3.3.3: only quotes and backslashes are escaped.
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _ESCAPED = re.compile(r'\\(["\\])')
-_WAIT = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*', re.IGNORECASE)
+_WAIT = re.compile(r'\s*wait\s*=\s*("?)([0-9]{1,9})\1\s*', re.IGNORECASE)
+# What stands between commas, or semicolons, that are not in a quoted string. One that never ends takes the rest.
+_PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
+_PART = re.compile(r'(?:[^";]|"(?:[^"\\]|\\.)*"?)+')
 
 
 def idempotency_key(
@@ -44,23 +47,25 @@ def idempotency_key(
 
 
 def wait_seconds(
-    prefer: Annotated[
+    request: Request,
+    _documented: Annotated[
         str | None,
         Header(
+            alias="Prefer",
             description="`wait=N`: wait up to N seconds (0 to 30, default 5) for the final state (RFC 7240).",
             examples=["wait=10"],
         ),
     ] = None,
 ) -> int:
     """How long the client wants to wait for a final state. Preferences that this service does not know are ignored."""
-    for preference in (prefer or "").split(","):
-        name = preference.split("=")[0].strip().lower()
-        if name != "wait":
+    for preference in _PREFERENCE.findall(", ".join(request.headers.getlist("prefer"))):
+        stated = next(iter(_PART.findall(preference)), "")  # without the parameters behind it
+        if stated.split("=")[0].strip().lower() != "wait":
             continue
-        wait = _WAIT.fullmatch(preference.split(";")[0])
-        if not wait or int(wait[1]) > MAX_WAIT_SECONDS:
+        wait = _WAIT.fullmatch(stated)
+        if not wait or int(wait[2]) > MAX_WAIT_SECONDS:
             raise Problem("prefer_invalid")
-        return int(wait[1])
+        return int(wait[2])
     return DEFAULT_WAIT_SECONDS
 
 

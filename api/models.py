@@ -1,9 +1,11 @@
 """What the API takes and gives. Amounts are integers in the currency's minor unit; unknown fields are refused."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, SecretStr, StringConstraints
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
 from ledger.accounts import Account, AccountStatus
 from ledger.ids import ACCOUNT_ID, AccountId, CustomerId, TransferId
@@ -20,6 +22,25 @@ def _known_currency(code: str) -> str:
         raise ValueError(f"{code!r} is not an ISO 4217 currency code in circulation, such as USD")
     return code
 
+
+def normalised_email(address: str) -> str:
+    """The address as it is kept, however it is typed: international names in one form, and lower case.
+
+    Raises ValueError for what is no address, a name with an address in brackets included.
+    """
+    try:
+        return validate_email(address.strip(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError as error:
+        raise ValueError(f"value is not a valid email address: {error}") from error
+
+
+Email = Annotated[
+    str,
+    Field(max_length=254, examples=["ada@example.com"], json_schema_extra={"format": "email"}),
+    AfterValidator(normalised_email),
+]
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 # No line breaks or other control characters; spaces around it do not count.
 Text = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")
@@ -39,6 +60,14 @@ class In(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        # JSON's escapes can say both; UTF-8 cannot hold the one, nor PostgreSQL the other.
+        if isinstance(value, str) and _NO_TEXT.search(value):
+            raise ValueError("Text must hold no zero character and no half of a surrogate pair")
+        return value
+
 
 class IdentityDocumentIn(In):
     type: Literal["NIN", "BVN", "ID_CARD"]
@@ -48,7 +77,7 @@ class IdentityDocumentIn(In):
 
 
 class RegisterIn(In):
-    email: Annotated[EmailStr, Field(max_length=254, examples=["ada@example.com"])]
+    email: Email
     password: Annotated[SecretStr, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
     full_name: Annotated[str, Text, Field(max_length=200, examples=["Ada Obi"])]
     currency: Currency

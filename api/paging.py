@@ -1,12 +1,15 @@
 """Places in lists: what a cursor holds for each kind of list, and the page of a statement."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 
 from api.headers import from_cursor, to_cursor
 from api.models import EntriesOut, EntryOut
 from api.problems import Problem
 from api.state import State
 from ledger.accounts import Account
+
+_ANY_ID = re.compile(r"[a-z]{3}_[a-z2-7]{26}")
 
 
 async def entries_page(remit: State, account: Account, limit: int, cursor: str | None) -> EntriesOut:
@@ -23,18 +26,20 @@ def place_of(moment: datetime, id_: str) -> str:
     return to_cursor(moment.isoformat(), id_)
 
 
-def place_in(cursor: str | None) -> tuple[datetime, str] | None:
-    """The time and id in such a cursor."""
+def place_in(cursor: str | None, ids: re.Pattern[str] = _ANY_ID) -> tuple[datetime, str] | None:
+    """The time and id in such a cursor, of a list whose ids look like `ids`."""
     if cursor is None:
         return None
     moment, id_ = from_cursor(cursor, parts=2)
     try:
         place = datetime.fromisoformat(moment)
-    except ValueError as error:
+        # Near the first and the last year there is a time here that is none in UTC.
+        utc = place.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Problem("cursor_invalid") from error
-    if place.tzinfo is None or not id_.isprintable():
+    if place.tzinfo is None or not ids.fullmatch(id_):
         raise Problem("cursor_invalid")
-    return place, id_
+    return utc, id_
 
 
 def _version(cursor: str) -> int:

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from ledger.operators import ActionRefused
 from ledger.postgres.database import NotText, Unavailable
@@ -52,9 +53,14 @@ PROBLEMS: Mapping[str, Meaning] = {
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
     "customer_not_found": Meaning(404, "No such customer", "There is no customer with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
+    "batch_not_found": Meaning(404, "No such batch", "Use the Location that the batch was answered with."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not take this method."),
     "email_taken": Meaning(409, "The email is taken", "A customer with this email is registered already."),
     "account_exists": Meaning(409, "The account exists", "You hold an account in this currency already."),
+    "too_late": Meaning(409, "It is too late", "The transfer is completed."),
+    "nothing_to_retry": Meaning(409, "No step is stuck", "No step is waiting to be retried."),
+    "decision_refused": Meaning(409, "The decision cannot be taken", "This person has decided already."),
+    "nothing_matches": Meaning(409, "Nothing matches", "No transfer in review matches the filter."),
     "too_late_to_cancel": Meaning(409, "It is too late to cancel", "The transfer is debited."),
     "not_retryable": Meaning(409, "The transfer cannot be retried", "Only failed and compensated transfers are."),
     "attempts_used_up": Meaning(409, "No attempts are left", "All 3 attempts were made. Send a new transfer."),
@@ -77,17 +83,21 @@ PROBLEMS: Mapping[str, Meaning] = {
     "transaction_id_reused": Meaning(
         422, "The transaction_id names another movement", "It was used for another amount, currency or direction."
     ),
-    "too_many_attempts": Meaning(429, "Too many attempts", "Wait before you try again."),
+    "too_many_attempts": Meaning(429, "Too many attempts", "Wait for the seconds in Retry-After, then try again."),
     "internal_error": Meaning(500, "Something went wrong here", "The request may be repeated with the same key."),
     "temporal_unavailable": Meaning(
         503, "Temporal does not answer", "Repeat the request with the same key after the time in Retry-After."
     ),
+    "too_busy": Meaning(503, "Too much at once", "Repeat the request after the time in Retry-After."),
     "database_unavailable": Meaning(
         503, "PostgreSQL does not answer", "Repeat the request with the same key after the time in Retry-After."
     ),
 }
 
 RETRY_AFTER_SECONDS = 2
+
+_UNREADABLE = "Send JSON in UTF-8, without deep nesting and without numbers of thousands of digits."
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 class FieldError(BaseModel):
@@ -190,16 +200,30 @@ def handle_problems(app: FastAPI) -> None:
         return _validation_problem(error).response()
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = {401: "not_authenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}.get(
-            error.status_code,
-            "internal_error" if error.status_code >= 500 else "validation_failed",  # noqa: PLR2004
-        )
-        return Problem(code, headers=error.headers).response()
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        code = {
+            400: "invalid_json",  # FastAPI's one 400: no text in UTF-8, nested too deep, a number without end
+            401: "not_authenticated",
+            403: "forbidden",
+            404: "not_found",
+            405: "method_not_allowed",
+        }.get(error.status_code, "internal_error" if error.status_code >= 500 else "validation_failed")  # noqa: PLR2004
+        headers = {"Allow": _allowed(request)} if code == "method_not_allowed" else error.headers
+        return Problem(code, _UNREADABLE if code == "invalid_json" else None, headers=headers).response()
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - the server logs it
         return Problem("internal_error").response()
+
+
+def _allowed(request: Request) -> str:
+    """All methods of the request's path. Each route alone would name its own only."""
+
+    def has(method: str) -> bool:
+        scope = dict(request.scope) | {"method": method}
+        return any(route.matches(dict(scope))[0] is Match.FULL for route in request.app.router.routes)
+
+    return ", ".join(method for method in _METHODS if has(method))
 
 
 def _validation_problem(error: RequestValidationError) -> Problem:

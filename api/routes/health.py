@@ -16,12 +16,14 @@ router = APIRouter(tags=["health"])
 log = structlog.get_logger()
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Is the process alive")
 async def health() -> dict[str, str]:
     """Says nothing of what it depends on: restarting this process would not mend that."""
     return {"status": "ok"}
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready",
     summary="Can transfers be accepted",

@@ -1,18 +1,18 @@
 """Transfers: ask for one, follow it, list them, and prove how one ended."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
 from api.acceptance import Wish
-from api.headers import IdempotencyKey, WaitSeconds, from_cursor, to_cursor
+from api.headers import IdempotencyKey, WaitSeconds
 from api.models import AttemptOut, AttemptsOut, Limit, PostingOut, ReceiptOut, TransferIn, TransferOut, TransfersOut
 from api.moving import ACCEPTED, MOVING_RESPONSES, move
+from api.paging import place_in, place_of
 from api.problems import Problem, problem_responses
 from api.sessions import CurrentSession
 from api.state import Remit
-from ledger.ids import AccountId, TransferId
+from ledger.ids import TRANSFER_ID, AccountId, TransferId
 from ledger.money import Money
 from ledger.postgres.statements import TransferFilter
 from ledger.transfers import Attempt, State, Transfer
@@ -66,10 +66,12 @@ async def transfers(
     me = session.customer.id
     if account_id is not None and await remit.statements.account(me, account_id) is None:
         raise Problem("account_not_found")
-    wanted = TransferFilter(account_id, state, _place(cursor) if cursor else None)
+    place = place_in(cursor, TRANSFER_ID)
+    before = (place[0], TransferId(place[1])) if place else None
+    wanted = TransferFilter(account_id, state, before)
     found = await remit.statements.transfers(me, wanted, limit + 1)
     page = found[:limit]
-    more = to_cursor(page[-1].created_at.isoformat(), page[-1].id) if len(found) > limit else None
+    more = place_of(page[-1].created_at, page[-1].id) if len(found) > limit else None
     return TransfersOut(items=[TransferOut.of(transfer, me) for transfer in page], next_cursor=more)
 
 
@@ -163,14 +165,3 @@ async def _mine(transfer_id: TransferId, session: CurrentSession, remit: Remit) 
     if found is None:
         raise Problem("transfer_not_found")
     return found
-
-
-def _place(cursor: str) -> tuple[datetime, TransferId]:
-    created_at, transfer_id = from_cursor(cursor, parts=2)
-    try:
-        place = datetime.fromisoformat(created_at)
-    except ValueError as error:
-        raise Problem("cursor_invalid") from error
-    if place.tzinfo is None:
-        raise Problem("cursor_invalid")
-    return place, TransferId(transfer_id)

@@ -1,5 +1,7 @@
 """Bad input gets a clear problem, moves nothing and consumes no key."""
 
+import base64
+import json
 import secrets
 from typing import Any
 
@@ -115,6 +117,18 @@ async def test_preferences_that_are_not_known_are_ignored(ada: Person, ben: Pers
     assert (await ada.pay(ben, 100, prefer="respond-async, wait=10")).json()["state"] == "completed"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"note": "\xff\xfe"}', b"[" * 60_000, b'{"amount": ' + b"9" * 5_000 + b"}"],
+    ids=["no UTF-8", "nested", "long number"],
+)
+async def test_json_that_cannot_be_read_is_refused_with_what_to_do(ada: Person, body: bytes) -> None:
+    headers = {"Authorization": f"Bearer {ada.token}", "Idempotency-Key": "k", "Content-Type": "application/json"}
+    answer = await ada.http.post("/v1/transfers", content=body, headers=headers)
+    assert_problem(answer, 400, "invalid_json")
+    assert "UTF-8" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[1", b"\xff\xfe", b'{"amount": NaN}', b"null", b"[]"])
 async def test_a_body_that_is_not_a_json_object_is_refused(ada: Person, body: bytes) -> None:
     headers = {"Authorization": f"Bearer {ada.token}", "Idempotency-Key": "k", "Content-Type": "application/json"}
@@ -195,7 +209,25 @@ async def test_a_refused_registration_never_repeats_the_password(http: httpx.Asy
     assert "hunter2" not in answer.text
 
 
-@pytest.mark.parametrize("cursor", ["x", "!!!", "MTIzNA==", "\u00e9", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5"])
+def cursor_of(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "!!!",
+        "MTIzNA==",
+        "\u00e9",
+        "OTk5OTk5OTk5OTk5OTk5OTk5OTk5",
+        cursor_of(f"0001-01-01T00:00:00+23:59|trf_{'a' * 26}"),
+        cursor_of(f"9999-12-31T23:59:59-23:59|trf_{'a' * 26}"),
+        cursor_of(f"2026-11-01T00:00:00|trf_{'a' * 26}"),
+        cursor_of("2026-11-01T00:00:00+00:00|trf_x"),
+        cursor_of(f"2026-11-01T00:00:00+00:00|acc_{'a' * 26}"),
+    ],
+)
 async def test_a_cursor_of_nobodys_making_is_refused(ada: Person, cursor: str) -> None:
     answer = await ada.get("/v1/transfers", cursor=cursor)
     assert_problem(answer, 400, "cursor_invalid")
@@ -217,3 +249,52 @@ async def test_a_zero_character_is_refused_wherever_it_stands(ada: Person, http:
     assert_problem(await ada.get("/v1/transfers", account_id="\0"), 422, "validation_failed")
     login = await http.post("/v1/auth/login", json={"email": "\0", "password": "correct horse battery"})
     assert_problem(login, 422, "validation_failed")
+
+
+HALF = "\ud800"
+
+
+def as_json(body: object) -> dict[str, Any]:
+    """What httpx would not send: JSON's escapes can say halves of surrogate pairs."""
+    return {"content": json.dumps(body).encode(), "headers": {"Content-Type": "application/json"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"password": "correct horse" + HALF}, "body.password"),
+        ({"email": f"ada{HALF}@example.com"}, "body.email"),
+        ({"full_name": HALF}, "body.full_name"),
+        ({"currency": HALF}, "body.currency"),
+        ({"identity_document": {"type": HALF, "number": "22334455667"}}, "body.identity_document.type"),
+        ({"identity_document": {"type": "NIN", "number": "2233" + HALF}}, "body.identity_document.number"),
+        ({HALF: 1}, "body"),
+    ],
+)
+async def test_half_of_a_surrogate_pair_is_no_text_in_a_registration(
+    http: httpx.AsyncClient, changes: dict[str, object], field: str
+) -> None:
+    answer = await http.post("/v1/auth/register", **as_json(registration(**changes)))
+    assert_problem(answer, 422, "validation_failed")
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("name", ["email", "password"])
+@pytest.mark.parametrize("text", [HALF, "\0"])
+async def test_what_is_no_text_is_no_login(http: httpx.AsyncClient, name: str, text: str) -> None:
+    login = {"email": "ada@example.com", "password": "correct horse battery"} | {name: text}
+    assert_problem(await http.post("/v1/auth/login", **as_json(login)), 422, "validation_failed")
+
+
+async def test_half_of_a_surrogate_pair_is_no_text_in_a_movement(ada: Person, ben: Person) -> None:
+    cash = {"amount": 1, "currency": "USD"}
+    for path, body in (
+        ("/v1/transfers", transfer_body(ada, ben, 1) | {"note": HALF}),
+        ("/v1/transfers", transfer_body(ada, ben, 1) | {"currency": HALF}),
+        (f"/v1/accounts/{ada.account_id}/deposits", cash | {"transaction_id": HALF}),
+        ("/v1/accounts", {"currency": HALF}),
+    ):
+        sent = as_json(body)
+        sent["headers"] |= {"Authorization": f"Bearer {ada.token}", "Idempotency-Key": "k"}
+        assert_problem(await ada.http.post(path, **sent), 422, "validation_failed")
+    assert await ada.balance() == 50_000

@@ -1,0 +1,132 @@
+"""What HTTP asks of every path: methods, spellings, headers; and that a defect tells nobody anything."""
+
+import logging
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import structlog
+from fastapi import FastAPI
+
+from api.models import LoginIn
+from api.problems import handle_problems
+from logs import configure_logging
+from settings import Settings
+from tests.api.people import Person, transfer_body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/transfers", "GET, POST"),
+        ("DELETE", "/v1/accounts", "GET, POST"),
+        ("GET", "/v1/auth/login", "POST"),
+        ("POST", "/v1/accounts/acc_x", "GET"),
+        ("POST", "/health", "GET, HEAD"),
+    ],
+)
+async def test_a_refused_method_names_all_that_the_path_takes(
+    http: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    answer = await http.request(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["Allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+async def test_head_answers_like_get_without_a_body(http: httpx.AsyncClient, path: str) -> None:
+    head, get = await http.head(path), await http.get(path)
+    assert (head.status_code, dict(head.headers), head.content) == (get.status_code, dict(get.headers), b"")
+
+
+async def test_a_path_has_one_spelling(ada: Person, ben: Person) -> None:
+    for path in ("/v1/transfers/", "/v1/accounts/", "/health/", f"/v1/accounts/{ada.account_id}/"):
+        answer = await ada.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+    assert (await ada.post("/v1/transfers/", transfer_body(ada, ben, 100))).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        ["respond-async", "wait=31"],
+        ["wait=31", "wait=1"],
+        ['foo="a, b"', "wait=31"],
+        ['foo="a\\", b", wait=31'],
+        ['wait="10'],
+        ["wait; foo=3"],
+        ["WAIT = 99; foo"],
+    ],
+)
+async def test_a_wait_out_of_range_is_found_in_whichever_prefer_header(
+    ada: Person, ben: Person, sent: list[str]
+) -> None:
+    answer = await pay(ada, ben, sent)
+    assert (answer.status_code, answer.json()["code"]) == (400, "prefer_invalid")
+    assert await ben.balance() == 0
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        ['foo="a, wait=31"'],
+        ['foo="wait=31, b", wait=10'],
+        ['foo; bar="x=1; wait=31"', "wait=10"],
+        ["wait=10", "wait=31"],
+        ['wait="10"; foo="a, wait=31"'],
+        ['foo="never closed, wait=31'],
+        ["", ",,", "=", ";"],
+    ],
+)
+async def test_quoted_strings_of_a_prefer_header_are_not_read_as_preferences(
+    ada: Person, ben: Person, sent: list[str]
+) -> None:
+    answer = await pay(ada, ben, sent)
+    assert (answer.status_code, answer.json().get("state")) == (201, "completed")
+
+
+async def pay(payer: Person, payee: Person, prefer: list[str]) -> httpx.Response:
+    headers = [("Authorization", f"Bearer {payer.token}"), ("Idempotency-Key", "k")]
+    headers += [("Prefer", one) for one in prefer]
+    return await payer.http.post("/v1/transfers", json=transfer_body(payer, payee, 100), headers=headers)
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Afterwards logging is as it was."""
+    root = logging.getLogger()
+    handlers, level, levels = list(root.handlers), root.level, {}
+    for name in ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "alembic", "asyncio"):
+        levels[name] = logging.getLogger(name).level
+    kept = structlog.get_config()
+    yield
+    structlog.configure(**kept)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+@pytest.mark.usefixtures("own_logging")
+async def test_a_defect_writes_no_password_to_the_log(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    configure_logging(Settings(log_format=log_format))
+    app = FastAPI()
+    handle_problems(app)
+    marker = "marker-7f3a-password!"
+
+    @app.post("/login")
+    async def login(wanted: LoginIn) -> None:
+        password = wanted.password.get_secret_value()
+        raise RuntimeError(f"a defect with {len(password)} characters in a local variable")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://remit.test") as http:
+        with pytest.raises(RuntimeError) as defect:
+            await http.post("/login", json={"email": "ada@example.com", "password": marker})
+    # As a server logs it.
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=defect.value)
+    structlog.get_logger().error("a defect", exc_info=defect.value)
+    written = capsys.readouterr().err
+    assert written.count("a defect with 21 characters") == 2
+    assert marker not in written
