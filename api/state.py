@@ -1,12 +1,14 @@
 """What the routes work with, put together by a composition root."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from api.acceptance import Acceptance
+from api.attempts import SignIns
 from api.engine import Engine
+from api.steering import Steering
 from api.tokens import Tokens
 from api.web_ui import WebUi
 from ledger.postgres.customers import Customers
@@ -30,6 +32,8 @@ class State:
     operators: Operators
     oversight: Oversight
     web_ui: WebUi
+    steering: Steering
+    sign_ins: SignIns = field(default_factory=SignIns)
 
 
 def state_of(request: Request) -> State:

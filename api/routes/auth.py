@@ -1,8 +1,8 @@
 """Customers sign up, in and out."""
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Request, status
 
-from api.models import AccountOut, CustomerOut, LoginIn, RegisteredOut, RegisterIn, TokenOut
+from api.models import AccountOut, CustomerOut, LoginIn, RegisteredOut, RegisterIn, TokenOut, normalised_email
 from api.passwords import hash_password, password_matches
 from api.problems import Problem, problem_responses
 from api.sessions import CurrentSession
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/auth", tags=["auth"])
     "/register",
     status_code=status.HTTP_201_CREATED,
     summary="Register a customer and open their first account",
-    responses=problem_responses("invalid_json", "email_taken", "validation_failed", "database_unavailable"),
+    responses=problem_responses("invalid_json", "email_taken", "validation_failed", "too_busy", "database_unavailable"),
 )
 async def register(wanted: RegisterIn, remit: Remit) -> RegisteredOut:
     """Open the first account in the given currency, and sign the customer in."""
@@ -24,7 +24,7 @@ async def register(wanted: RegisterIn, remit: Remit) -> RegisteredOut:
     document = wanted.identity_document
     try:
         customer, account = await remit.customers.register(
-            wanted.email.lower(), password_hash, wanted.full_name, document.type, document.number, wanted.currency
+            wanted.email, password_hash, wanted.full_name, document.type, document.number, wanted.currency
         )
     except EmailTaken as error:
         raise Problem("email_taken") from error
@@ -39,13 +39,25 @@ async def register(wanted: RegisterIn, remit: Remit) -> RegisteredOut:
 @router.post(
     "/login",
     summary="Sign in",
-    responses=problem_responses("invalid_json", "credentials_invalid", "validation_failed", "database_unavailable"),
+    responses=problem_responses(
+        "invalid_json",
+        "credentials_invalid",
+        "validation_failed",
+        "too_many_attempts",
+        "too_busy",
+        "database_unavailable",
+    ),
 )
-async def login(wanted: LoginIn, remit: Remit) -> TokenOut:
+async def login(wanted: LoginIn, remit: Remit, request: Request) -> TokenOut:
     """A short-lived access token for the `Authorization: Bearer` header."""
-    customer = await remit.customers.by_email(wanted.email.strip().lower())
-    if not await password_matches(customer, wanted.password.get_secret_value()) or customer is None:
-        raise Problem("credentials_invalid")
+    try:
+        email = normalised_email(wanted.email)
+    except ValueError:
+        email = None  # nobody has registered with that, and it takes as long to say so
+    with remit.sign_ins.attempt(email, request.client.host if request.client else ""):
+        customer = await remit.customers.by_email(email) if email else None
+        if not await password_matches(customer, wanted.password.get_secret_value()) or customer is None:
+            raise Problem("credentials_invalid")
     return TokenOut(access_token=remit.tokens.issue(customer.id), expires_in=remit.tokens.seconds)
 
 

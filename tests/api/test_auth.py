@@ -1,6 +1,9 @@
 """Signing up, in and out, and opening accounts."""
 
+import secrets
+
 import httpx
+import pytest
 
 from tests.api.people import PASSWORD, Person, register, registration
 
@@ -24,6 +27,39 @@ async def test_an_email_registers_once_whatever_its_case(http: httpx.AsyncClient
     person = await register(http)
     again = await http.post("/v1/auth/register", json=registration(email=person.email.upper()))
     assert (again.status_code, again.json()["code"]) == (409, "email_taken")
+
+
+@pytest.mark.parametrize(
+    ("registered", "typed", "kept"),
+    [
+        ("Jose\u0301.{}@Example.com", " jos\u00e9.{}@EXAMPLE.com ", "jos\u00e9.{}@example.com"),
+        ("ada.{}@B\u00dcCHER.example.com", "ADA.{}@xn--bcher-kva.example.com", "ada.{}@b\u00fccher.example.com"),
+    ],
+    ids=["NFC", "IDN"],
+)
+async def test_an_email_is_the_same_however_it_is_typed(
+    http: httpx.AsyncClient, registered: str, typed: str, kept: str
+) -> None:
+    some = secrets.token_hex(4)
+    answer = await http.post("/v1/auth/register", json=registration(email=registered.format(some)))
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["customer"]["email"] == kept.format(some)
+    again = await http.post("/v1/auth/register", json=registration(email=typed.format(some)))
+    assert (again.status_code, again.json()["code"]) == (409, "email_taken")
+    for email in (registered, typed, kept):
+        login = await http.post("/v1/auth/login", json={"email": email.format(some), "password": PASSWORD})
+        assert login.status_code == 200, login.text
+
+
+async def test_a_name_with_an_address_in_brackets_registers_nobody(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/auth/register", json=registration(email="Bob Smith <bob@example.com>"))
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body.email")
+
+
+@pytest.mark.parametrize("email", ["nobody", "", "Bob Smith <bob@example.com>", "a@b@c", "ada@" + "x" * 200])
+async def test_an_unusable_email_is_a_wrong_one(http: httpx.AsyncClient, email: str) -> None:
+    answer = await http.post("/v1/auth/login", json={"email": email, "password": PASSWORD})
+    assert (answer.status_code, answer.json()["code"]) == (401, "credentials_invalid")
 
 
 async def test_login_takes_the_right_password_only(http: httpx.AsyncClient) -> None:
