@@ -74,8 +74,9 @@ class Stack:
         self.supervisor = Supervisor(
             START_ORDER, record=self.home.children_file, say=say, changed=self._write_run_if_ready
         )
-        api_host = LOCALHOST if settings.api_host == "0.0.0.0" else settings.api_host  # noqa: S104 - not a bind
-        self.api_url = f"http://{api_host}:{settings.api_port}"
+        everywhere = {"0.0.0.0": LOCALHOST, "::": "::1"}  # noqa: S104 - not a bind
+        api_host = everywhere.get(settings.api_host, settings.api_host)
+        self.api_url = f"http://{f'[{api_host}]' if ':' in api_host else api_host}:{settings.api_port}"
         self.database_url = settings.database_url or ""
         self.temporal_address = settings.temporal_address or f"{LOCALHOST}:{settings.temporal_port}"
         self.temporal_ui_url = settings.temporal_ui_url

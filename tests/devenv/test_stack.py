@@ -139,6 +139,15 @@ def test_a_port_is_probed_in_the_hosts_own_address_family(host: str) -> None:
     assert is_free(port, host)
 
 
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]"), ("box", "box")],
+)
+def test_the_api_is_shown_at_an_address_that_can_be_opened(settings: Settings, host: str, shown: str) -> None:
+    stack = Stack(settings.model_copy(update={"api_host": host}), nothing_to_prepare)
+    assert stack.api_url == f"http://{shown}:{settings.api_port}"
+
+
 def test_a_host_that_is_no_address_is_told() -> None:
     with pytest.raises(StackError, match=r"nowhere\.invalid is no address of this machine"):
         is_free(8000, "nowhere.invalid")
