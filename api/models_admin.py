@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, EmailStr, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
-from api.models import AccountOut, Amount, Currency, CustomerOut, In, Text, TransferOut
+from api.models import AccountOut, Amount, Currency, CustomerOut, Email, In, Text, TransferOut
 from ledger.accounts import Account
 from ledger.ids import AccountId, ActionId, CustomerId, PostingId
 from ledger.operators import Action, Role
@@ -30,7 +30,7 @@ class ReasonIn(In):
 class AdminIn(In):
     """Who is made an admin from the command line. Somebody who is registered keeps name and password."""
 
-    email: Annotated[EmailStr, Field(max_length=254)]
+    email: Email
     full_name: Annotated[str, Text, Field(max_length=200)]
     password: Annotated[SecretStr, Field(min_length=8, max_length=128)] | None = None
 

@@ -1,16 +1,27 @@
 """API and worker share a client, as in `remit run`."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
+import argon2
 import httpx
 import pytest
 
+from api import passwords
 from devenv.temporal import Temporal
 from ledger.postgres.database import Database
 from ledger.postgres.operators import Operators
 from settings import Settings
 from tests.api.people import Person, register, running_api
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_hashes() -> Iterator[None]:
+    """Passwords are hashed with the cheapest parameters: nearly every test registers somebody."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(passwords, "_HASHER", cheap)
+        yield
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from api import attempts, passwords
 from api.attempts import FAILURES_PER_ADDRESS, FAILURES_PER_EMAIL, KEYS, WITHIN_SECONDS, SignIns, Window
 from api.problems import Problem
 from tests.api.people import PASSWORD, register, registration
+from tests.waiting import until
 
 
 class Clock:
@@ -110,11 +111,19 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_registrations_beyond_the_queue_are_told_to_come_again(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passwords, "_HASHING", anyio.CapacityLimiter(1))
+    hashing = anyio.CapacityLimiter(1)
+    monkeypatch.setattr(passwords, "_HASHING", hashing)
     monkeypatch.setattr(passwords, "MAX_WAITING", 3)
-    answers = await asyncio.gather(*[http.post("/v1/auth/register", json=registration()) for _ in range(12)])
-    refused = [answer for answer in answers if answer.status_code != 201]
-    assert 0 < len(refused) < 12
-    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(503, "too_busy")}
-    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+    await hashing.acquire_on_behalf_of("the test")
+    waiting = [asyncio.create_task(http.post("/v1/auth/register", json=registration())) for _ in range(3)]
+
+    async def all_wait() -> bool:
+        return hashing.statistics().tasks_waiting == 3
+
+    await until(all_wait, "three registrations wait for their hash")
+    refused = await http.post("/v1/auth/register", json=registration())
+    assert (refused.status_code, refused.json()["code"]) == (503, "too_busy")
+    assert int(refused.headers["Retry-After"]) > 0
+    hashing.release_on_behalf_of("the test")
+    assert {(await answer).status_code for answer in waiting} == {201}
     assert (await http.post("/v1/auth/register", json=registration())).status_code == 201

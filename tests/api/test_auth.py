@@ -2,9 +2,11 @@
 
 import secrets
 
+import argon2
 import httpx
 import pytest
 
+from api import passwords
 from tests.api.people import PASSWORD, Person, register, registration
 
 
@@ -91,3 +93,8 @@ async def test_a_customer_holds_one_account_per_currency(ada: Person) -> None:
     held = (await ada.get("/v1/accounts")).json()["items"]
     assert [account["currency"] for account in held] == ["USD", "EUR"]
     assert (await ada.get(opened.headers["Location"])).json() == opened.json()
+
+
+def test_passwords_are_kept_by_argon2id_with_the_parameters_of_rfc_9106() -> None:
+    kept = passwords.PARAMETERS
+    assert (kept.type, kept.memory_cost, kept.time_cost) == (argon2.Type.ID, 65_536, 3)

@@ -4,8 +4,9 @@ import asyncio
 import inspect
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,13 @@ class Ready(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["REMIT_API_PORT"])), Ready).serve_forever()
 """
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Not pytest's own: every session that starts closes those to other users, and PostgreSQL may run as one."""
+    with tempfile.TemporaryDirectory(prefix="remit-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
