@@ -25,7 +25,7 @@ from ledger.postgres.operators import Operators
 from ledger.postgres.oversight import Oversight
 from ledger.postgres.statements import Statements
 from settings import Settings
-from worker import build_worker, connect_temporal
+from worker import build_worker, connect_temporal, promotion
 
 log = structlog.get_logger()
 
@@ -133,7 +133,9 @@ async def run_engine(engine: Engine, book: Book, settings: Settings, stop: async
         await stopping
         return
     async with build_worker(client, book, settings):
-        log.info("worker runs", task_queue=settings.task_queue)
+        log.info("worker runs", task_queue=settings.task_queue, build_id=settings.build_id)
+        if settings.build_id is not None:
+            log.info("new transfers come once this version is current", make_it_so=promotion(settings.build_id))
         await stopping
 
 
