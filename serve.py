@@ -25,7 +25,7 @@ from ledger.postgres.operators import Operators
 from ledger.postgres.oversight import Oversight
 from ledger.postgres.statements import Statements
 from settings import Settings
-from worker import build_worker, connect_temporal
+from worker import build_worker, connect_temporal, promotion
 
 log = structlog.get_logger()
 
@@ -113,6 +113,8 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
             run_engine(parts.state.engine, steps_book, settings, stop, with_worker=with_worker)
         )
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        if with_worker and settings.build_id is not None:
+            log.warning("transfers that this process starts begin on its own version, whichever is current")
         log.info("api starts", host=settings.api_host, port=settings.api_port, worker=with_worker)
         await server.serve()
         stop.set()
@@ -133,7 +135,7 @@ async def run_engine(engine: Engine, book: Book, settings: Settings, stop: async
         await stopping
         return
     async with build_worker(client, book, settings):
-        log.info("worker runs", task_queue=settings.task_queue)
+        log.info("worker runs", task_queue=settings.task_queue, build_id=settings.build_id)
         await stopping
 
 
@@ -143,6 +145,8 @@ async def run_worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if settings.build_id is not None:
+        log.info("new transfers come once this version is current", make_it_so=promotion(settings.build_id))
     async with Database(settings.database_url, settings.database_connections, "remit-worker") as database:
         engine = Engine(partial(connect_temporal, settings), settings.task_queue)
         await run_engine(engine, Book(database), settings, stop, with_worker=True)

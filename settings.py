@@ -4,9 +4,10 @@ Only composition roots (`cli.py`, `worker.py`, `devenv/`) read them and pass pla
 """
 
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -31,6 +32,10 @@ class Settings(BaseSettings):
     temporal_tls: bool = False
     temporal_ui_url: str | None = Field(None, description="Web UI, for links in answers to operators.")
     task_queue: str = "transfers"
+    # Empty is unset: a compose file can pass a variable on only with a value.
+    build_id: Annotated[str | None, BeforeValidator(lambda given: given or None)] = Field(
+        None, pattern=r"^[\w.+-]{1,100}$", description="Version of this code, as a worker tells Temporal. Unset: none."
+    )
 
     # Where the embedded stack and the API listen.
     api_host: str = "127.0.0.1"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from temporalio.client import Client
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkflowRunner
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.batch import BatchSteps
@@ -20,8 +21,14 @@ from workflows import policies
 from workflows.batch import DecisionBatchWorkflow
 from workflows.recovery import RecoveryWorkflow
 from workflows.transfer import TransferWorkflow
+from workflows.versioned import AutoUpgradedRecovery
 
 WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DecisionBatchWorkflow)
+# The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
+VERSIONED_WORKFLOWS: Sequence[type] = (TransferWorkflow, AutoUpgradedRecovery, DecisionBatchWorkflow)
+
+# What Temporal calls all versions of Remit's workers together.
+DEPLOYMENT = "remit"
 
 
 # The sandbox re-imports every module for each workflow unless they pass through; the tests run with all of it on.
@@ -47,12 +54,32 @@ def screening_rules(settings: Settings) -> list[ScreeningRule]:
     return rules
 
 
+def deployment(build_id: str | None) -> WorkerDeploymentConfig | None:
+    """The version that a worker says it is; None for one that has none and runs whatever no version holds.
+
+    A worker with a version gets new workflows while its version is current, and those that are pinned to it always.
+    """
+    if build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
+
+
+def promotion(build_id: str) -> str:
+    """The command that makes a version current."""
+    return f"temporal worker deployment set-current-version --deployment-name {DEPLOYMENT} --build-id {build_id}"
+
+
 def build_worker(
     client: Client,
     book: Book,
     settings: Settings,
     *,
     rules: Sequence[ScreeningRule] | None = None,
+    workflows: Sequence[type] | None = None,
     runner: WorkflowRunner = FAST_SANDBOX,
 ) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
@@ -68,7 +95,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=WORKFLOWS,
+        workflows=workflows or (WORKFLOWS if settings.build_id is None else VERSIONED_WORKFLOWS),
         activities=[
             money.open_transfer,
             money.debit_source,
@@ -87,6 +114,7 @@ def build_worker(
             notification.notify_parties,
         ],
         workflow_runner=runner,
+        deployment_config=deployment(settings.build_id),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         # A worker that died is noticed after this time instead of ten seconds.

@@ -222,7 +222,10 @@ class Stack:
         )
 
     def _api_environment(self) -> dict[str, str]:
-        """What the API gets: our environment, then settings that were given in code, then what only the stack knows."""
+        """What the API gets: our environment, then settings that were given in code, then what only the stack knows.
+
+        No version: a worker that has one waits until somebody makes it current.
+        """
         given = {
             f"REMIT_{name.upper()}": _as_variable(getattr(self._settings, name))
             for name in self._settings.model_fields_set
@@ -239,7 +242,9 @@ class Stack:
             known["REMIT_TEMPORAL_UI_URL"] = self.temporal_ui_url
         if self._settings.jwt_secret is None:
             known["REMIT_JWT_SECRET"] = self.home.jwt_secret()
-        return {"REMIT_SANDBOX_RAILS": "true"} | dict(os.environ) | given | known
+        found = {"REMIT_SANDBOX_RAILS": "true"} | dict(os.environ) | given | known
+        found.pop("REMIT_BUILD_ID", None)
+        return found
 
     async def _missing_api(self) -> str | None:
         # trust_env: a proxy in the environment must not get between us and our own child.

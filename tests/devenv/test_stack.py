@@ -168,3 +168,18 @@ async def test_a_home_that_cannot_be_written_is_refused(settings: Settings, tmp_
     with pytest.raises(StackError, match="set REMIT_HOME"):
         async with Stack(settings, nothing_to_prepare).running():
             pass
+
+
+async def test_an_embedded_worker_has_no_version_whatever_the_environment_says(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one it would wait for somebody to make it current."""
+    monkeypatch.setenv("REMIT_BUILD_ID", "1")
+    script = tmp_path / "says_its_version.py"
+    script.write_text("import os, sys; sys.exit(repr(os.environ.get('REMIT_BUILD_ID')))")
+    stack = Stack(
+        settings.model_copy(update={"build_id": "1"}), nothing_to_prepare, api_argv=[sys.executable, str(script)]
+    )
+    with pytest.raises(StackError, match=r"\| None"):
+        async with stack.running():
+            pass

@@ -210,7 +210,7 @@ async def test_no_storm_makes_or_loses_money(
 ) -> None:
     ada, ben = await funded(customers, book, FUNDS), await holder(customers)
     careful = {"recovery_grace_seconds": 0, "review_from_major": 50, "stuck_after_seconds": 1}
-    async with sagas(client, book, rules=None, **careful) as saga:
+    async with sagas(client, book, rules=None, workflows=None, **careful) as saga:
         for fault in broken:
             (book.after if fault.after else book.before)[fault.step] += [line_breaks] * fault.times
         wanted = order(ada.id, ada.account_id, ben.account_id, amount)

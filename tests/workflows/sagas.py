@@ -114,9 +114,13 @@ class Sagas:
 
 @asynccontextmanager
 async def sagas(
-    client: Client, book: UnreliableBook, rules: Sequence[ScreeningRule] | None = None, **changes: object
+    client: Client,
+    book: UnreliableBook,
+    rules: Sequence[ScreeningRule] | None = None,
+    workflows: Sequence[type] | None = None,
+    **changes: object,
 ) -> AsyncIterator[Sagas]:
-    """A worker on a task queue of its own, with the whole workflow sandbox."""
+    """A worker on a task queue of its own unless `changes` name one, with the whole workflow sandbox."""
     settings = Settings().model_copy(update={"task_queue": f"test-{secrets.token_hex(6)}", **changes})
-    async with build_worker(client, book, settings, rules=rules, runner=SandboxedWorkflowRunner()):
+    async with build_worker(client, book, settings, rules=rules, workflows=workflows, runner=SandboxedWorkflowRunner()):
         yield Sagas(client, book, settings)

@@ -1,0 +1,19 @@
+"""A next version of the transfer that cannot replay the histories of this one. In a file of its own for the sandbox."""
+
+from temporalio import workflow
+
+from ledger.transfers import Opened, Standing, TransferOrder
+from workflows.transfer import TransferWorkflow
+
+
+@workflow.defn(name="TransferWorkflow")
+class ScreensFirst(TransferWorkflow):
+    """Screens before it writes the row: other commands in another order."""
+
+    @workflow.run
+    async def run(self, order: TransferOrder) -> Standing:
+        return await super().run(order)
+
+    async def _open(self) -> Opened:
+        await self._screen()
+        return await super()._open()

@@ -1,0 +1,21 @@
+"""Long-lived workflows as workers with a version run them: they go on with the current version of the code.
+
+Transfers need nothing here: such a worker pins what says nothing else. Classes of their own, and not an argument of the
+plain ones, because the server turns away every task in which a worker without a version speaks of versions.
+"""
+
+from temporalio import workflow
+from temporalio.common import VersioningBehavior
+
+from ledger.recovery import Sweep
+from workflows.recovery import RecoveryWorkflow
+
+
+@workflow.defn(name="RecoveryWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class AutoUpgradedRecovery(RecoveryWorkflow):
+    """Pinned, a look that is in doubt would end recovery with its version: the schedule waits for it to end."""
+
+    @workflow.run
+    async def run(self) -> Sweep:
+        """As it is told there."""
+        return await super().run()
