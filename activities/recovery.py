@@ -25,7 +25,7 @@ class RecoverySteps:
     async def find_stranded(self) -> list[Stranded]:
         """Transfers that are not final and whose workflow does not run, oldest first."""
         stranded = []
-        for order, state in await self._book.unfinished(older_than_seconds=self._grace_seconds):
+        async for order, state in self._book.unfinished(older_than_seconds=self._grace_seconds):
             found = Stranded(order, state)
             if not await self._runs(order.workflow_id) and not await self._runs(found.recovery_id):
                 log.warning("transfer lost its workflow", transfer_id=order.transfer_id, state=state)

@@ -1,5 +1,6 @@
 """Prepares a Temporal namespace for Remit's workflows. Run by `remit migrate`, not by workflows."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -14,6 +15,7 @@ from temporalio.client import (
     SchedulePolicy,
     ScheduleSpec,
     ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -38,7 +40,10 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def schedule_recovery(client: Client, task_queue: str, every: timedelta) -> None:
-    """Have recovery look for stranded transfers at this interval. A schedule that is there is brought up to date."""
+    """Have recovery look for stranded transfers at this interval.
+
+    A schedule that is there is brought up to date, and stays paused where somebody has paused it.
+    """
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             RecoveryWorkflow.run,
@@ -53,4 +58,8 @@ async def schedule_recovery(client: Client, task_queue: str, every: timedelta) -
     try:
         await client.create_schedule(RECOVERY_SCHEDULE, schedule)
     except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(RECOVERY_SCHEDULE).update(lambda _: ScheduleUpdate(schedule=schedule))
+
+        def renewed(found: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(schedule=replace(schedule, state=found.description.schedule.state))
+
+        await client.get_schedule_handle(RECOVERY_SCHEDULE).update(renewed)

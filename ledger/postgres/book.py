@@ -123,12 +123,12 @@ _WRITE_INSTRUCTION = """
     SELECT id, $2, $3, $4, $5, state FROM transfers WHERE id = $1
 """
 
-# A page is enough: what is finished is gone from it, and the next look sees the rest.
 _UNFINISHED = f"""
     SELECT {TRANSFER_COLUMNS} FROM transfers t
     WHERE state IN ('initiated', 'in_review', 'debited')
         AND updated_at <= clock_timestamp() - make_interval(secs => $1)
-    ORDER BY created_at LIMIT 1000
+        AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3))
+    ORDER BY created_at, id LIMIT 1000
 """
 
 _WRITE_REPEATED_KEY = """
@@ -268,11 +268,17 @@ class Book:
             standing = await self._write(connection, transfer, change)
         return self._announced(standing)
 
-    async def unfinished(self, older_than_seconds: int) -> list[tuple[TransferOrder, State]]:
-        """Transfers that are not final and have not changed for so long, oldest first: a page of them."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(_UNFINISHED, older_than_seconds)
-        return [(transfer.order, transfer.state) for transfer in map(transfer_of, rows)]
+    async def unfinished(self, older_than_seconds: int) -> AsyncIterator[tuple[TransferOrder, State]]:
+        """Transfers that are not final and have not changed for so long, oldest first: all of them, page by page."""
+        after: tuple[datetime, TransferId] | tuple[None, None] = (None, None)
+        while True:
+            async with self._database.connection() as connection:
+                rows = await connection.fetch(_UNFINISHED, older_than_seconds, *after)
+            if not rows:
+                return
+            for transfer in map(transfer_of, rows):
+                yield transfer.order, transfer.state
+                after = (transfer.created_at, transfer.id)
 
     async def set_account_status(self, account_id: AccountId, status: AccountStatus) -> Account:
         """Freeze, open or close an account. Waits for a step that holds it, and holds it against steps meanwhile."""

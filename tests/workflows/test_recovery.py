@@ -209,5 +209,9 @@ async def test_the_schedule_finishes_what_is_stranded_without_anyone(
         for seconds in (60, 1):  # set up twice, as every deployment does: the newest interval counts
             await schedule_recovery(client, saga.settings.task_queue, timedelta(seconds=seconds))
         await ends(statements, wanted, State.COMPLETED)
+        recovery = client.get_schedule_handle(RECOVERY_SCHEDULE)
+        await recovery.pause(note="maintenance")
+        await schedule_recovery(client, saga.settings.task_queue, timedelta(seconds=1))
+        assert (await recovery.describe()).schedule.state.paused
     finally:
         await client.get_schedule_handle(RECOVERY_SCHEDULE).delete()

@@ -128,6 +128,7 @@ def two(database: Database) -> UnreliableBook:
     return UnreliableBook(database)
 
 
+@pytest.mark.long
 async def test_a_version_gets_no_transfers_before_it_is_current(versions: Versions, one: UnreliableBook) -> None:
     async with versions.worker("1", one) as first:
 
@@ -174,6 +175,7 @@ async def test_transfers_in_flight_end_on_their_version_through_a_roll_out_and_a
         assert [await failed_tasks(handle) for handle in (before, after, later)] == [0, 0, 0]
 
 
+@pytest.mark.long
 async def test_a_transfer_moves_to_a_version_that_can_replay_it_and_goes_on_where_it_was(
     versions: Versions, one: UnreliableBook, two: UnreliableBook
 ) -> None:
@@ -196,6 +198,7 @@ async def test_a_transfer_moves_to_a_version_that_can_replay_it_and_goes_on_wher
         assert set(one.calls) == {"credit", "notify"}, "nothing that was answered is asked again"
 
 
+@pytest.mark.long
 async def test_a_transfer_whose_version_is_gone_for_good_begins_anew_and_moves_its_money_once(
     versions: Versions, one: UnreliableBook, two: UnreliableBook
 ) -> None:
@@ -226,6 +229,7 @@ async def test_a_transfer_whose_version_is_gone_for_good_begins_anew_and_moves_i
         assert arrived.balance_minor == 100
 
 
+@pytest.mark.long
 async def test_recovery_goes_on_with_the_current_version(
     versions: Versions, one: UnreliableBook, two: UnreliableBook
 ) -> None:
