@@ -23,6 +23,7 @@ from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.operators import Operators
 from ledger.postgres.oversight import Oversight
+from ledger.postgres.reversals import Reversals
 from ledger.postgres.statements import Statements
 from settings import Settings
 from worker import build_worker, connect_temporal, promotion
@@ -68,6 +69,7 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         sandbox_rails=settings.sandbox_rails,
         operators=operators,
         oversight=oversight,
+        reversals=Reversals(database),
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
         steering=Steering(acceptance, engine, operators, oversight),
     )

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from api.engine import Engine, TemporalUnavailable
 from api.problems import Problem
 from api.settling import Settlements
-from ledger.ids import AccountId, CustomerId, transfer_id_for
+from ledger.ids import AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.postgres.statements import Intake, Statements
 from ledger.refusals import IllegalTransition, OrderMismatch
 from ledger.rules import kind_of
-from ledger.transfers import MAX_ATTEMPTS, Ending, State, Step, Transfer, TransferOrder
+from ledger.transfers import MAX_ATTEMPTS, Ending, Kind, State, Step, Transfer, TransferOrder
 
 MAX_WORKFLOW_ID = 255
 
@@ -36,6 +36,8 @@ class Wish:
     currency: str
     note: str | None = None
     transaction_id: str | None = None
+    reverses_transfer_id: TransferId | None = None
+    all_that_is_left: bool = False  # of a reversal: its amount is not part of what was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,9 @@ class Accepted:
 
 def order_for(owner_id: CustomerId, key: str, wish: Wish) -> TransferOrder:
     """The order of this customer's wish: the same key and wish give the same order, with the same fingerprint."""
-    kind = kind_of(wish.source_account_id, wish.destination_account_id)
-    canonical = {
+    reverses = wish.reverses_transfer_id
+    kind = Kind.REVERSAL if reverses else kind_of(wish.source_account_id, wish.destination_account_id)
+    canonical: dict[str, object] = {
         "kind": kind,
         "source_account_id": wish.source_account_id,
         "destination_account_id": wish.destination_account_id,
@@ -58,6 +61,11 @@ def order_for(owner_id: CustomerId, key: str, wish: Wish) -> TransferOrder:
         "note": wish.note,
         "transaction_id": wish.transaction_id,
     }
+    if reverses:  # left out of others, whose fingerprints are kept for ever
+        canonical |= {
+            "reverses_transfer_id": reverses,
+            "amount": None if wish.all_that_is_left else wish.amount_minor,
+        }
     text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
     return TransferOrder(
         transfer_id=transfer_id_for(owner_id, key),
@@ -72,6 +80,7 @@ def order_for(owner_id: CustomerId, key: str, wish: Wish) -> TransferOrder:
         workflow_id=workflow_id_for(owner_id, key),
         note=wish.note,
         transaction_id=wish.transaction_id,
+        reverses_transfer_id=reverses,
     )
 
 
@@ -105,19 +114,24 @@ class Acceptance:
         self._book = book
         self._settlements = settlements
 
-    async def accept(self, order: TransferOrder, wait_seconds: float) -> Accepted:
+    async def accept(self, order: TransferOrder, wait_seconds: float, foreseen: Problem | None = None) -> Accepted:
         """Start the transfer, or find the one that this key already names, and wait for its end.
+
+        `foreseen` is what the caller has against a new transfer; one that is accepted already is not touched by it.
 
         Raises a problem for another customer's account (404), a key that names another request or a transaction_id
         that names another movement (422), and where Temporal (503) is away; PostgreSQL away is `Unavailable`. None of
         these consumes the key.
         """
         known = await self._known(order)
-        if known.account is None:
+        # Whether this customer may reverse what was paid to somebody else was asked before.
+        if known.account is None and order.kind is not Kind.REVERSAL:
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
         first = _first_of(known, order)
         if first is not None and first.state.is_final:
             return await self._answered(order, first, replayed=True)
+        if foreseen and first is None and not await self._is_started(order):
+            raise foreseen
         async with self._settlements.watch(order.transfer_id) as settled:
             replayed = first is not None
             if not replayed:
@@ -189,6 +203,13 @@ class Acceptance:
         return await self._statements.intake(
             order.owner_id, order.idempotency_key, order.customer_account_id, order.transaction_id
         )
+
+    async def _is_started(self, order: TransferOrder) -> bool:
+        """Whether a request with this key was accepted, though its row is not written yet."""
+        try:
+            return await self._engine.fingerprint(order.workflow_id) is not None
+        except TemporalUnavailable as error:
+            raise Problem("temporal_unavailable") from error
 
     async def _write_down(self, order: TransferOrder, *, replayed: bool) -> Transfer:
         """No worker has opened the transfer yet: write its row here, so that it can be read once it is acknowledged."""

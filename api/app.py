@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from api.edge import BodyLimit, Metrics
 from api.problems import ProblemDetails, handle_problems
-from api.routes import accounts, auth, health, transfers
+from api.routes import accounts, auth, health, reversals, transfers
 from api.routes.admin import accounts as admin_accounts
 from api.routes.admin import books as admin_books
 from api.routes.admin import customers as admin_customers
@@ -38,7 +38,7 @@ def create_app(state: State, *, docs: bool) -> FastAPI:
     )
     app.state.remit = state
     handle_problems(app)
-    for router in (auth.router, accounts.router, transfers.router, health.router):
+    for router in (auth.router, accounts.router, transfers.router, reversals.router, health.router):
         app.include_router(router)
     for admin in (admin_customers, admin_accounts, admin_transfers, admin_steering, admin_books):
         app.include_router(admin.router)

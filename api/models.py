@@ -109,6 +109,18 @@ class TransferIn(In):
     note: Annotated[str, Text, Field(max_length=140, examples=["Rent, November"])] | None = None
 
 
+class ReversalIn(In):
+    amount: Amount | None = Field(None, description="All that is left, where it is not given")
+    reason: (
+        Annotated[
+            str,
+            Text,
+            Field(max_length=140, description="Both parties read it. Staff must give one", examples=["Sent twice"]),
+        ]
+        | None
+    ) = None
+
+
 class CustomerOut(BaseModel):
     id: CustomerId
     email: str
@@ -212,6 +224,7 @@ class TransferOut(BaseModel):
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+    reverses_transfer_id: TransferId | None = Field(description="Of a reversal: which transfer it brings back")
 
     @classmethod
     def of(cls, transfer: Transfer, reader_id: CustomerId) -> "TransferOut":
@@ -233,6 +246,7 @@ class TransferOut(BaseModel):
             created_at=transfer.created_at,
             updated_at=transfer.updated_at,
             completed_at=transfer.completed_at,
+            reverses_transfer_id=transfer.reverses_transfer_id,
         )
 
 
@@ -249,6 +263,15 @@ class AttemptsOut(BaseModel):
 
 
 class TransfersOut(BaseModel):
+    items: list[TransferOut]
+    next_cursor: str | None
+
+
+class ReversalsOut(BaseModel):
+    """What has come back of a transfer, and its reversals, newest first."""
+
+    reversed_amount: int = Field(description="In completed reversals")
+    left_amount: int = Field(description="Neither reversed nor on its way back")
     items: list[TransferOut]
     next_cursor: str | None
 

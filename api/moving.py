@@ -6,7 +6,7 @@ from fastapi import Response, status
 
 from api.acceptance import Wish, order_for
 from api.models import TransferOut
-from api.problems import problem_responses
+from api.problems import Problem, problem_responses
 from api.sessions import Session
 from api.state import State
 
@@ -33,9 +33,18 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
 MOVING_RESPONSES = ACCEPTED | problem_responses(*MOVING_PROBLEMS)
 
 
-async def move(remit: State, session: Session, key: str, wish: Wish, wait: int, response: Response) -> TransferOut:
+async def move(
+    remit: State,
+    session: Session,
+    key: str,
+    wish: Wish,
+    wait: int,
+    response: Response,
+    *,
+    foreseen: Problem | None = None,
+) -> TransferOut:
     """Accept the wish under the customer's key and describe the transfer in body and headers."""
-    accepted = await remit.acceptance.accept(order_for(session.customer.id, key, wish), wait)
+    accepted = await remit.acceptance.accept(order_for(session.customer.id, key, wish), wait, foreseen)
     transfer = accepted.transfer
     response.status_code = status.HTTP_201_CREATED if transfer.state.is_final else status.HTTP_202_ACCEPTED
     response.headers["Location"] = f"/v1/transfers/{transfer.id}"

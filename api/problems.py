@@ -64,6 +64,14 @@ PROBLEMS: Mapping[str, Meaning] = {
     "too_late_to_cancel": Meaning(409, "It is too late to cancel", "The transfer is debited."),
     "not_retryable": Meaning(409, "The transfer cannot be retried", "Only failed and compensated transfers are."),
     "attempts_used_up": Meaning(409, "No attempts are left", "All 3 attempts were made. Send a new transfer."),
+    "not_reversible": Meaning(
+        409,
+        "The transfer cannot be reversed",
+        "Only completed transfers that are no reversals themselves are reversed.",
+    ),
+    "reversal_too_large": Meaning(
+        409, "Too little is left to reverse", "Other reversals have brought back the rest, or are under way."
+    ),
     "transfer_not_final": Meaning(409, "The transfer is not final yet", "Its receipt is there once it is."),
     "account_closed": Meaning(409, "The account is closed", "It never opens again."),
     "account_not_empty": Meaning(409, "The account is not empty", "It can be closed once it holds nothing."),

@@ -15,6 +15,7 @@ from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.operators import Operators
 from ledger.postgres.oversight import Oversight
+from ledger.postgres.reversals import Reversals
 from ledger.postgres.statements import Statements
 
 
@@ -31,6 +32,7 @@ class State:
     sandbox_rails: bool
     operators: Operators
     oversight: Oversight
+    reversals: Reversals
     web_ui: WebUi
     steering: Steering
     sign_ins: SignIns = field(default_factory=SignIns)

@@ -36,6 +36,7 @@ class Action(StrEnum):
     RETRY_TRANSFER = "retry_transfer"
     RETRY_STEP = "retry_step"
     GIVE_BACK = "give_back"
+    REVERSE_TRANSFER = "reverse_transfer"
 
 
 STAFF = frozenset({Role.OPERATOR, Role.ADMIN})
@@ -54,6 +55,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.RETRY_TRANSFER: STAFF,
     Action.RETRY_STEP: STAFF,
     Action.GIVE_BACK: STAFF,
+    Action.REVERSE_TRANSFER: _ADMINS,
 }
 assert ALLOWED.keys() == set(Action)
 

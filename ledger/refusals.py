@@ -99,6 +99,14 @@ class LimitExceeded(Refusal):
 
 
 @dataclass(eq=False)
+class TooLittleLeft(LimitExceeded):
+    """Other reversals have brought back, or are bringing back, so much of the transfer that this one does not fit."""
+
+    def __str__(self) -> str:
+        return f"Of the transfer to be reversed, at most {self.limit} is left to give back."
+
+
+@dataclass(eq=False)
 class InsufficientFunds(Refusal):
     """The source holds less than the transfer asks for."""
 
@@ -198,6 +206,17 @@ class OrderMismatch(LedgerConflict):
 
     def __str__(self) -> str:
         return f"Transfer {self.transfer_id} was accepted with other contents."
+
+
+@dataclass(eq=False)
+class NotReversible(LedgerConflict):
+    """A reversal of what cannot be reversed, or one that does not mirror its transfer."""
+
+    transfer_id: TransferId
+    why: str
+
+    def __str__(self) -> str:
+        return f"Transfer {self.transfer_id} cannot be reversed like this: {self.why}."
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from ledger.money import major_to_minor
-from ledger.transfers import TransferOrder
+from ledger.transfers import Kind, TransferOrder
 
 
 class Answer(IntEnum):
@@ -49,7 +49,13 @@ class AmountThreshold:
         return f"amount_{self.answer.name.lower()}"
 
     def screen(self, order: TransferOrder) -> Answer:
-        """The answer from the threshold on; below it, allowed."""
+        """The answer from the threshold on; below it, allowed.
+
+        A reversal brings back what was screened on its way out: declining it would keep the money where it should not
+        be, and a review would hold up a payee who gives back of their own will.
+        """
+        if order.kind is Kind.REVERSAL:
+            return Answer.ALLOW
         reached = order.amount_minor >= major_to_minor(self.from_major, order.currency)
         return self.answer if reached else Answer.ALLOW
 

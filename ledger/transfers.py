@@ -45,11 +45,15 @@ assert NEXT.keys() == set(State)
 
 
 class Kind(StrEnum):
-    """What a transfer is to its customers. Deposits and withdrawals are transfers from and to `world`."""
+    """What a transfer is to its customers. Deposits and withdrawals are transfers from and to `world`.
+
+    A reversal brings all or part of a completed transfer back to where it came from.
+    """
 
     TRANSFER = "transfer"
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
+    REVERSAL = "reversal"
 
 
 class Leg(StrEnum):
@@ -85,6 +89,7 @@ class TransferOrder:
     note: str | None = None
     transaction_id: str | None = None
     attempt: int = 1
+    reverses_transfer_id: TransferId | None = None
 
     @property
     def amount(self) -> Money:
@@ -176,6 +181,7 @@ class Transfer:
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+    reverses_transfer_id: TransferId | None = None
 
     @property
     def amount(self) -> Money:
@@ -199,6 +205,7 @@ class Transfer:
             note=self.note,
             transaction_id=self.transaction_id,
             attempt=self.attempt,
+            reverses_transfer_id=self.reverses_transfer_id,
         )
 
     @property

@@ -4,11 +4,11 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from ledger.ids import WORLD, AccountId, CustomerId, transfer_id_for
+from ledger.ids import WORLD, AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
 from ledger.rules import kind_of
-from ledger.transfers import Step, TransferOrder
+from ledger.transfers import Kind, Step, TransferOrder
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,31 @@ def order(
     key: str | None = None,
     currency: str = "USD",
     transaction_id: str | None = None,
+    reverses: TransferId | None = None,
+    note: str | None = None,
 ) -> TransferOrder:
     key = key or secrets.token_hex(8)
-    contents = f"{source}|{destination}|{amount_minor}|{currency}|{transaction_id}"
+    contents = f"{source}|{destination}|{amount_minor}|{currency}|{transaction_id}|{reverses}"
     return TransferOrder(
         transfer_id=transfer_id_for(owner_id, key),
         owner_id=owner_id,
         idempotency_key=key,
         fingerprint=hashlib.sha256(contents.encode()).hexdigest(),
-        kind=kind_of(source, destination),
+        kind=Kind.REVERSAL if reverses else kind_of(source, destination),
         source_account_id=source,
         destination_account_id=destination,
         amount_minor=amount_minor,
         currency=currency,
         workflow_id=f"transfer/{owner_id}/{key}",
         transaction_id=transaction_id,
+        reverses_transfer_id=reverses,
+        note=note,
     )
+
+
+def reversal(
+    original: TransferOrder, owner_id: CustomerId, amount_minor: int, note: str | None = None
+) -> TransferOrder:
+    """What brings back so much of the original."""
+    source, destination = original.destination_account_id, original.source_account_id
+    return order(owner_id, source, destination, amount_minor, reverses=original.transfer_id, note=note)

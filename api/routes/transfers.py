@@ -10,6 +10,7 @@ from api.models import AttemptOut, AttemptsOut, Limit, PostingOut, ReceiptOut, T
 from api.moving import ACCEPTED, MOVING_RESPONSES, move
 from api.paging import place_in, place_of
 from api.problems import Problem, problem_responses
+from api.reversing import check_reversal_again
 from api.sessions import CurrentSession
 from api.state import Remit
 from ledger.ids import TRANSFER_ID, AccountId, TransferId
@@ -124,6 +125,9 @@ async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit)
         "transfer_not_found",
         "not_retryable",
         "attempts_used_up",
+        "reversal_too_large",
+        "forbidden",
+        "conflict_of_interest",
         "temporal_unavailable",
     ),
 )
@@ -131,7 +135,9 @@ async def retry(
     transfer_id: TransferId, session: CurrentSession, remit: Remit, wait: WaitSeconds, response: Response
 ) -> TransferOut:
     """The same transfer under the same id and key, at most 3 attempts in all. 201 when final, 202 when not yet."""
-    begun = await remit.acceptance.retry(await _asked_by_me(transfer_id, session, remit), wait)
+    found = await _asked_by_me(transfer_id, session, remit)
+    await check_reversal_again(remit, session, found)
+    begun = await remit.acceptance.retry(found, wait)
     response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
     response.headers["Location"] = f"/v1/transfers/{begun.id}"
     return TransferOut.of(begun, session.customer.id)

@@ -15,6 +15,7 @@ from ledger.accounts import Account, AccountStatus
 from ledger.ids import AccountId, TransferId
 from ledger.postgres.database import Database
 from ledger.postgres.lines import Lines
+from ledger.postgres.reversals import hold_original, record_staff
 from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
 from ledger.refusals import AccountNotFound, OrderMismatch, UnknownTransfer
 from ledger.reviews import Decision, Ruling
@@ -31,8 +32,9 @@ Side = Literal["source", "destination"]
 _OPEN = f"""
     WITH opened AS (
         INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
-            destination_account_id, amount_minor, currency, note, transaction_id, workflow_id, attempt)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1)
+            destination_account_id, amount_minor, currency, note, transaction_id, workflow_id, attempt,
+            reverses_transfer_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13)
         ON CONFLICT DO NOTHING
         RETURNING 1
     )
@@ -138,9 +140,12 @@ _WRITE_REPEATED_KEY = """
 
 _HOLD = "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
+# A reversal that took nothing is told to whoever asked for it, and not to whom staff wanted to take it from.
 _WRITE_MESSAGES = """
     INSERT INTO messages (transfer_id, attempt, account_id, customer_id, body)
-    SELECT $1, $2, a.id, a.owner_id, $4 FROM accounts a WHERE a.id = ANY ($3::text[])
+    SELECT $1, $2, a.id, a.owner_id, $4 FROM accounts a, transfers t
+    WHERE a.id = ANY ($3::text[]) AND t.id = $1
+        AND (t.kind <> 'reversal' OR t.owner_id = a.owner_id OR t.state IN ('completed', 'compensated'))
     ON CONFLICT DO NOTHING
 """
 
@@ -178,34 +183,14 @@ class Book:
         A repeat answers with the first row's standing. An order whose `transaction_id` already moved money under
         another key gets a standing with `duplicate_of` and no row. Raises `OrderMismatch` where the row was made by
         another order.
+
+        A reversal takes its part of what it reverses here, or fails at once where too little of it is left.
         """
+        if order.reverses_transfer_id is not None:
+            return await self._open_reversal(order)
         async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                _OPEN,
-                order.transfer_id,
-                order.owner_id,
-                order.idempotency_key,
-                order.fingerprint,
-                order.kind,
-                order.source_account_id,
-                order.destination_account_id,
-                order.amount_minor,
-                order.currency,
-                order.note,
-                order.transaction_id,
-                order.workflow_id,
-            )
-            accounts: dict[AccountId, Account] = {row["a_id"]: account_of(row) for row in rows if row["a_id"]}
-            objection = rules.objection_to(
-                order, accounts.get(order.source_account_id), accounts.get(order.destination_account_id)
-            )
-            foreseen = objection.failure if objection else None
-            if rows[0]["opened"]:
-                return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen)
-            standing = await self._opened_before(connection, order)
-        if standing.duplicate_of is None and order.attempt > standing.attempt:
-            standing = await self._reopen(order)
-        return Opened(self._announced(standing), foreseen)
+            opened, _ = await self._open(connection, order)
+        return Opened(self._announced(opened.standing), opened.objection)
 
     async def remember_key(self, order: TransferOrder, first: TransferId) -> None:
         """Keep that this order's key was answered with another key's transfer. A repeat changes nothing."""
@@ -310,6 +295,49 @@ class Book:
             self._settled(standing.transfer_id)
         return standing
 
+    async def _open(self, connection: "Connection", order: TransferOrder) -> tuple[Opened, bool]:
+        """The answer, and whether it is this call that began the attempt."""
+        rows = await connection.fetch(
+            _OPEN,
+            order.transfer_id,
+            order.owner_id,
+            order.idempotency_key,
+            order.fingerprint,
+            order.kind,
+            order.source_account_id,
+            order.destination_account_id,
+            order.amount_minor,
+            order.currency,
+            order.note,
+            order.transaction_id,
+            order.workflow_id,
+            order.reverses_transfer_id,
+        )
+        accounts: dict[AccountId, Account] = {row["a_id"]: account_of(row) for row in rows if row["a_id"]}
+        objection = rules.objection_to(
+            order, accounts.get(order.source_account_id), accounts.get(order.destination_account_id)
+        )
+        foreseen = objection.failure if objection else None
+        if rows[0]["opened"]:
+            return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen), True
+        standing, began = await self._opened_before(connection, order), False
+        if standing.duplicate_of is None and order.attempt > standing.attempt:
+            standing, began = await self._reopen(connection, order)
+        return Opened(standing, foreseen), began
+
+    async def _open_reversal(self, order: TransferOrder) -> Opened:
+        """One transaction under the lock of what is reversed: what does not fit is written down as failed."""
+        async with self._database.transaction() as connection:
+            refusal = await hold_original(connection, order)
+            opened, began = await self._open(connection, order)
+            if began and order.attempt == 1:
+                await record_staff(connection, order)
+            if began and refusal:
+                transfer, now = await self._lock_transfer(connection, order.transfer_id)
+                change = rules.decide_end(transfer, order.attempt, State.FAILED, refusal.failure, now)
+                opened = Opened(await self._write(connection, transfer, change))
+        return Opened(self._announced(opened.standing), opened.objection)
+
     async def _opened_before(self, connection: "Connection", order: TransferOrder) -> Standing:
         row = await connection.fetchrow(_FIND, order.transfer_id)
         if row is not None:
@@ -322,13 +350,13 @@ class Book:
         first = transfer_of(row)
         return Standing(order.transfer_id, first.attempt, first.state, first.failure, duplicate_of=first.id)
 
-    async def _reopen(self, order: TransferOrder) -> Standing:
-        async with self._database.transaction() as connection:
+    async def _reopen(self, connection: "Connection", order: TransferOrder) -> tuple[Standing, bool]:
+        async with connection.transaction():
             transfer, now = await self._lock_transfer(connection, order.transfer_id)
             if not rules.decide_reopening(transfer, order.attempt):
-                return transfer.standing
+                return transfer.standing, False
             await connection.execute(_REOPEN, order.transfer_id, order.attempt, order.workflow_id, now)
-        return Standing(order.transfer_id, order.attempt, State.INITIATED)
+        return Standing(order.transfer_id, order.attempt, State.INITIATED), True
 
     async def _lock_transfer(self, connection: "Connection", transfer_id: TransferId) -> tuple[Transfer, datetime]:
         row = self._known(await connection.fetchrow(_LOCK_TRANSFER, transfer_id), transfer_id)

@@ -116,6 +116,23 @@ WHERE t.id IS NULL OR (p.amount_minor, p.currency) <> (t.amount_minor, t.currenc
         WHEN 'debit' THEN 'clearing' WHEN 'credit' THEN t.destination_account_id ELSE t.source_account_id END
 
 UNION ALL
+SELECT 'reversals_within_transfer', t.id,
+    format('reversals of %s, completed or under way, of a transfer of %s', sum(r.amount_minor), t.amount_minor)
+FROM transfers r JOIN transfers t ON t.id = r.reverses_transfer_id
+WHERE r.state NOT IN ('failed', 'cancelled', 'compensated')
+GROUP BY t.id, t.amount_minor HAVING sum(r.amount_minor) > t.amount_minor
+
+UNION ALL
+SELECT 'reversals_within_transfer', r.id,
+    format('a %s from %s to %s in %s; it reverses a %s %s from %s to %s in %s', r.kind, r.source_account_id,
+        r.destination_account_id, r.currency, coalesce(t.state, 'missing'), t.kind, t.source_account_id,
+        t.destination_account_id, t.currency)
+FROM transfers r LEFT JOIN transfers t ON t.id = r.reverses_transfer_id
+WHERE (r.kind = 'reversal' OR r.reverses_transfer_id IS NOT NULL)
+    AND (r.kind, t.kind, t.state, t.source_account_id, t.destination_account_id, t.currency) IS DISTINCT FROM
+        ('reversal', 'transfer', 'completed', r.destination_account_id, r.source_account_id, r.currency)
+
+UNION ALL
 SELECT 'entry_matches_account', e.account_id || ' version ' || e.version,
     format('a posting in %s, an account in %s', p.currency, coalesce(a.currency, 'no currency: it is gone'))
 FROM entries e JOIN postings p USING (transfer_id, attempt, leg) LEFT JOIN accounts a ON a.id = e.account_id

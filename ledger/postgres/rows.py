@@ -9,7 +9,8 @@ from ledger.transfers import Failure, Kind, State, Transfer
 TRANSFER_COLUMNS = """
     t.id AS t_id, t.owner_id AS t_owner_id, t.idempotency_key, t.fingerprint, t.kind, t.source_account_id,
     t.destination_account_id, t.amount_minor, t.currency AS t_currency, t.note, t.transaction_id, t.workflow_id,
-    t.state, t.attempt, t.failure_code, t.failure_message, t.created_at AS t_created_at, t.updated_at, t.completed_at
+    t.state, t.attempt, t.failure_code, t.failure_message, t.created_at AS t_created_at, t.updated_at, t.completed_at,
+    t.reverses_transfer_id
 """
 
 ACCOUNT_COLUMNS = """
@@ -55,6 +56,7 @@ def transfer_of(row: Row) -> Transfer:
         created_at=row["t_created_at"],
         updated_at=row["updated_at"],
         completed_at=row["completed_at"],
+        reverses_transfer_id=row["reverses_transfer_id"],
     )
 
 

@@ -75,17 +75,20 @@ _INTAKE = f"""
     LEFT JOIN accounts a ON a.id = $3 AND a.owner_id = $1
 """
 
-# Mine is what I asked for, and what reached an account of mine: a payee sees a transfer once it is theirs.
-_VISIBLE = """
-    (t.owner_id = $1 OR (t.state = 'completed'
-        AND t.destination_account_id IN (SELECT id FROM accounts WHERE owner_id = $1)))
+# Mine is what I asked for, and what moved money of mine: a payee sees a transfer once it is theirs, and also sees
+# money of theirs leave at somebody else's request (staff's reversals: no other transfer leaves another's account).
+VISIBLE = """
+    (t.owner_id = $1
+        OR (t.state = 'completed' AND t.destination_account_id IN (SELECT id FROM accounts WHERE owner_id = $1))
+        OR (t.state IN ('debited', 'completed', 'compensated')
+            AND t.source_account_id IN (SELECT id FROM accounts WHERE owner_id = $1)))
 """
 
-_TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $2 AND {_VISIBLE}"
+_TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $2 AND {VISIBLE}"
 
 _TRANSFERS = f"""
     SELECT {TRANSFER_COLUMNS} FROM transfers t
-    WHERE {_VISIBLE}
+    WHERE {VISIBLE}
         AND (t.source_account_id = ANY ($2::text[]) OR t.destination_account_id = ANY ($2::text[]))
         AND ($3::text IS NULL OR t.state = $3)
         AND ($4::timestamptz IS NULL OR (t.created_at, t.id) < ($4, $5))

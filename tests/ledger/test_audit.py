@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from ledger.ids import WORLD, AccountId
+from ledger.ids import WORLD, AccountId, TransferId
 from ledger.postgres.audit import INVARIANTS_SQL, Broken, Totals, audit
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
@@ -527,6 +527,63 @@ TAMPERINGS = [
             "entry_matches_account erin version 2",
         },
     ),
+    Tampering(
+        "a reversal under way is made larger than what is left",
+        "UPDATE transfers SET amount_minor = 401 WHERE id = '{giving}'",
+        {
+            "reversals_within_transfer lent",
+        },
+    ),
+    Tampering(
+        "a reversal is written behind the book, of all that was transferred",
+        """
+        INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
+            destination_account_id, amount_minor, currency, workflow_id, reverses_transfer_id)
+        SELECT '{never}', owner_id, 'forged', fingerprint, kind, source_account_id, destination_account_id, 600,
+            currency, workflow_id, reverses_transfer_id FROM transfers WHERE id = '{giving}'
+        """,
+        {
+            "reversals_within_transfer lent",
+        },
+    ),
+    Tampering(
+        "a reversal leads to somebody else",
+        "UPDATE transfers SET destination_account_id = '{dora}' WHERE id = '{giving}'",
+        {
+            "reversals_within_transfer giving",
+        },
+    ),
+    Tampering(
+        "a reversal is in another currency",
+        "UPDATE transfers SET currency = 'EUR' WHERE id = '{giving}'",
+        {
+            "reversals_within_transfer giving",
+        },
+    ),
+    Tampering(
+        "a reversal is of what was never completed",
+        "UPDATE transfers SET reverses_transfer_id = '{refused}' WHERE id = '{giving}'",
+        {
+            "reversals_within_transfer giving",
+        },
+    ),
+    Tampering(
+        "a reversal is of nothing that is there",
+        "UPDATE transfers SET reverses_transfer_id = '{never}' WHERE id = '{giving}'",
+        {
+            "reversals_within_transfer giving",
+        },
+    ),
+    Tampering(
+        "a reversal is made an ordinary transfer",
+        """
+        ALTER TABLE transfers DROP CONSTRAINT transfers_reversal_check;
+        UPDATE transfers SET kind = 'transfer' WHERE id = '{giving}'
+        """,
+        {
+            "reversals_within_transfer giving",
+        },
+    ),
 ]
 
 # What the audit does not see yet, and why.
@@ -548,19 +605,26 @@ async def names(book: Book, customers: Customers, owner: Connection) -> dict[str
     """The books that are tampered with, and what their rows are called.
 
     Alice was given 10,000, paid bob 2,500, got back 500 that were on their way to him, and 1,000 are in transit. Bob
-    took 300 out, and was refused more. Dora's account was never used, and erin's is empty again.
+    took 300 out, and was refused more. Dora's account was never used, and erin's is empty again. Fay lent gus 600; 200
+    of them are given back, and the reversal of another 300 is opened.
     """
     alice, erin = await funded(customers, book, 10_000), await funded(customers, book, 40)
     bob, dora = await holder(customers), await holder(customers)
+    fay, gus = await funded(customers, book, 600), await holder(customers)
     found: dict[str, str] = {
         "alice": alice.account_id,
         "bob": bob.account_id,
         "dora": dora.account_id,
         "erin": erin.account_id,
+        "fay": fay.account_id,
+        "gus": gus.account_id,
     }
 
-    async def moved(name: str, source: Holder, destination: AccountId, amount_minor: int, *steps: str) -> None:
-        wanted = order(source.id, source.account_id, destination, amount_minor)
+    async def moved(
+        name: str, source: Holder, destination: AccountId, amount_minor: int, *steps: str, reverses: str = ""
+    ) -> None:
+        reversed_id = TransferId(found[reverses]) if reverses else None
+        wanted = order(source.id, source.account_id, destination, amount_minor, reverses=reversed_id)
         step = Step(wanted.transfer_id, 1)
         await book.open_transfer(wanted)
         for taken in steps:
@@ -581,6 +645,9 @@ async def names(book: Book, customers: Customers, owner: Connection) -> dict[str
     await moved("paid", bob, WORLD, 300, "debit", "credit")
     await moved("refused", bob, alice.account_id, 9_999, "fail")
     await moved("emptied", erin, WORLD, 40, "debit", "credit")
+    await moved("lent", fay, gus.account_id, 600, "debit", "credit")
+    await moved("given", gus, fay.account_id, 200, "debit", "credit", reverses="lent")
+    await moved("giving", gus, fay.account_id, 300, reverses="lent")
     found["deposit"] = await owner.fetchval(
         "SELECT id FROM transfers WHERE destination_account_id = $1 AND kind = 'deposit'", alice.account_id
     )
@@ -634,15 +701,15 @@ async def test_the_audit_tells_what_was_found_and_expected(
     assert found.broken == [
         Broken("balance_is_fold", names["dora"], "balance 5, version 0; its entries end at balance 0, version 0"),
         Broken("balance_is_fold", names["dora"], "balance 5; its postings add up to 0"),
-        Broken("zero_sum", "USD", "customers 8705 + clearing 1000 + world -9700 must be 0"),
+        Broken("zero_sum", "USD", "customers 9305 + clearing 1000 + world -10300 must be 0"),
     ]
 
 
 async def test_the_totals_of_clean_books_add_up(database: Database, names: dict[str, str]) -> None:
     found = await audit(database)
     assert found.clean
-    assert found.totals == [Totals("USD", 4, 9, 8_700, 1_000, -9_700)]
-    assert found.transfers_by_state == {"completed": 5, "compensated": 1, "debited": 1, "failed": 1}
+    assert found.totals == [Totals("USD", 6, 14, 9_300, 1_000, -10_300)]
+    assert found.transfers_by_state == {"completed": 8, "compensated": 1, "debited": 1, "failed": 1, "initiated": 1}
 
 
 async def test_empty_books_are_clean(database: Database) -> None:

@@ -1,0 +1,42 @@
+"""Reversals: which transfers may be reversed, by what, and how much of them is left. Pure: no I/O, no clock.
+
+A reversal is a transfer of its own, from the destination of another one back to its source. What other reversals have
+brought back or are bringing back is asked under the other one's row lock, so that all of them together never exceed it.
+"""
+
+from ledger.money import Money
+from ledger.refusals import NotReversible, Refusal, TooLittleLeft
+from ledger.transfers import Kind, State, Transfer, TransferOrder
+
+
+def objection_to_reversing(original: Transfer) -> str | None:
+    """Why nothing of this transfer can be brought back, in words for people; None: it can be reversed.
+
+    Both facts are for good: a transfer keeps its kind, and a completed one its state.
+    """
+    if original.kind is Kind.REVERSAL:
+        return "it is a reversal itself; send a new transfer instead"
+    if original.kind is not Kind.TRANSFER:
+        return f"it is a {original.kind}, whose other side is outside; make the opposite movement instead"
+    if original.state is not State.COMPLETED:
+        return f"it is {original.state}, and only what was completed is reversed"
+    return None
+
+
+def left_of(original: Transfer, taken_minor: int) -> Money:
+    """What can still be brought back; `taken_minor` is in reversals that are completed or under way."""
+    return Money(original.amount_minor - taken_minor, original.currency)
+
+
+def decide_reversal(order: TransferOrder, original: Transfer, taken_minor: int) -> Refusal | None:
+    """Whether this reversal fits into what is left of the original; a refusal where it does not.
+
+    `taken_minor` leaves this reversal out. Raises `NotReversible` for an order that should never have been accepted.
+    """
+    if objection := objection_to_reversing(original):
+        raise NotReversible(original.id, objection)
+    there_and_back = (order.destination_account_id, order.source_account_id, order.currency)
+    if there_and_back != (original.source_account_id, original.destination_account_id, original.currency):
+        raise NotReversible(original.id, "the reversal does not lead from its destination back to its source")
+    left = left_of(original, taken_minor)
+    return TooLittleLeft(order.source_account_id, left) if order.amount_minor > left.amount_minor else None
