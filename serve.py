@@ -18,9 +18,11 @@ from api.state import State
 from api.steering import Steering
 from api.tokens import Tokens
 from api.web_ui import WebUi
+from ledger.disputes import DisputeTerms
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
+from ledger.postgres.disputes import Disputes
 from ledger.postgres.operators import Operators
 from ledger.postgres.oversight import Oversight
 from ledger.postgres.reversals import Reversals
@@ -70,6 +72,8 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         operators=operators,
         oversight=oversight,
         reversals=Reversals(database),
+        disputes=Disputes(database),
+        dispute_terms=DisputeTerms(settings.dispute_window_days, settings.dispute_deadline_seconds),
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
         steering=Steering(acceptance, engine, operators, oversight),
     )

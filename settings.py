@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     )
     review_deadline_seconds: int = Field(86_400, ge=1, description="A review that nobody decides fails after this.")
     review_reminder_seconds: int = Field(64_800, ge=1, description="Reviewers are reminded after this.")
+    dispute_window_days: int = Field(120, ge=1, description="For so long after its completion a transfer is disputed.")
+    dispute_deadline_seconds: int = Field(
+        1_209_600, ge=1, description="A dispute that nobody decides expires after this."
+    )
     stuck_after_seconds: int = Field(60, ge=1, description="A money step in doubt for so long needs attention.")
     recovery_grace_seconds: int = Field(30, ge=0, description="Recovery leaves alone what changed within this time.")
     recovery_interval_seconds: int = Field(60, ge=1, description="How often recovery looks for stranded transfers.")

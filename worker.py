@@ -8,24 +8,32 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.batch import BatchSteps
+from activities.disputes import DisputeSteps
 from activities.money import MoneySteps
 from activities.notification import NotificationSteps
 from activities.recovery import RecoverySteps
 from activities.review import ReviewSteps
 from activities.screening import ScreeningSteps
 from ledger.postgres.book import Book
+from ledger.postgres.disputes import Disputes
 from ledger.reviews import ReviewPolicy
 from ledger.screening import AmountThreshold, Answer, ScreeningRule
 from settings import Settings
 from workflows import policies
 from workflows.batch import DecisionBatchWorkflow
+from workflows.dispute import DisputeWorkflow
 from workflows.recovery import RecoveryWorkflow
 from workflows.transfer import TransferWorkflow
-from workflows.versioned import AutoUpgradedRecovery
+from workflows.versioned import AutoUpgradedDispute, AutoUpgradedRecovery
 
-WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DecisionBatchWorkflow)
+WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DecisionBatchWorkflow, DisputeWorkflow)
 # The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
-VERSIONED_WORKFLOWS: Sequence[type] = (TransferWorkflow, AutoUpgradedRecovery, DecisionBatchWorkflow)
+VERSIONED_WORKFLOWS: Sequence[type] = (
+    TransferWorkflow,
+    AutoUpgradedRecovery,
+    DecisionBatchWorkflow,
+    AutoUpgradedDispute,
+)
 
 # What Temporal calls all versions of Remit's workers together.
 DEPLOYMENT = "remit"
@@ -91,6 +99,7 @@ def build_worker(
     screening = ScreeningSteps(screening_rules(settings) if rules is None else rules)
     recovery = RecoverySteps(client, book, settings.recovery_grace_seconds)
     batch = BatchSteps(client)
+    disputes = DisputeSteps(client, Disputes(book.database), settings.recovery_grace_seconds)
     notification = NotificationSteps(book)
     return Worker(
         client,
@@ -111,6 +120,11 @@ def build_worker(
             recovery.find_stranded,
             recovery.cancel_stranded,
             batch.send_decision,
+            disputes.read_dispute,
+            disputes.decide_dispute,
+            disputes.expire_dispute,
+            disputes.close_dispute,
+            disputes.find_stranded_disputes,
             notification.notify_parties,
         ],
         workflow_runner=runner,

@@ -40,7 +40,7 @@ def messages(order: TransferOrder, standing: Standing) -> dict[AccountId, str]:
 
 
 def _reason(order: TransferOrder, failure: Failure) -> str:
-    """Why, unless that is about the payee's account. The destination of a deposit is the depositor's own."""
-    if order.kind is Kind.TRANSFER and is_about_destination(failure):
+    """Why, unless that is about the other party's account. The destination of a deposit is the depositor's own."""
+    if order.kind in (Kind.TRANSFER, Kind.REVERSAL) and is_about_destination(failure):
         return "It could not be delivered."
     return failure.message

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from ledger.operators import ActionRefused
 from ledger.refusals import LedgerConflict, Refusal
 
 # An answer, not a malfunction: neither logged as a failure nor counted as one.
@@ -16,7 +17,7 @@ def refusals_as_answers() -> Iterator[None]:
     """Refusals and forbidden steps leave as non-retryable errors, typed by their code or class name."""
     try:
         yield
-    except Refusal as refusal:
+    except (Refusal, ActionRefused) as refusal:
         raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True, category=BENIGN) from refusal
     except LedgerConflict as conflict:
         raise ApplicationError(

@@ -4,10 +4,11 @@ from fastapi import FastAPI
 
 from api.edge import BodyLimit, Metrics
 from api.problems import ProblemDetails, handle_problems
-from api.routes import accounts, auth, health, reversals, transfers
+from api.routes import accounts, auth, disputes, health, reversals, transfers
 from api.routes.admin import accounts as admin_accounts
 from api.routes.admin import books as admin_books
 from api.routes.admin import customers as admin_customers
+from api.routes.admin import disputes as admin_disputes
 from api.routes.admin import steering as admin_steering
 from api.routes.admin import transfers as admin_transfers
 from api.state import State
@@ -38,9 +39,9 @@ def create_app(state: State, *, docs: bool) -> FastAPI:
     )
     app.state.remit = state
     handle_problems(app)
-    for router in (auth.router, accounts.router, transfers.router, reversals.router, health.router):
+    for router in (auth.router, accounts.router, transfers.router, reversals.router, disputes.router, health.router):
         app.include_router(router)
-    for admin in (admin_customers, admin_accounts, admin_transfers, admin_steering, admin_books):
+    for admin in (admin_customers, admin_accounts, admin_transfers, admin_steering, admin_disputes, admin_books):
         app.include_router(admin.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Metrics)

@@ -11,9 +11,11 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from ledger.disputes import Dispute
 from ledger.reviews import BatchProgress, DecisionBatch
 from ledger.transfers import TransferOrder
 from workflows.batch import DecisionBatchWorkflow
+from workflows.dispute import DisputeWorkflow
 from workflows.policies import TASK_TIMEOUT
 from workflows.transfer import TransferWorkflow
 from workflows.visibility import search_attributes, summary
@@ -157,6 +159,30 @@ class Engine:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise TemporalUnavailable(str(error)) from error
+
+    async def start_dispute(self, dispute: Dispute) -> None:
+        """Start what drives this dispute. Says nothing where that runs, or Temporal is away: recovery starts it."""
+        try:
+            await self._client.start_workflow(
+                DisputeWorkflow.run,
+                dispute.id,
+                id=dispute.workflow_id,
+                task_queue=self.task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                task_timeout=TASK_TIMEOUT,
+                static_summary=f"Dispute about {dispute.transfer_id}",
+                rpc_timeout=RPC_LIMIT,
+            )
+        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable) as error:
+            log.info("the dispute's workflow was not started", dispute_id=dispute.id, error=str(error))
+
+    async def nudge_dispute(self, dispute: Dispute) -> None:
+        """Have the dispute's workflow look at its row. Where none is reached, one is started, by us or by recovery."""
+        try:
+            handle = self._client.get_workflow_handle(dispute.workflow_id)
+            await handle.signal(DisputeWorkflow.look_again, rpc_timeout=RPC_LIMIT)
+        except (RPCError, RuntimeError, TemporalUnavailable):
+            await self.start_dispute(dispute)
 
     async def fingerprint(self, workflow_id: str) -> str | None:
         """The fingerprint of the order that a workflow was started with; None where Temporal has forgotten it."""

@@ -52,6 +52,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "not_found": Meaning(404, "There is nothing here", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
     "customer_not_found": Meaning(404, "No such customer", "There is no customer with this id."),
+    "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "batch_not_found": Meaning(404, "No such batch", "Use the Location that the batch was answered with."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not take this method."),
@@ -72,6 +73,12 @@ PROBLEMS: Mapping[str, Meaning] = {
     "reversal_too_large": Meaning(
         409, "Too little is left to reverse", "Other reversals have brought back the rest, or are under way."
     ),
+    "not_disputable": Meaning(
+        409, "The transfer cannot be disputed", "Only what was completed, lately, and is not reversed yet."
+    ),
+    "dispute_open": Meaning(409, "A dispute is open already", "There is one at a time about a transfer."),
+    "dispute_closed": Meaning(409, "The dispute is closed", "It was decided, or nobody decided in time."),
+    "too_many_statements": Meaning(409, "Too many statements", "Each party makes at most 20 in a dispute."),
     "transfer_not_final": Meaning(409, "The transfer is not final yet", "Its receipt is there once it is."),
     "account_closed": Meaning(409, "The account is closed", "It never opens again."),
     "account_not_empty": Meaning(409, "The account is not empty", "It can be closed once it holds nothing."),

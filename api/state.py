@@ -11,8 +11,10 @@ from api.engine import Engine
 from api.steering import Steering
 from api.tokens import Tokens
 from api.web_ui import WebUi
+from ledger.disputes import DisputeTerms
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
+from ledger.postgres.disputes import Disputes
 from ledger.postgres.operators import Operators
 from ledger.postgres.oversight import Oversight
 from ledger.postgres.reversals import Reversals
@@ -33,6 +35,8 @@ class State:
     operators: Operators
     oversight: Oversight
     reversals: Reversals
+    disputes: Disputes
+    dispute_terms: DisputeTerms
     web_ui: WebUi
     steering: Steering
     sign_ins: SignIns = field(default_factory=SignIns)

@@ -11,6 +11,7 @@ AccountId = NewType("AccountId", str)
 TransferId = NewType("TransferId", str)
 PostingId = NewType("PostingId", str)
 ActionId = NewType("ActionId", str)
+DisputeId = NewType("DisputeId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -22,6 +23,7 @@ _BODY = "[a-z2-7]{26}"
 CUSTOMER_ID = re.compile(f"cus_{_BODY}")
 ACCOUNT_ID = re.compile(f"acc_{_BODY}")
 TRANSFER_ID = re.compile(f"trf_{_BODY}")
+DISPUTE_ID = re.compile(f"dsp_{_BODY}")
 
 
 def _body(bits: bytes) -> str:
@@ -42,6 +44,11 @@ def new_account_id() -> AccountId:
 def new_action_id() -> ActionId:
     """A random, unguessable id."""
     return ActionId("act_" + _body(secrets.token_bytes(16)))
+
+
+def new_dispute_id() -> DisputeId:
+    """A random, unguessable id."""
+    return DisputeId("dsp_" + _body(secrets.token_bytes(16)))
 
 
 def transfer_id_for(owner_id: CustomerId, idempotency_key: str) -> TransferId:

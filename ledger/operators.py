@@ -37,6 +37,7 @@ class Action(StrEnum):
     RETRY_STEP = "retry_step"
     GIVE_BACK = "give_back"
     REVERSE_TRANSFER = "reverse_transfer"
+    DECIDE_DISPUTE = "decide_dispute"
 
 
 STAFF = frozenset({Role.OPERATOR, Role.ADMIN})
@@ -56,6 +57,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.RETRY_STEP: STAFF,
     Action.GIVE_BACK: STAFF,
     Action.REVERSE_TRANSFER: _ADMINS,
+    Action.DECIDE_DISPUTE: STAFF,
 }
 assert ALLOWED.keys() == set(Action)
 

@@ -1,6 +1,6 @@
 """Transfers that nobody drives any more, and what is done about each. Pure: who drives what, Temporal knows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ledger.transfers import State, TransferOrder
 
@@ -20,8 +20,9 @@ class Stranded:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one recovery run did: ids of transfers by what became of them."""
+    """What one recovery run did: ids of transfers by what became of them, and of disputes that were started again."""
 
     looked_at: int
     cancelled: list[str]
     driven_on: list[str]
+    disputes: list[str] = field(default_factory=list)

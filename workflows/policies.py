@@ -36,6 +36,10 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=12)
 # A money step in doubt for so long needs a person's attention, unless the worker's settings say otherwise.
 STUCK_AFTER = timedelta(seconds=60)
 
+# A decided dispute looks at its reversal again after these pauses, where another workflow drives that.
+DISPUTE_FIRST_LOOK = timedelta(seconds=5)
+DISPUTE_LONGEST_LOOK = timedelta(minutes=10)
+
 # One look at the transfers that are not final; what is not reached this time is found by the next run.
 SWEEP_ATTEMPT = timedelta(seconds=60)
 SWEEP_BUDGET = timedelta(minutes=10)

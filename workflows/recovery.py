@@ -4,9 +4,11 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from ledger.disputes import workflow_id_of
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import State, Step
 from workflows import policies, steps
+from workflows.dispute import DisputeWorkflow
 from workflows.transfer import TransferWorkflow
 from workflows.visibility import search_attributes, summary
 
@@ -33,8 +35,37 @@ class RecoveryWorkflow:
                     cancelled.append(stranded.order.transfer_id)
             elif await self._drive_on(stranded):
                 driven_on.append(stranded.order.transfer_id)
-        workflow.set_current_details(f"{len(cancelled)} cancelled, {len(driven_on)} driven on.")
-        return Sweep(len(found), cancelled, driven_on)
+        disputes = await self._disputes() if workflow.patched("disputes") else []
+        workflow.set_current_details(
+            f"{len(cancelled)} cancelled, {len(driven_on)} driven on, {len(disputes)} dispute(s) started again."
+        )
+        return Sweep(len(found), cancelled, driven_on, disputes)
+
+    async def _disputes(self) -> list[str]:
+        """Start again what drives a dispute and was lost. Its row says where to go on."""
+        found = await workflow.execute_activity(
+            steps.find_stranded_disputes,
+            start_to_close_timeout=policies.SWEEP_ATTEMPT,
+            schedule_to_close_timeout=policies.SWEEP_BUDGET,
+            retry_policy=policies.UNTIL_ANSWERED,
+            summary="Find disputes without a running workflow",
+        )
+        started: list[str] = []
+        for dispute_id in found:
+            try:
+                await workflow.start_child_workflow(
+                    DisputeWorkflow.run,
+                    dispute_id,
+                    id=workflow_id_of(dispute_id),
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    task_timeout=policies.TASK_TIMEOUT,
+                    static_summary=f"Dispute {dispute_id}, started again",
+                )
+            except WorkflowAlreadyStartedError:
+                continue
+            started.append(dispute_id)
+        return started
 
     async def _cancel(self, stranded: Stranded) -> bool:
         """Whether it was still with its source: a step that was late may have moved it meanwhile."""

@@ -7,11 +7,13 @@ anything else is in doubt.
 
 from temporalio import activity
 
+from ledger.disputes import Course, DisputeDecision
+from ledger.ids import DisputeId
 from ledger.recovery import Stranded
 from ledger.reviews import Decision, Review
 from ledger.screening import Verdict
 from ledger.steering import Instruction
-from ledger.transfers import Ending, Opened, Standing, Step, TransferOrder
+from ledger.transfers import Ending, Failure, Opened, Standing, Step, TransferOrder
 
 
 @activity.defn
@@ -95,6 +97,36 @@ async def find_stranded() -> list[Stranded]:
 @activity.defn
 async def cancel_stranded(step: Step) -> bool:
     """End a transfer that has not left its source; False: it has, meanwhile."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def find_stranded_disputes() -> list[DisputeId]:
+    """Find disputes that are not over and have no running workflow."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def read_dispute(dispute_id: DisputeId) -> Course:
+    """Say where a dispute stands."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def decide_dispute(dispute_id: DisputeId, decision: DisputeDecision) -> Course:
+    """Rule, or refuse."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def expire_dispute(dispute_id: DisputeId) -> Course:
+    """End a dispute that nobody decided."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def close_dispute(dispute_id: DisputeId, failure: Failure | None) -> Course:
+    """End a dispute whose reversal has ended, or could not begin."""
     raise NotImplementedError
 
 

@@ -7,7 +7,10 @@ plain ones, because the server turns away every task in which a worker without a
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
+from ledger.disputes import DisputeState
+from ledger.ids import DisputeId
 from ledger.recovery import Sweep
+from workflows.dispute import DisputeWorkflow
 from workflows.recovery import RecoveryWorkflow
 
 
@@ -19,3 +22,17 @@ class AutoUpgradedRecovery(RecoveryWorkflow):
     async def run(self) -> Sweep:
         """As it is told there."""
         return await super().run()
+
+
+@workflow.defn(name="DisputeWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class AutoUpgradedDispute(DisputeWorkflow):
+    """Pinned, a dispute would keep its version's workers for weeks."""
+
+    @workflow.init
+    def __init__(self, dispute_id: DisputeId) -> None:
+        super().__init__(dispute_id)
+
+    @workflow.run
+    async def run(self, dispute_id: DisputeId) -> DisputeState:
+        """As it is told there."""
+        return await super().run(dispute_id)

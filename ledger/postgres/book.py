@@ -175,6 +175,11 @@ class Book:
         self._settled = settled
         self._lines = Lines()
 
+    @property
+    def database(self) -> Database:
+        """What it writes to."""
+        return self._database
+
     async def open_transfer(self, order: TransferOrder) -> Opened:
         """Write the transfer's row, unless it is there, and say where it stands and what would refuse it today.
 

@@ -67,6 +67,12 @@ class Reversible:
     reversed_minor: int
 
 
+async def taken_of(connection: "Connection", transfer_id: TransferId) -> int:
+    """How much of a transfer is in reversals that are completed or under way."""
+    taken: int = await connection.fetchval(_TAKEN, transfer_id, None)
+    return taken
+
+
 async def hold_original(connection: "Connection", order: TransferOrder) -> Refusal | None:
     """Lock what this order reverses until the transaction ends, and say what refuses the reversal.
 

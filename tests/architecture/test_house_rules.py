@@ -12,6 +12,7 @@ import pytest
 from temporalio import activity
 
 from activities.batch import BatchSteps
+from activities.disputes import DisputeSteps
 from activities.money import MoneySteps
 from activities.notification import NotificationSteps
 from activities.recovery import RecoverySteps
@@ -48,7 +49,15 @@ def activities() -> dict[str, object]:
     """Every activity method, by its name in Temporal."""
     return {
         name: method
-        for room in (BatchSteps, MoneySteps, NotificationSteps, RecoverySteps, ReviewSteps, ScreeningSteps)
+        for room in (
+            BatchSteps,
+            DisputeSteps,
+            MoneySteps,
+            NotificationSteps,
+            RecoverySteps,
+            ReviewSteps,
+            ScreeningSteps,
+        )
         for name, method in inspect.getmembers(room, inspect.isfunction)
         if hasattr(method, "__temporal_activity_definition")
     }

@@ -1,0 +1,60 @@
+"""The steps of a dispute: each reads or writes its row, once, and is safe to repeat. No money moves here."""
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.refusals import refusals_as_answers
+from ledger.disputes import Course, DisputeDecision, workflow_id_of
+from ledger.ids import DisputeId
+from ledger.postgres.disputes import Disputes
+from ledger.transfers import Failure
+
+
+class DisputeSteps:
+    """Steps over the disputes of one database. `grace_seconds` as for stranded transfers."""
+
+    def __init__(self, client: Client, disputes: Disputes, grace_seconds: int) -> None:
+        self._client = client
+        self._disputes = disputes
+        self._grace_seconds = grace_seconds
+
+    @activity.defn
+    async def read_dispute(self, dispute_id: DisputeId) -> Course:
+        """Where the dispute stands."""
+        with refusals_as_answers():
+            return await self._disputes.course(dispute_id)
+
+    @activity.defn
+    async def decide_dispute(self, dispute_id: DisputeId, decision: DisputeDecision) -> Course:
+        """Rule. Refuses as `forbidden`, `decision_refused` or `dispute_closed`."""
+        with refusals_as_answers():
+            await self._disputes.decide(dispute_id, decision)
+            return await self._disputes.course(dispute_id)
+
+    @activity.defn
+    async def expire_dispute(self, dispute_id: DisputeId) -> Course:
+        """End a dispute that nobody decided. The workflow's timer says when."""
+        with refusals_as_answers():
+            return await self._disputes.expire(dispute_id)
+
+    @activity.defn
+    async def close_dispute(self, dispute_id: DisputeId, failure: Failure | None) -> Course:
+        """End a dispute whose reversal has ended, or could not begin."""
+        with refusals_as_answers():
+            return await self._disputes.close(dispute_id, impossible=failure is not None)
+
+    @activity.defn
+    async def find_stranded_disputes(self) -> list[DisputeId]:
+        """Disputes that are not over and whose workflow does not run."""
+        found = await self._disputes.not_closed(self._grace_seconds)
+        return [dispute_id for dispute_id in found if not await self._runs(workflow_id_of(dispute_id))]
+
+    async def _runs(self, workflow_id: str) -> bool:
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return description.status is WorkflowExecutionStatus.RUNNING

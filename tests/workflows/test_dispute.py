@@ -1,0 +1,280 @@
+"""A dispute waits, is decided once, and ends in one reversal or none, whatever happens to its workflow."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+
+from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
+from ledger.ids import CustomerId
+from ledger.operators import Role
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.postgres.disputes import Disputes
+from ledger.postgres.oversight import ActionSearch, Oversight
+from ledger.postgres.statements import Statements
+from ledger.transfers import TransferOrder
+from tests.ledger.test_reversals import completed
+from tests.orders import Holder, funded, holder, order
+from tests.waiting import until
+from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
+from tests.workflows.test_recovery import balances, sweep
+from workflows.dispute import DisputeWorkflow
+
+TERMS = DisputeTerms(window_days=120, deadline_seconds=14 * 24 * 60 * 60)
+
+
+@pytest.fixture
+def book(database: Database) -> UnreliableBook:
+    return UnreliableBook(database)
+
+
+@pytest.fixture
+def disputes(database: Database) -> Disputes:
+    return Disputes(database)
+
+
+@pytest.fixture
+async def saga(client: Client, book: UnreliableBook) -> AsyncIterator[Sagas]:
+    async with sagas(client, book, recovery_grace_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture
+async def payer(customers: Customers, book: UnreliableBook) -> Holder:
+    return await funded(customers, book, 10_000)
+
+
+@pytest.fixture
+async def payee(customers: Customers) -> Holder:
+    return await holder(customers)
+
+
+@pytest.fixture
+async def staff(database: Database, customers: Customers) -> CustomerId:
+    made = await holder(customers)
+    async with database.connection() as connection:
+        await connection.execute("UPDATE customers SET role = $2 WHERE id = $1", made.id, Role.OPERATOR)
+    return made.id
+
+
+@pytest.fixture
+async def disputed(book: UnreliableBook, payer: Holder, payee: Holder) -> TransferOrder:
+    return await completed(book, order(payer.id, payer.account_id, payee.account_id, 2_500))
+
+
+@pytest.fixture
+async def dispute(disputes: Disputes, disputed: TransferOrder, payer: Holder) -> Dispute:
+    opened = await disputes.open(payer.id, disputed.transfer_id, "The goods never came", TERMS)
+    assert opened is not None
+    return opened
+
+
+async def start(saga: Sagas, dispute: Dispute, client: Client | None = None) -> "WorkflowHandle[Any, DisputeState]":
+    return await (client or saga.client).start_workflow(
+        DisputeWorkflow.run, dispute.id, id=dispute.workflow_id, task_queue=saga.settings.task_queue
+    )
+
+
+async def now(disputes: Disputes, dispute: Dispute) -> Dispute:
+    found = await disputes.find(dispute.id)
+    assert found is not None
+    return found[0]
+
+
+async def ends(disputes: Disputes, dispute: Dispute, state: DisputeState) -> Dispute:
+    async def has_ended() -> bool:
+        return (await now(disputes, dispute)).state is state
+
+    await until(has_ended, f"the dispute is {state}")
+    return await now(disputes, dispute)
+
+
+async def decide(handle: "WorkflowHandle[Any, DisputeState]", decision: DisputeDecision) -> str:
+    answer: str = await handle.execute_update("decide", decision, result_type=str)
+    return answer
+
+
+def reverses(staff: CustomerId, amount_minor: int | None = None) -> DisputeDecision:
+    return DisputeDecision(staff, DisputeRuling.REVERSE, "No proof of delivery", amount_minor)
+
+
+async def test_a_dispute_that_nobody_decides_expires_on_its_deadline(
+    time_skipping: WorkflowEnvironment, book: UnreliableBook, disputes: Disputes, dispute: Dispute
+) -> None:
+    began = await time_skipping.get_current_time()
+    async with sagas(time_skipping.client, book) as saga:
+        assert await (await start(saga, dispute)).result() is DisputeState.EXPIRED
+    assert await time_skipping.get_current_time() - began >= timedelta(days=13, hours=23)
+    assert (await now(disputes, dispute)).state is DisputeState.EXPIRED
+
+
+async def test_a_decision_by_update_brings_the_money_back_and_is_recorded(
+    saga: Sagas,
+    database: Database,
+    disputes: Disputes,
+    statements: Statements,
+    dispute: Dispute,
+    staff: CustomerId,
+    payer: Holder,
+    payee: Holder,
+) -> None:
+    handle = await start(saga, dispute)
+    await decide(handle, reverses(staff, 1_000))
+    assert await handle.result() is DisputeState.REVERSED
+    ended = await now(disputes, dispute)
+    assert ended.reversal_transfer_id is not None
+    reversal = await statements.transfer(payer.id, ended.reversal_transfer_id)
+    assert reversal is not None
+    assert (reversal.reverses_transfer_id, reversal.amount_minor) == (dispute.transfer_id, 1_000)
+    assert await balances(statements, payer, payee) == [8_500, 1_500]
+    actions = await Oversight(database).actions(ActionSearch(subject=dispute.id), 10)
+    assert [(a.actor_id, a.action, a.reason) for a in actions] == [(staff, "decide_dispute", "No proof of delivery")]
+
+
+async def test_a_rejection_leaves_the_money_where_it_is(
+    saga: Sagas, statements: Statements, dispute: Dispute, staff: CustomerId, payer: Holder, payee: Holder
+) -> None:
+    handle = await start(saga, dispute)
+    await decide(handle, DisputeDecision(staff, DisputeRuling.REJECT, "Delivery is proven"))
+    assert await handle.result() is DisputeState.REJECTED
+    assert await balances(statements, payer, payee) == [7_500, 2_500]
+
+
+async def test_who_may_not_decide_is_refused_and_the_dispute_stays_open(
+    saga: Sagas, disputes: Disputes, dispute: Dispute, staff: CustomerId, payer: Holder, payee: Holder
+) -> None:
+    handle = await start(saga, dispute)
+    for decision in (
+        reverses(payer.id),
+        reverses(payee.id),
+        reverses(CustomerId(" ")),
+        reverses(CustomerId("olu")),
+        reverses(staff, 2_501),
+        DisputeDecision(staff, DisputeRuling.REVERSE, " "),
+        DisputeDecision(staff, DisputeRuling.REJECT, "an amount too much", 5),
+    ):
+        with pytest.raises(WorkflowUpdateFailedError):
+            await decide(handle, decision)
+    assert (await now(disputes, dispute)).state is DisputeState.OPEN
+    await handle.terminate()
+
+
+async def test_what_was_said_and_decided_before_the_workflow_runs_counts(
+    saga: Sagas, disputes: Disputes, dispute: Dispute, staff: CustomerId, payer: Holder, payee: Holder
+) -> None:
+    await disputes.state(dispute.id, payee.id, "It was sent on Monday")
+    await disputes.state(dispute.id, payer.id, "It was not")
+    await disputes.decide(dispute.id, reverses(staff))
+    assert await (await start(saga, dispute)).result() is DisputeState.REVERSED
+    found = await disputes.find(dispute.id)
+    assert found is not None
+    assert [said.author_id for said in found[1]] == [payee.id, payer.id]
+
+
+async def test_a_dispute_that_lost_its_workflow_is_started_again_and_reverses_once(
+    saga: Sagas,
+    disputes: Disputes,
+    statements: Statements,
+    dispute: Dispute,
+    staff: CustomerId,
+    payer: Holder,
+    payee: Holder,
+) -> None:
+    handle = await start(saga, dispute)
+    await handle.terminate("by an operator")
+    await disputes.decide(dispute.id, reverses(staff))
+    assert (await sweep(saga)).disputes == [dispute.id]
+    await ends(disputes, dispute, DisputeState.REVERSED)
+    assert await balances(statements, payer, payee) == [10_000, 0]
+    assert (await sweep(saga)).disputes == []
+
+
+async def test_terminated_while_it_reverses_it_goes_on_with_the_same_reversal(
+    saga: Sagas,
+    book: UnreliableBook,
+    disputes: Disputes,
+    statements: Statements,
+    dispute: Dispute,
+    staff: CustomerId,
+    payer: Holder,
+    payee: Holder,
+) -> None:
+    hold = Hold()
+    book.before["credit"] += [line_breaks, hold]
+    handle = await start(saga, dispute)
+    await decide(handle, reverses(staff))
+    await hold.reached.wait()
+    await handle.terminate("by an operator")
+    assert (await sweep(saga)).disputes == [dispute.id]
+    hold.released.set()
+    await ends(disputes, dispute, DisputeState.REVERSED)
+    assert await balances(statements, payer, payee) == [10_000, 0]
+
+
+async def test_run_again_after_its_end_it_changes_nothing(
+    saga: Sagas,
+    disputes: Disputes,
+    statements: Statements,
+    dispute: Dispute,
+    staff: CustomerId,
+    payer: Holder,
+    payee: Holder,
+) -> None:
+    await disputes.decide(dispute.id, reverses(staff))
+    for _ in range(3):
+        assert await (await start(saga, dispute)).result() is DisputeState.REVERSED
+    assert await balances(statements, payer, payee) == [10_000, 0]
+
+
+async def test_a_reversal_that_fails_is_told_and_the_payer_may_dispute_again(
+    saga: Sagas,
+    book: UnreliableBook,
+    disputes: Disputes,
+    dispute: Dispute,
+    staff: CustomerId,
+    payer: Holder,
+    payee: Holder,
+) -> None:
+    await completed(book, order(payee.id, payee.account_id, payer.account_id, 2_500))
+    await disputes.decide(dispute.id, reverses(staff))
+    assert await (await start(saga, dispute)).result() is DisputeState.REVERSAL_FAILED
+    ended = await now(disputes, dispute)
+    assert ended.reversal_transfer_id is not None
+    # Both parties read it: not a word about the payee's account.
+    assert ended.outcome == "Reversing $25.00 was decided, and could not be done."
+    assert await disputes.open(payer.id, dispute.transfer_id, "Still no goods", TERMS) is not None
+
+
+async def test_of_two_decisions_at_once_the_first_counts(
+    saga: Sagas,
+    database: Database,
+    disputes: Disputes,
+    statements: Statements,
+    dispute: Dispute,
+    staff: CustomerId,
+    customers: Customers,
+    payer: Holder,
+) -> None:
+    other = await holder(customers)
+    async with database.connection() as connection:
+        await connection.execute("UPDATE customers SET role = 'admin' WHERE id = $1", other.id)
+    handle = await start(saga, dispute)
+    answers = await asyncio.gather(
+        decide(handle, reverses(staff)),
+        disputes.decide(dispute.id, DisputeDecision(other.id, DisputeRuling.REJECT, "Delivery is proven")),
+        return_exceptions=True,
+    )
+    assert len([answer for answer in answers if isinstance(answer, BaseException)]) == 1
+    with suppress(RPCError):  # it may have ended by the update already
+        await handle.signal(DisputeWorkflow.look_again)
+    state = await handle.result()
+    brought_back = (await balances(statements, payer))[0] == 10_000
+    assert brought_back == (state is DisputeState.REVERSED)
+    assert len(await Oversight(database).actions(ActionSearch(subject=dispute.id), 10)) == 1
