@@ -18,12 +18,14 @@ from api.problems import Problem
 from api.settling import Settlements
 from ledger.ids import AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
+from ledger.postgres.database import Unavailable
 from ledger.postgres.statements import Intake, Statements
 from ledger.refusals import IllegalTransition, OrderMismatch
 from ledger.rules import kind_of
-from ledger.transfers import MAX_ATTEMPTS, Ending, Kind, State, Step, Transfer, TransferOrder
+from ledger.transfers import MAX_ATTEMPTS, Ending, Kind, Standing, State, Step, Transfer, TransferOrder
 
 MAX_WORKFLOW_ID = 255
+CANCEL_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,14 +192,23 @@ class Acceptance:
         The ledger decides under its locks: a debit that comes later is refused. Raises a problem (409) once the debit
         was first. The workflow is told too, so that it does not wait for a reviewer; if that fails it finds out itself.
         """
-        try:
-            standing = await self._book.end(Ending(Step(transfer.id, transfer.attempt)), State.CANCELLED)
-        except IllegalTransition as conflict:
-            raise Problem("too_late_to_cancel", f"The transfer is {conflict.state}.") from conflict
+        standing = await self._end_as_cancelled(transfer)
         await self._engine.cancel(transfer.workflow_id)
         cancelled = await self._statements.transfer(transfer.owner_id, standing.transfer_id)
         assert cancelled is not None, "transfers are never deleted"
         return cancelled
+
+    async def _end_as_cancelled(self, transfer: Transfer) -> Standing:
+        """A debit that waits for its account holds the transfer meanwhile, as long as a lock may be waited for."""
+        for tries_left in reversed(range(CANCEL_TRIES)):
+            try:
+                return await self._book.end(Ending(Step(transfer.id, transfer.attempt)), State.CANCELLED)
+            except IllegalTransition as conflict:
+                raise Problem("too_late_to_cancel", f"The transfer is {conflict.state}.") from conflict
+            except Unavailable:
+                if not tries_left:
+                    raise
+        raise AssertionError("the last try answers or raises")
 
     async def _known(self, order: TransferOrder) -> Intake:
         return await self._statements.intake(
