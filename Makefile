@@ -33,7 +33,8 @@ test: setup lint types imports check-servers ## Lint, types, import contracts an
 chaos: setup check-servers ## Long fault runs: kill everything in turn under load, and long random ledgers
 	@seed=$${REMIT_CHAOS_SEED:-$$RANDOM$$RANDOM}; echo "REMIT_CHAOS_SEED=$$seed repeats this run"; \
 	REMIT_CHAOS_SEED=$$seed REMIT_CHAOS_ROUNDS=$${REMIT_CHAOS_ROUNDS:-30} HYPOTHESIS_PROFILE=long \
-		$(BIN)/pytest -m 'long or not long' tests/end_to_end tests/properties tests/workflows/test_versions.py
+		$(BIN)/pytest -m 'long or not long' tests/end_to_end tests/properties tests/devenv/test_demo.py \
+			tests/workflows/test_versions.py
 
 check-deploy: setup ## Run the processes of docker-compose.yml natively, once, and move money through them
 	@$(BIN)/python -m deploy.check_native

@@ -47,6 +47,7 @@ async def test_the_story_holds_on_a_fresh_home_also_where_a_port_is_taken(
     ET.parse(tmp_path / "demo.svg")
 
 
+@pytest.mark.long
 async def test_a_running_stack_is_used_and_lives_on_and_a_claim_that_does_not_hold_is_told(
     settings: Settings, capsys: Captured
 ) -> None:

@@ -35,7 +35,7 @@ from tests.workflows.sagas import Sagas, UnreliableBook, line_breaks, sagas
 from workflows.recovery import RecoveryWorkflow
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-STORMS = 300 if LONG else 10
+STORMS = 300 if LONG else 6
 LIMIT_SECONDS = 1_800 if LONG else 110
 
 FUNDS, SMALL, REVIEWED = 10_000, 2_500, 6_000
