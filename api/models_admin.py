@@ -113,6 +113,7 @@ class MessageOut(BaseModel):
     customer_id: CustomerId
     account_id: AccountId
     attempt: int
+    occasion: str = Field(description="`ended`, or what happened in a dispute", examples=["ended", "dsp_…/opened"])
     body: str
     created_at: datetime
 

@@ -1,7 +1,7 @@
 """Disputes in PostgreSQL: each step under the dispute's row lock, safe to repeat, together with its record.
 
 The row is locked before the transfer that it is about is read. Nothing here moves money: a reversal that was decided is
-a transfer like any other, written by the book.
+a transfer like any other, written by the book. What the parties are told of a step is written with it, and only then.
 """
 
 from collections.abc import Sequence
@@ -29,6 +29,7 @@ from ledger.disputes import (
     reversal_for,
 )
 from ledger.ids import CustomerId, DisputeId, TransferId, new_dispute_id
+from ledger.notices import Notice, of_end, of_opening, of_statement
 from ledger.operators import Action, Actor, Role, check_allowed
 from ledger.postgres.database import Database
 from ledger.postgres.operators import record_action
@@ -88,6 +89,15 @@ _CLOSE = f"""
     WHERE id = $1 RETURNING {_COLUMNS}
 """
 
+# Each party is told at the account that the transfer left or reached.
+_TELL = """
+    INSERT INTO messages (transfer_id, attempt, account_id, customer_id, occasion, body)
+    SELECT t.id, t.attempt, CASE $2 WHEN d.payer_id THEN t.source_account_id ELSE t.destination_account_id END,
+        $2, $3, $4
+    FROM disputes d JOIN transfers t ON t.id = d.transfer_id WHERE d.id = $1
+    ON CONFLICT DO NOTHING
+"""
+
 _ROLE = "SELECT role FROM customers WHERE id = $1"
 _LEFT = "SELECT greatest(0, extract(epoch FROM $1::timestamptz - clock_timestamp()))::bigint"
 
@@ -133,9 +143,11 @@ class Disputes:
             check_disputable(transfer, left, row["now"], terms)
             values = (new_dispute_id(), transfer_id, payer_id, row["payee_id"], reason, terms.deadline_seconds)
             try:
-                return _dispute_of(only(await connection.fetchrow(_INSERT, *values)))
+                dispute = _dispute_of(only(await connection.fetchrow(_INSERT, *values)))
             except asyncpg.UniqueViolationError as error:
                 raise DisputeOpen(transfer_id) from error
+            await self._tell(connection, dispute, of_opening(dispute, transfer))
+            return dispute
 
     async def find(self, dispute_id: DisputeId) -> tuple[Dispute, list[Statement]] | None:
         """A dispute and what was said in it, oldest first. The caller decides who may read it."""
@@ -156,13 +168,17 @@ class Disputes:
         return [_dispute_of(row) for row in rows]
 
     async def state(self, dispute_id: DisputeId, author_id: CustomerId, text: str) -> None:
-        """Keep what a party says, while the dispute is open. The caller knows that they are a party."""
+        """Keep what a party says, while the dispute is open, and tell the other. The caller knows that they are one."""
         async with self._database.transaction() as connection:
-            check_open(await self._lock(connection, dispute_id))
-            if await connection.fetchval(_COUNT, dispute_id, author_id) >= MAX_STATEMENTS_EACH:
+            dispute = await self._lock(connection, dispute_id)
+            check_open(dispute)
+            said = await connection.fetchval(_COUNT, dispute_id, author_id)
+            if said >= MAX_STATEMENTS_EACH:
                 raise TooManyStatements
             await connection.execute(_STATE, dispute_id, author_id, text)
             await connection.execute(_TOUCH, dispute_id)
+            transfer = await self._transfer(connection, dispute.transfer_id)
+            await self._tell(connection, dispute, of_statement(dispute, transfer, author_id, said + 1))
 
     async def decide(self, dispute_id: DisputeId, decision: DisputeDecision) -> Dispute:
         """Rule, as staff who are no party. The first decision counts; the same one again finds it made.
@@ -194,6 +210,8 @@ class Disputes:
                     )
                 )
             )
+            if changed.state.is_final:
+                await self._tell(connection, changed, of_end(changed, transfer))
             after = {"state": changed.state, "ruling": changed.ruling, "amount": changed.amount_minor}
             actor, before = Actor(decision.decider, Role(role)), {"state": dispute.state}
             await record_action(connection, actor, Action.DECIDE_DISPUTE, dispute_id, decision.reason, before, after)
@@ -212,8 +230,8 @@ class Disputes:
         async with self._database.transaction() as connection:
             dispute = await self._lock(connection, dispute_id)
             if dispute.state is DisputeState.OPEN:
-                row = await connection.fetchrow(_CLOSE, dispute_id, DisputeState.EXPIRED, EXPIRED, None)
-                dispute = _dispute_of(only(row))
+                transfer = await self._transfer(connection, dispute.transfer_id)
+                dispute = await self._end(connection, transfer, dispute_id, DisputeState.EXPIRED, EXPIRED, None)
             return await self._course(connection, dispute)
 
     async def close(self, dispute_id: DisputeId, *, impossible: bool) -> Course:
@@ -228,7 +246,7 @@ class Disputes:
                 reversal = transfer_of(row) if row and row["fingerprint"] == order.fingerprint else None
                 if ending := ending_of(reversal, str(order.amount), impossible=impossible):
                     values = (*ending, reversal.id if reversal else None)
-                    dispute = _dispute_of(only(await connection.fetchrow(_CLOSE, dispute_id, *values)))
+                    dispute = await self._end(connection, transfer, dispute_id, *values)
             return await self._course(connection, dispute)
 
     async def not_closed(self, unchanged_for_seconds: int) -> list[DisputeId]:
@@ -241,6 +259,23 @@ class Disputes:
         if row is None:
             raise NoSuchDispute(dispute_id)
         return _dispute_of(row)
+
+    async def _end(
+        self,
+        connection: "Connection",
+        transfer: Transfer,
+        dispute_id: DisputeId,
+        state: DisputeState,
+        outcome: str,
+        reversal_id: TransferId | None,
+    ) -> Dispute:
+        dispute = _dispute_of(only(await connection.fetchrow(_CLOSE, dispute_id, state, outcome, reversal_id)))
+        await self._tell(connection, dispute, of_end(dispute, transfer))
+        return dispute
+
+    async def _tell(self, connection: "Connection", dispute: Dispute, notices: list[Notice]) -> None:
+        rows = [(dispute.id, notice.to, notice.occasion, notice.body) for notice in notices]
+        await connection.executemany(_TELL, rows)
 
     async def _transfer(self, connection: "Connection", transfer_id: TransferId) -> Transfer:
         return transfer_of(only(await connection.fetchrow(_TRANSFER, transfer_id)))

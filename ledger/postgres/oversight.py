@@ -66,11 +66,12 @@ class EntryFact:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the owner of an account was told about a transfer."""
+    """What the owner of an account was told about a transfer: of how an attempt `ended`, or of a dispute's course."""
 
     customer_id: CustomerId
     account_id: AccountId
     attempt: int
+    occasion: str
     body: str
     created_at: datetime
 
@@ -164,7 +165,7 @@ _ENTRIES = """
 """
 
 _MESSAGES = """
-    SELECT customer_id, account_id, attempt, body, created_at
+    SELECT customer_id, account_id, attempt, occasion, body, created_at
     FROM messages WHERE transfer_id = $1 ORDER BY attempt, created_at, account_id
 """
 

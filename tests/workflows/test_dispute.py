@@ -1,12 +1,15 @@
 """A dispute waits, is decided once, and ends in one reversal or none, whatever happens to its workflow."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
@@ -278,3 +281,69 @@ async def test_of_two_decisions_at_once_the_first_counts(
     brought_back = (await balances(statements, payer))[0] == 10_000
     assert brought_back == (state is DisputeState.REVERSED)
     assert len(await Oversight(database).actions(ActionSearch(subject=dispute.id), 10)) == 1
+
+
+async def test_reset_to_any_of_its_tasks_it_tells_nobody_twice(
+    saga: Sagas, database: Database, disputes: Disputes, dispute: Dispute, staff: CustomerId, payee: Holder
+) -> None:
+    handle = await start(saga, dispute)
+    await disputes.state(dispute.id, payee.id, "It was sent on Monday")
+    await decide(handle, reverses(staff))
+    await handle.result()
+    await reversal_is_told(database, dispute)
+    before = await told(database)
+    assert len([one for one in before if one[1].startswith(dispute.id)]) == 4
+    history = await handle.fetch_history()
+    tasks = [e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes")]
+    assert tasks
+    for task in tasks:
+        reset = await saga.client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=saga.client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=dispute.workflow_id, run_id=str(handle.result_run_id)),
+                reason="by an operator",
+                workflow_task_finish_event_id=task,
+                request_id=secrets.token_hex(8),
+            )
+        )
+        again = saga.client.get_workflow_handle(dispute.workflow_id, run_id=reset.run_id)
+        assert await again.result() == DisputeState.REVERSED
+    assert await told(database) == before
+
+
+async def test_started_twice_at_once_and_under_faults_it_tells_once(
+    saga: Sagas, database: Database, book: UnreliableBook, disputes: Disputes, dispute: Dispute, staff: CustomerId
+) -> None:
+    book.after["open"] += [line_breaks, line_breaks]
+    book.after["credit"] += [line_breaks]
+    book.before["notify"] += [line_breaks]
+    await disputes.decide(dispute.id, reverses(staff))
+    handles = [
+        await saga.client.start_workflow(
+            DisputeWorkflow.run, dispute.id, id=f"{dispute.workflow_id}-{number}", task_queue=saga.settings.task_queue
+        )
+        for number in range(2)
+    ]
+    assert [await handle.result() for handle in handles] == [DisputeState.REVERSED] * 2
+    occasions = [occasion for _, occasion in await told(database) if occasion.startswith(dispute.id)]
+    assert sorted(occasions) == [f"{dispute.id}/ended"] * 2 + [f"{dispute.id}/opened"]
+
+
+async def told(database: Database) -> list[tuple[str, str]]:
+    """Who was told of what."""
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT account_id, occasion FROM messages ORDER BY created_at, account_id")
+    return [(row["account_id"], row["occasion"]) for row in rows]
+
+
+async def reversal_is_told(database: Database, dispute: Dispute) -> None:
+    """The reversal's own notification comes after its money."""
+
+    async def is_told() -> bool:
+        async with database.connection() as connection:
+            told_of = await connection.fetchval(
+                "SELECT count(*) FROM messages m JOIN disputes d ON m.transfer_id = d.reversal_transfer_id"
+            )
+        return bool(told_of)
+
+    await until(is_told, "the reversal's parties are told")
