@@ -5,7 +5,7 @@ The dispute's row decides what happens next; the workflow beside it waits, and d
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -80,6 +80,28 @@ class DisputeDecision:
         if self.amount_minor is not None and (self.ruling is not DisputeRuling.REVERSE or self.amount_minor < 1):
             return "An amount, from 1 on, belongs to the ruling `reverse`."
         return None
+
+
+def decision_of(given: object) -> DisputeDecision:
+    """A decision as a person typed it, JSON already read. Raises `DecisionRefused` unless every field is one it has.
+
+    A field that is not known is refused and never left out: without its amount a decision reverses all that is left.
+    """
+    names = [field.name for field in fields(DisputeDecision)]
+    if not isinstance(given, Mapping) or not given.keys() <= set(names):
+        raise DecisionRefused(f"A decision is a JSON object of {', '.join(names)}, and of nothing else.")
+    words = {name: given.get(name) for name in ("decider", "ruling", "reason")}
+    amount = given.get("amount_minor")
+    for name, word in words.items():
+        if not isinstance(word, str):
+            raise DecisionRefused(f"A decision needs {name}, a text.")
+    if amount is not None and type(amount) is not int:
+        raise DecisionRefused("amount_minor is a whole number, in the minor unit of the currency.")
+    if words["ruling"] not in set(DisputeRuling):
+        raise DecisionRefused(f"ruling is {' or '.join(DisputeRuling)}.")
+    return DisputeDecision(
+        CustomerId(str(words["decider"])), DisputeRuling(str(words["ruling"])), str(words["reason"]), amount
+    )
 
 
 @dataclass(frozen=True, slots=True)

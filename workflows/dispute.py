@@ -18,7 +18,7 @@ from temporalio.exceptions import (
     WorkflowAlreadyStartedError,
 )
 
-from ledger.disputes import Course, DisputeDecision, DisputeState
+from ledger.disputes import Course, DecisionRefused, DisputeState, decision_of
 from ledger.ids import DisputeId
 from ledger.transfers import Failure, TransferOrder
 from workflows import policies, steps
@@ -68,11 +68,12 @@ class DisputeWorkflow:
         self._news = True
 
     @workflow.update(
-        description="Decide the dispute: the customer id of staff who are no party, `reverse` (an amount_minor, or all "
-        "that is left) or `reject`, and why."
+        description="Decide the dispute: decider (customer id of staff who are no party), ruling (`reverse` or "
+        "`reject`), reason, and of a reversal amount_minor, or all that is left."
     )
-    async def decide(self, decision: DisputeDecision) -> str:
-        """Rule, once: the first decision counts."""
+    async def decide(self, given: dict[str, Any]) -> str:
+        """Rule, once: the first decision counts. `given` has the fields of a `DisputeDecision`."""
+        decision = decision_of(given)
         try:
             self._course = await self._step(steps.decide_dispute, decision)
         except FailureError as error:
@@ -83,7 +84,11 @@ class DisputeWorkflow:
         return f"{decision.ruling} by {decision.decider} is recorded."
 
     @decide.validator
-    def _may_decide(self, decision: DisputeDecision) -> None:
+    def _may_decide(self, given: dict[str, Any]) -> None:
+        try:
+            decision = decision_of(given)
+        except DecisionRefused as refusal:
+            raise ApplicationError(str(refusal), type=refusal.code) from refusal
         course = self._course
         if course is not None and course.state is not DisputeState.OPEN:
             raise ApplicationError(f"The dispute is {course.state}.", type="dispute_closed")

@@ -32,5 +32,6 @@ def search_attributes(order: TransferOrder) -> TypedSearchAttributes:
 
 
 def summary(order: TransferOrder) -> str:
-    """The one line that says what a transfer is: `₹1,255.00 acc_… → acc_…`."""
-    return f"{order.amount} {order.source_account_id} → {order.destination_account_id}"
+    """The one line that says what a transfer is: `₹1,255.00 acc_… → acc_…`. A reversal says of what."""
+    reversing = f"Reversal of {order.reverses_transfer_id}: " if order.reverses_transfer_id else ""
+    return f"{reversing}{order.amount} {order.source_account_id} → {order.destination_account_id}"

@@ -14,6 +14,7 @@ import asyncpg
 from ledger.disputes import (
     MAX_STATEMENTS_EACH,
     Course,
+    DecisionRefused,
     Dispute,
     DisputeDecision,
     DisputeOpen,
@@ -189,7 +190,9 @@ class Disputes:
             dispute = await self._lock(connection, dispute_id)
             # The role is read here, because decisions also come by Temporal's Web UI, which knows no roles.
             role = await connection.fetchval(_ROLE, decision.decider)
-            check_allowed(Actor(decision.decider, Role(role or Role.CUSTOMER)), Action.DECIDE_DISPUTE)
+            if role is None:
+                raise DecisionRefused("decider is the customer id, cus_…, of somebody of the staff.")
+            check_allowed(Actor(decision.decider, Role(role)), Action.DECIDE_DISPUTE)
             if _is_made(dispute, decision):
                 return dispute
             transfer = await self._transfer(connection, dispute.transfer_id)

@@ -169,6 +169,31 @@ async def test_who_may_not_decide_is_refused_and_the_dispute_stays_open(
     await handle.terminate()
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"amount": 400}, "JSON object of decider, ruling, reason, amount_minor, and of nothing else"),
+        ({"amount_minor": 4.5}, "amount_minor is a whole number"),
+        ({"amount_minor": True}, "amount_minor is a whole number"),
+        ({"amount_minor": "400"}, "amount_minor is a whole number"),
+        ({"ruling": "approve"}, "ruling is reverse or reject"),
+        ({"reason": None}, "needs reason"),
+        ({"decider": 7}, "needs decider"),
+        ({"decider": "olu"}, "decider is the customer id"),
+    ],
+)
+async def test_what_is_mistyped_in_a_decision_is_refused_and_moves_nothing(
+    saga: Sagas, disputes: Disputes, dispute: Dispute, staff: CustomerId, changes: dict[str, Any], why: str
+) -> None:
+    handle = await start(saga, dispute)
+    typed = {"decider": staff, "ruling": "reverse", "reason": "No proof of delivery"} | changes
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update("decide", typed, result_type=str)
+    assert why in str(refused.value.cause)
+    assert (await now(disputes, dispute)).state is DisputeState.OPEN
+    await handle.terminate()
+
+
 async def test_what_was_said_and_decided_before_the_workflow_runs_counts(
     saga: Sagas, disputes: Disputes, dispute: Dispute, staff: CustomerId, payer: Holder, payee: Holder
 ) -> None:
