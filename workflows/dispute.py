@@ -48,14 +48,17 @@ class DisputeWorkflow:
     @workflow.run
     async def run(self, dispute_id: DisputeId) -> DisputeState:  # noqa: ARG002 - the constructor has taken it
         """The story. The result is what the dispute's row says in the end."""
-        course = await self._step(steps.read_dispute)
+        course = await self._step("Read the dispute", steps.read_dispute)
         until = workflow.now() + timedelta(seconds=course.seconds_left)
         while course.state is DisputeState.OPEN:
             workflow.set_current_details(
-                f"Open until {until:%Y-%m-%d %H:%M} UTC, {course.statements} statement(s), to be read at the API. "
-                "Staff decide: the admin API, or the update `decide`."
+                f"Open until {until:%Y-%m-%d %H:%M} UTC, {course.statements} statement(s): read them at "
+                f"`GET /v1/disputes/{self._id}`. Staff decide by the admin API, or by the update `decide`."
             )
-            course = await self._step(steps.read_dispute if await self._news_before(until) else steps.expire_dispute)
+            if await self._news_before(until):
+                course = await self._step("Read what is new", steps.read_dispute)
+            else:
+                course = await self._step("Deadline: expire it, unless it is decided", steps.expire_dispute)
         if course.state is DisputeState.REVERSING:
             course = await self._reverse(course)
         workflow.set_current_details(f"{_ENDINGS[course.state]}. {course.outcome or ''}")
@@ -75,7 +78,7 @@ class DisputeWorkflow:
         """Rule, once: the first decision counts. `given` has the fields of a `DisputeDecision`."""
         decision = decision_of(given)
         try:
-            self._course = await self._step(steps.decide_dispute, decision)
+            self._course = await self._step(f"Decide: {decision.ruling}", steps.decide_dispute, decision)
         except FailureError as error:
             if answer := answer_in(error):
                 raise ApplicationError(answer.message, type=answer.code) from error
@@ -88,7 +91,7 @@ class DisputeWorkflow:
         try:
             decision = decision_of(given)
         except DecisionRefused as refusal:
-            raise ApplicationError(str(refusal), type=refusal.code) from refusal
+            raise ApplicationError(str(refusal), type=refusal.code) from None
         course = self._course
         if course is not None and course.state is not DisputeState.OPEN:
             raise ApplicationError(f"The dispute is {course.state}.", type="dispute_closed")
@@ -111,10 +114,10 @@ class DisputeWorkflow:
         while course.state is DisputeState.REVERSING:
             assert course.reversal is not None
             workflow.set_current_details(
-                f"Decided: reversing {course.reversal.amount}. See {course.reversal.workflow_id}."
+                f"Decided: {course.reversal.amount} is to go back to the payer. See {course.reversal.workflow_id}."
             )
             failure = await self._transferred(course.reversal)
-            course = await self._step(steps.close_dispute, failure)
+            course = await self._step("See what became of the reversal", steps.close_dispute, failure)
             if course.state is DisputeState.REVERSING:
                 # The reversal has another driver than the one awaited here, or none: recovery sees to it.
                 await asyncio.sleep(pause.total_seconds())
@@ -125,7 +128,7 @@ class DisputeWorkflow:
         """Why the reversal could not even begin; None: the ledger says how it goes."""
         try:
             # Written down before its workflow starts, so that recovery knows of it whatever happens next.
-            await self._activity(steps.open_transfer, order)
+            await self._activity(f"Open the reversal: {order.amount}", steps.open_transfer, order)
         except FailureError as error:
             if answer := answer_in(error):
                 return answer
@@ -136,7 +139,9 @@ class DisputeWorkflow:
                 order,
                 id=order.workflow_id,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                # Who ends this workflow, in whatever way, does not mean to stop what was decided.
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
                 task_timeout=policies.TASK_TIMEOUT,
                 search_attributes=search_attributes(order),
                 static_summary=summary(order),
@@ -145,15 +150,15 @@ class DisputeWorkflow:
             workflow.logger.info("The reversal has another driver, or lost its own: %s", error)
         return None
 
-    async def _step(self, step: Callable[..., Awaitable[Course]], *arguments: Any) -> Course:
-        self._course = await self._activity(step, self._id, *arguments)
+    async def _step(self, saying: str, step: Callable[..., Awaitable[Course]], *arguments: Any) -> Course:
+        self._course = await self._activity(saying, step, self._id, *arguments)
         return self._course
 
-    async def _activity(self, step: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    async def _activity(self, saying: str, step: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         return await workflow.execute_activity(
             step,
             args=arguments,
             start_to_close_timeout=policies.REGULAR_ATTEMPT,
             retry_policy=policies.UNTIL_ANSWERED,
-            summary=f"{step.__name__.replace('_', ' ').capitalize()}",
+            summary=saying,
         )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
@@ -243,6 +243,32 @@ async def test_terminated_while_it_reverses_it_goes_on_with_the_same_reversal(
     assert (await sweep(saga)).disputes == [dispute.id]
     hold.released.set()
     await ends(disputes, dispute, DisputeState.REVERSED)
+    assert await balances(statements, payer, payee) == [10_000, 0]
+
+
+async def test_cancelled_in_temporal_it_is_started_again_and_its_reversal_goes_on(
+    saga: Sagas,
+    book: UnreliableBook,
+    disputes: Disputes,
+    statements: Statements,
+    dispute: Dispute,
+    staff: CustomerId,
+    payer: Holder,
+    payee: Holder,
+) -> None:
+    hold = Hold()
+    book.before["debit"] += [line_breaks, hold]
+    handle = await start(saga, dispute)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert (await sweep(saga)).disputes == [dispute.id]
+    handle = saga.client.get_workflow_handle(dispute.workflow_id, result_type=DisputeState)
+    await decide(handle, reverses(staff))
+    await hold.reached.wait()
+    await handle.cancel()
+    hold.released.set()
+    assert await handle.result() is DisputeState.REVERSED
     assert await balances(statements, payer, payee) == [10_000, 0]
 
 
