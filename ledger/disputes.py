@@ -147,6 +147,7 @@ class Course:
     parties: tuple[CustomerId, ...]
     reversal: TransferOrder | None = None
     outcome: str | None = None
+    transfer_id: TransferId | None = None
 
 
 @dataclass(eq=False)

@@ -52,8 +52,9 @@ class DisputeWorkflow:
         until = workflow.now() + timedelta(seconds=course.seconds_left)
         while course.state is DisputeState.OPEN:
             workflow.set_current_details(
-                f"Open until {until:%Y-%m-%d %H:%M} UTC, {course.statements} statement(s): read them at "
-                f"`GET /v1/disputes/{self._id}`. Staff decide by the admin API, or by the update `decide`."
+                f"About {course.transfer_id}. Open until {until:%Y-%m-%d %H:%M} UTC. Statements so far: "
+                f"{course.statements}, to be read at `GET /v1/disputes/{self._id}`. "
+                "Staff decide by the admin API, or by the update `decide`."
             )
             if await self._news_before(until):
                 course = await self._step("Read what is new", steps.read_dispute)
@@ -102,7 +103,7 @@ class DisputeWorkflow:
         """Whether there is something to look at. The deadline alone is none."""
         left = max(until - workflow.now(), timedelta(0))
         try:
-            await workflow.wait_condition(lambda: self._news, timeout=left)
+            await workflow.wait_condition(lambda: self._news, timeout=left, timeout_summary="Deadline of the dispute")
         except TimeoutError:
             return False
         self._news = False

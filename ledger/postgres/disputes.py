@@ -292,6 +292,7 @@ class Disputes:
             parties=dispute.parties,
             reversal=reversal_for(dispute, transfer) if dispute.state is DisputeState.REVERSING else None,
             outcome=dispute.outcome,
+            transfer_id=dispute.transfer_id,
         )
 
 
