@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from api.edge import BodyLimit, Metrics
-from api.problems import ProblemDetails, handle_problems
+from api.problems import handle_problems, problem_responses
 from api.routes import accounts, auth, disputes, health, reversals, transfers
 from api.routes.admin import accounts as admin_accounts
 from api.routes.admin import books as admin_books
@@ -35,7 +35,7 @@ def create_app(state: State, *, docs: bool) -> FastAPI:
         redirect_slashes=False,
         openapi_url="/openapi.json" if docs else None,
         # Every operation lists its own problems, instead of FastAPI's default body for 422.
-        responses={422: {"model": ProblemDetails, "description": "The request is not valid"}},
+        responses=problem_responses("validation_failed"),
     )
     app.state.remit = state
     handle_problems(app)

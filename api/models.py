@@ -110,7 +110,11 @@ class TransferIn(In):
 
 
 class ReversalIn(In):
-    amount: Amount | None = Field(None, description="All that is left, where it is not given")
+    """How much of a transfer is to come back, and why."""
+
+    amount: Amount | None = Field(
+        None, description="In the currency's minor unit; all that is left, where it is not given", examples=[4000]
+    )
     reason: (
         Annotated[
             str,
@@ -270,8 +274,8 @@ class TransfersOut(BaseModel):
 class ReversalsOut(BaseModel):
     """What has come back of a transfer, and its reversals, newest first."""
 
-    reversed_amount: int = Field(description="In completed reversals")
-    left_amount: int = Field(description="Neither reversed nor on its way back")
+    reversed_amount: int = Field(description="In completed reversals", examples=[4000])
+    left_amount: int = Field(description="Neither reversed nor on its way back", examples=[6000])
     items: list[TransferOut]
     next_cursor: str | None
 

@@ -13,40 +13,70 @@ from ledger.postgres.disputes import Statement
 
 
 class DisputeIn(In):
-    reason: Annotated[str, Text, Field(max_length=500, examples=["The goods never came"])]
+    """A payer's objection to a completed transfer."""
+
+    reason: Annotated[
+        str,
+        Text,
+        Field(max_length=500, description="Why; the payee and staff read it", examples=["The goods never came"]),
+    ]
 
 
 class StatementIn(In):
-    text: Annotated[str, Text, Field(max_length=2_000, examples=["They were sent on Monday, parcel 4711"])]
+    """What a party says. It cannot be changed or taken back."""
+
+    text: Annotated[
+        str,
+        Text,
+        Field(
+            max_length=2_000,
+            description="The other party and staff read it",
+            examples=["They were sent on Monday, parcel 4711"],
+        ),
+    ]
 
 
 class DisputeDecisionIn(In):
-    ruling: DisputeRuling
-    reason: Reason = Field(description="Both parties read it")
-    amount: Amount | None = Field(None, description="Of a reversal: how much; all that is left where it is not given")
+    """How staff decide. What is decided stays so."""
+
+    ruling: DisputeRuling = Field(description="Bring money back, or leave it where it is", examples=["reverse"])
+    reason: Reason = Field(description="Both parties read it", examples=["No proof of delivery"])
+    amount: Amount | None = Field(
+        None,
+        description="Of a reversal: how much, in the currency's minor unit; all that is left where it is not given",
+        examples=[6000],
+    )
 
 
 class StatementOut(BaseModel):
+    """What a party said, and when."""
+
     author: Literal["payer", "payee"]
-    text: str
+    text: str = Field(examples=["They were sent on Monday, parcel 4711"])
     stated_at: datetime
 
 
 class DisputeOut(BaseModel):
-    id: DisputeId
-    transfer_id: TransferId
-    state: DisputeState
-    reason: str
-    deadline: datetime
-    ruling: DisputeRuling | None
-    amount: int | None = Field(description="That was decided to be reversed")
-    decided_reason: str | None
+    """A dispute: what the payer objects to, what both said, what staff decided and what became of it."""
+
+    id: DisputeId = Field(examples=["dsp_fcunsiksm3ppucbrdqutxaufvi"])
+    transfer_id: TransferId = Field(description="What it is about", examples=["trf_iuwbh4hkzdez5j5ag3ea6cau2u"])
+    state: DisputeState = Field(examples=["reversed"])
+    reason: str = Field(description="What the payer objects to", examples=["The goods never came"])
+    deadline: datetime = Field(description="Undecided by then, it expires")
+    ruling: DisputeRuling | None = Field(description="Null until it is decided", examples=["reverse"])
+    amount: int | None = Field(description="That was decided to be reversed", examples=[6000])
+    decided_reason: str | None = Field(examples=["No proof of delivery"])
     decided_at: datetime | None
-    reversal_transfer_id: TransferId | None
-    outcome: str | None
+    reversal_transfer_id: TransferId | None = Field(
+        description="What brought the amount back, or tried to", examples=["trf_kmny7whqmhlvztmx66nmd4wnzq"]
+    )
+    outcome: str | None = Field(
+        description="Once it is closed: how it ended, in a sentence", examples=["$60.00 was brought back to the payer."]
+    )
     created_at: datetime
     updated_at: datetime
-    closed_at: datetime | None
+    closed_at: datetime | None = Field(description="Null while it is open or its reversal is under way")
     statements: list[StatementOut] = Field(description="Oldest first; empty in lists")
     payer_id: CustomerId | None = Field(description="For staff")
     payee_id: CustomerId | None = Field(description="For staff")
@@ -84,5 +114,7 @@ class DisputeOut(BaseModel):
 
 
 class DisputesOut(BaseModel):
+    """A page of disputes, newest first."""
+
     items: list[DisputeOut]
     next_cursor: str | None
