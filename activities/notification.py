@@ -1,14 +1,11 @@
-"""The last step: one message per party, to a table that a mailer may read, and to the log."""
+"""The last step: one message per party, in a table that a mailer may read."""
 
-import structlog
 from temporalio import activity
 
 from ledger.ids import SYSTEM_ACCOUNTS, AccountId
 from ledger.postgres.book import Book
 from ledger.refusals import is_about_destination
 from ledger.transfers import Failure, Kind, Standing, State, Step, TransferOrder
-
-log = structlog.get_logger()
 
 
 class NotificationSteps:
@@ -20,10 +17,7 @@ class NotificationSteps:
     @activity.defn
     async def notify_parties(self, order: TransferOrder, standing: Standing) -> None:
         """Tell the source's owner how it ended, and the destination's owner if money arrived. A repeat tells nobody."""
-        told = messages(order, standing)
-        for account_id, body in told.items():
-            await self._book.write_messages(Step(order.transfer_id, standing.attempt), [account_id], body)
-        log.info("parties notified", transfer_id=order.transfer_id, state=standing.state, parties=sorted(told))
+        await self._book.write_messages(Step(order.transfer_id, standing.attempt), messages(order, standing))
 
 
 def messages(order: TransferOrder, standing: Standing) -> dict[AccountId, str]:

@@ -134,7 +134,7 @@ class Acceptance:
             return await self._answered(order, first, replayed=True)
         if foreseen and first is None and not await self._is_started(order):
             raise foreseen
-        async with self._settlements.watch(order.transfer_id) as settled:
+        async with self._settlements.watch(order.transfer_id) as watch:
             replayed = first is not None
             if not replayed:
                 try:
@@ -142,10 +142,13 @@ class Acceptance:
                 except TemporalUnavailable as error:
                     raise Problem("temporal_unavailable") from error
 
+            def check(handed_over: Transfer) -> Transfer | None:
+                return _first_of(replace(known, by_key=handed_over), order)
+
             async def read() -> Transfer | None:
                 return _first_of(await self._known(order), order)
 
-            transfer = await self._settlements.final_within(wait_seconds, settled, read)
+            transfer = await self._settlements.final_within(wait_seconds, watch, check, read)
         if transfer is None:
             transfer = await self._write_down(order, replayed=replayed)
         return await self._answered(order, transfer, replayed=replayed)
@@ -168,17 +171,20 @@ class Acceptance:
         if transfer.attempt >= MAX_ATTEMPTS:
             raise Problem("attempts_used_up", f"All {MAX_ATTEMPTS} attempts were made. Send a new transfer.")
         order = next_attempt(transfer)
-        async with self._settlements.watch(order.transfer_id) as settled:
+        async with self._settlements.watch(order.transfer_id) as watch:
             try:
                 await self._engine.start(order)
             except TemporalUnavailable as error:
                 raise Problem("temporal_unavailable") from error
 
+            def check(found: Transfer) -> Transfer | None:
+                return found if found.attempt >= order.attempt else None
+
             async def read() -> Transfer | None:
                 found = await self._statements.transfer(order.owner_id, order.transfer_id)
-                return found if found is not None and found.attempt >= order.attempt else None
+                return check(found) if found else None
 
-            begun = await self._settlements.final_within(wait_seconds, settled, read)
+            begun = await self._settlements.final_within(wait_seconds, watch, check, read)
         if begun is None:
             # No worker has begun it yet: begin it here, so that what is acknowledged can be read.
             await self._book.open_transfer(order)

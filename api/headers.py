@@ -22,7 +22,7 @@ _PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
 _PART = re.compile(r'(?:[^";]|"(?:[^"\\]|\\.)*"?)+')
 
 
-def idempotency_key(
+async def idempotency_key(
     request: Request,
     _documented: Annotated[
         str | None,
@@ -46,7 +46,7 @@ def idempotency_key(
     return key
 
 
-def wait_seconds(
+async def wait_seconds(
     request: Request,
     _documented: Annotated[
         str | None,

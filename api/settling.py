@@ -1,4 +1,8 @@
-"""Waiting for a transfer's final state. The row in PostgreSQL is the truth; everything else only says when to look."""
+"""Waiting for a transfer's final state.
+
+The row in PostgreSQL is the truth. A worker in this process hands over the row that it has committed; everything else
+only says when to look.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -14,32 +18,46 @@ FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 
 
+class Watch:
+    """One who waits: for the next announcement, and for the transfer as it was written, where that was handed over."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+        self.transfer: Transfer | None = None
+
+
 class Settlements:
     """Wakes whoever waits for a transfer, when a worker in the same process has brought it to its end."""
 
     def __init__(self, *, worker_is_here: bool) -> None:
         self._first_pause = LONGEST_PAUSE if worker_is_here else FIRST_PAUSE
-        self._waiting: dict[TransferId, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: dict[TransferId, set[Watch]] = defaultdict(set)
         self._closing = False
 
-    def announce(self, transfer_id: TransferId) -> None:
-        """A final state of this transfer was committed."""
-        for event in self._waiting.get(transfer_id, ()):
-            event.set()
+    def announce(self, transfer_id: TransferId, transfer: Transfer | None) -> None:
+        """A final state of this transfer was committed: as this row, where it is known."""
+        for watch in self._waiting.get(transfer_id, ()):
+            watch.transfer = transfer
+            watch.told.set()
 
     def close(self) -> None:
         """The process is asked to stop: whoever waits gets the transfer as it stands, and nobody waits any more."""
         self._closing = True
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
+        for watches in self._waiting.values():
+            for watch in watches:
+                watch.told.set()
 
     async def final_within(
-        self, seconds: float, settled: asyncio.Event, read: Callable[[], Awaitable[Transfer | None]]
+        self,
+        seconds: float,
+        watch: Watch,
+        check: Callable[[Transfer], Transfer | None],
+        read: Callable[[], Awaitable[Transfer | None]],
     ) -> Transfer | None:
-        """The transfer as last read: final, or as it stands when the time is over. None: its row is not there yet.
+        """The transfer, handed over or last read: final, or as it stands when the time is over.
 
-        `settled` is what `watch` gave. It is also set when the process stops, so the one look after it is the last.
+        None: its row is not there yet. `check` is asked whether what was handed over is what the caller waits for. The
+        watch is also told when the process stops, so the one look after it is the last.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         pause = self._first_pause
@@ -48,23 +66,25 @@ class Settlements:
             if left > 0:
                 try:
                     async with asyncio.timeout(min(pause, left)):
-                        await settled.wait()
+                        await watch.told.wait()
                 except TimeoutError:
                     pause = min(pause * 2, LONGEST_PAUSE)
+            if watch.transfer is not None and (transfer := check(watch.transfer)):
+                return transfer
             transfer = await read()
-            if left <= 0 or settled.is_set() or (transfer is not None and transfer.state.is_final):
+            if left <= 0 or watch.told.is_set() or (transfer is not None and transfer.state.is_final):
                 return transfer
 
     @asynccontextmanager
-    async def watch(self, transfer_id: TransferId) -> AsyncIterator[asyncio.Event]:
-        """An event that is set by the next announcement. Enter before the transfer may start."""
-        event = asyncio.Event()
+    async def watch(self, transfer_id: TransferId) -> AsyncIterator[Watch]:
+        """Told by the next announcement. Enter before the transfer may start."""
+        watch = Watch()
         if self._closing:
-            event.set()
-        self._waiting[transfer_id].add(event)
+            watch.told.set()
+        self._waiting[transfer_id].add(watch)
         try:
-            yield event
+            yield watch
         finally:
-            self._waiting[transfer_id].discard(event)
+            self._waiting[transfer_id].discard(watch)
             if not self._waiting[transfer_id]:
                 del self._waiting[transfer_id]

@@ -42,7 +42,7 @@ class State:
     sign_ins: SignIns = field(default_factory=SignIns)
 
 
-def state_of(request: Request) -> State:
+async def state_of(request: Request) -> State:
     """The state that the app was made with."""
     return cast("State", request.app.state.remit)
 

@@ -1,13 +1,11 @@
 """Refusals: a business "no", with a code from one closed list. Never retried, and never an error of the service."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from ledger.ids import AccountId, TransferId
 from ledger.money import Money
-from ledger.transfers import Failure, State
-
-Side = Literal["source", "destination"]
+from ledger.transfers import Failure, Side, State
 
 
 class Refusal(Exception):

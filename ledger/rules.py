@@ -5,7 +5,7 @@ already there, with a refusal (a business "no"), or with `IllegalTransition` (th
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ledger.accounts import Account, AccountStatus
@@ -23,9 +23,8 @@ from ledger.refusals import (
     InsufficientFunds,
     Refusal,
     SameAccount,
-    Side,
 )
-from ledger.transfers import MAX_ATTEMPTS, NEXT, Failure, Kind, Leg, Standing, State, Transfer, TransferOrder
+from ledger.transfers import MAX_ATTEMPTS, NEXT, Failure, Kind, Leg, Side, Standing, State, Transfer, TransferOrder
 
 Moving = Transfer | TransferOrder
 
@@ -40,6 +39,10 @@ class Entry:
     balance_before: int
     balance_after: int
     hash: bytes
+
+    def after(self, account: Account) -> Account:
+        """The account once this is written."""
+        return replace(account, balance_minor=self.balance_after, version=self.version, head_hash=self.hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,18 @@ class Change:
     def standing(self) -> Standing:
         """Where the transfer stands once this is written."""
         return Standing(self.transfer.id, self.transfer.attempt, self.state, self.failure)
+
+    @property
+    def after(self) -> Transfer:
+        """The transfer once this is written."""
+        completed_at = self.recorded_at if self.state.is_final else None
+        return replace(
+            self.transfer,
+            state=self.state,
+            failure=self.failure,
+            updated_at=self.recorded_at,
+            completed_at=completed_at,
+        )
 
 
 def first_refusal(refusals: Iterator[Refusal]) -> Refusal | None:

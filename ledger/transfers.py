@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from ledger.ids import WORLD, AccountId, CustomerId, TransferId
 from ledger.money import Money
 
 MAX_ATTEMPTS = 3
+
+Side = Literal["source", "destination"]
 
 
 class State(StrEnum):
@@ -101,6 +104,30 @@ class TransferOrder:
         """The account that a deposit's or withdrawal's `transaction_id` is unique in; the source of a transfer."""
         return self.destination_account_id if self.kind is Kind.DEPOSIT else self.source_account_id
 
+    def opened(self, created_at: datetime, updated_at: datetime) -> "Transfer":
+        """The transfer that this order's first attempt begins."""
+        return Transfer(
+            id=self.transfer_id,
+            owner_id=self.owner_id,
+            idempotency_key=self.idempotency_key,
+            fingerprint=self.fingerprint,
+            kind=self.kind,
+            source_account_id=self.source_account_id,
+            destination_account_id=self.destination_account_id,
+            amount_minor=self.amount_minor,
+            currency=self.currency,
+            note=self.note,
+            transaction_id=self.transaction_id,
+            workflow_id=self.workflow_id,
+            state=State.INITIATED,
+            attempt=1,
+            failure=None,
+            created_at=created_at,
+            updated_at=updated_at,
+            completed_at=None,
+            reverses_transfer_id=self.reverses_transfer_id,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -138,6 +165,20 @@ class Opened:
     standing: Standing
     objection: Failure | None = None
     stuck_after_seconds: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class StraightThrough:
+    """How far a transfer came in one go: the answer of `open`, and where the last step that answered left it.
+
+    `in_doubt` names the step that gave no answer, so that nobody knows yet whether it happened. `are_told` says that
+    the parties were told how it ended.
+    """
+
+    opened: Opened
+    standing: Standing
+    in_doubt: str | None = None
+    are_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +228,10 @@ class Transfer:
     def amount(self) -> Money:
         """The amount with its currency, for people."""
         return Money(self.amount_minor, self.currency)
+
+    def account_on(self, side: Side) -> AccountId:
+        """The account that the amount leaves, or the one that it goes to."""
+        return self.source_account_id if side == "source" else self.destination_account_id
 
     @property
     def order(self) -> TransferOrder:

@@ -62,31 +62,40 @@ def answer_in(error: FailureError) -> Failure | None:
     return None
 
 
+async def locally(step: Callable[..., Awaitable[Answer]], *arguments: Any, attention: Attention) -> Answer:
+    """One short local attempt. Raises a `FailureError`: a refusal (see `answer_in`), or no answer at all."""
+    attempt = workflow.execute_local_activity(
+        step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
+    )
+    return await to_its_end(attempt, attention.note_cancellation)
+
+
 async def local_first(
     step: Callable[..., Awaitable[Answer]],
     *arguments: Any,
     summary: str,
     attention: Attention,
+    is_in_doubt: bool = False,
     may_be_left: bool = False,
     retry: RetryPolicy = policies.UNTIL_ANSWERED,
     budget: timedelta | None = None,
 ) -> Answer:
     """The step's answer. Raises a `FailureError` with a refusal in it, or once `budget` (default: none) is used up.
 
-    A cancellation is noted and waits for the step. A step that `may_be_left`, because it moves no money or because the
-    ledger decides whether it did, is left with `Left` when it is in doubt.
+    One that `is_in_doubt` has had its local attempt. A cancellation is noted and waits for the step. A step that
+    `may_be_left`, because it moves no money or because the ledger decides whether it did, is left with `Left` when it
+    is in doubt.
     """
 
     async def attempt_locally() -> Answer:
-        return await workflow.execute_local_activity(
-            step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
-        )
+        return await locally(step, *arguments, attention=attention)
 
-    try:
-        return await to_its_end(attempt_locally(), attention.note_cancellation)
-    except FailureError as error:
-        if answer_in(error):
-            raise
+    if not is_in_doubt:
+        try:
+            return await attempt_locally()
+        except FailureError as error:
+            if answer_in(error):
+                raise
     if may_be_left and attention.cancel_requested:
         raise Left
     attention.in_doubt = True
@@ -135,7 +144,7 @@ async def _watched(
             raise Left
         if attention.retry_now and not regular.done():
             attention.retry_now = False
-            if answered := await _answered_now(attempt_locally, attention):
+            if answered := await _answered_now(attempt_locally):
                 _let_go(regular)
                 return answered.result()
     return regular.result()
@@ -147,11 +156,9 @@ def _let_go(regular: "asyncio.Future[Answer]") -> None:
     regular.cancel()
 
 
-async def _answered_now(
-    attempt_locally: Callable[[], Awaitable[Answer]], attention: Attention
-) -> "asyncio.Future[Answer] | None":
+async def _answered_now(attempt_locally: Callable[[], Awaitable[Answer]]) -> "asyncio.Future[Answer] | None":
     """One more local attempt: its answer, yes or no, or None where there is still none."""
-    attempt = asyncio.ensure_future(to_its_end(attempt_locally(), attention.note_cancellation))
+    attempt = asyncio.ensure_future(attempt_locally())
     try:
         await attempt
     except FailureError as error:

@@ -18,9 +18,9 @@ from ledger.refusals import REFUSAL_CODES, FraudDeclined, ReviewExpired, ReviewR
 from ledger.reviews import Decision, Review, ReviewTerms, Ruling, objection_to_decision, outcome
 from ledger.screening import Answer
 from ledger.steering import Instruction
-from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, TransferOrder
+from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, StraightThrough, TransferOrder
 from workflows import policies, steps
-from workflows.running import Attention, Left, answer_in, local_first
+from workflows.running import Attention, Left, answer_in, local_first, locally
 from workflows.visibility import NEEDS_ATTENTION, TRANSFER_STATE
 
 Argument = TypeVar("Argument")
@@ -57,6 +57,7 @@ class TransferWorkflow:
         self._shown: tuple[State, bool] = (State.INITIATED, False)
         self._doing = ""
         self._attention = Attention(show=self._show)
+        self._in_doubt: str | None = None
         self._opened = False
         self._reviewable = True
         self._deciding: list[Decision] = []
@@ -65,17 +66,18 @@ class TransferWorkflow:
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:  # noqa: ARG002 - the constructor has taken it
         """The story. The result is where the transfer stands in the ledger, in a final state."""
-        opened = await self._open()
-        self._opened = opened.standing.duplicate_of is None
+        straight = await self._straight_through()
+        opened, standing = straight.opened, straight.standing
+        self._opened = standing.duplicate_of is None
+        self._state = standing.state
         self._attention.stuck_after = timedelta(seconds=opened.stuck_after_seconds)
-        standing = opened.standing
         while not standing.state.is_final and self._is_mine(standing):
             if standing.state is State.DEBITED:
                 standing = await self._hand_to_destination()
             else:
                 standing = await self._take_from_source(standing, opened.objection)
         if self._is_mine(standing):
-            await self._notify(standing)
+            await self._close(standing, are_told=straight.are_told)
         else:
             self._state = standing.state
             self._tell(f"Nothing to do here: {standing.duplicate_of or 'a later attempt'} is {standing.state}.")
@@ -173,12 +175,34 @@ class TransferWorkflow:
         except Left:
             return await self._give_back(GIVEN_BACK)
 
+    async def _straight_through(self) -> StraightThrough:
+        """All steps in one go, as far as they say yes. One in doubt is asked again where people can see it."""
+        if workflow.cancellation_reason() is not None:
+            return self._only(await self._open())  # asked for before anything was done
+        try:
+            straight = await locally(steps.settle_straight_through, self._order, attention=self._attention)
+        except FailureError as error:
+            if answer := answer_in(error):
+                raise self._unopened(answer) from error
+            self._in_doubt = steps.open_transfer.__name__
+            return self._only(await self._open())
+        self._in_doubt = straight.in_doubt
+        return straight
+
+    @staticmethod
+    def _only(opened: Opened) -> StraightThrough:
+        return StraightThrough(opened, opened.standing)
+
     async def _open(self) -> Opened:
         try:
             return await self._ask(steps.open_transfer, self._order, "Writing the transfer down. No money has moved.")
         except Refused as refusal:
-            # The key names another order: nothing was written, and nothing will move.
-            raise ApplicationError(str(refusal), type=refusal.failure.code, non_retryable=True) from refusal
+            raise self._unopened(refusal.failure) from refusal
+
+    @staticmethod
+    def _unopened(answer: Failure) -> ApplicationError:
+        """The key names another order: nothing was written, and nothing will move."""
+        return ApplicationError(answer.message, type=answer.code, non_retryable=True)
 
     async def _screen(self) -> Answer:
         """Screening moves no money, so a cancellation ends the wait for it."""
@@ -250,12 +274,19 @@ class TransferWorkflow:
             f"The amount is in transit and cannot be delivered ({failure.code}): giving it back to the source.",
         )
 
-    async def _notify(self, standing: Standing) -> None:
-        """Tell the parties. The money's fate is sealed: whatever happens here is recorded and changes nothing."""
+    async def _close(self, standing: Standing, *, are_told: bool) -> None:
+        """Say how it ended, here and to the parties."""
         why = f" Reason: {standing.failure.message}" if standing.failure else ""
         ending = f"{_ENDINGS[standing.state]}{why}"
         self._state = standing.state
-        self._tell(f"{ending} Telling the parties.")
+        if not are_told:
+            self._tell(f"{ending} Telling the parties.")
+            are_told = await self._notify(standing)
+        self._tell(ending if are_told else f"{ending} The parties were not told.")
+        self._show()
+
+    async def _notify(self, standing: Standing) -> bool:
+        """Tell the parties. The money's fate is sealed: whatever happens here is recorded and changes nothing."""
         # A cancellation that came too late for the money is no reason to leave the parties in the dark.
         attention = Attention(show=self._show, stuck_after=policies.NOTIFICATION_BUDGET)
         try:
@@ -265,16 +296,15 @@ class TransferWorkflow:
                 standing,
                 summary="Notify the parties",
                 attention=attention,
+                is_in_doubt=self._in_doubt == steps.notify_parties.__name__,
                 may_be_left=True,
                 retry=policies.NOTIFICATION_RETRY,
                 budget=policies.NOTIFICATION_BUDGET,
             )
         except (Left, FailureError) as error:
             workflow.logger.warning("The parties were not told how the transfer ended: %s", error)
-            self._tell(f"{ending} The parties were not told.")
-        else:
-            self._tell(ending)
-        self._show()
+            return False
+        return True
 
     async def _move(
         self,
@@ -312,6 +342,7 @@ class TransferWorkflow:
                 argument,
                 summary=f"{step.__name__.replace('_', ' ').capitalize()}: {self._order.amount}",
                 attention=self._attention,
+                is_in_doubt=self._in_doubt == step.__name__,
                 may_be_left=may_be_left,
             )
         except FailureError as error:

@@ -5,28 +5,31 @@ One step is one transaction over the transfer's row and at most one customer acc
 locks two accounts, so opposite transfers cannot deadlock.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ledger import rules
 from ledger.accounts import Account, AccountStatus
 from ledger.ids import AccountId, TransferId
+from ledger.postgres.changes import write, write_if_unchanged
 from ledger.postgres.database import Database
 from ledger.postgres.lines import Lines
 from ledger.postgres.reversals import hold_original, record_staff
 from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
-from ledger.refusals import AccountNotFound, OrderMismatch, UnknownTransfer
+from ledger.postgres.seen import Seen
+from ledger.refusals import AccountNotFound, LedgerConflict, OrderMismatch, Refusal, UnknownTransfer
 from ledger.reviews import Decision, Ruling
 from ledger.rules import Change
 from ledger.steering import Instruction
-from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, Transfer, TransferOrder
+from ledger.transfers import Ending, Opened, Side, Standing, State, Step, Transfer, TransferOrder
 
 if TYPE_CHECKING:
     from ledger.postgres.database import Connection
 
-Side = Literal["source", "destination"]
+Settled = Callable[[TransferId, Transfer | None], None]
+Decide = Callable[[Transfer, int, Account | None, datetime], Change | None]
 
 # Written and read in one round trip: the row, unless it is there already, and both accounts as they are just now.
 _OPEN = f"""
@@ -36,10 +39,10 @@ _OPEN = f"""
             reverses_transfer_id)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13)
         ON CONFLICT DO NOTHING
-        RETURNING 1
+        RETURNING created_at, updated_at
     )
-    SELECT opened.opened, {ACCOUNT_COLUMNS}
-    FROM (SELECT count(*) = 1 AS opened FROM opened) opened LEFT JOIN accounts a ON a.id IN ($6, $7)
+    SELECT opened.created_at AS opened_at, opened.updated_at, clock_timestamp() AS now, {ACCOUNT_COLUMNS}
+    FROM (SELECT) one LEFT JOIN opened ON true LEFT JOIN accounts a ON a.id IN ($6, $7)
 """
 
 _FIND = f"""
@@ -62,37 +65,6 @@ _LOCK_WITH: dict[Side, str] = {
     "source": _LOCK.format(side="source", transfer=TRANSFER_COLUMNS, account=ACCOUNT_COLUMNS),
     "destination": _LOCK.format(side="destination", transfer=TRANSFER_COLUMNS, account=ACCOUNT_COLUMNS),
 }
-
-_SET_STATE = """
-    UPDATE transfers SET state = $2, updated_at = $3, failure_code = $4, failure_message = $5,
-        completed_at = CASE WHEN $6::boolean THEN $3::timestamptz END
-    WHERE id = $1
-"""
-
-_WRITE_POSTING = f"""
-    WITH stated AS ({_SET_STATE}),
-    posted AS (
-        INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor, currency,
-            recorded_at)
-        VALUES ($1, $7, $8, $9, $10, $11, $12, $3)
-    )
-    SELECT
-"""
-
-_WRITE_POSTING_AND_ENTRY = f"""
-    WITH stated AS ({_SET_STATE}),
-    posted AS (
-        INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor, currency,
-            recorded_at)
-        VALUES ($1, $7, $8, $9, $10, $11, $12, $3)
-    ),
-    entered AS (
-        INSERT INTO entries (account_id, version, transfer_id, attempt, leg, amount_minor, balance_before,
-            balance_after, recorded_at, hash)
-        VALUES ($13, $14, $1, $7, $8, $15, $16, $17, $3, $18)
-    )
-    UPDATE accounts SET balance_minor = $17, version = $14, head_hash = $18 WHERE id = $13
-"""
 
 _SET_STATUS = f"""
     UPDATE accounts a SET status = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}
@@ -143,9 +115,10 @@ _HOLD = "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 # A reversal that took nothing is told to whoever asked for it, and not to whom staff wanted to take it from.
 _WRITE_MESSAGES = """
     INSERT INTO messages (transfer_id, attempt, account_id, customer_id, body)
-    SELECT $1, $2, a.id, a.owner_id, $4 FROM accounts a, transfers t
-    WHERE a.id = ANY ($3::text[]) AND t.id = $1
-        AND (t.kind <> 'reversal' OR t.owner_id = a.owner_id OR t.state IN ('completed', 'compensated'))
+    SELECT $1, $2, a.id, a.owner_id, told.body
+    FROM unnest($3::text[], $4::text[]) AS told (account_id, body) JOIN accounts a ON a.id = told.account_id
+    JOIN transfers t ON t.id = $1
+    WHERE (t.kind <> 'reversal' OR t.owner_id = a.owner_id OR t.state IN ('completed', 'compensated'))
     ON CONFLICT DO NOTHING
 """
 
@@ -169,11 +142,15 @@ class Book:
     and a `LedgerConflict` where the state forbids the step. After the last two nothing has changed.
     """
 
-    def __init__(self, database: Database, settled: Callable[[TransferId], None] = lambda _: None) -> None:
-        """`settled` is told, after its commit, of each transfer that this book brings to a final state."""
+    def __init__(self, database: Database, settled: Settled = lambda *_: None) -> None:
+        """`settled` is told, after its commit, of each transfer that this book finds in a final state or brings to it.
+
+        With the row, where this book has just written or read it.
+        """
         self._database = database
         self._settled = settled
         self._lines = Lines()
+        self._seen = Seen()
 
     @property
     def database(self) -> Database:
@@ -195,7 +172,7 @@ class Book:
             return await self._open_reversal(order)
         async with self._database.connection() as connection:
             opened, _ = await self._open(connection, order)
-        return Opened(self._announced(opened.standing), opened.objection)
+        return self._announced_opening(opened)
 
     async def remember_key(self, order: TransferOrder, first: TransferId) -> None:
         """Keep that this order's key was answered with another key's transfer. A repeat changes nothing."""
@@ -208,9 +185,9 @@ class Book:
         """Let the transfer wait for a person's decision; a repeat finds the decisions that were made meanwhile."""
         async with self._database.transaction() as connection:
             transfer, now = await self._lock_transfer(connection, step.transfer_id)
-            standing = await self._write(connection, transfer, rules.decide_review(transfer, step.attempt, now))
+            transfer = await self._write(connection, transfer, rules.decide_review(transfer, step.attempt, now))
             rows = await connection.fetch(_DECISIONS, step.transfer_id, step.attempt)
-        return standing, [Decision(row["decider"], Ruling(row["ruling"]), row["reason"]) for row in rows]
+        return transfer.standing, [Decision(row["decider"], Ruling(row["ruling"]), row["reason"]) for row in rows]
 
     async def write_decision(self, step: Step, decision: Decision) -> None:
         """Keep a reviewer's word. The first one of each counts; a repeat changes nothing."""
@@ -228,35 +205,27 @@ class Book:
 
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing."""
-        async with self._lines.turn(step.account_id), self._database.transaction() as connection:
-            transfer, source, now = await self._lock(connection, step.transfer_id, "source")
-            change = rules.decide_debit(transfer, step.attempt, source, now)
-            standing = await self._write(connection, transfer, change)
-        return self._announced(standing)
+        return await self._take_turn(step, "source", rules.decide_debit)
 
     async def credit(self, step: Step) -> Standing:
         """Hand the amount from clearing to the destination."""
-        async with self._lines.turn(step.account_id), self._database.transaction() as connection:
-            transfer, destination, now = await self._lock(connection, step.transfer_id, "destination")
-            change = rules.decide_credit(transfer, step.attempt, destination, now)
-            standing = await self._write(connection, transfer, change)
-        return self._announced(standing)
+        return await self._take_turn(step, "destination", rules.decide_credit)
 
     async def refund(self, ending: Ending) -> Standing:
         """Return the amount from clearing to the source, or leave a tombstone where none was taken."""
-        async with self._lines.turn(ending.step.account_id), self._database.transaction() as connection:
-            transfer, source, now = await self._lock(connection, ending.step.transfer_id, "source")
-            change = rules.decide_refund(transfer, ending.step.attempt, source, ending.failure, now)
-            standing = await self._write(connection, transfer, change)
-        return self._announced(standing)
+
+        def decide(transfer: Transfer, attempt: int, source: Account | None, now: datetime) -> Change | None:
+            return rules.decide_refund(transfer, attempt, source, ending.failure, now)
+
+        return await self._take_turn(ending.step, "source", decide)
 
     async def end(self, ending: Ending, state: State) -> Standing:
         """End a transfer whose money never left the source, as `failed` or `cancelled`."""
         async with self._database.transaction() as connection:
             transfer, now = await self._lock_transfer(connection, ending.step.transfer_id)
             change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
-            standing = await self._write(connection, transfer, change)
-        return self._announced(standing)
+            transfer = await self._write(connection, transfer, change)
+        return self._announced(transfer)
 
     async def unfinished(self, older_than_seconds: int) -> AsyncIterator[tuple[TransferOrder, State]]:
         """Transfers that are not final and have not changed for so long, oldest first: all of them, page by page."""
@@ -290,15 +259,67 @@ class Book:
                 raise AccountNotFound(account_id)
             yield HeldAccount(connection, account_id)
 
-    async def write_messages(self, step: Step, account_ids: list[AccountId], body: str) -> None:
-        """Leave one message per account's owner about this attempt. A repeat writes none."""
+    async def write_messages(self, step: Step, bodies: Mapping[AccountId, str]) -> None:
+        """Leave each account's owner their message about this attempt. A repeat writes none."""
         async with self._database.connection() as connection:
-            await connection.execute(_WRITE_MESSAGES, step.transfer_id, step.attempt, account_ids, body)
+            await connection.execute(
+                _WRITE_MESSAGES, step.transfer_id, step.attempt, list(bodies), list(bodies.values())
+            )
 
-    def _announced(self, standing: Standing) -> Standing:
-        if standing.state.is_final:
-            self._settled(standing.transfer_id)
-        return standing
+    async def _take_turn(self, step: Step, side: Side, decide: Decide) -> Standing:
+        """A step on one account: written at once if both rows are as they were last seen, else under their locks."""
+        async with self._lines.turn(step.account_id):
+            transfer = await self._write_as_seen(step, side, decide)
+            if transfer is None:
+                transfer = await self._write_locked(step, side, decide)
+        return self._announced(transfer)
+
+    async def _write_as_seen(self, step: Step, side: Side, decide: Decide) -> Transfer | None:
+        """One round trip. None: there is nothing to rest a write on, or it has changed, and nothing was written."""
+        seen = self._seen.transfer_and_account(step.transfer_id, side)
+        if seen is None:
+            return None
+        transfer, account, now = seen
+        try:
+            change = decide(transfer, step.attempt, account, now)
+        except (Refusal, LedgerConflict):
+            return None  # a no is only said under the locks
+        if change is None or change.posting is None or change.posting.entry is None:
+            return None
+        self._forget(transfer, account)
+        async with self._database.connection() as connection:
+            if not await write_if_unchanged(connection, change, account):
+                return None
+        self._saw(change, account)
+        return change.after
+
+    async def _write_locked(self, step: Step, side: Side, decide: Decide) -> Transfer:
+        async with self._database.transaction() as connection:
+            transfer, account, now = await self._lock(connection, step.transfer_id, side)
+            self._forget(transfer, account)
+            change = decide(transfer, step.attempt, account, now)
+            transfer = await self._write(connection, transfer, change)
+        if change is not None:
+            self._saw(change, account)
+        return transfer
+
+    def _forget(self, transfer: Transfer, account: Account | None) -> None:
+        """They are about to change, and if no answer comes back nobody knows how."""
+        self._seen.transfers.forget(transfer.id)
+        if account is not None:
+            self._seen.accounts.forget(account.id)
+
+    def _saw(self, change: Change, account: Account | None) -> None:
+        """What this process has just committed."""
+        if not change.state.is_final:
+            self._seen.transfers.remember(change.transfer.id, change.after, change.recorded_at)
+        if account is not None and change.posting is not None and (entry := change.posting.entry):
+            self._seen.accounts.remember(account.id, entry.after(account), change.recorded_at)
+
+    def _announced(self, transfer: Transfer) -> Standing:
+        if transfer.state.is_final:
+            self._settled(transfer.id, transfer)
+        return transfer.standing
 
     async def _open(self, connection: "Connection", order: TransferOrder) -> tuple[Opened, bool]:
         """The answer, and whether it is this call that began the attempt."""
@@ -318,12 +339,17 @@ class Book:
             order.workflow_id,
             order.reverses_transfer_id,
         )
+        now: datetime = rows[0]["now"]
         accounts: dict[AccountId, Account] = {row["a_id"]: account_of(row) for row in rows if row["a_id"]}
+        for account in accounts.values():
+            self._seen.accounts.remember(account.id, account, now)
         objection = rules.objection_to(
             order, accounts.get(order.source_account_id), accounts.get(order.destination_account_id)
         )
         foreseen = objection.failure if objection else None
-        if rows[0]["opened"]:
+        if rows[0]["opened_at"]:
+            transfer = order.opened(rows[0]["opened_at"], rows[0]["updated_at"])
+            self._seen.transfers.remember(transfer.id, transfer, now)
             return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen), True
         standing, began = await self._opened_before(connection, order), False
         if standing.duplicate_of is None and order.attempt > standing.attempt:
@@ -340,8 +366,13 @@ class Book:
             if began and refusal:
                 transfer, now = await self._lock_transfer(connection, order.transfer_id)
                 change = rules.decide_end(transfer, order.attempt, State.FAILED, refusal.failure, now)
-                opened = Opened(await self._write(connection, transfer, change))
-        return Opened(self._announced(opened.standing), opened.objection)
+                opened = Opened((await self._write(connection, transfer, change)).standing)
+        return self._announced_opening(opened)
+
+    def _announced_opening(self, opened: Opened) -> Opened:
+        if opened.standing.state.is_final:
+            self._settled(opened.standing.transfer_id, None)
+        return opened
 
     async def _opened_before(self, connection: "Connection", order: TransferOrder) -> Standing:
         row = await connection.fetchrow(_FIND, order.transfer_id)
@@ -379,43 +410,10 @@ class Book:
             raise UnknownTransfer(transfer_id)
         return row
 
-    async def _write(self, connection: "Connection", transfer: Transfer, change: Change | None) -> Standing:
-        """Write all of a change in one statement. None: the effect is there, and its standing is the answer."""
+    @staticmethod
+    async def _write(connection: "Connection", transfer: Transfer, change: Change | None) -> Transfer:
+        """The transfer with this change written. None: the effect is there."""
         if change is None:
-            return transfer.standing
-        failure = change.failure or Failure("", "")
-        stated = (
-            transfer.id,
-            change.state,
-            change.recorded_at,
-            failure.code or None,
-            failure.message if failure.code else None,
-            change.state.is_final,
-        )
-        if change.posting is None:
-            await connection.execute(_SET_STATE, *stated)
-            return change.standing
-        posting, entry = change.posting, change.posting.entry
-        posted = (
-            transfer.attempt,
-            posting.leg,
-            posting.debit_account_id,
-            posting.credit_account_id,
-            posting.amount_minor,
-            posting.currency,
-        )
-        if entry is None:
-            await connection.execute(_WRITE_POSTING, *stated, *posted)
-            return change.standing
-        await connection.execute(
-            _WRITE_POSTING_AND_ENTRY,
-            *stated,
-            *posted,
-            entry.account_id,
-            entry.version,
-            entry.amount_minor,
-            entry.balance_before,
-            entry.balance_after,
-            entry.hash,
-        )
-        return change.standing
+            return transfer
+        await write(connection, change)
+        return change.after

@@ -1,7 +1,7 @@
 """The connection pool, and what "PostgreSQL is away" means. The rest of the room borrows connections here."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Self
 
 import asyncpg
@@ -58,19 +58,26 @@ class NoSchema(Unavailable):
     """PostgreSQL answers, and the database is empty."""
 
 
+def _explained(error: BaseException) -> Exception | None:
+    """What this room says of an error of asyncpg: no answer is `Unavailable`, and bad text `NotText`."""
+    if isinstance(error, asyncpg.InvalidParameterValueError):
+        return NoSchema(_MIGRATE) if APPLICATION_ROLE in str(error) else None
+    if isinstance(error, _IN_DOUBT):
+        return Unavailable(f"PostgreSQL did not answer: {type(error).__name__}: {error}")
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError):
+        return NotText(str(error))
+    return None
+
+
 @contextmanager
 def in_doubt() -> Iterator[None]:
     """Whatever says that PostgreSQL gave no answer leaves this block as `Unavailable`, and bad text as `NotText`."""
     try:
         yield
-    except asyncpg.InvalidParameterValueError as error:
-        if APPLICATION_ROLE not in str(error):
-            raise
-        raise NoSchema(_MIGRATE) from error
-    except _IN_DOUBT as error:
-        raise Unavailable(f"PostgreSQL did not answer: {type(error).__name__}: {error}") from error
-    except asyncpg.CharacterNotInRepertoireError as error:
-        raise NotText(str(error)) from error
+    except Exception as error:
+        if explained := _explained(error):
+            raise explained from error
+        raise
 
 
 class _Connection(asyncpg.Connection):
@@ -78,6 +85,26 @@ class _Connection(asyncpg.Connection):
 
     def get_reset_query(self) -> str:
         return ""
+
+
+class _Borrowed:
+    """A connection for the length of a block. A class, because each step of each transfer passes here."""
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> "Connection":
+        with in_doubt():
+            self._connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        return self._connection
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        with in_doubt():
+            await self._pool.release(self._connection)
+        if error is not None and (explained := _explained(error)):
+            raise explained from error
 
 
 class Database:
@@ -107,13 +134,10 @@ class Database:
             self._pool.terminate()
             self._pool = None
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator["Connection"]:
+    def connection(self) -> AbstractAsyncContextManager["Connection"]:
         """A connection in autocommit. Raises `Unavailable` where PostgreSQL is away, full or does not answer."""
         assert self._pool is not None, "use the database inside `async with`"
-        with in_doubt():
-            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                yield connection
+        return _Borrowed(self._pool)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Connection"]:

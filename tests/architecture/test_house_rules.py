@@ -18,6 +18,7 @@ from activities.notification import NotificationSteps
 from activities.recovery import RecoverySteps
 from activities.review import ReviewSteps
 from activities.screening import ScreeningSteps
+from activities.straight_through import StraightThroughSteps
 from workflows import steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +58,7 @@ def activities() -> dict[str, object]:
             RecoverySteps,
             ReviewSteps,
             ScreeningSteps,
+            StraightThroughSteps,
         )
         for name, method in inspect.getmembers(room, inspect.isfunction)
         if hasattr(method, "__temporal_activity_definition")

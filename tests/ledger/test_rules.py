@@ -46,11 +46,10 @@ from ledger.refusals import (
     ReviewExpired,
     ReviewRejected,
     SameAccount,
-    Side,
     is_about_destination,
 )
 from ledger.screening import AmountThreshold, Answer, Verdict, screen
-from ledger.transfers import FINAL, MAX_ATTEMPTS, NEXT, Ending, Kind, Leg, State, Step, Transfer, TransferOrder
+from ledger.transfers import FINAL, MAX_ATTEMPTS, NEXT, Ending, Kind, Leg, Side, State, Step, Transfer, TransferOrder
 from tests.ledger.conftest import Connection
 from tests.orders import Holder, funded, holder, order
 

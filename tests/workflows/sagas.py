@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -67,8 +67,8 @@ class UnreliableBook(Book):
     async def end(self, ending: Ending, state: State) -> Standing:
         return await self._through("end", partial(super().end, ending, state))
 
-    async def write_messages(self, step: Step, account_ids: list[AccountId], body: str) -> None:
-        return await self._through("notify", partial(super().write_messages, step, account_ids, body))
+    async def write_messages(self, step: Step, bodies: Mapping[AccountId, str]) -> None:
+        return await self._through("notify", partial(super().write_messages, step, bodies))
 
 
 async def line_breaks() -> None:

@@ -1,0 +1,150 @@
+"""Steps that rest on what their process saw before: others may have changed everything since."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from ledger.accounts import AccountStatus
+from ledger.ids import AccountId, CustomerId
+from ledger.postgres.book import Book
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.postgres.seen import REMEMBERED, Seen
+from ledger.postgres.statements import Statements
+from ledger.refusals import AccountFrozen, IllegalTransition
+from ledger.transfers import Ending, State, Step, Transfer, TransferOrder
+from tests.orders import Holder, funded, holder, order
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+SOMEBODY, ONE, OTHER = CustomerId("cus_a"), AccountId("acc_a"), AccountId("acc_b")
+
+
+@pytest.fixture
+async def alice(customers: Customers, book: Book) -> Holder:
+    return await funded(customers, book, 1_000)
+
+
+@pytest.fixture
+async def bob(customers: Customers) -> Holder:
+    return await holder(customers)
+
+
+@pytest.fixture
+def elsewhere(database: Database) -> Book:
+    """The book of another process: neither hears of the other's writes."""
+    return Book(database)
+
+
+async def opened(book: Book, source: Holder, destination: Holder, amount_minor: int) -> Step:
+    wanted = order(source.id, source.account_id, destination.account_id, amount_minor)
+    await book.open_transfer(wanted)
+    return Step(wanted.transfer_id, 1, source.account_id)
+
+
+async def balance(statements: Statements, owner: Holder) -> int:
+    account = await statements.account(owner.id, owner.account_id)
+    assert account is not None
+    return account.balance_minor
+
+
+async def test_two_processes_take_turns_on_one_account(
+    book: Book, elsewhere: Book, statements: Statements, database_url: str, alice: Holder, bob: Holder
+) -> None:
+    for _ in range(5):
+        steps = [(each, await opened(each, alice, bob, 100)) for each in (book, elsewhere)]
+        for each, step in steps:  # the second one's sight of both accounts is older than the first one's writes
+            await each.debit(step)
+        for each, step in reversed(steps):
+            await each.credit(step)
+    assert (await balance(statements, alice), await balance(statements, bob)) == (0, 1_000)
+    connection = await asyncpg.connect(database_url)
+    for owner in (alice, bob):
+        times = [
+            row["recorded_at"]
+            for row in await connection.fetch(
+                "SELECT recorded_at FROM entries WHERE account_id = $1 ORDER BY version", owner.account_id
+            )
+        ]
+        assert times == sorted(times)
+    now = await connection.fetchval("SELECT clock_timestamp()")
+    await connection.close()
+    assert now - timedelta(minutes=1) < times[-1] <= now
+
+
+async def test_an_account_frozen_elsewhere_is_refused_though_it_was_seen_open(
+    book: Book, elsewhere: Book, alice: Holder, bob: Holder
+) -> None:
+    step = await opened(book, alice, bob, 100)
+    await elsewhere.set_account_status(alice.account_id, AccountStatus.FROZEN)
+    with pytest.raises(AccountFrozen):
+        await book.debit(step)
+
+
+async def test_money_that_came_in_elsewhere_counts_though_too_little_was_seen(
+    book: Book, elsewhere: Book, customers: Customers, alice: Holder, bob: Holder
+) -> None:
+    step = await opened(book, bob, alice, 50)  # bob has nothing yet
+    incoming = await opened(elsewhere, alice, bob, 80)
+    await elsewhere.debit(incoming)
+    await elsewhere.credit(incoming)
+    assert (await book.debit(step)).state is State.DEBITED
+
+
+async def test_a_transfer_cancelled_elsewhere_is_not_debited_though_it_was_seen_open(
+    book: Book, elsewhere: Book, alice: Holder, bob: Holder
+) -> None:
+    step = await opened(book, alice, bob, 100)
+    await elsewhere.end(Ending(step), State.CANCELLED)
+    with pytest.raises(IllegalTransition):
+        await book.debit(step)
+
+
+async def test_a_refund_elsewhere_comes_before_a_late_credit(
+    book: Book, elsewhere: Book, statements: Statements, alice: Holder, bob: Holder
+) -> None:
+    step = await opened(book, alice, bob, 100)
+    await book.debit(step)
+    await elsewhere.refund(Ending(step))
+    with pytest.raises(IllegalTransition):
+        await book.credit(step)
+    assert (await balance(statements, alice), await balance(statements, bob)) == (1_000, 0)
+
+
+async def test_a_step_that_two_processes_take_at_once_happens_once(
+    book: Book, elsewhere: Book, statements: Statements, alice: Holder, bob: Holder
+) -> None:
+    for _ in range(10):
+        wanted = order(alice.id, alice.account_id, bob.account_id, 10)
+        await asyncio.gather(book.open_transfer(wanted), elsewhere.open_transfer(wanted))
+        step = Step(wanted.transfer_id, 1)
+        debits = await asyncio.gather(*(each.debit(step) for each in (book, elsewhere, book)))
+        handed = await asyncio.gather(*(each.credit(step) for each in (elsewhere, book, elsewhere)))
+        assert {standing.state for standing in debits} == {State.DEBITED}
+        assert {standing.state for standing in handed} == {State.COMPLETED}
+    assert (await balance(statements, alice), await balance(statements, bob)) == (900, 100)
+
+
+def test_an_answer_that_was_long_on_its_way_does_not_hide_a_newer_one() -> None:
+    seen, wanted = Seen(), order(SOMEBODY, ONE, OTHER, 1)
+    newer, older = changed(wanted, 2), changed(wanted, 1)
+    for transfer in (newer, older):
+        seen.transfers.remember(transfer.id, transfer, transfer.updated_at)
+    sight = seen.transfers.get(wanted.transfer_id)
+    assert sight is not None
+    assert sight.row == newer
+
+
+def test_only_so_many_are_remembered() -> None:
+    seen = Seen()
+    orders = [order(SOMEBODY, ONE, OTHER, 1, key=str(number)) for number in range(REMEMBERED + 1)]
+    for wanted in orders:
+        seen.transfers.remember(wanted.transfer_id, changed(wanted, 0), EPOCH)
+    assert seen.transfers.get(orders[0].transfer_id) is None
+    assert seen.transfers.get(orders[-1].transfer_id) is not None
+
+
+def changed(wanted: TransferOrder, seconds: int) -> Transfer:
+    """The order's transfer, last changed so long after the epoch."""
+    return wanted.opened(EPOCH, EPOCH + timedelta(seconds=seconds))
