@@ -152,7 +152,8 @@ async def test_how_the_transfer_ended_is_told_once_beside_its_disputes(
     book: Book, dispute: Dispute, payer: Holder, payee: Holder, told: Told
 ) -> None:
     for _ in range(2):
-        await book.write_messages(Step(dispute.transfer_id, 1), [payer.account_id, payee.account_id], "It is done.")
+        bodies = {payer.account_id: "It is done.", payee.account_id: "It is done."}
+        await book.write_messages(Step(dispute.transfer_id, 1), bodies)
     assert await told(payer) == ["It is done."]
     assert (await told(payee))[1:] == ["It is done."]
 
