@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from ledger.accounts import AccountStatus
 from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
-from ledger.ids import CustomerId
+from ledger.ids import CustomerId, TransferId
 from ledger.operators import ActionRefused
 from ledger.postgres.disputes import Disputes
 from ledger.postgres.reversals import Reversals
@@ -99,6 +99,7 @@ class Storm:
         self._cast = cast
         self._order = wanted
         self._asked: dict[str, TransferOrder] = {wanted.transfer_id: wanted}
+        self._started: list[TransferOrder] = []
         database = saga.book.database
         self._statements = Statements(database)
         self._reversals = Reversals(database)
@@ -143,7 +144,21 @@ class Storm:
                 await self.take(Act("rule_to_reject", 0))
                 await self._nudge(dispute)
         moving = [one.id for one in (found.transfer, *found.reversals) if not one.state.is_final]
-        return not moving and all(dispute.state.is_final for dispute in found.disputes)
+        if moving or not all(dispute.state.is_final for dispute in found.disputes):
+            return False
+        return not await self._is_any_unwritten({one.id: one.attempt for one in (found.transfer, *found.reversals)})
+
+    async def _is_any_unwritten(self, written: dict[TransferId, int]) -> bool:
+        """Whether a reversal or an attempt that was asked for still waits to be written down."""
+        for workflow_id in [one.workflow_id for one in self._started if one.attempt > written.get(one.transfer_id, 0)]:
+            described = await self._handle(workflow_id).describe()
+            if described.status is WorkflowExecutionStatus.RUNNING:
+                return True
+        return False
+
+    async def _begin(self, wanted: TransferOrder) -> None:
+        await self._saga.start(wanted)
+        self._started.append(wanted)
 
     async def _found(self) -> Aftermath:
         transfer = await self._transfer(self._order)
@@ -179,7 +194,7 @@ class Storm:
 
     async def _start(self, act: Act) -> None:
         wanted = await self._target(act)
-        await self._saga.start(replace(wanted, workflow_id=f"{wanted.workflow_id}/again/{act.which}"))
+        await self._begin(replace(wanted, workflow_id=f"{wanted.workflow_id}/again/{act.which}"))
 
     async def _approve(self, act: Act) -> None:
         await self._decide_review(act, Ruling.APPROVE)
@@ -208,7 +223,7 @@ class Storm:
             again = replace(transfer.order, attempt=attempt, workflow_id=f"{first} #{attempt}")
             if wanted.transfer_id == self._order.transfer_id:
                 self._order = again
-            await self._saga.start(again)
+            await self._begin(again)
 
     async def _sweep(self, _: Act) -> None:
         await self._saga.client.execute_workflow(
@@ -228,14 +243,14 @@ class Storm:
     async def _reverse(self, act: Act) -> None:
         """By the payee or by an admin, under one of three keys of theirs, which others may have used."""
         by = (self._cast.payee.id, self._cast.staff[-1])[act.which % 2]
-        await self._saga.start(self._reversal(by, f"key {act.which // 2}", act.on))
+        await self._begin(self._reversal(by, f"key {act.which // 2}", act.on))
 
     async def _reverse_at_once(self, act: Act) -> None:
         """Two that do not fit together, and one of them twice."""
         payee, admin = self._cast.payee.id, self._cast.staff[-1]
         first, second = self._reversal(payee, f"race {act.which}", 1), self._reversal(admin, f"race {act.which}", 1)
         twice = replace(first, workflow_id=f"{first.workflow_id}/again")
-        started = await asyncio.gather(*map(self._saga.start, (first, second, twice)), return_exceptions=True)
+        started = await asyncio.gather(*map(self._begin, (first, second, twice)), return_exceptions=True)
         for one in started:
             if isinstance(one, BaseException) and not isinstance(one, WorkflowAlreadyStartedError):
                 raise one
