@@ -64,7 +64,7 @@ def reversals(draw: st.DrawFn, pool: list[Wish]) -> list[Wish]:
     """Some that bring back parts of one of these, by either side, some that cannot, and some under a key in use."""
     payer, payee = draw(st.permutations(OWNERS))
     honest = Wish(f"{payer}-8", f"{payer}.USD", f"{payee}.USD", draw(st.sampled_from([10, 7, 20])), "USD")
-    first = draw(st.sampled_from([honest] * 5 + pool))
+    first = draw(st.sampled_from([honest] * 5 + [wish for wish in pool if not wish.name.endswith("self")]))
     found = [honest] if first == honest else []
     for _ in range(draw(st.integers(0, 3))):
         owner, key = draw(st.sampled_from(OWNERS)), draw(st.sampled_from("5555666681"))
