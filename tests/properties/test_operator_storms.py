@@ -139,6 +139,7 @@ async def test_no_storm_makes_or_loses_money(
 @settings(max_examples=STORMS)
 @given(
     amount=st.sampled_from([SMALL, REVIEWED]),
+    disputed=st.sampled_from([True, True, False]),
     broken=st.lists(faults, max_size=4),
     storm=st.lists(acts(*AFTERWARDS, *FREEZES), min_size=2, max_size=10),
 )
@@ -148,6 +149,7 @@ async def test_no_storm_around_a_completed_transfer_brings_back_more_than_it_was
     book: UnreliableBook,
     customers: Customers,
     amount: int,
+    disputed: bool,
     broken: list[Fault],
     storm: list[Act],
 ) -> None:
@@ -157,6 +159,8 @@ async def test_no_storm_around_a_completed_transfer_brings_back_more_than_it_was
         await completed(book, wanted)
         break_lines(book, broken)
         raging = Storm(saga, cast, wanted)
+        if disputed:
+            await raging.take(Act("dispute", 0))
         for act in storm:
             await raging.take(act)
         found = await raging.calm()
