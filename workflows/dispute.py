@@ -4,23 +4,19 @@ The dispute's row decides what happens next. This workflow may be terminated, re
 reads the row and goes on from there, and a reversal that was decided happens once, because its id follows from the row.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import (
-    ApplicationError,
-    ChildWorkflowError,
-    FailureError,
-    WorkflowAlreadyStartedError,
-)
+from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowHandle
 
 from ledger.disputes import Course, DecisionRefused, DisputeState, decision_of
 from ledger.ids import DisputeId
-from ledger.transfers import Failure, TransferOrder
+from ledger.transfers import Failure, Standing, TransferOrder
 from workflows import policies, steps
 from workflows.running import answer_in
 from workflows.transfer import TransferWorkflow
@@ -56,7 +52,10 @@ class DisputeWorkflow:
                 f"{course.statements}, to be read at `GET /v1/disputes/{self._id}`. "
                 "Staff decide by the admin API, or by the update `decide`."
             )
-            if await self._news_before(until):
+            left = max(until - workflow.now(), timedelta(0))
+            # A word that never arrived here must not wait for the deadline: the row is looked at without one, too.
+            heard = await self._hears_within(min(left, policies.DISPUTE_ROUTINE_LOOK))
+            if heard or left > policies.DISPUTE_ROUTINE_LOOK:
                 course = await self._step("Read what is new", steps.read_dispute)
             else:
                 course = await self._step("Deadline: expire it, unless it is decided", steps.expire_dispute)
@@ -99,11 +98,12 @@ class DisputeWorkflow:
         if objection := decision.objection(course.parties if course else ()):
             raise ApplicationError(objection, type="decision_refused")
 
-    async def _news_before(self, until: Any) -> bool:
-        """Whether there is something to look at. The deadline alone is none."""
-        left = max(until - workflow.now(), timedelta(0))
+    async def _hears_within(self, limit: timedelta) -> bool:
+        """Whether there is something to look at. The time being over alone is nothing."""
         try:
-            await workflow.wait_condition(lambda: self._news, timeout=left, timeout_summary="Deadline of the dispute")
+            await workflow.wait_condition(
+                lambda: self._news, timeout=limit, timeout_summary="Next look, or the deadline of the dispute"
+            )
         except TimeoutError:
             return False
         self._news = False
@@ -111,31 +111,33 @@ class DisputeWorkflow:
 
     async def _reverse(self, course: Course) -> Course:
         """Have what was decided done by a transfer like any other, and wait for its end, whoever drives it."""
+        order = course.reversal
+        assert order is not None
+        workflow.set_current_details(f"Decided: {order.amount} is to go back to the payer. See {order.workflow_id}.")
+        failure = await self._opened(order)
+        driver = None if failure else await self._driver(order)
         pause = policies.DISPUTE_FIRST_LOOK
         while course.state is DisputeState.REVERSING:
-            assert course.reversal is not None
-            workflow.set_current_details(
-                f"Decided: {course.reversal.amount} is to go back to the payer. See {course.reversal.workflow_id}."
-            )
-            failure = await self._transferred(course.reversal)
+            if failure is None and await self._has_ended(driver, pause):
+                driver = None
             course = await self._step("See what became of the reversal", steps.close_dispute, failure)
-            if course.state is DisputeState.REVERSING:
-                # The reversal has another driver than the one awaited here, or none: recovery sees to it.
-                await asyncio.sleep(pause.total_seconds())
-                pause = min(pause * 2, policies.DISPUTE_LONGEST_LOOK)
+            pause = min(pause * 2, policies.DISPUTE_LONGEST_LOOK)
         return course
 
-    async def _transferred(self, order: TransferOrder) -> Failure | None:
-        """Why the reversal could not even begin; None: the ledger says how it goes."""
+    async def _opened(self, order: TransferOrder) -> Failure | None:
+        """Write the reversal down before its workflow starts, so that recovery knows of it. Answers with a refusal."""
         try:
-            # Written down before its workflow starts, so that recovery knows of it whatever happens next.
             await self._activity(f"Open the reversal: {order.amount}", steps.open_transfer, order)
         except FailureError as error:
             if answer := answer_in(error):
                 return answer
             raise
+        return None
+
+    async def _driver(self, order: TransferOrder) -> "ChildWorkflowHandle[TransferWorkflow, Standing] | None":
+        """What drives the reversal and tells of its end; None: another one does, or has."""
         try:
-            await workflow.execute_child_workflow(
+            return await workflow.start_child_workflow(
                 TransferWorkflow.run,
                 order,
                 id=order.workflow_id,
@@ -147,9 +149,24 @@ class DisputeWorkflow:
                 search_attributes=search_attributes(order),
                 static_summary=summary(order),
             )
-        except (WorkflowAlreadyStartedError, ChildWorkflowError) as error:
-            workflow.logger.info("The reversal has another driver, or lost its own: %s", error)
-        return None
+        except WorkflowAlreadyStartedError:
+            return None
+
+    async def _has_ended(
+        self, driver: "ChildWorkflowHandle[TransferWorkflow, Standing] | None", within: timedelta
+    ) -> bool:
+        """Whether the driver told of its end. It may never: a reset of this workflow can lose what it said.
+
+        So nobody relies on it, and the ledger is asked after a while, or when somebody wants a look.
+        """
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._news or (driver is not None and driver.done()), timeout=within)
+        self._news = False
+        if driver is None or not driver.done():
+            return False
+        if lost := driver.exception():
+            workflow.logger.info("The reversal lost its workflow, and recovery sees to it: %s", lost)
+        return True
 
     async def _step(self, saying: str, step: Callable[..., Awaitable[Course]], *arguments: Any) -> Course:
         self._course = await self._activity(saying, step, self._id, *arguments)

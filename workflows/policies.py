@@ -36,7 +36,10 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=12)
 # A money step in doubt for so long needs a person's attention, unless the worker's settings say otherwise.
 STUCK_AFTER = timedelta(seconds=60)
 
-# A decided dispute looks at its reversal again after these pauses, where another workflow drives that.
+# An open dispute looks at its row so often without being told to; weeks of it stay a short history.
+DISPUTE_ROUTINE_LOOK = timedelta(hours=3)
+
+# A decided dispute looks at its reversal after these pauses, unless it hears of its end before.
 DISPUTE_FIRST_LOOK = timedelta(seconds=5)
 DISPUTE_LONGEST_LOOK = timedelta(minutes=10)
 

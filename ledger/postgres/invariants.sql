@@ -33,6 +33,10 @@ heads AS (
     SELECT DISTINCT ON (account_id) account_id, version, balance_after, hash
     FROM entries ORDER BY account_id, version DESC
 ),
+recorded AS (
+    SELECT subject, array_agg(concat_ws('|', actor_id, after ->> 'ruling', after ->> 'amount', reason)) AS decisions
+    FROM operator_actions WHERE action = 'decide_dispute' GROUP BY subject
+),
 legs AS (
     SELECT transfer_id, attempt, array_agg(leg ORDER BY leg) AS legs FROM postings GROUP BY transfer_id, attempt
 )
@@ -137,5 +141,49 @@ SELECT 'entry_matches_account', e.account_id || ' version ' || e.version,
     format('a posting in %s, an account in %s', p.currency, coalesce(a.currency, 'no currency: it is gone'))
 FROM entries e JOIN postings p USING (transfer_id, attempt, leg) LEFT JOIN accounts a ON a.id = e.account_id
 WHERE a.currency IS DISTINCT FROM p.currency
+
+UNION ALL
+SELECT 'dispute_matches_transfer', d.id,
+    format('%s disputes what %s was paid: a %s %s by %s, to %s', d.payer_id, d.payee_id, coalesce(t.state, 'missing'),
+        t.kind, t.owner_id, a.owner_id)
+FROM disputes d LEFT JOIN transfers t ON t.id = d.transfer_id LEFT JOIN accounts a ON a.id = t.destination_account_id
+WHERE (t.kind, t.state, t.owner_id, a.owner_id) IS DISTINCT FROM ('transfer', 'completed', d.payer_id, d.payee_id)
+
+UNION ALL
+SELECT 'one_dispute_at_a_time', transfer_id, format('%s disputes that are not over', count(*))
+FROM disputes WHERE state IN ('open', 'reversing') GROUP BY transfer_id HAVING count(*) > 1
+
+UNION ALL
+SELECT 'dispute_matches_decision', d.id,
+    format('%s, ruled %s of %s by %s, a transfer of %s, %s on record', d.state, coalesce(d.ruling, 'nothing'),
+        coalesce(d.amount_minor, 0), coalesce(d.decided_by, 'nobody'), t.amount_minor, coalesce(r.decisions, '{}'))
+FROM disputes d LEFT JOIN transfers t ON t.id = d.transfer_id LEFT JOIN recorded r ON r.subject = d.id
+WHERE d.ruling IS DISTINCT FROM CASE d.state
+        WHEN 'open' THEN NULL WHEN 'expired' THEN NULL WHEN 'rejected' THEN 'reject' ELSE 'reverse' END
+    OR (d.amount_minor IS NOT NULL) <> (d.ruling IS NOT DISTINCT FROM 'reverse')
+    OR d.amount_minor > t.amount_minor
+    OR (d.closed_at IS NULL) <> (d.state IN ('open', 'reversing'))
+    OR d.decided_by IN (d.payer_id, d.payee_id)
+    OR coalesce(r.decisions, '{}') <> CASE WHEN d.ruling IS NULL THEN '{}' ELSE ARRAY[
+        concat_ws('|', d.decided_by, d.ruling, d.amount_minor, d.decided_reason)] END
+
+UNION ALL
+SELECT 'dispute_matches_reversal', d.id,
+    format('%s of %s by %s; its reversal is a %s %s of %s by %s', d.state, coalesce(d.amount_minor, 0),
+        coalesce(d.decided_by, 'nobody'), coalesce(t.state, 'missing'), t.kind, t.amount_minor, t.owner_id)
+FROM disputes d LEFT JOIN transfers t ON t.id = d.reversal_transfer_id
+WHERE (d.state = 'reversed' AND t.state IS DISTINCT FROM 'completed')
+    OR (d.reversal_transfer_id IS NOT NULL AND
+        (d.state NOT IN ('reversed', 'reversal_failed')
+        OR (t.reverses_transfer_id, t.amount_minor, t.owner_id, t.idempotency_key) IS DISTINCT FROM
+            (d.transfer_id, d.amount_minor, d.decided_by, 'dispute/' || d.id)))
+
+UNION ALL
+SELECT 'statements_of_parties', s.dispute_id,
+    format('%s statement(s) by %s, who is %s', count(*), s.author_id,
+        CASE WHEN s.author_id IN (d.payer_id, d.payee_id) THEN 'a party' ELSE 'none' END)
+FROM dispute_statements s LEFT JOIN disputes d ON d.id = s.dispute_id
+GROUP BY s.dispute_id, s.author_id, d.payer_id, d.payee_id
+HAVING count(*) > 20 OR (s.author_id IN (d.payer_id, d.payee_id)) IS NOT TRUE
 
 ORDER BY 1, 2

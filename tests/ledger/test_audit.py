@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 import pytest
 
+from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
 from ledger.ids import WORLD, AccountId, TransferId
 from ledger.postgres.audit import INVARIANTS_SQL, Broken, Totals, audit
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
+from ledger.postgres.disputes import Disputes
 from ledger.transfers import Ending, Failure, State, Step
 from tests.ledger.conftest import Connection
+from tests.ledger.test_reversals import completed
 from tests.orders import Holder, funded, holder, order
 
 REASON = Failure("fraud_declined", "Declined.")
@@ -584,9 +587,127 @@ TAMPERINGS = [
             "reversals_within_transfer giving",
         },
     ),
+    Tampering(
+        "a dispute is about somebody else's transfer",
+        "UPDATE disputes SET transfer_id = '{paid}' WHERE id = '{denied}'",
+        {"dispute_matches_transfer denied"},
+    ),
+    Tampering(
+        "a dispute is about a transfer that never was",
+        "UPDATE disputes SET transfer_id = '{never}' WHERE id = '{denied}'",
+        {"dispute_matches_transfer denied"},
+    ),
+    Tampering(
+        "a dispute is given to another payer",
+        "UPDATE disputes SET payer_id = (SELECT owner_id FROM accounts WHERE id = '{dora}') WHERE id = '{denied}'",
+        {"dispute_matches_transfer denied", "statements_of_parties denied"},
+    ),
+    Tampering(
+        "a dispute that is over is opened again beside another one",
+        """
+        DROP INDEX disputes_one_open;
+        UPDATE disputes SET state = 'open', ruling = NULL, decided_by = NULL, decided_reason = NULL, decided_at = NULL,
+            closed_at = NULL WHERE id = '{denied}'
+        """,
+        {"one_dispute_at_a_time lent", "dispute_matches_decision denied"},
+    ),
+    Tampering(
+        "a rejected dispute becomes expired and nobody's",
+        """
+        UPDATE disputes SET state = 'expired', ruling = NULL, decided_by = NULL, decided_reason = NULL,
+            decided_at = NULL WHERE id = '{denied}'
+        """,
+        {"dispute_matches_decision denied"},
+    ),
+    Tampering(
+        "an open dispute is decided behind the book",
+        """
+        UPDATE disputes o SET state = 'rejected', ruling = 'reject', decided_by = d.decided_by, decided_at = now(),
+            decided_reason = 'forged', closed_at = now() FROM disputes d
+        WHERE o.id = '{objection}' AND d.id = '{denied}'
+        """,
+        {"dispute_matches_decision objection"},
+    ),
+    Tampering(
+        "why a dispute was decided is edited",
+        "UPDATE disputes SET decided_reason = 'forged' WHERE id = '{denied}'",
+        {"dispute_matches_decision denied"},
+    ),
+    Tampering(
+        "the record of a decision is deleted",
+        "DELETE FROM operator_actions WHERE subject = '{denied}'",
+        {"dispute_matches_decision denied"},
+    ),
+    Tampering(
+        "a second decision is written on the record",
+        """
+        INSERT INTO operator_actions (id, actor_id, actor_role, action, subject, reason)
+        SELECT 'act_' || repeat('a', 26), actor_id, actor_role, action, subject, 'forged'
+        FROM operator_actions WHERE subject = '{denied}'
+        """,
+        {"dispute_matches_decision denied"},
+    ),
+    Tampering(
+        "a decided amount is edited, in the dispute",
+        "UPDATE disputes SET amount_minor = 99 WHERE id = '{heard}'",
+        {"dispute_matches_decision heard", "dispute_matches_reversal heard"},
+    ),
+    Tampering(
+        "a decided amount is edited, in the dispute and on the record",
+        """
+        UPDATE disputes SET amount_minor = 601 WHERE id = '{heard}';
+        UPDATE operator_actions SET after = jsonb_set(after, '{{amount}}', '601') WHERE subject = '{heard}'
+        """,
+        {"dispute_matches_decision heard", "dispute_matches_reversal heard"},
+    ),
+    Tampering(
+        "a dispute is linked to a reversal of another hand",
+        "UPDATE disputes SET reversal_transfer_id = '{given}' WHERE id = '{heard}'",
+        {"dispute_matches_reversal heard"},
+    ),
+    Tampering(
+        "a reversed dispute loses its reversal",
+        """
+        ALTER TABLE disputes DROP CONSTRAINT disputes_check6;
+        UPDATE disputes SET reversal_transfer_id = NULL WHERE id = '{heard}'
+        """,
+        {"dispute_matches_reversal heard"},
+    ),
+    Tampering(
+        "a rejected dispute is linked to a reversal",
+        "UPDATE disputes SET reversal_transfer_id = '{awarded}' WHERE id = '{denied}'",
+        {"dispute_matches_reversal denied"},
+    ),
+    Tampering(
+        "the reversal of a dispute becomes one that was given back",
+        """
+        UPDATE transfers SET state = 'compensated' WHERE id = '{awarded}'
+        """,
+        {"dispute_matches_reversal heard", "legs_match_state awarded attempt 1"},
+    ),
+    Tampering(
+        "a stranger states a case",
+        """
+        INSERT INTO dispute_statements (dispute_id, author_id, text)
+        SELECT '{heard}', owner_id, 'forged' FROM accounts WHERE id = '{dora}'
+        """,
+        {"statements_of_parties heard"},
+    ),
+    Tampering(
+        "a party states its case behind the book, more often than it may",
+        """
+        INSERT INTO dispute_statements (dispute_id, author_id, text)
+        SELECT '{heard}', owner_id, 'forged' FROM accounts, generate_series(1, 20) WHERE id = '{gus}'
+        """,
+        {"statements_of_parties heard"},
+    ),
+    Tampering(
+        "a dispute in which something was said is deleted",
+        "DELETE FROM disputes WHERE id = '{heard}'",
+        {"statements_of_parties heard"},
+    ),
 ]
 
-# What the audit does not see yet, and why.
 # What the audit cannot see, and what stands in its way instead: triggers, privileges, and whoever may switch them off.
 UNSEEN = [
     Tampering(
@@ -601,7 +722,7 @@ UNSEEN = [
 
 
 @pytest.fixture
-async def names(book: Book, customers: Customers, owner: Connection) -> dict[str, str]:
+async def names(database: Database, book: Book, customers: Customers, owner: Connection) -> dict[str, str]:
     """The books that are tampered with, and what their rows are called.
 
     Alice was given 10,000, paid bob 2,500, got back 500 that were on their way to him, and 1,000 are in transit. Bob
@@ -648,11 +769,40 @@ async def names(book: Book, customers: Customers, owner: Connection) -> dict[str
     await moved("lent", fay, gus.account_id, 600, "debit", "credit")
     await moved("given", gus, fay.account_id, 200, "debit", "credit", reverses="lent")
     await moved("giving", gus, fay.account_id, 300, reverses="lent")
+    found |= await disputed(database, book, customers, fay, TransferId(found["lent"]))
     found["deposit"] = await owner.fetchval(
         "SELECT id FROM transfers WHERE destination_account_id = $1 AND kind = 'deposit'", alice.account_id
     )
     found["never"] = "trf_" + "a" * 26
     return found
+
+
+async def disputed(
+    database: Database, book: Book, customers: Customers, payer: Holder, transfer_id: TransferId
+) -> dict[str, str]:
+    """Three disputes about one transfer, one after the other: denied, heard and done, open."""
+    disputes, terms = Disputes(database), DisputeTerms(window_days=1, deadline_seconds=60)
+    staff = (await holder(customers)).id
+    async with database.connection() as connection:
+        await connection.execute("UPDATE customers SET role = 'operator' WHERE id = $1", staff)
+
+    async def opened() -> Dispute:
+        dispute = await disputes.open(payer.id, transfer_id, "Nothing came", terms)
+        assert dispute is not None
+        for party in dispute.parties:
+            await disputes.state(dispute.id, party, "It is as I say")
+        return dispute
+
+    denied = await opened()
+    await disputes.decide(denied.id, DisputeDecision(staff, DisputeRuling.REJECT, "It did come"))
+    heard = await opened()
+    await disputes.decide(heard.id, DisputeDecision(staff, DisputeRuling.REVERSE, "Most did not", 60))
+    award = (await disputes.course(heard.id)).reversal
+    assert award is not None
+    await completed(book, award)
+    await disputes.close(heard.id, impossible=False)
+    objection = await opened()
+    return {"denied": denied.id, "heard": heard.id, "objection": objection.id, "awarded": award.transfer_id}
 
 
 async def found_by(connection: Connection, tampering: Tampering, names: dict[str, str]) -> set[str]:
@@ -708,8 +858,8 @@ async def test_the_audit_tells_what_was_found_and_expected(
 async def test_the_totals_of_clean_books_add_up(database: Database, names: dict[str, str]) -> None:
     found = await audit(database)
     assert found.clean
-    assert found.totals == [Totals("USD", 6, 14, 9_300, 1_000, -10_300)]
-    assert found.transfers_by_state == {"completed": 8, "compensated": 1, "debited": 1, "failed": 1, "initiated": 1}
+    assert found.totals == [Totals("USD", 7, 16, 9_300, 1_000, -10_300)]
+    assert found.transfers_by_state == {"completed": 9, "compensated": 1, "debited": 1, "failed": 1, "initiated": 1}
 
 
 async def test_empty_books_are_clean(database: Database) -> None:

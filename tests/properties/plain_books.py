@@ -1,6 +1,7 @@
 """The ledger as plain numbers in memory: what every step should answer, and what the books should say afterwards.
 
 Written from what Remit promises and never from `ledger/rules.py`: two descriptions of one thing that check each other.
+Disputes are not here: who may say what is theirs, and the reversal that one ends in is a reversal like any other.
 Names stand for ids (`ann.USD`, `ann-1`), and states and refusals are plain words, so that a difference can be read.
 """
 
@@ -44,6 +45,7 @@ class Wish:
     amount: int
     currency: str
     transaction_id: str | None = None
+    reverses: str | None = None
 
     @property
     def owner(self) -> str:
@@ -58,6 +60,7 @@ class Wish:
 
     def __str__(self) -> str:
         reference = f", {self.transaction_id!r}" if self.transaction_id else ""
+        reference += f", bringing back {self.reverses}" if self.reverses else ""
         return f"{self.name}: {self.amount} {self.currency} from {self.source} to {self.destination}{reference}"
 
 
@@ -163,7 +166,7 @@ class PlainBooks:
     def take(self, step: Step) -> Answer:
         try:
             if isinstance(step, Open):
-                return Answer(self._open(step.wish), self._first(self._foreseen(step.wish)))
+                return self._open(step.wish)
             if isinstance(step, Move):
                 return Answer(self._move(step))
             return Answer(self._set_status(step))
@@ -196,16 +199,40 @@ class PlainBooks:
     def by_state(self) -> dict[str, int]:
         return dict(Counter(known.state for known in self.transfers.values()))
 
-    def _open(self, wish: Wish) -> str:
+    def _open(self, wish: Wish) -> Answer:
+        self._unless_irreversible(wish)
+        foreseen = self._first(self._foreseen(wish))
         if known := self.transfers.get(wish.name):
             if known.wish != wish:
                 raise Refused("conflict: the key names another transfer")
-            return known.standing
+            return Answer(known.standing, foreseen)
         for name, other in self.transfers.items():
             if wish.reference and other.wish.reference == wish.reference:
-                return f"the same as {name}: {other.standing}"
+                return Answer(f"the same as {name}: {other.standing}", foreseen)
+        if wish.reverses and wish.amount > self._left_of(wish.reverses):
+            self.transfers[wish.name] = Known(wish, "failed", "limit_exceeded")
+            return Answer("failed (limit_exceeded)")
         self.transfers[wish.name] = Known(wish)
-        return "initiated"
+        return Answer("initiated", foreseen)
+
+    def _unless_irreversible(self, wish: Wish) -> None:
+        """Only what went from one customer to another comes back, by the way it went, and is no reversal itself."""
+        if wish.reverses is None:
+            return
+        if wish.reverses not in self.transfers:
+            raise Refused("conflict: never opened")
+        first = self.transfers[wish.reverses]
+        back = replace(wish, name=first.wish.name, amount=first.wish.amount, reverses=None)
+        there = replace(first.wish, source=first.wish.destination, destination=first.wish.source)
+        if first.state != "completed" or WORLD in (wish.source, wish.destination) or back != there:
+            raise Refused("conflict: cannot be brought back")
+
+    def _left_of(self, name: str) -> int:
+        """What no reversal has brought back or is bringing back."""
+        taken = [
+            known.wish.amount for known in self.transfers.values() if known.wish.reverses == name and _takes(known)
+        ]
+        return self.transfers[name].wish.amount - sum(taken)
 
     def _move(self, step: Move) -> str:
         known = self.transfers.get(step.name)
@@ -316,6 +343,10 @@ class PlainBooks:
     @staticmethod
     def _first(codes: set[str]) -> str | None:
         return min(codes, key=DECIDED_FIRST.index, default=None)
+
+
+def _takes(known: Known) -> bool:
+    return known.state not in ("failed", "cancelled", "compensated")
 
 
 def _currency(account: str) -> str:

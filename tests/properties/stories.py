@@ -56,7 +56,25 @@ def pools(draw: st.DrawFn) -> list[Wish]:
         pool += draw(
             st.sampled_from([[], [], [other_key], [other_amount], [replace(other_amount, name=other_key.name)]])
         )
-    return pool
+    return pool + draw(reversals(pool))
+
+
+@st.composite
+def reversals(draw: st.DrawFn, pool: list[Wish]) -> list[Wish]:
+    """Some that bring back parts of one of these, by either side, some that cannot, and some under a key in use."""
+    payer, payee = draw(st.permutations(OWNERS))
+    honest = Wish(f"{payer}-8", f"{payer}.USD", f"{payee}.USD", draw(st.sampled_from([10, 7, 20])), "USD")
+    first = draw(st.sampled_from([honest] * 5 + [wish for wish in pool if not wish.name.endswith("self")]))
+    found = [honest] if first == honest else []
+    for _ in range(draw(st.integers(0, 3))):
+        owner, key = draw(st.sampled_from(OWNERS)), draw(st.sampled_from("5555666681"))
+        amount = draw(st.sampled_from([first.amount, first.amount // 2 or 1, first.amount // 2 + 1, 1]))
+        back = Wish(f"{owner}-{key}", first.destination, first.source, amount, first.currency, reverses=first.name)
+        wrong = [replace(back, destination=draw(st.sampled_from(ACCOUNTS)))]
+        wrong += [replace(back, name=f"{owner}-7", source=first.source, destination=first.destination)]
+        wrong += [replace(back, name=f"{owner}-7", reverses=again.name) for again in found if again.reverses]
+        found.append(draw(st.sampled_from([back] * 9 + wrong)))
+    return found
 
 
 @st.composite
@@ -70,6 +88,17 @@ def runs(draw: st.DrawFn, pool: list[Wish]) -> list[Step]:
     if wish.name.endswith("self"):
         return draw(st.sampled_from([[opened], [fail], [cancel], [refund], [opened, fail]]))
     singles = [[opened], [opened], [debit], [credit], [refund], [fail], [cancel], [wrong]]
+    if wish.reverses:
+        first = next(one for one in pool if one.name == wish.reverses)
+        there: list[Step] = [Open(first), Move("debit", first.name), Move("credit", first.name)]
+        back: list[list[Step]] = [
+            [opened],
+            [opened, debit],
+            [opened, debit, credit],
+            [opened, debit, refund],
+            [opened, fail],
+        ]
+        return draw(st.sampled_from([*singles, *back * 2, *([*there, *steps] for steps in back)]))
     several = [[opened, debit], [opened, debit, credit], [opened, debit, credit], [opened, debit, refund]]
     return draw(st.sampled_from([*singles, *several * 3]))
 

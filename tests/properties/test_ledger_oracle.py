@@ -13,7 +13,7 @@ from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
-from ledger.refusals import IllegalTransition, LedgerConflict, OrderMismatch, Refusal, UnknownTransfer
+from ledger.refusals import IllegalTransition, LedgerConflict, NotReversible, OrderMismatch, Refusal, UnknownTransfer
 from ledger.transfers import Ending, Failure, Standing, State, TransferOrder
 from ledger.transfers import Step as StepKey
 from tests.orders import order
@@ -98,6 +98,8 @@ class Teller:
             key=wish.name,
             currency=wish.currency,
             transaction_id=wish.transaction_id,
+            reverses=self._transfer_id(wish.reverses) if wish.reverses else None,
+            note="The goods never came" if wish.reverses else None,
         )
         self.names[wanted.transfer_id] = wish.name
         return wanted
@@ -122,6 +124,8 @@ def _conflict(conflict: LedgerConflict) -> str:
             return "the key names another transfer"
         case UnknownTransfer():
             return "never opened"
+        case NotReversible():
+            return "cannot be brought back"
     raise AssertionError(f"no story knows this conflict: {conflict!r}")
 
 

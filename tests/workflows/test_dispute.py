@@ -2,18 +2,20 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, ResetReapplyType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from ledger.accounts import AccountStatus
 from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
 from ledger.ids import CustomerId
 from ledger.operators import Role
@@ -116,6 +118,18 @@ async def test_a_dispute_that_nobody_decides_expires_on_its_deadline(
         assert await (await start(saga, dispute)).result() is DisputeState.EXPIRED
     assert await time_skipping.get_current_time() - began >= timedelta(days=13, hours=23)
     assert (await now(disputes, dispute)).state is DisputeState.EXPIRED
+
+
+async def test_a_decision_that_the_workflow_was_not_told_of_is_seen_long_before_the_deadline(
+    time_skipping: WorkflowEnvironment, book: UnreliableBook, disputes: Disputes, dispute: Dispute, staff: CustomerId
+) -> None:
+    began = await time_skipping.get_current_time()
+    async with sagas(time_skipping.client, book) as saga:
+        handle = await start(saga, dispute)
+        await until(lambda: looked(handle, 1), "the workflow has found it open")
+        await disputes.decide(dispute.id, reverses(staff))
+        assert await handle.result() is DisputeState.REVERSED
+    assert await time_skipping.get_current_time() - began < timedelta(days=3)
 
 
 async def test_a_decision_by_update_brings_the_money_back_and_is_recorded(
@@ -398,3 +412,110 @@ async def reversal_is_told(database: Database, dispute: Dispute) -> None:
         return bool(told_of)
 
     await until(is_told, "the reversal's parties are told")
+
+
+class Ways:
+    """One way into each state of a dispute: its workflow, which waits where the state is not final."""
+
+    def __init__(self, saga: Sagas, disputes: Disputes, dispute: Dispute, payee: Holder, staff: CustomerId) -> None:
+        self._saga = saga
+        self._disputes = disputes
+        self._dispute = dispute
+        self._payee = payee
+        self._staff = staff
+        self.reversal = Hold()
+
+    async def open(self) -> "WorkflowHandle[Any, DisputeState]":
+        handle = await start(self._saga, self._dispute)
+        await self._disputes.state(self._dispute.id, self._payee.id, "It was sent on Monday")
+        await handle.signal(DisputeWorkflow.look_again)
+        await until(lambda: looked(handle, 2), "the workflow has looked again")
+        return handle
+
+    async def reversing(self) -> "WorkflowHandle[Any, DisputeState]":
+        self._saga.book.before["credit"] += [line_breaks, self.reversal]
+        handle = await self.open()
+        await decide(handle, reverses(self._staff, 1_000))
+        await self.reversal.reached.wait()
+        return handle
+
+    async def reversed(self) -> "WorkflowHandle[Any, DisputeState]":
+        handle = await self.open()
+        await decide(handle, reverses(self._staff, 1_000))
+        return handle
+
+    async def reversal_failed(self) -> "WorkflowHandle[Any, DisputeState]":
+        await self._saga.book.set_account_status(self._payee.account_id, AccountStatus.FROZEN)
+        return await self.reversed()
+
+    async def rejected(self) -> "WorkflowHandle[Any, DisputeState]":
+        handle = await self.open()
+        await decide(handle, DisputeDecision(self._staff, DisputeRuling.REJECT, "Delivery is proven"))
+        return handle
+
+    async def expired(self) -> "WorkflowHandle[Any, DisputeState]":
+        await self._disputes.expire(self._dispute.id)
+        return await start(self._saga, self._dispute)
+
+
+async def tasks_of(handle: "WorkflowHandle[Any, DisputeState]") -> list[int]:
+    done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    return [event.event_id for event in (await handle.fetch_history()).events if event.event_type == done]
+
+
+async def looked(handle: "WorkflowHandle[Any, DisputeState]", times: int) -> bool:
+    history = await handle.fetch_history()
+    read = [event for event in history.events if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED]
+    return len(read) >= times
+
+
+async def reset(client: Client, handle: "WorkflowHandle[Any, DisputeState]", task: int) -> None:
+    """To a task, and without what people sent after it."""
+    request = ResetWorkflowExecutionRequest(
+        namespace=client.namespace,
+        workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=str(handle.result_run_id)),
+        reason="by an operator",
+        workflow_task_finish_event_id=task,
+        request_id=secrets.token_hex(8),
+        reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_NONE,
+    )
+    await client.workflow_service.reset_workflow_execution(request)
+
+
+@pytest.mark.parametrize("state", list(DisputeState))
+async def test_reset_to_any_task_terminated_and_run_again_a_dispute_is_decided_once_and_ends(
+    saga: Sagas,
+    client: Client,
+    database: Database,
+    disputes: Disputes,
+    statements: Statements,
+    dispute: Dispute,
+    staff: CustomerId,
+    payer: Holder,
+    payee: Holder,
+    state: DisputeState,
+) -> None:
+    ways = Ways(saga, disputes, dispute, payee, staff)
+    way: Callable[[], Awaitable[WorkflowHandle[Any, DisputeState]]] = getattr(ways, state)
+    first = await way()
+    if state.is_final:
+        assert await first.result() is state
+    for task in await tasks_of(first):
+        await reset(client, first, task)
+        newest = client.get_workflow_handle(dispute.workflow_id, result_type=DisputeState)
+        with suppress(RPCError):  # it may have ended already
+            await newest.signal(DisputeWorkflow.look_again)
+        if state.is_final:
+            assert await newest.result() is state
+    ways.reversal.released.set()
+    if state is DisputeState.OPEN:
+        await client.get_workflow_handle(dispute.workflow_id).terminate("by an operator")
+        await disputes.decide(dispute.id, reverses(staff, 1_000))
+        await start(saga, dispute)
+    due = DisputeState.REVERSED if state in (DisputeState.OPEN, DisputeState.REVERSING) else state
+    await ends(disputes, dispute, due)
+    assert await (await start(saga, dispute)).result() is due
+    taken = 1_000 if due is DisputeState.REVERSED else 0
+    assert await balances(statements, payer, payee) == [7_500 + taken, 2_500 - taken]
+    actions = await Oversight(database).actions(ActionSearch(subject=dispute.id), 10)
+    assert len(actions) == (0 if due is DisputeState.EXPIRED else 1)

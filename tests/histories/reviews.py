@@ -1,0 +1,120 @@
+"""Transfers that people decide about, one by one or many at once."""
+
+import asyncio
+
+from ledger.reviews import Decision, DecisionBatch, Ruling
+from ledger.transfers import State
+from tests.histories.stage import Recorded, Stage, path
+from tests.waiting import until
+from tests.workflows.sagas import Handle
+from workflows.batch import DecisionBatchWorkflow
+
+REVIEWED, TWICE = 2_500, 5_000
+APPROVE = Decision("olu", Ruling.APPROVE, "known customer")
+APPROVE_TOO = Decision("pia", Ruling.APPROVE, "called the customer")
+REJECT = Decision("pia", Ruling.REJECT, "asks to be paid twice")
+FROM = {"review_from_major": 20, "four_eyes_from_major": 50}
+
+
+async def in_review(stage: Stage, amount_minor: int = REVIEWED) -> Handle:
+    wanted = stage.order(amount_minor)
+    handle = await stage.saga.start(wanted)
+    await stage.is_now(wanted, State.IN_REVIEW)
+    return handle
+
+
+async def shows(handle: Handle, what: str) -> None:
+    """Wait until something with this in it has happened."""
+
+    async def happened() -> bool:
+        return what in (await handle.fetch_history()).to_json()
+
+    await until(happened, f"the history shows {what}")
+
+
+@path(**FROM)
+async def review_approved(stage: Stage) -> Recorded:
+    handle = await in_review(stage)
+    await handle.execute_update("decide", APPROVE)
+    return handle
+
+
+@path(**FROM)
+async def review_rejected(stage: Stage) -> Recorded:
+    handle = await in_review(stage)
+    await handle.execute_update("decide", REJECT)
+    return handle
+
+
+@path(**FROM)
+async def review_by_four_eyes(stage: Stage) -> Recorded:
+    handle = await in_review(stage, TWICE)
+    for decision in (APPROVE, APPROVE_TOO):
+        await handle.execute_update("decide", decision)
+    return handle
+
+
+@path(**FROM)
+async def review_decided_early(stage: Stage) -> Recorded:
+    handle, hold = await stage.held_at("open", stage.order(REVIEWED))
+    deciding = asyncio.create_task(handle.execute_update("decide", APPROVE))
+    await shows(handle, "workflowExecutionUpdateAccepted")
+    hold.released.set()
+    await deciding
+    return handle
+
+
+@path(**FROM)
+async def review_cancelled(stage: Stage) -> Recorded:
+    handle = await in_review(stage)
+    await handle.cancel()
+    return handle
+
+
+@path(**FROM)
+async def review_found_again(stage: Stage) -> Recorded:
+    wanted = stage.order(TWICE)
+    first = await stage.saga.start(wanted)
+    await stage.is_now(wanted, State.IN_REVIEW)
+    await first.execute_update("decide", APPROVE)
+    await first.terminate("lost")
+    second = await stage.saga.start(wanted)
+    await second.execute_update("decide", APPROVE_TOO)
+    return second
+
+
+@path(**FROM, review_deadline_seconds=1, review_reminder_seconds=5)
+async def review_expired(stage: Stage) -> Recorded:
+    return await in_review(stage)
+
+
+@path(**FROM, review_deadline_seconds=2, review_reminder_seconds=1)
+async def review_reminded_and_expired(stage: Stage) -> Recorded:
+    return await in_review(stage)
+
+
+@path(**FROM, review_reminder_seconds=1)
+async def review_reminded(stage: Stage) -> Recorded:
+    handle = await in_review(stage)
+    await until(lambda: _timer_fired(handle), "the reminder is due")
+    await handle.execute_update("decide", APPROVE)
+    return handle
+
+
+async def _timer_fired(handle: Handle) -> bool:
+    return any(event.HasField("timer_fired_event_attributes") for event in (await handle.fetch_history()).events)
+
+
+@path(**FROM)
+async def batch_of_decisions(stage: Stage) -> Recorded:
+    ended = await stage.start(100)
+    await ended.result()
+    waiting = [await in_review(stage) for _ in range(2)]
+    batch = DecisionBatch(APPROVE, [handle.id for handle in (*waiting, ended)])
+    deciding = await stage.saga.client.start_workflow(
+        DecisionBatchWorkflow.run, batch, id=f"batch/{waiting[0].id}", task_queue=stage.saga.settings.task_queue
+    )
+    await deciding.result()
+    for handle in waiting:
+        await handle.result()
+    return deciding

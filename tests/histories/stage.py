@@ -1,0 +1,88 @@
+"""Where histories are recorded: a worker, its ledger and people, and the list of paths that are told on it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+
+from ledger.ids import CustomerId
+from ledger.operators import Role
+from ledger.postgres.customers import Customers
+from ledger.postgres.disputes import Disputes
+from ledger.postgres.statements import Statements
+from ledger.transfers import State, TransferOrder
+from tests.orders import Holder, funded, holder, order
+from tests.waiting import until
+from tests.workflows.sagas import Handle, Hold, Sagas, line_breaks
+
+Recorded = WorkflowHandle[Any, Any]
+Told = Callable[["Stage"], Awaitable[Recorded]]
+
+
+@dataclass(frozen=True)
+class Path:
+    """Runs one path of a workflow, to its end or nearly, and answers with the workflow. `settings` are its worker's."""
+
+    tell: Told
+    settings: Mapping[str, object]
+
+
+# By name, which is that of the recording.
+PATHS: dict[str, Path] = {}
+
+
+def path(**settings: object) -> Callable[[Told], Told]:
+    """Put what is told here on the list."""
+
+    def known(tell: Told) -> Told:
+        assert tell.__name__ not in PATHS, f"{tell.__name__} is told twice"
+        PATHS[tell.__name__] = Path(tell, settings)
+        return tell
+
+    return known
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Ada has 5,000.00 and pays ben, who has nothing; olu is an operator."""
+
+    saga: Sagas
+    ada: Holder
+    ben: Holder
+    olu: CustomerId
+
+    @classmethod
+    async def of(cls, saga: Sagas) -> "Stage":
+        customers = Customers(saga.book.database)
+        ada, ben, olu = await funded(customers, saga.book, 500_000), await holder(customers), await holder(customers)
+        async with saga.book.database.connection() as connection:
+            await connection.execute("UPDATE customers SET role = $2 WHERE id = $1", olu.id, Role.OPERATOR)
+        return cls(saga, ada, ben, olu.id)
+
+    @property
+    def disputes(self) -> Disputes:
+        return Disputes(self.saga.book.database)
+
+    def order(self, amount_minor: int) -> TransferOrder:
+        return order(self.ada.id, self.ada.account_id, self.ben.account_id, amount_minor)
+
+    async def start(self, amount_minor: int) -> Handle:
+        return await self.saga.start(self.order(amount_minor))
+
+    async def held_at(self, step: str, wanted: TransferOrder) -> tuple[Handle, Hold]:
+        """A transfer whose step has no answer yet, on its second attempt."""
+        hold = Hold()
+        self.saga.book.before[step] += [line_breaks, hold]
+        handle = await self.saga.start(wanted)
+        await hold.reached.wait()
+        return handle, hold
+
+    async def is_now(self, wanted: TransferOrder, state: State) -> None:
+        statements = Statements(self.saga.book.database)
+
+        async def reached() -> bool:
+            transfer = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+            return transfer is not None and transfer.state is state
+
+        await until(reached, f"the transfer is {state}")

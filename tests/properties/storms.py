@@ -1,0 +1,365 @@
+"""A storm: everything that people, operators and faults do to one transfer, its reversals and its disputes."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import strategies as st
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from ledger.accounts import AccountStatus
+from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
+from ledger.ids import CustomerId, TransferId
+from ledger.operators import ActionRefused
+from ledger.postgres.disputes import Disputes
+from ledger.postgres.reversals import Reversals
+from ledger.postgres.statements import Statements
+from ledger.reviews import Decision, Ruling
+from ledger.steering import Instruction
+from ledger.transfers import MAX_ATTEMPTS, State, Transfer, TransferOrder
+from tests.orders import Holder, order
+from tests.waiting import until
+from tests.workflows.sagas import Sagas
+from workflows.dispute import DisputeWorkflow
+from workflows.recovery import RecoveryWorkflow
+
+STEPS = ("open", "debit", "credit", "refund", "end", "notify")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The next calls of a step get no answer, before or after it was done."""
+
+    step: str
+    after: bool
+    times: int
+
+
+@dataclass(frozen=True)
+class Act:
+    """What somebody does, to which of the transfers, and how many milliseconds after the act before."""
+
+    what: str
+    after_ms: int
+    which: int = 0
+    on: int = 0
+
+
+# Ended, not there yet, nothing to reset to, or ended in the very moment of an update.
+TOO_LATE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION)
+
+STEERING = ("cancel", "terminate", "reset", "start", "approve", "reject", "retry_now", "give_back", "retry", "sweep")
+FREEZES = ("freeze_source", "freeze_destination", "unfreeze")
+REVERSING = ("reverse", "reverse_at_once")
+RULING = ("rule_to_reverse", "rule_to_reject", "rule_at_once")
+DISPUTING = ("dispute", "state_case", "cancel_dispute", "terminate_dispute", "reset_dispute", "start_dispute", *RULING)
+
+faults = st.builds(Fault, st.sampled_from(STEPS), st.booleans(), st.integers(1, 3))
+
+
+def acts(*what: str) -> st.SearchStrategy[Act]:
+    return st.builds(Act, st.sampled_from(what), st.integers(0, 60), st.integers(0, 5), st.integers(0, 5))
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who takes part. `staff` decide disputes, and the last of them is an admin."""
+
+    payer: Holder
+    payee: Holder
+    staff: tuple[CustomerId, CustomerId]
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What is left when nothing moves any more."""
+
+    transfer: Transfer
+    reversals: list[Transfer]
+    disputes: list[Dispute]
+
+    @property
+    def brought_back_minor(self) -> int:
+        return sum(one.amount_minor for one in self.reversals if one.state is State.COMPLETED)
+
+
+class Storm:
+    """One transfer, and everything that happens to it."""
+
+    def __init__(self, saga: Sagas, cast: Cast, wanted: TransferOrder) -> None:
+        self._saga = saga
+        self._cast = cast
+        self._order = wanted
+        self._asked: dict[str, TransferOrder] = {wanted.transfer_id: wanted}
+        self._started: list[TransferOrder] = []
+        database = saga.book.database
+        self._statements = Statements(database)
+        self._reversals = Reversals(database)
+        self._disputes = Disputes(database)
+
+    async def take(self, act: Act) -> None:
+        """Do it, if it can be done just now; what is refused is refused."""
+        await asyncio.sleep(act.after_ms / 1000)  # the moment is part of the storm
+        doing: Callable[[Act], Awaitable[object]] = getattr(self, f"_{act.what}")
+        await self._try(doing(act))
+
+    async def _try(self, doing: Awaitable[object]) -> None:
+        try:
+            async with asyncio.timeout(10):
+                await doing
+        except (WorkflowUpdateFailedError, WorkflowAlreadyStartedError, ActionRefused, TimeoutError):
+            pass
+        except RPCError as error:
+            if error.status not in TOO_LATE:
+                raise
+
+    async def calm(self) -> Aftermath:
+        """With all faults over, people deciding and recovery looking, everything ends."""
+        for faulty in (self._saga.book.before, self._saga.book.after):
+            faulty.clear()
+        await until(self._has_ended, "the transfer, its reversals and its disputes end", 40)
+        return await self._found()
+
+    async def _has_ended(self) -> bool:
+        await self._sweep(Act("sweep", 0))
+        if await self._transfer(self._order) is None:
+            # Its workflow went before its row was written: nobody was told that it was accepted. Send it again.
+            await self._saga.book.open_transfer(self._order)
+        found = await self._found()
+        for transfer in (found.transfer, *found.reversals):
+            if transfer.state is State.IN_REVIEW:
+                for decider in ("reviewer 0", "reviewer 1"):
+                    decision = Decision(decider, Ruling.APPROVE, "after the storm")
+                    await self._try(self._update(transfer.workflow_id, "decide", decision))
+        for dispute in found.disputes:
+            if not dispute.state.is_final:
+                await self.take(Act("rule_to_reject", 0))
+                await self._nudge(dispute)
+        moving = [one.id for one in (found.transfer, *found.reversals) if not one.state.is_final]
+        if moving or not all(dispute.state.is_final for dispute in found.disputes):
+            return False
+        return not await self._is_any_unwritten({one.id: one.attempt for one in (found.transfer, *found.reversals)})
+
+    async def _is_any_unwritten(self, written: dict[TransferId, int]) -> bool:
+        """Whether a reversal or an attempt that was asked for still waits to be written down."""
+        for workflow_id in [one.workflow_id for one in self._started if one.attempt > written.get(one.transfer_id, 0)]:
+            described = await self._handle(workflow_id).describe()
+            if described.status is WorkflowExecutionStatus.RUNNING:
+                return True
+        return False
+
+    async def _begin(self, wanted: TransferOrder) -> None:
+        await self._saga.start(wanted)
+        self._started.append(wanted)
+
+    async def _found(self) -> Aftermath:
+        transfer = await self._transfer(self._order)
+        assert transfer is not None
+        return Aftermath(transfer, await self._all_reversals(), await self._all_disputes())
+
+    async def _transfer(self, wanted: TransferOrder) -> Transfer | None:
+        return await self._statements.transfer(wanted.owner_id, wanted.transfer_id)
+
+    async def _all_reversals(self) -> list[Transfer]:
+        """Oldest first."""
+        found = await self._reversals.of(self._order.owner_id, self._order.transfer_id, None, 100, of_anybody=True)
+        return found[::-1]
+
+    async def _all_disputes(self) -> list[Dispute]:
+        """Oldest first."""
+        return (await self._disputes.all_of(self._cast.payer.id, None, None, 100))[::-1]
+
+    async def _target(self, act: Act) -> TransferOrder:
+        """The transfer or one of its reversals, as its row tells it where there is one."""
+        written = {reversal.id: reversal.order for reversal in await self._all_reversals()}
+        everything = list({**self._asked, **written, self._order.transfer_id: self._order}.values())
+        return everything[act.on % len(everything)]
+
+    async def _cancel(self, act: Act) -> None:
+        await self._handle((await self._target(act)).workflow_id).cancel()
+
+    async def _terminate(self, act: Act) -> None:
+        await self._handle((await self._target(act)).workflow_id).terminate("in a storm")
+
+    async def _reset(self, act: Act) -> None:
+        await self._reset_workflow((await self._target(act)).workflow_id, act.which)
+
+    async def _start(self, act: Act) -> None:
+        wanted = await self._target(act)
+        await self._begin(replace(wanted, workflow_id=f"{wanted.workflow_id}/again/{act.which}"))
+
+    async def _approve(self, act: Act) -> None:
+        await self._decide_review(act, Ruling.APPROVE)
+
+    async def _reject(self, act: Act) -> None:
+        await self._decide_review(act, Ruling.REJECT)
+
+    async def _decide_review(self, act: Act, ruling: Ruling) -> None:
+        decision = Decision(f"reviewer {act.which}", ruling, "in a storm")
+        await self._update((await self._target(act)).workflow_id, "decide", decision)
+
+    async def _retry_now(self, act: Act) -> None:
+        await self._update((await self._target(act)).workflow_id, "retry_now", Instruction("olu", "in a storm"))
+
+    async def _give_back(self, act: Act) -> None:
+        await self._update((await self._target(act)).workflow_id, "give_back", Instruction("olu", "in a storm"))
+
+    async def _retry(self, act: Act) -> None:
+        wanted = await self._target(act)
+        transfer = await self._transfer(wanted)
+        if transfer is None or transfer.state not in (State.FAILED, State.COMPENSATED):
+            return
+        if transfer.attempt < MAX_ATTEMPTS:
+            attempt = transfer.attempt + 1
+            first = wanted.workflow_id.split(" #")[0]
+            again = replace(transfer.order, attempt=attempt, workflow_id=f"{first} #{attempt}")
+            if wanted.transfer_id == self._order.transfer_id:
+                self._order = again
+            await self._begin(again)
+
+    async def _sweep(self, _: Act) -> None:
+        await self._saga.client.execute_workflow(
+            RecoveryWorkflow.run, id=f"recovery-{secrets.token_hex(6)}", task_queue=self._saga.settings.task_queue
+        )
+
+    async def _freeze_source(self, _: Act) -> None:
+        await self._saga.book.set_account_status(self._cast.payer.account_id, AccountStatus.FROZEN)
+
+    async def _freeze_destination(self, _: Act) -> None:
+        await self._saga.book.set_account_status(self._cast.payee.account_id, AccountStatus.FROZEN)
+
+    async def _unfreeze(self, _: Act) -> None:
+        for owner in (self._cast.payer, self._cast.payee):
+            await self._saga.book.set_account_status(owner.account_id, AccountStatus.ACTIVE)
+
+    async def _reverse(self, act: Act) -> None:
+        """By the payee or by an admin, under one of three keys of theirs, which others may have used."""
+        by = (self._cast.payee.id, self._cast.staff[-1])[act.which % 2]
+        await self._begin(self._reversal(by, f"key {act.which // 2}", act.on))
+
+    async def _reverse_at_once(self, act: Act) -> None:
+        """Two that do not fit together, and one of them twice."""
+        payee, admin = self._cast.payee.id, self._cast.staff[-1]
+        first, second = self._reversal(payee, f"race {act.which}", 1), self._reversal(admin, f"race {act.which}", 1)
+        twice = replace(first, workflow_id=f"{first.workflow_id}/again")
+        started = await asyncio.gather(*map(self._begin, (first, second, twice)), return_exceptions=True)
+        for one in started:
+            if isinstance(one, BaseException) and not isinstance(one, WorkflowAlreadyStartedError):
+                raise one
+
+    def _reversal(self, by: CustomerId, key: str, part: int) -> TransferOrder:
+        """All of it, two thirds, half, a third, a little, or more than it was."""
+        whole = self._order.amount_minor
+        amount = (whole, whole * 2 // 3, whole // 2, whole // 3, 1, whole + 1)[part]
+        wanted = order(
+            by,
+            self._order.destination_account_id,
+            self._order.source_account_id,
+            amount,
+            key=key,
+            reverses=self._order.transfer_id,
+            note="in a storm",
+        )
+        self._asked.setdefault(wanted.transfer_id, wanted)
+        return wanted
+
+    async def _dispute(self, act: Act) -> None:
+        """By the payer; some have hardly any time, and some lose what should start their workflow."""
+        terms = DisputeTerms(window_days=120, deadline_seconds=1 if act.which == 5 else 14 * 24 * 60 * 60)
+        opened = await self._disputes.open(self._cast.payer.id, self._order.transfer_id, "in a storm", terms)
+        if opened is not None and act.which != 4:
+            await self._start_workflow(opened, opened.workflow_id)
+
+    async def _state_case(self, act: Act) -> None:
+        if dispute := await self._newest():
+            author = (self._cast.payer.id, self._cast.payee.id)[act.which % 2]
+            await self._disputes.state(dispute.id, author, "in a storm")
+            await self._nudge(dispute)
+
+    async def _rule_to_reverse(self, act: Act) -> None:
+        whole = self._order.amount_minor
+        amount = (None, whole, whole // 2, whole // 3, 1, None)[act.on]
+        await self._rule(act, DisputeRuling.REVERSE, amount)
+
+    async def _rule_to_reject(self, act: Act) -> None:
+        await self._rule(act, DisputeRuling.REJECT)
+
+    async def _rule_at_once(self, act: Act) -> None:
+        acts_at_once = (replace(act, what=what, which=which) for what in RULING[:2] for which in (0, 1))
+        await asyncio.gather(*(self.take(replace(one, after_ms=0)) for one in acts_at_once))
+
+    async def _rule(self, act: Act, ruling: DisputeRuling, amount_minor: int | None = None) -> None:
+        """By the admin API, which writes the row and nudges, or by the workflow's update."""
+        if dispute := await self._newest():
+            decision = DisputeDecision(self._cast.staff[act.which % 2], ruling, "in a storm", amount_minor)
+            if act.which in (2, 3):
+                await self._update(dispute.workflow_id, "decide", decision)
+            else:
+                await self._disputes.decide(dispute.id, decision)
+                await self._nudge(dispute)
+
+    async def _cancel_dispute(self, _: Act) -> None:
+        if dispute := await self._newest():
+            await self._handle(dispute.workflow_id).cancel()
+
+    async def _terminate_dispute(self, _: Act) -> None:
+        if dispute := await self._newest():
+            await self._handle(dispute.workflow_id).terminate("in a storm")
+
+    async def _reset_dispute(self, act: Act) -> None:
+        if dispute := await self._newest():
+            await self._reset_workflow(dispute.workflow_id, act.which)
+
+    async def _start_dispute(self, act: Act) -> None:
+        if dispute := await self._newest():
+            beside = f"/again/{act.which}" if act.which % 2 else ""
+            await self._start_workflow(dispute, f"{dispute.workflow_id}{beside}")
+
+    async def _newest(self) -> Dispute | None:
+        disputes = await self._all_disputes()
+        return disputes[-1] if disputes else None
+
+    async def _nudge(self, dispute: Dispute) -> None:
+        """As the API does: one that cannot be told is lost."""
+        try:
+            await self._handle(dispute.workflow_id).signal(DisputeWorkflow.look_again)
+        except RPCError as error:
+            if error.status not in TOO_LATE:
+                raise
+
+    async def _start_workflow(self, dispute: Dispute, workflow_id: str) -> None:
+        await self._saga.client.start_workflow(
+            DisputeWorkflow.run,
+            dispute.id,
+            id=workflow_id,
+            task_queue=self._saga.settings.task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        )
+
+    async def _reset_workflow(self, workflow_id: str, which: int) -> None:
+        history = await self._handle(workflow_id).fetch_history()
+        done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        tasks = [event.event_id for event in history.events if event.event_type == done]
+        if tasks:
+            request = ResetWorkflowExecutionRequest(
+                namespace=self._saga.client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+                reason="in a storm",
+                workflow_task_finish_event_id=tasks[which % len(tasks)],
+                request_id=secrets.token_hex(8),
+            )
+            await self._saga.client.workflow_service.reset_workflow_execution(request)
+
+    async def _update(self, workflow_id: str, name: str, argument: object) -> None:
+        await self._handle(workflow_id).execute_update(name, argument)
+
+    def _handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
+        return self._saga.client.get_workflow_handle(workflow_id)
