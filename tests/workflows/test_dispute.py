@@ -281,8 +281,11 @@ async def test_cancelled_in_temporal_it_is_started_again_and_its_reversal_goes_o
     await decide(handle, reverses(staff))
     await hold.reached.wait()
     await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
     hold.released.set()
-    assert await handle.result() is DisputeState.REVERSED
+    assert (await sweep(saga)).disputes == [dispute.id]
+    assert await saga.client.get_workflow_handle(dispute.workflow_id, result_type=DisputeState).result() == "reversed"
     assert await balances(statements, payer, payee) == [10_000, 0]
 
 
@@ -514,6 +517,7 @@ async def test_reset_to_any_task_terminated_and_run_again_a_dispute_is_decided_o
         await start(saga, dispute)
     due = DisputeState.REVERSED if state in (DisputeState.OPEN, DisputeState.REVERSING) else state
     await ends(disputes, dispute, due)
+    assert await client.get_workflow_handle(dispute.workflow_id, result_type=DisputeState).result() is due
     assert await (await start(saga, dispute)).result() is due
     taken = 1_000 if due is DisputeState.REVERSED else 0
     assert await balances(statements, payer, payee) == [7_500 + taken, 2_500 - taken]
