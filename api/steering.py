@@ -13,8 +13,8 @@ from api.problems import Problem
 from ledger.ids import TransferId
 from ledger.operators import Action, Actor
 from ledger.postgres.operators import Operators
-from ledger.postgres.oversight import Oversight
-from ledger.recovery import Stranded
+from ledger.postgres.oversight import Flagged, Oversight
+from ledger.recovery import Stranded, transfer_driven_by
 from ledger.reviews import BatchProgress, Decision, DecisionBatch, Ruling
 from ledger.steering import Instruction
 from ledger.transfers import State, Transfer
@@ -37,6 +37,15 @@ class Steering:
         if file is None:
             raise Problem("transfer_not_found", f"There is no transfer {transfer_id}.")
         return file.transfer
+
+    async def flagged(self, *, wanted: bool) -> Flagged:
+        """The transfers that Temporal marks as needing attention."""
+        try:
+            ids = await self.engine.needing_attention()
+        except TemporalUnavailable as error:
+            raise Problem("temporal_unavailable") from error
+        recovered = [transfer_id for each in ids if (transfer_id := transfer_driven_by(each))]
+        return Flagged(ids, recovered, wanted)
 
     async def decide(self, actor: Actor, transfer: Transfer, ruling: Ruling, reason: str) -> str:
         """Approve or reject a transfer in review. The same person's same word again gets the same answer."""

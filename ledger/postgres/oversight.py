@@ -17,6 +17,19 @@ from ledger.transfers import Kind, Leg, State, Transfer
 
 
 @dataclass(frozen=True, slots=True)
+class Flagged:
+    """The transfers that Temporal marks as needing attention, by the workflows that drive them.
+
+    `workflow_ids` are of attempts, `recovered` the transfers that recovery drives on. A list holds those of them that
+    are not final, or with `wanted` false all but those: what the ledger knows to have ended needs nobody any more.
+    """
+
+    workflow_ids: list[str]
+    recovered: list[TransferId]
+    wanted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TransferSearch:
     """Which transfers a list holds; what is None does not matter.
 
@@ -34,6 +47,7 @@ class TransferSearch:
     created_after: datetime | None = None
     created_before: datetime | None = None
     unmoved_for: timedelta | None = None
+    flagged: Flagged | None = None
     before: tuple[datetime, str] | None = None
 
 
@@ -153,6 +167,8 @@ _TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1"
 
 _NOT_FINAL = "t.state IN ('initiated', 'in_review', 'debited')"
 
+_FLAGGED = f"({_NOT_FINAL} AND (t.workflow_id = ANY ({{}}::text[]) OR t.id = ANY ({{}}::text[]))) = {{}}::boolean"
+
 _POSTINGS = """
     SELECT id, attempt, leg, debit_account_id, credit_account_id, amount_minor, recorded_at
     FROM postings WHERE transfer_id = $1 ORDER BY attempt, recorded_at, leg DESC
@@ -223,6 +239,7 @@ class Oversight:
 
     async def transfers(self, wanted: TransferSearch, limit: int) -> list[Transfer]:
         """Anybody's transfers, newest first."""
+        flagged = wanted.flagged
         asked: list[tuple[str, Sequence[object | None]]] = [
             ("t.state = {}", [wanted.state]),
             ("t.kind = {}", [wanted.kind]),
@@ -234,6 +251,7 @@ class Oversight:
             ("t.created_at >= {}", [wanted.created_after]),
             ("t.created_at < {}", [wanted.created_before]),
             (f"{_NOT_FINAL} AND t.updated_at <= clock_timestamp() - {{}}::interval", [wanted.unmoved_for]),
+            (_FLAGGED, [flagged.workflow_ids, flagged.recovered, flagged.wanted] if flagged else [None]),
             ("(t.created_at, t.id) < ({}, {})", wanted.before or [None]),
         ]
         where, values = _conditions(asked)
