@@ -35,11 +35,15 @@ class ReviewTerms:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A review as it begins, or as it is found again: where the transfer stands, and what was decided so far."""
+    """A review as it begins, or as it is found again: where the transfer stands, and what was decided so far.
+
+    `terms` are those it began on, `elapsed_seconds` ago.
+    """
 
     standing: Standing
     terms: ReviewTerms
     decisions: list[Decision] = field(default_factory=list)
+    elapsed_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,15 @@ def outcome(decisions: Sequence[Decision], terms: ReviewTerms) -> Ruling | None:
     if Ruling.REJECT in first_words.values():
         return Ruling.REJECT
     return Ruling.APPROVE if len(first_words) >= terms.approvals else None
+
+
+def progress(decisions: Sequence[Decision], terms: ReviewTerms) -> str:
+    """What is still needed and who has approved, for the people who watch a review that is not decided."""
+    approved = list(dict.fromkeys(decision.decider for decision in decisions if decision.ruling is Ruling.APPROVE))
+    missing = terms.approvals - len(approved)
+    more = f"{missing} {'more ' if approved else ''}approval{'s' if missing > 1 else ''}"
+    by = f" Approved by {', '.join(approved)}." if approved else ""
+    return f"{more} or one rejection is needed, by the update `decide` or the admin API.{by}"
 
 
 def objection_to_decision(decision: Decision, owner_id: str, decisions: Sequence[Decision]) -> str | None:

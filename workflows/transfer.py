@@ -15,7 +15,7 @@ from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError, FailureError
 
 from ledger.refusals import REFUSAL_CODES, FraudDeclined, ReviewExpired, ReviewRejected
-from ledger.reviews import Decision, Review, ReviewTerms, Ruling, objection_to_decision, outcome
+from ledger.reviews import Decision, Review, Ruling, objection_to_decision, outcome, progress
 from ledger.screening import Answer
 from ledger.steering import Instruction
 from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, TransferOrder
@@ -61,6 +61,7 @@ class TransferWorkflow:
         self._reviewable = True
         self._deciding: list[Decision] = []
         self._decisions: list[Decision] = []
+        self._tell_reviewers: Callable[[], None] | None = None
 
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:  # noqa: ARG002 - the constructor has taken it
@@ -92,6 +93,8 @@ class TransferWorkflow:
         await workflow.wait_condition(lambda: self._opened)
         await self._keep(steps.record_decision, self._step, decision)
         self._decisions.append(decision)
+        if self._tell_reviewers:
+            self._tell_reviewers()
         return f"{decision.ruling} by {decision.decider} is recorded."
 
     @decide.validator
@@ -200,33 +203,43 @@ class TransferWorkflow:
         self._decisions = review.decisions + [made for made in self._decisions if made.decider not in known]
         self._state = review.standing.state
         self._show()
-        if not await self._decided(review.terms):
+        if not await self._decided(review):
             return None if self._is_cancelled() else ReviewExpired().failure
         return ReviewRejected().failure if outcome(self._decisions, review.terms) is Ruling.REJECT else None
 
-    async def _decided(self, terms: ReviewTerms) -> bool:
-        """Whether reviewers decided before the deadline; reminds them once on the way."""
-        deadline = timedelta(seconds=terms.deadline_seconds)
-        first = min(timedelta(seconds=terms.remind_after_seconds), deadline)
-        until = workflow.now() + deadline
-        self._tell(
-            f"In review until {until:%Y-%m-%d %H:%M} UTC: {terms.approvals} approval(s) or one rejection, by the "
-            "update `decide` or the admin API. No money has moved."
+    async def _decided(self, review: Review) -> bool:
+        """Whether reviewers decided before the deadline; reminds them once on the way.
+
+        Both count from when the review began, in whatever run of the workflow that was.
+        """
+        terms, began = review.terms, workflow.now() - timedelta(seconds=review.elapsed_seconds)
+        until = began + timedelta(seconds=terms.deadline_seconds)
+        remind = began + timedelta(seconds=terms.remind_after_seconds)
+        self._tell_reviewers = lambda: self._tell(
+            f"In review until {until:%Y-%m-%d %H:%M} UTC: {progress(self._decisions, terms)} No money has moved."
         )
+        self._tell_reviewers()
 
         def decided() -> bool:
             return self._is_cancelled() or outcome(self._decisions, terms) is not None
 
-        if await self._happens(decided, first):
-            return not self._is_cancelled()
-        if first < deadline:
-            await self._ask(steps.remind_reviewers, self._order, self._doing)
-            if await self._happens(decided, max(until - workflow.now(), timedelta(0))):
+        try:
+            if await self._happens(decided, min(remind, until) - workflow.now()):
                 return not self._is_cancelled()
-        return False
+            if remind < until:
+                await self._ask(steps.remind_reviewers, self._order, self._doing)
+                if await self._happens(decided, until - workflow.now()):
+                    return not self._is_cancelled()
+            return False
+        finally:
+            self._tell_reviewers = None
 
     async def _happens(self, condition: Callable[[], bool], within: timedelta | None = None) -> bool:
         """Whether the condition came to hold in time. A cancellation is noted, and ends the wait as well."""
+        if condition():
+            return True
+        if within is not None and within <= timedelta(0):
+            return False
         try:
             await workflow.wait_condition(condition, timeout=within)
         except TimeoutError:

@@ -1,17 +1,21 @@
 """A person's decision: awaited with a deadline, asked of the right people, kept when it comes early."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from structlog.testing import capture_logs
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.statements import Statements
-from ledger.reviews import Decision, Ruling
-from ledger.transfers import State, TransferOrder
+from ledger.reviews import Decision, ReviewTerms, Ruling
+from ledger.transfers import Ending, Standing, State, Step, TransferOrder
 from tests.orders import Holder, funded, holder, order
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
@@ -58,6 +62,10 @@ async def in_review(statements: Statements, wanted: TransferOrder) -> None:
 async def decide(handle: Handle, decision: Decision) -> str:
     answer: str = await handle.execute_update("decide", decision, result_type=str)
     return answer
+
+
+async def details(handle: Handle) -> str:
+    return str(await handle.query("__temporal_workflow_metadata"))
 
 
 async def refused(handle: Handle, update: str, argument: object) -> str:
@@ -160,3 +168,64 @@ async def test_a_transfer_in_review_that_is_reset_or_run_twice_keeps_its_decisio
 
 async def test_a_small_transfer_is_not_reviewed(saga: Sagas, alice: Holder, bob: Holder) -> None:
     assert (await saga.run(order(alice.id, alice.account_id, bob.account_id, 1_999))).state is State.COMPLETED
+
+
+async def test_current_details_say_how_many_approvals_are_missing_and_who_has_approved(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder
+) -> None:
+    large = order(alice.id, alice.account_id, bob.account_id, 5_000)
+    handle = await saga.start(large)
+    await in_review(statements, large)
+    assert "2 approvals or one rejection is needed" in await details(handle)
+    await decide(handle, APPROVE)
+    told = await details(handle)
+    assert "1 more approval or one rejection is needed" in told
+    assert f"Approved by {APPROVE.decider}." in told
+    await handle.cancel()
+    assert (await handle.result()).state is State.CANCELLED
+
+
+async def test_a_review_keeps_the_terms_it_began_on(book: UnreliableBook, wanted: TransferOrder) -> None:
+    await book.open_transfer(wanted)
+    step = Step(wanted.transfer_id, wanted.attempt)
+    first = await book.begin_review(step, ReviewTerms(100, 50, 2))
+    again = await book.begin_review(step, ReviewTerms(9_000, 1, 1))
+    assert (again.terms, again.standing) == (first.terms, first.standing)
+    await book.end(Ending(step), State.CANCELLED)
+
+
+async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_once(
+    client: Client, book: UnreliableBook, statements: Statements, wanted: TransferOrder
+) -> None:
+    deadline, terms = 6, ReviewTerms(6, 1, 1)
+    with capture_logs() as logged:
+        async with sagas(
+            client, book, review_from_major=20, review_deadline_seconds=deadline, review_reminder_seconds=1
+        ) as saga:
+            handle = await saga.start(wanted)
+            await in_review(statements, wanted)
+            step = Step(wanted.transfer_id, wanted.attempt)
+
+            async def is_nearly_over() -> bool:
+                return (await book.begin_review(step, terms)).elapsed_seconds >= deadline - 2
+
+            await until(is_nearly_over, "most of the review has passed")
+            await client.workflow_service.reset_workflow_execution(
+                ResetWorkflowExecutionRequest(
+                    namespace=client.namespace,
+                    workflow_execution=WorkflowExecution(
+                        workflow_id=wanted.workflow_id, run_id=str(handle.result_run_id)
+                    ),
+                    reason="by an operator",
+                    workflow_task_finish_event_id=3,
+                    request_id=secrets.token_hex(8),
+                )
+            )
+            again = client.get_workflow_handle(wanted.workflow_id, result_type=Standing)
+            ended = await again.result()
+    assert (ended.state, ended.failure and ended.failure.code) == (State.FAILED, "review_expired")
+    row = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+    assert row is not None
+    assert row.completed_at is not None
+    assert deadline - 1 <= (row.completed_at - row.created_at).total_seconds() < deadline + 3
+    assert [line["event"] for line in logged].count("review still waits for a decision") == 1
