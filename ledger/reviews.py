@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ledger.money import major_to_minor
+from ledger.steering import Unclear, texts_in
 from ledger.transfers import Standing, TransferOrder
+
+DECISION_EXAMPLE = '{"decider": "olu@example.com", "ruling": "approve", "reason": "ticket 4711"}'
 
 
 class Ruling(StrEnum):
@@ -22,6 +25,15 @@ class Decision:
     decider: str
     ruling: Ruling
     reason: str
+
+
+def decision_in(said: object) -> Decision:
+    """The decision in a JSON value that somebody typed. Raises `Unclear`."""
+    texts = texts_in(said, ("decider", "ruling", "reason"), DECISION_EXAMPLE)
+    if texts["ruling"] not in set(Ruling):
+        allowed = " or ".join(f"`{ruling}`" for ruling in Ruling)
+        raise Unclear(f"There is no ruling `{texts['ruling']}`: say {allowed}, as in {DECISION_EXAMPLE}.")
+    return Decision(texts["decider"], Ruling(texts["ruling"]), texts["reason"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,8 @@ class DisputeWorkflow:
 
     @workflow.update(
         description="Decide the dispute: the customer id of staff who are no party, `reverse` (an amount_minor, or all "
-        "that is left) or `reject`, and why."
+        'that is left) or `reject`, and why. {"decider": "cus_…", "ruling": "reverse", "amount_minor": 2500, '
+        '"reason": "ticket 4711"}'
     )
     async def decide(self, decision: DisputeDecision) -> str:
         """Rule, once: the first decision counts."""

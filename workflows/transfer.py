@@ -15,9 +15,18 @@ from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError, FailureError
 
 from ledger.refusals import REFUSAL_CODES, FraudDeclined, ReviewExpired, ReviewRejected
-from ledger.reviews import Decision, Review, Ruling, objection_to_decision, outcome, progress
+from ledger.reviews import (
+    DECISION_EXAMPLE,
+    Decision,
+    Review,
+    Ruling,
+    decision_in,
+    objection_to_decision,
+    outcome,
+    progress,
+)
 from ledger.screening import Answer
-from ledger.steering import Instruction
+from ledger.steering import INSTRUCTION_EXAMPLE, Unclear, instruction_in
 from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, TransferOrder
 from workflows import policies, steps
 from workflows.running import Attention, Left, answer_in, local_first
@@ -84,11 +93,16 @@ class TransferWorkflow:
         await self._happens(workflow.all_handlers_finished)
         return standing
 
+    # Updates take any JSON, and read it themselves: what is wrong is then said in a sentence, and not as the trace of a
+    # converter.
+
     @workflow.update(
-        description="Approve or reject a transfer in review: who decides (not its customer), which ruling, and why."
+        description="Approve or reject a transfer in review: who decides (not its customer), `approve` or `reject`, "
+        f"and why. {DECISION_EXAMPLE}"
     )
-    async def decide(self, decision: Decision) -> str:
+    async def decide(self, said: Any = None) -> str:
         """Keep a reviewer's word, then act on it. One that comes before the review begins is kept for it."""
+        decision = decision_in(said)
         self._deciding.append(decision)
         await workflow.wait_condition(lambda: self._opened)
         await self._keep(steps.record_decision, self._step, decision)
@@ -98,43 +112,52 @@ class TransferWorkflow:
         return f"{decision.ruling} by {decision.decider} is recorded."
 
     @decide.validator
-    def _may_decide(self, decision: Decision) -> None:
+    def _may_decide(self, said: Any = None) -> None:
         if not self._reviewable:
             raise ApplicationError(f"It is too late to decide: the transfer is {self._state}.", type="too_late")
+        try:
+            decision = decision_in(said)
+        except Unclear as unclear:
+            raise ApplicationError(str(unclear), type="decision_invalid") from unclear
         if objection := objection_to_decision(decision, self._order.owner_id, self._deciding):
             raise ApplicationError(objection, type="decision_invalid")
 
-    @workflow.update(description="Try the step that is stuck once more, now: who asks, and why.")
-    async def retry_now(self, instruction: Instruction) -> str:
+    @workflow.update(description=f"Try the step that is stuck once more, now: who asks, and why. {INSTRUCTION_EXAMPLE}")
+    async def retry_now(self, said: Any = None) -> str:
         """Do not wait for the next retry. The step stays safe to repeat, so this can never move money twice."""
-        await self._keep(steps.record_instruction, self._step, "retry_now", instruction)
+        await self._keep(steps.record_instruction, self._step, "retry_now", instruction_in(said))
         self._attention.retry_now = True
         return "The step is tried again."
 
     @retry_now.validator
-    def _may_retry_now(self, instruction: Instruction) -> None:
+    def _may_retry_now(self, said: Any = None) -> None:
         if not self._attention.in_doubt:
             raise ApplicationError("No step is waiting to be retried.", type="nothing_to_retry")
-        self._check(instruction)
+        self._check(said)
 
     @workflow.update(
-        description="Give an amount that is not delivered yet back to its source, or cancel before its debit: who, why."
+        description="Give an amount that is not delivered yet back to its source, or cancel before its debit: who, "
+        f"and why. {INSTRUCTION_EXAMPLE}"
     )
-    async def give_back(self, instruction: Instruction) -> str:
+    async def give_back(self, said: Any = None) -> str:
         """The ledger decides: an amount that was delivered meanwhile stays delivered."""
-        await self._keep(steps.record_instruction, self._step, "give_back", instruction)
+        await self._keep(steps.record_instruction, self._step, "give_back", instruction_in(said))
         self._attention.note_cancellation()
         return "The amount goes back to its source, unless it has been delivered meanwhile."
 
     @give_back.validator
-    def _may_give_back(self, instruction: Instruction) -> None:
+    def _may_give_back(self, said: Any = None) -> None:
         if self._state.is_final:
             raise ApplicationError(f"It is too late: the transfer is {self._state}.", type="too_late")
-        self._check(instruction)
+        self._check(said)
 
     @staticmethod
-    def _check(instruction: Instruction) -> None:
-        if objection := instruction.objection():
+    def _check(said: Any) -> None:
+        try:
+            objection = instruction_in(said).objection()
+        except Unclear as unclear:
+            raise ApplicationError(str(unclear), type="instruction_invalid") from unclear
+        if objection:
             raise ApplicationError(objection, type="instruction_invalid")
 
     async def _take_from_source(self, standing: Standing, objection: Failure | None) -> Standing:

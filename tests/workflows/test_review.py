@@ -1,6 +1,7 @@
 """A person's decision: awaited with a deadline, asked of the right people, kept when it comes early."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator
 
@@ -14,7 +15,8 @@ from temporalio.testing import WorkflowEnvironment
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.statements import Statements
-from ledger.reviews import Decision, ReviewTerms, Ruling
+from ledger.reviews import DECISION_EXAMPLE, Decision, ReviewTerms, Ruling
+from ledger.steering import INSTRUCTION_EXAMPLE
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
 from tests.orders import Holder, funded, holder, order
 from tests.waiting import until
@@ -229,3 +231,55 @@ async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_onc
     assert row.completed_at is not None
     assert deadline - 1 <= (row.completed_at - row.created_at).total_seconds() < deadline + 3
     assert [line["event"] for line in logged].count("review still waits for a decision") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            {"decider": "olu", "ruling": "aprove", "reason": "fine"},
+            "no ruling `aprove`: say `approve` or `reject`",
+        ),
+        ({"decider": "olu", "reason": "fine"}, "`ruling` is missing"),
+        ({"decider": "olu", "ruling": "approve"}, "`reason` is missing"),
+        ({"ruling": "approve", "reason": "fine"}, "`decider` is missing"),
+        ({"decider": 7, "ruling": "approve", "reason": "fine"}, "`decider` is not text"),
+        ({"decider": "olu", "ruling": "approve", "reason": "f" * 501}, "longer than 500"),
+        ({"decider": "olu", "ruling": "approve", "reason": "a\0b"}, "cannot be kept"),
+        ("approve", "Send one JSON object"),
+        (None, "Send one JSON object"),
+    ],
+)
+async def test_a_decision_that_cannot_be_read_is_refused_with_what_can(
+    saga: Sagas, statements: Statements, wanted: TransferOrder, said: object, why: str
+) -> None:
+    handle = await saga.start(wanted)
+    await in_review(statements, wanted)
+    assert why in await refused(handle, "decide", said)
+    await handle.cancel()
+    assert (await handle.result()).state is State.CANCELLED
+
+
+async def test_an_update_without_anything_is_refused_with_what_to_send(
+    saga: Sagas, statements: Statements, wanted: TransferOrder
+) -> None:
+    handle = await saga.start(wanted)
+    await in_review(statements, wanted)
+    for update in ("decide", "give_back"):
+        with pytest.raises(WorkflowUpdateFailedError) as error:
+            await handle.execute_update(update)
+        assert "Send one JSON object, such as {" in str(error.value.cause)
+    await handle.cancel()
+    assert (await handle.result()).state is State.CANCELLED
+
+
+async def test_the_descriptions_of_updates_show_what_to_send(
+    saga: Sagas, statements: Statements, wanted: TransferOrder
+) -> None:
+    handle = await saga.start(wanted)
+    await in_review(statements, wanted)
+    described = await details(handle)
+    for example in (DECISION_EXAMPLE, INSTRUCTION_EXAMPLE):
+        assert json.dumps(example)[1:-1] in described or example in described
+    await handle.cancel()
+    assert (await handle.result()).state is State.CANCELLED
