@@ -28,14 +28,20 @@ class ReviewSteps:
             return await self._book.begin_review(Step(order.transfer_id, order.attempt), self._policy.terms(order))
 
     @activity.defn
-    async def record_decision(self, step: Step, decision: Decision) -> None:
-        """Keep a reviewer's word for good. A repeat changes nothing."""
-        await self._reviews.write_decision(step, decision)
+    async def record_decision(self, step: Step, decision: Decision, request: str) -> Decision:
+        """Keep a reviewer's word for good, under their id. A repeat of the request gets the same answer.
+
+        Refuses as `forbidden` whoever is no operator or admin, as `conflict_of_interest` a party of the transfer, and
+        as `decision_refused` a second word of one person.
+        """
+        with refusals_as_answers():
+            return await self._reviews.write_decision(step, decision, request)
 
     @activity.defn
-    async def record_instruction(self, step: Step, action: str, instruction: Instruction) -> None:
-        """Keep what an operator asked for. A repeat may write it twice; it is acted on once."""
-        await self._reviews.write_instruction(step, action, instruction)
+    async def record_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
+        """Keep what one of the staff asked for, once a request. Refuses everybody else as `forbidden`."""
+        with refusals_as_answers():
+            await self._reviews.write_instruction(step, action, instruction, request)
 
     @activity.defn
     async def remind_reviewers(self, order: TransferOrder) -> None:

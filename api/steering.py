@@ -19,7 +19,13 @@ from ledger.reviews import BatchProgress, Decision, DecisionBatch, Ruling
 from ledger.steering import Instruction
 from ledger.transfers import State, Transfer
 
-_PROBLEMS = {"nothing_to_retry": "nothing_to_retry", "decision_invalid": "decision_refused"}
+_PROBLEMS = {
+    "nothing_to_retry": "nothing_to_retry",
+    "decision_invalid": "decision_refused",
+    "decision_refused": "decision_refused",
+    "forbidden": "forbidden",
+    "conflict_of_interest": "conflict_of_interest",
+}
 
 
 @dataclass(frozen=True, slots=True)

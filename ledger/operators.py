@@ -108,6 +108,28 @@ class ConflictOfInterest(ActionRefused):
 
 
 @dataclass(eq=False)
+class NotStaff(ActionRefused):
+    """Somebody was named who is no operator or admin, or nobody."""
+
+    code = "forbidden"
+    named: str
+
+    def __str__(self) -> str:
+        return f"{self.named} is no operator or admin: give your id (cus_…), or the address you sign in with."
+
+
+@dataclass(eq=False)
+class DecidedAlready(ActionRefused):
+    """The first word of each reviewer counts, whatever name and way it came by."""
+
+    code = "decision_refused"
+    decider: CustomerId
+
+    def __str__(self) -> str:
+        return f"{self.decider} has decided about this transfer already."
+
+
+@dataclass(eq=False)
 class NoSuchAccount(ActionRefused):
     """No account has this id."""
 

@@ -8,7 +8,7 @@ from ledger.money import major_to_minor
 from ledger.steering import Unclear, texts_in
 from ledger.transfers import Standing, TransferOrder
 
-DECISION_EXAMPLE = '{"decider": "olu@example.com", "ruling": "approve", "reason": "ticket 4711"}'
+DECISION_EXAMPLE = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
 
 
 class Ruling(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-INSTRUCTION_EXAMPLE = '{"actor": "olu@example.com", "reason": "ticket 4711"}'
+INSTRUCTION_EXAMPLE = '{"actor": "cus_…", "reason": "ticket 4711"}'
 
 MAX_TEXT = 500
 

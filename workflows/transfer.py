@@ -97,19 +97,23 @@ class TransferWorkflow:
     # converter.
 
     @workflow.update(
-        description="Approve or reject a transfer in review: who decides (not its customer), `approve` or `reject`, "
-        f"and why. {DECISION_EXAMPLE}"
+        description="Approve or reject a transfer in review: the id or address of staff who are no party, `approve` or "
+        f"`reject`, and why. {DECISION_EXAMPLE}"
     )
     async def decide(self, said: Any = None) -> str:
         """Keep a reviewer's word, then act on it. One that comes before the review begins is kept for it."""
         decision = decision_in(said)
         self._deciding.append(decision)
         await workflow.wait_condition(lambda: self._opened)
-        await self._keep(steps.record_decision, self._step, decision)
-        self._decisions.append(decision)
+        try:
+            kept = await self._keep(steps.record_decision, self._step, decision)
+        except FailureError:
+            self._deciding.remove(decision)
+            raise
+        self._decisions.append(kept)
         if self._tell_reviewers:
             self._tell_reviewers()
-        return f"{decision.ruling} by {decision.decider} is recorded."
+        return f"{kept.ruling} by {kept.decider} is recorded."
 
     @decide.validator
     def _may_decide(self, said: Any = None) -> None:
@@ -122,7 +126,10 @@ class TransferWorkflow:
         if objection := objection_to_decision(decision, self._order.owner_id, self._deciding):
             raise ApplicationError(objection, type="decision_invalid")
 
-    @workflow.update(description=f"Try the step that is stuck once more, now: who asks, and why. {INSTRUCTION_EXAMPLE}")
+    @workflow.update(
+        description="Try the step that is stuck once more, now: the id or address of staff, and why. "
+        f"{INSTRUCTION_EXAMPLE}"
+    )
     async def retry_now(self, said: Any = None) -> str:
         """Do not wait for the next retry. The step stays safe to repeat, so this can never move money twice."""
         await self._keep(steps.record_instruction, self._step, "retry_now", instruction_in(said))
@@ -136,8 +143,8 @@ class TransferWorkflow:
         self._check(said)
 
     @workflow.update(
-        description="Give an amount that is not delivered yet back to its source, or cancel before its debit: who, "
-        f"and why. {INSTRUCTION_EXAMPLE}"
+        description="Give an amount that is not delivered yet back to its source, or cancel before its debit: the id "
+        f"or address of staff, and why. {INSTRUCTION_EXAMPLE}"
     )
     async def give_back(self, said: Any = None) -> str:
         """The ledger decides: an amount that was delivered meanwhile stays delivered."""
@@ -355,10 +362,18 @@ class TransferWorkflow:
                 raise Refused(answer) from error
             raise
 
-    async def _keep(self, record: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Write down what a person asked for before acting on it."""
+    async def _keep(self, record: Callable[..., Awaitable[Reply]], *arguments: object) -> Reply:
+        """Write down what a person asked for before acting on it. Refused, the update fails with the reason."""
+        asked = workflow.current_update_info()
+        assert asked is not None, "people ask by updates"
         quiet = Attention(show=lambda: None, stuck_after=policies.NOTIFICATION_BUDGET)
-        await local_first(record, *arguments, summary=f"Record: {self._order.amount}", attention=quiet)
+        summary = f"Record: {self._order.amount}"
+        try:
+            return await local_first(record, *arguments, asked.id, summary=summary, attention=quiet)
+        except FailureError as error:
+            if answer := answer_in(error):
+                raise ApplicationError(answer.message, type=answer.code) from error
+            raise
 
     def _is_cancelled(self) -> bool:
         return self._attention.cancel_requested

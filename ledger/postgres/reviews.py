@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ledger.ids import CustomerId
+from ledger.operators import STAFF, Action, ConflictOfInterest, DecidedAlready, NotStaff, Role
 from ledger.postgres.database import Database
 from ledger.postgres.rows import only
 from ledger.reviews import Decision, ReviewTerms, Ruling
@@ -34,14 +36,33 @@ _DECISIONS = """
     WHERE transfer_id = $1 AND attempt = $2 ORDER BY decided_at, decider
 """
 
+# People are named by an id or by the address they sign in with. The lock keeps the role until what was said is written.
+_NAMED = """
+    SELECT id, role FROM customers WHERE id = $1 OR email = lower($1) ORDER BY id = $1 DESC LIMIT 1 FOR SHARE
+"""
+
+_IS_PARTY = """
+    SELECT EXISTS (
+        SELECT FROM transfers t LEFT JOIN accounts a ON a.id IN (t.source_account_id, t.destination_account_id)
+        WHERE t.id = $1 AND $2 IN (t.owner_id, a.owner_id)
+    )
+"""
+
+_FIRST_WORD = """
+    SELECT decider, ruling, reason, request FROM review_decisions
+    WHERE transfer_id = $1 AND attempt = $2 AND decider = $3
+"""
+
 _WRITE_DECISION = """
-    INSERT INTO review_decisions (transfer_id, attempt, decider, ruling, reason) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO review_decisions (transfer_id, attempt, decider, ruling, reason, request)
+    VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT DO NOTHING
 """
 
 _WRITE_INSTRUCTION = """
-    INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state)
-    SELECT id, $2, $3, $4, $5, state FROM transfers WHERE id = $1
+    INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state, request)
+    SELECT id, $2, $3, $4, $5, state, $6 FROM transfers WHERE id = $1
+    ON CONFLICT DO NOTHING
 """
 
 _REMIND = "INSERT INTO review_reminders (transfer_id, attempt) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1"
@@ -77,19 +98,44 @@ class Reviews:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def write_decision(self, step: Step, decision: Decision) -> None:
-        """Keep a reviewer's word. The first one of each counts; a repeat changes nothing."""
-        async with self._database.connection() as connection:
+    async def write_decision(self, step: Step, decision: Decision, request: str) -> Decision:
+        """Keep a reviewer's word, under their id: as it counts.
+
+        `decision.decider` names one of the staff by id or address, so that one person is one decider by any way. The
+        first word of each counts; the same `request` again gets the same answer. Refuses with `NotStaff`,
+        `ConflictOfInterest` for whoever holds an account of the transfer, and `DecidedAlready`.
+        """
+        async with self._database.transaction() as connection:
+            decider, role = await self._named(connection, decision.decider)
+            place = (step.transfer_id, step.attempt, decider)
+            if await connection.fetchrow(_FIRST_WORD, *place) is None:
+                _check_staff(decision.decider, role)
+                if await connection.fetchval(_IS_PARTY, step.transfer_id, decider):
+                    raise ConflictOfInterest(Action.DECIDE_REVIEW)
+                await connection.execute(_WRITE_DECISION, *place, decision.ruling, decision.reason, request)
+            first = only(await connection.fetchrow(_FIRST_WORD, *place))
+            if first["request"] != request:
+                raise DecidedAlready(decider)
+            return Decision(first["decider"], Ruling(first["ruling"]), first["reason"])
+
+    async def write_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
+        """Keep what one of the staff, named by id or address, asked of the transfer, and the state it was in.
+
+        Once for each `request`. Refuses with `NotStaff`.
+        """
+        async with self._database.transaction() as connection:
+            actor, role = await self._named(connection, instruction.actor)
+            _check_staff(instruction.actor, role)
             await connection.execute(
-                _WRITE_DECISION, step.transfer_id, step.attempt, decision.decider, decision.ruling, decision.reason
+                _WRITE_INSTRUCTION, step.transfer_id, step.attempt, action, actor, instruction.reason, request
             )
 
-    async def write_instruction(self, step: Step, action: str, instruction: Instruction) -> None:
-        """Keep what a person asked of the transfer, and the state it was in."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                _WRITE_INSTRUCTION, step.transfer_id, step.attempt, action, instruction.actor, instruction.reason
-            )
+    @staticmethod
+    async def _named(connection: "Connection", name: str) -> tuple[CustomerId, Role]:
+        row = await connection.fetchrow(_NAMED, name.strip())
+        if row is None:
+            raise NotStaff(name)
+        return CustomerId(row["id"]), Role(row["role"])
 
     @asynccontextmanager
     async def reminding(self, step: Step) -> AsyncIterator[bool]:
@@ -99,3 +145,8 @@ class Reviews:
         """
         async with self._database.transaction() as connection:
             yield await connection.fetchval(_REMIND, step.transfer_id, step.attempt) is not None
+
+
+def _check_staff(name: str, role: Role) -> None:
+    if role not in STAFF:
+        raise NotStaff(name)

@@ -22,6 +22,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from ledger.accounts import AccountStatus
+from ledger.ids import CustomerId
 from ledger.postgres.audit import audit
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
@@ -29,7 +30,7 @@ from ledger.postgres.statements import Statements
 from ledger.reviews import Decision, Ruling
 from ledger.steering import Instruction
 from ledger.transfers import MAX_ATTEMPTS, State, Transfer, TransferOrder
-from tests.orders import Holder, funded, holder, order
+from tests.orders import Holder, funded, holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Sagas, UnreliableBook, line_breaks, sagas
 from workflows.recovery import RecoveryWorkflow
@@ -79,6 +80,7 @@ class Storm:
         self._ada = ada
         self._ben = ben
         self._order = wanted
+        self._staff: dict[int, CustomerId] = {}
 
     async def take(self, act: Act) -> None:
         """Do it, if it can be done just now; what is refused is refused."""
@@ -146,16 +148,21 @@ class Storm:
         await self._saga.start(replace(self._order, workflow_id=f"{self._order.workflow_id}/again/{act.which}"))
 
     async def _approve(self, act: Act) -> None:
-        await self._update("decide", Decision(f"reviewer {act.which}", Ruling.APPROVE, "in a storm"))
+        await self._update("decide", Decision(await self._one_of_staff(act.which), Ruling.APPROVE, "in a storm"))
 
     async def _reject(self, act: Act) -> None:
-        await self._update("decide", Decision(f"reviewer {act.which}", Ruling.REJECT, "in a storm"))
+        await self._update("decide", Decision(await self._one_of_staff(act.which), Ruling.REJECT, "in a storm"))
 
     async def _retry_now(self, _: Act) -> None:
-        await self._update("retry_now", Instruction("olu", "in a storm"))
+        await self._update("retry_now", Instruction(await self._one_of_staff(0), "in a storm"))
 
     async def _give_back(self, _: Act) -> None:
-        await self._update("give_back", Instruction("olu", "in a storm"))
+        await self._update("give_back", Instruction(await self._one_of_staff(0), "in a storm"))
+
+    async def _one_of_staff(self, number: int) -> CustomerId:
+        if number not in self._staff:
+            self._staff[number] = await staff(self._saga.book.database)
+        return self._staff[number]
 
     async def _update(self, name: str, argument: object) -> None:
         await self._saga.client.get_workflow_handle(self._order.workflow_id).execute_update(name, argument)
