@@ -31,15 +31,15 @@ class ReviewSteps:
     async def record_decision(self, step: Step, decision: Decision, request: str) -> Decision:
         """Keep a reviewer's word for good, under their id. A repeat of the request gets the same answer.
 
-        Refuses as `forbidden` whoever is no operator or admin, as `conflict_of_interest` a party of the transfer, and
-        as `decision_refused` a second word of one person.
+        Refuses as `not_staff` whoever is no operator or admin, as `conflict_of_interest` a party of the transfer, and
+        as `decided_already` a second word of one person.
         """
         with refusals_as_answers():
             return await self._reviews.write_decision(step, decision, request)
 
     @activity.defn
     async def record_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
-        """Keep what one of the staff asked for, once a request. Refuses everybody else as `forbidden`."""
+        """Keep what one of the staff asked for, once a request. Refuses everybody else as `not_staff`."""
         with refusals_as_answers():
             await self._reviews.write_instruction(step, action, instruction, request)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ledger.money import major_to_minor
-from ledger.steering import Unclear, texts_in
+from ledger.steering import Unclear, action_id_in, texts_in
 from ledger.transfers import Standing, TransferOrder
 
 DECISION_EXAMPLE = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
@@ -20,11 +20,15 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One reviewer's word on one attempt of a transfer. The first word of each reviewer counts."""
+    """One reviewer's word on one attempt of a transfer. The first word of each reviewer counts.
+
+    `action_id` is the record of the admin API's request; None: it was typed in Temporal.
+    """
 
     decider: str
     ruling: Ruling
     reason: str
+    action_id: str | None = None
 
 
 def decision_in(said: object) -> Decision:
@@ -33,7 +37,7 @@ def decision_in(said: object) -> Decision:
     if texts["ruling"] not in set(Ruling):
         allowed = " or ".join(f"`{ruling}`" for ruling in Ruling)
         raise Unclear(f"There is no ruling `{texts['ruling']}`: say {allowed}, as in {DECISION_EXAMPLE}.")
-    return Decision(texts["decider"], Ruling(texts["ruling"]), texts["reason"])
+    return Decision(texts["decider"], Ruling(texts["ruling"]), texts["reason"], action_id_in(said))
 
 
 @dataclass(frozen=True, slots=True)

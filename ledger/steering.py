@@ -14,10 +14,14 @@ class Unclear(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """Who asks, and why. Both are kept with the transfer."""
+    """Who asks, and why. Both are kept with the transfer.
+
+    `action_id` is the record of the admin API's request; None: it was typed in Temporal.
+    """
 
     actor: str
     reason: str
+    action_id: str | None = None
 
     def objection(self) -> str | None:
         """Why this cannot be taken, in a sentence; None: it can."""
@@ -30,7 +34,14 @@ class Instruction:
 
 def instruction_in(said: object) -> Instruction:
     """The instruction in a JSON value that somebody typed. Raises `Unclear`."""
-    return Instruction(**texts_in(said, ("actor", "reason"), INSTRUCTION_EXAMPLE))
+    texts = texts_in(said, ("actor", "reason"), INSTRUCTION_EXAMPLE)
+    return Instruction(texts["actor"], texts["reason"], action_id_in(said))
+
+
+def action_id_in(said: object) -> str | None:
+    """What the admin API adds. It is believed only where the ledger has a record of that id, by the same person."""
+    action_id = said.get("action_id") if isinstance(said, Mapping) else None
+    return action_id if isinstance(action_id, str) and action_id.isascii() and action_id.isprintable() else None
 
 
 def texts_in(said: object, names: Sequence[str], example: str) -> dict[str, str]:

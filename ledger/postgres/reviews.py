@@ -53,15 +53,17 @@ _FIRST_WORD = """
     WHERE transfer_id = $1 AND attempt = $2 AND decider = $3
 """
 
+# An action that somebody claims is one of theirs, or none.
 _WRITE_DECISION = """
-    INSERT INTO review_decisions (transfer_id, attempt, decider, ruling, reason, request)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO review_decisions (transfer_id, attempt, decider, ruling, reason, request, action_id)
+    VALUES ($1, $2, $3, $4, $5, $6, (SELECT id FROM operator_actions WHERE id = $7 AND actor_id = $3))
     ON CONFLICT DO NOTHING
 """
 
 _WRITE_INSTRUCTION = """
-    INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state, request)
-    SELECT id, $2, $3, $4, $5, state, $6 FROM transfers WHERE id = $1
+    INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state, request, action_id)
+    SELECT id, $2, $3, $4, $5, state, $6, (SELECT id FROM operator_actions WHERE id = $7 AND actor_id = $4)
+    FROM transfers WHERE id = $1
     ON CONFLICT DO NOTHING
 """
 
@@ -112,7 +114,8 @@ class Reviews:
                 _check_staff(decision.decider, role)
                 if await connection.fetchval(_IS_PARTY, step.transfer_id, decider):
                     raise ConflictOfInterest(Action.DECIDE_REVIEW)
-                await connection.execute(_WRITE_DECISION, *place, decision.ruling, decision.reason, request)
+                said = (decision.ruling, decision.reason, request, decision.action_id)
+                await connection.execute(_WRITE_DECISION, *place, *said)
             first = only(await connection.fetchrow(_FIRST_WORD, *place))
             if first["request"] != request:
                 raise DecidedAlready(decider)
@@ -126,9 +129,8 @@ class Reviews:
         async with self._database.transaction() as connection:
             actor, role = await self._named(connection, instruction.actor)
             _check_staff(instruction.actor, role)
-            await connection.execute(
-                _WRITE_INSTRUCTION, step.transfer_id, step.attempt, action, actor, instruction.reason, request
-            )
+            said = (action, actor, instruction.reason, request, instruction.action_id)
+            await connection.execute(_WRITE_INSTRUCTION, step.transfer_id, step.attempt, *said)
 
     @staticmethod
     async def _named(connection: "Connection", name: str) -> tuple[CustomerId, Role]:
