@@ -13,6 +13,7 @@ import uvicorn
 from api.acceptance import Acceptance
 from api.app import create_app
 from api.engine import Engine
+from api.gauges import AttentionCount
 from api.settling import Settlements
 from api.state import State
 from api.steering import Steering
@@ -76,6 +77,7 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         dispute_terms=DisputeTerms(settings.dispute_window_days, settings.dispute_deadline_seconds),
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
         steering=Steering(acceptance, engine, operators, oversight),
+        attention=AttentionCount(engine),
     )
     return Composed(state, settlements)
 

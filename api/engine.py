@@ -18,7 +18,7 @@ from workflows.batch import DecisionBatchWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.policies import TASK_TIMEOUT
 from workflows.transfer import TransferWorkflow
-from workflows.visibility import search_attributes, summary
+from workflows.visibility import NEEDS_ATTENTION, search_attributes, summary
 
 log = structlog.get_logger()
 
@@ -27,6 +27,8 @@ RPC_LIMIT = timedelta(seconds=5)
 # An update waits for the workflow to have done what was asked.
 UPDATE_LIMIT = timedelta(seconds=10)
 FINGERPRINT = "fingerprint"
+# The most transfers that are listed as needing attention. More than that is an outage, not a list to work through.
+MOST_FLAGGED = 10_000
 
 
 class UpdateRefused(Exception):
@@ -135,6 +137,28 @@ class Engine:
                 return answer
         raise UpdateRefused("No workflow drives the transfer any more.", code="too_late")
 
+    async def needing_attention(self) -> list[str]:
+        """IDs of the workflows that Temporal marks as needing attention, at most `MOST_FLAGGED`.
+
+        Its list lags by about a second: a step that has just been stuck may be missing, one that has healed may be in
+        it. Raises `TemporalUnavailable` where Temporal gives no list.
+        """
+        try:
+            found = self._client.list_workflows(
+                self._flagged, limit=MOST_FLAGGED, page_size=1000, rpc_timeout=RPC_LIMIT
+            )
+            return [each.id async for each in found]
+        except (RPCError, RuntimeError) as error:
+            raise TemporalUnavailable(str(error)) from error
+
+    async def count_needing_attention(self, within_seconds: float) -> int:
+        """How many there are, in one question. Raises `TemporalUnavailable` where there is no answer in that time."""
+        try:
+            async with asyncio.timeout(within_seconds):
+                return (await self._client.count_workflows(self._flagged)).count
+        except (RPCError, RuntimeError, TimeoutError) as error:
+            raise TemporalUnavailable(str(error)) from error
+
     async def start_batch(self, batch_id: str, batch: DecisionBatch) -> None:
         """Start sending a decision to many transfers."""
         try:
@@ -194,6 +218,12 @@ class Engine:
             raise TemporalUnavailable(str(error)) from error
         found: str | None = await description.memo_value(FINGERPRINT, default=None, type_hint=str)
         return found
+
+    @property
+    def _flagged(self) -> str:
+        """The list filter: of this service alone, where others share the namespace."""
+        queue = self.task_queue.replace("'", "''")
+        return f"{NEEDS_ATTENTION.name}=true AND ExecutionStatus='Running' AND TaskQueue='{queue}'"
 
     @property
     def _client(self) -> Client:

@@ -35,9 +35,32 @@ async def idempotency_key(
     ] = None,
 ) -> str:
     """The customer's key, without its quotes."""
+    key = _key_in(request)
+    if key is None:
+        raise Problem("idempotency_key_missing")
+    return key
+
+
+def steering_key(
+    request: Request,
+    _documented: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Optional. The same person's same key is one action, recorded once; for another action, or "
+            "with another reason, it is refused.",
+            examples=["ticket-4711-give-back"],
+        ),
+    ] = None,
+) -> str | None:
+    """What staff name an action by, without its quotes; None: every request is an action of its own."""
+    return _key_in(request)
+
+
+def _key_in(request: Request) -> str | None:
     sent = request.headers.getlist("idempotency-key")
     if not sent or not sent[0]:
-        raise Problem("idempotency_key_missing")
+        return None
     key = sent[0]
     if quoted := _QUOTED.fullmatch(key):
         key = _ESCAPED.sub(r"\1", quoted[1])
@@ -70,6 +93,7 @@ async def wait_seconds(
 
 
 IdempotencyKey = Annotated[str, Depends(idempotency_key)]
+SteeringKey = Annotated[str | None, Depends(steering_key)]
 WaitSeconds = Annotated[int, Depends(wait_seconds)]
 
 

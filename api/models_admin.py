@@ -10,7 +10,7 @@ from ledger.accounts import Account
 from ledger.ids import AccountId, ActionId, CustomerId, PostingId
 from ledger.operators import Action, Role
 from ledger.postgres.audit import Audit, Totals
-from ledger.postgres.oversight import Stats, TransferFile
+from ledger.postgres.oversight import Channel, Outcome, Stats, TransferFile
 from ledger.reviews import BatchProgress, Ruling
 from ledger.transfers import Leg, State, Transfer
 
@@ -119,7 +119,11 @@ class MessageOut(BaseModel):
 
 
 class ActionOut(BaseModel):
-    """What somebody of the staff did. `before` and `after` hold what the action changes of its subject."""
+    """What somebody of the staff did. `before` and `after` hold what the action changes of its subject.
+
+    What steers a transfer is recorded as `asked` before it is sent, with what came of it afterwards in `outcome`,
+    `answer` and `after`. `unknown`: nobody knows whether it was taken; the same request again finds out.
+    """
 
     id: ActionId
     actor_id: CustomerId
@@ -130,6 +134,24 @@ class ActionOut(BaseModel):
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     recorded_at: datetime
+    asked: dict[str, Any] | None
+    outcome: Outcome
+    answer: str | None
+    concluded_at: datetime | None
+
+
+class InterventionOut(BaseModel):
+    """What a person did about a transfer, at the API or in Temporal's Web UI or CLI."""
+
+    at: datetime
+    channel: Channel
+    by: str = Field(description="The id of whoever did it; in Temporal, of whom they said they are")
+    action: Action
+    reason: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    outcome: Outcome
+    action_id: ActionId | None
 
 
 class ActionsOut(BaseModel):
@@ -144,6 +166,7 @@ class TransferFileOut(AnyTransferOut):
     entries: list[EntryFactOut]
     messages: list[MessageOut]
     actions: list[ActionOut]
+    interventions: list[InterventionOut] = Field(description="The actions, and what people asked for in Temporal")
 
     @classmethod
     def of_file(cls, file: TransferFile, temporal_url: str | None) -> "TransferFileOut":
@@ -153,6 +176,7 @@ class TransferFileOut(AnyTransferOut):
             entries=[EntryFactOut.model_validate(found, from_attributes=True) for found in file.entries],
             messages=[MessageOut.model_validate(found, from_attributes=True) for found in file.messages],
             actions=[ActionOut.model_validate(found, from_attributes=True) for found in file.actions],
+            interventions=[InterventionOut.model_validate(one, from_attributes=True) for one in file.interventions],
         )
 
 

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from api.acceptance import Acceptance
 from api.attempts import SignIns
 from api.engine import Engine
+from api.gauges import AttentionCount
 from api.steering import Steering
 from api.tokens import Tokens
 from api.web_ui import WebUi
@@ -39,6 +40,7 @@ class State:
     dispute_terms: DisputeTerms
     web_ui: WebUi
     steering: Steering
+    attention: AttentionCount
     sign_ins: SignIns = field(default_factory=SignIns)
 
 

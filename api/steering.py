@@ -1,25 +1,42 @@
 """What staff do with transfers under way: decide, cancel, try again, give back.
 
-The workflow and the ledger decide whether it is possible; what was done is recorded with who, why, before and after.
+The workflow and the ledger decide whether it is possible. What is asked is recorded before it is sent, and what came of
+it afterwards; the workflow's own record names the first one. So whatever crashes in between, nothing is done without a
+record.
 """
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 from api.acceptance import Acceptance
 from api.engine import Engine, TemporalUnavailable, UpdateRefused
 from api.problems import Problem
-from ledger.ids import TransferId
-from ledger.operators import Action, Actor
+from ledger.ids import ActionId, TransferId
+from ledger.operators import Action, Actor, Conclusion, Intended, Intention
 from ledger.postgres.operators import Operators
-from ledger.postgres.oversight import Oversight
-from ledger.recovery import Stranded
+from ledger.postgres.oversight import Flagged, Oversight
+from ledger.recovery import Stranded, transfer_driven_by
 from ledger.reviews import BatchProgress, Decision, DecisionBatch, Ruling
 from ledger.steering import Instruction
 from ledger.transfers import State, Transfer
 
-_PROBLEMS = {"nothing_to_retry": "nothing_to_retry", "decision_invalid": "decision_refused"}
+_PROBLEMS = {
+    "nothing_to_retry": "nothing_to_retry",
+    "decision_invalid": "decision_refused",
+    "decided_already": "decision_refused",
+    "not_staff": "forbidden",
+    "conflict_of_interest": "conflict_of_interest",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """What an action was answered; `replayed`: by an earlier request of the same person for the same."""
+
+    answer: str
+    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,60 +55,90 @@ class Steering:
             raise Problem("transfer_not_found", f"There is no transfer {transfer_id}.")
         return file.transfer
 
-    async def decide(self, actor: Actor, transfer: Transfer, ruling: Ruling, reason: str) -> str:
-        """Approve or reject a transfer in review. The same person's same word again gets the same answer."""
+    async def flagged(self, *, wanted: bool) -> Flagged:
+        """The transfers that Temporal marks as needing attention."""
+        try:
+            ids = await self.engine.needing_attention()
+        except TemporalUnavailable as error:
+            raise Problem("temporal_unavailable") from error
+        recovered = [transfer_id for each in ids if (transfer_id := transfer_driven_by(each))]
+        return Flagged(ids, recovered, wanted)
+
+    async def decide(self, actor: Actor, transfer: Transfer, ruling: Ruling, reason: str) -> Steered:
+        """Approve or reject a transfer in review. The same person's same word again is the same action."""
         await self._not_a_party(actor, [transfer])
-        decision = Decision(actor.id, ruling, reason)
-        answer = await self._update(transfer, "decide", decision, f"decide/{actor.id}/{ruling}")
-        await self._record(actor, Action.DECIDE_REVIEW, transfer, reason, {"ruling": ruling})
-        return answer
 
-    async def retry_step(self, actor: Actor, transfer: Transfer, reason: str) -> str:
+        async def send(intended: Intended) -> Conclusion:
+            decision = Decision(actor.id, ruling, reason, intended.action_id)
+            answer = await self._update(transfer, "decide", decision, f"decide/{actor.id}/{ruling}")
+            return Conclusion(answer, after={"ruling": ruling})
+
+        word = f"decide/{transfer.id}/{transfer.attempt}/{ruling}"
+        wanted = _intention(actor, Action.DECIDE_REVIEW, transfer, reason, {"ruling": ruling})
+        return await self._do(replace(wanted, request=word), send)
+
+    async def retry_step(self, actor: Actor, transfer: Transfer, reason: str, key: str | None) -> Steered:
         """Try the step that is stuck once more, now."""
-        answer = await self._instruct(actor, transfer, "retry_now", reason)
-        await self._record(actor, Action.RETRY_STEP, transfer, reason, {"asked": "retry_now"})
-        return answer
+        return await self._instruct(actor, Action.RETRY_STEP, transfer, "retry_now", reason, key)
 
-    async def give_back(self, actor: Actor, transfer: Transfer, reason: str) -> str:
+    async def give_back(self, actor: Actor, transfer: Transfer, reason: str, key: str | None) -> Steered:
         """Give an amount that is not delivered yet back to its source."""
-        answer = await self._instruct(actor, transfer, "give_back", reason)
-        await self._record(actor, Action.GIVE_BACK, transfer, reason, {"asked": "give_back"})
-        return answer
+        return await self._instruct(actor, Action.GIVE_BACK, transfer, "give_back", reason, key)
 
-    async def cancel(self, actor: Actor, transfer: Transfer, reason: str) -> Transfer:
+    async def cancel(self, actor: Actor, transfer: Transfer, reason: str, key: str | None) -> tuple[Transfer, Steered]:
         """Cancel before the debit; after it, and until the credit, have the amount given back.
 
         Answers with the transfer as it stands: one whose amount is on its way back is not final yet.
         """
-        try:
-            cancelled = await self.acceptance.cancel(transfer)
-        except Problem:
-            now = await self.transfer(transfer.id)
-            if now.state is not State.DEBITED:
-                raise
-            await self._instruct(actor, now, "give_back", reason)
-            cancelled = await self.transfer(transfer.id)
-        await self._record(actor, Action.CANCEL_TRANSFER, transfer, reason, {"state": cancelled.state})
-        return cancelled
 
-    async def retry(self, actor: Actor, transfer: Transfer, reason: str, wait_seconds: float) -> Transfer:
+        async def send(intended: Intended) -> Conclusion:
+            try:
+                state = (await self.acceptance.cancel(transfer)).state
+            except Problem:
+                now = await self.transfer(transfer.id)
+                if now.state is not State.DEBITED:
+                    raise
+                await self._send_instruction(actor, now, "give_back", reason, intended.action_id)
+                state = (await self.transfer(transfer.id)).state
+            return Conclusion(f"The transfer is {state}.", after={"state": state})
+
+        wanted = _intention(actor, Action.CANCEL_TRANSFER, transfer, reason)
+        steered = await self._do(replace(wanted, key=key), send)
+        return await self.transfer(transfer.id), steered
+
+    async def retry(
+        self, actor: Actor, transfer: Transfer, reason: str, wait_seconds: float, key: str | None
+    ) -> tuple[Transfer, Steered]:
         """Begin the next attempt of a failed or compensated transfer."""
-        begun = await self.acceptance.retry(transfer, wait_seconds)
-        after = {"state": begun.state, "attempt": begun.attempt}
-        await self._record(actor, Action.RETRY_TRANSFER, transfer, reason, after)
-        return begun
+
+        async def send(intended: Intended) -> Conclusion:
+            # An intention whose answer was lost may have begun its attempt, and is no reason for one more.
+            is_begun = transfer.attempt > intended.before["attempt"]
+            begun = transfer if is_begun else await self.acceptance.retry(transfer, wait_seconds)
+            after = {"state": begun.state, "attempt": begun.attempt}
+            return Conclusion(f"Attempt {begun.attempt} is {begun.state}.", after=after)
+
+        wanted = _intention(actor, Action.RETRY_TRANSFER, transfer, reason)
+        steered = await self._do(replace(wanted, key=key), send)
+        return await self.transfer(transfer.id), steered
 
     async def decide_many(self, actor: Actor, transfers: Sequence[Transfer], ruling: Ruling, reason: str) -> str:
         """Start sending one decision to all these transfers; the batch's id."""
         await self._not_a_party(actor, transfers)
         batch_id = f"decisions/{secrets.token_hex(8)}"
-        decision = Decision(actor.id, ruling, reason)
-        try:
-            await self.engine.start_batch(batch_id, DecisionBatch(decision, [each.workflow_id for each in transfers]))
-        except TemporalUnavailable as error:
-            raise Problem("temporal_unavailable") from error
-        before, after = {"transfers": [each.id for each in transfers]}, {"ruling": ruling}
-        await self.operators.record(actor, Action.DECIDE_REVIEW, batch_id, reason, before, after)
+
+        async def send(intended: Intended) -> Conclusion:
+            decision = Decision(actor.id, ruling, reason, intended.action_id)
+            batch = DecisionBatch(decision, [each.workflow_id for each in transfers])
+            try:
+                await self.engine.start_batch(batch_id, batch)
+            except TemporalUnavailable as error:
+                raise Problem("temporal_unavailable") from error
+            return Conclusion(f"Sent to {len(transfers)} transfers.", after={"ruling": ruling})
+
+        before = {"transfers": [each.id for each in transfers]}
+        wanted = Intention(actor, Action.DECIDE_REVIEW, batch_id, reason, before, {"ruling": ruling})
+        await self._do(wanted, send)
         return batch_id
 
     async def batch(self, batch_id: str) -> BatchProgress:
@@ -112,8 +159,38 @@ class Steering:
         if actor.id in owners:
             raise Problem("conflict_of_interest", "Nobody decides about a transfer that they are a party of.")
 
-    async def _instruct(self, actor: Actor, transfer: Transfer, name: str, reason: str) -> str:
-        return await self._update(transfer, name, Instruction(actor.id, reason), f"{name}/{secrets.token_hex(8)}")
+    async def _do(self, wanted: Intention, send: Callable[[Intended], Awaitable[Conclusion]]) -> Steered:
+        """Record what is wanted, send it, and record what came of it.
+
+        Where nobody knows whether it was taken, nothing is concluded: the same request again sends it again, and every
+        way it is sent by may be repeated.
+        """
+        intended = await self.operators.intend(wanted)
+        if intended.taken is not None:
+            await self.operators.conclude(intended.action_id, intended.taken)
+            return Steered(intended.taken.answer, replayed=True)
+        try:
+            conclusion = await send(intended)
+        except Problem as problem:
+            if problem.meaning.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                await self.operators.conclude(intended.action_id, Conclusion(problem.detail, problem.code))
+            raise
+        await self.operators.conclude(intended.action_id, conclusion)
+        return Steered(conclusion.answer, replayed=False)
+
+    async def _instruct(
+        self, actor: Actor, action: Action, transfer: Transfer, name: str, reason: str, key: str | None
+    ) -> Steered:
+        async def send(intended: Intended) -> Conclusion:
+            answer = await self._send_instruction(actor, transfer, name, reason, intended.action_id)
+            return Conclusion(answer, after={"asked": name})
+
+        return await self._do(replace(_intention(actor, action, transfer, reason), key=key), send)
+
+    async def _send_instruction(
+        self, actor: Actor, transfer: Transfer, name: str, reason: str, action_id: ActionId
+    ) -> str:
+        return await self._update(transfer, name, Instruction(actor.id, reason, action_id), f"{name}/{action_id}")
 
     async def _update(self, transfer: Transfer, name: str, argument: object, update_id: str) -> str:
         # A transfer that lost its workflow is driven by the one that recovery started.
@@ -125,8 +202,9 @@ class Steering:
         except TemporalUnavailable as error:
             raise Problem("temporal_unavailable") from error
 
-    async def _record(
-        self, actor: Actor, action: Action, transfer: Transfer, reason: str, after: dict[str, object]
-    ) -> None:
-        before = {"state": transfer.state, "attempt": transfer.attempt}
-        await self.operators.record(actor, action, transfer.id, reason, before, after)
+
+def _intention(
+    actor: Actor, action: Action, transfer: Transfer, reason: str, asked: dict[str, str] | None = None
+) -> Intention:
+    before = {"state": transfer.state, "attempt": transfer.attempt}
+    return Intention(actor, action, transfer.id, reason, before, asked)

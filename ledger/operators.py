@@ -6,10 +6,10 @@ An action and its record commit together or not at all; `ledger/postgres/operato
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ledger.accounts import NEXT_STATUS, Account, AccountStatus
-from ledger.ids import AccountId, CustomerId
+from ledger.ids import AccountId, ActionId, CustomerId
 from ledger.money import Money
 
 
@@ -77,6 +77,46 @@ class Actor:
     role: Role
 
 
+@dataclass(frozen=True, slots=True)
+class Intention:
+    """What one of the staff is about to ask of a transfer: recorded before it is sent.
+
+    `request` names the request that it is made for: the same one again is the same intention, until it is refused.
+    `key` is what the client named it by instead, and then all else must be the same. Neither: every time is a new one.
+    `asked` is what exactly is asked, and `before` how the transfer stood.
+    """
+
+    actor: Actor
+    action: Action
+    subject: str
+    reason: str
+    before: Mapping[str, Any]
+    asked: Mapping[str, Any] | None = None
+    request: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What came of an intention: taken, or refused with a `code`. `answer` is what the actor was told."""
+
+    answer: str
+    code: str | None = None
+    after: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """A recorded intention, and what came of it; `taken` None: not known, or not taken yet.
+
+    `before` is how the transfer stood when it was recorded, which may have been an earlier request.
+    """
+
+    action_id: ActionId
+    before: Mapping[str, Any]
+    taken: Conclusion | None = None
+
+
 class ActionRefused(Exception):
     """An action that is not possible, or not this person's. Nothing changed, and nothing is recorded."""
 
@@ -105,6 +145,38 @@ class ConflictOfInterest(ActionRefused):
 
     def __str__(self) -> str:
         return f"This concerns yourself: somebody else has to decide on {self.action}."
+
+
+@dataclass(eq=False)
+class RequestReused(ActionRefused):
+    """The same person used this Idempotency-Key for something else."""
+
+    code = "idempotency_key_reused"
+
+    def __str__(self) -> str:
+        return "You used this Idempotency-Key for another action, or with another reason."
+
+
+@dataclass(eq=False)
+class NotStaff(ActionRefused):
+    """Somebody was named who is no operator or admin, or nobody."""
+
+    code = "not_staff"
+    named: str
+
+    def __str__(self) -> str:
+        return f"{self.named} is no operator or admin: give your id (cus_…), or the address you sign in with."
+
+
+@dataclass(eq=False)
+class DecidedAlready(ActionRefused):
+    """The first word of each reviewer counts, whatever name and way it came by."""
+
+    code = "decided_already"
+    decider: CustomerId
+
+    def __str__(self) -> str:
+        return f"{self.decider} has decided about this transfer already."
 
 
 @dataclass(eq=False)

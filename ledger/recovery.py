@@ -1,8 +1,18 @@
 """Transfers that nobody drives any more, and what is done about each. Pure: who drives what, Temporal knows."""
 
+import re
 from dataclasses import dataclass, field
 
+from ledger.ids import TransferId
 from ledger.transfers import State, TransferOrder
+
+_RECOVERY_ID = re.compile(r"recover/(?P<transfer>[^/]+)/\d+")
+
+
+def transfer_driven_by(recovery_id: str) -> TransferId | None:
+    """The transfer that a workflow of recovery drives on; None: the ID is not one of recovery's."""
+    found = _RECOVERY_ID.fullmatch(recovery_id)
+    return TransferId(found["transfer"]) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ledger.money import major_to_minor
+from ledger.steering import Unclear, action_id_in, texts_in
 from ledger.transfers import Standing, TransferOrder
+
+DECISION_EXAMPLE = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
 
 
 class Ruling(StrEnum):
@@ -17,11 +20,24 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One reviewer's word on one attempt of a transfer. The first word of each reviewer counts."""
+    """One reviewer's word on one attempt of a transfer. The first word of each reviewer counts.
+
+    `action_id` is the record of the admin API's request; None: it was typed in Temporal.
+    """
 
     decider: str
     ruling: Ruling
     reason: str
+    action_id: str | None = None
+
+
+def decision_in(said: object) -> Decision:
+    """The decision in a JSON value that somebody typed. Raises `Unclear`."""
+    texts = texts_in(said, ("decider", "ruling", "reason"), DECISION_EXAMPLE)
+    if texts["ruling"] not in set(Ruling):
+        allowed = " or ".join(f"`{ruling}`" for ruling in Ruling)
+        raise Unclear(f"There is no ruling `{texts['ruling']}`: say {allowed}, as in {DECISION_EXAMPLE}.")
+    return Decision(texts["decider"], Ruling(texts["ruling"]), texts["reason"], action_id_in(said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +51,15 @@ class ReviewTerms:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A review as it begins, or as it is found again: where the transfer stands, and what was decided so far."""
+    """A review as it begins, or as it is found again: where the transfer stands, and what was decided so far.
+
+    `terms` are those it began on, `elapsed_seconds` ago.
+    """
 
     standing: Standing
     terms: ReviewTerms
     decisions: list[Decision] = field(default_factory=list)
+    elapsed_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,15 @@ def outcome(decisions: Sequence[Decision], terms: ReviewTerms) -> Ruling | None:
     if Ruling.REJECT in first_words.values():
         return Ruling.REJECT
     return Ruling.APPROVE if len(first_words) >= terms.approvals else None
+
+
+def progress(decisions: Sequence[Decision], terms: ReviewTerms) -> str:
+    """What is still needed and who has approved, for the people who watch a review that is not decided."""
+    approved = list(dict.fromkeys(decision.decider for decision in decisions if decision.ruling is Ruling.APPROVE))
+    missing = terms.approvals - len(approved)
+    more = f"{missing} {'more ' if approved else ''}approval{'s' if missing > 1 else ''}"
+    by = f" Approved by {', '.join(approved)}." if approved else ""
+    return f"{more} or one rejection is needed, by the update `decide` or the admin API.{by}"
 
 
 def objection_to_decision(decision: Decision, owner_id: str, decisions: Sequence[Decision]) -> str | None:

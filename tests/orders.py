@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ledger.ids import WORLD, AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.postgres.operators import Operators
 from ledger.rules import kind_of
 from ledger.transfers import Kind, Step, TransferOrder
 
@@ -23,6 +25,13 @@ async def holder(customers: Customers, currency: str = "USD") -> Holder:
     name = secrets.token_hex(8)
     customer, account = await customers.register(f"{name}@example.com", "-", name, "NIN", "12345678901", currency)
     return Holder(customer.id, account.id)
+
+
+async def staff(database: Database) -> CustomerId:
+    """One of the staff: no party of any transfer, because they hold no account."""
+    made = await Operators(database).make_admin(f"{secrets.token_hex(8)}@example.com", "Olu Ade", "-")
+    assert made is not None
+    return made.customer.id
 
 
 async def funded(customers: Customers, book: Book, amount_minor: int, currency: str = "USD") -> Holder:

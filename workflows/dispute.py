@@ -71,8 +71,9 @@ class DisputeWorkflow:
         self._news = True
 
     @workflow.update(
-        description="Decide the dispute: decider (customer id of staff who are no party), ruling (`reverse` or "
-        "`reject`), reason, and of a reversal amount_minor, or all that is left."
+        description="Decide the dispute: the customer id of staff who are no party, `reverse` (an amount_minor, or all "
+        'that is left) or `reject`, and why. {"decider": "cus_…", "ruling": "reverse", "amount_minor": 2500, '
+        '"reason": "ticket 4711"}'
     )
     async def decide(self, given: dict[str, Any]) -> str:
         """Rule, once: the first decision counts. `given` has the fields of a `DisputeDecision`."""

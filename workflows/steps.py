@@ -41,14 +41,14 @@ async def begin_review(order: TransferOrder) -> Review:
 
 
 @activity.defn
-async def record_decision(step: Step, decision: Decision) -> None:
-    """Keep a reviewer's word, once per reviewer and attempt."""
+async def record_decision(step: Step, decision: Decision, request: str) -> Decision:
+    """Keep a reviewer's word, once per reviewer and attempt: as it counts, under their id. Or refuse."""
     raise NotImplementedError
 
 
 @activity.defn
-async def record_instruction(step: Step, action: str, instruction: Instruction) -> None:
-    """Keep what an operator asked for."""
+async def record_instruction(step: Step, action: str, instruction: Instruction, request: str) -> None:
+    """Keep what an operator asked for, once per request, or refuse."""
     raise NotImplementedError
 
 

@@ -15,9 +15,18 @@ from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError, FailureError
 
 from ledger.refusals import REFUSAL_CODES, FraudDeclined, ReviewExpired, ReviewRejected
-from ledger.reviews import Decision, Review, ReviewTerms, Ruling, objection_to_decision, outcome
+from ledger.reviews import (
+    DECISION_EXAMPLE,
+    Decision,
+    Review,
+    Ruling,
+    decision_in,
+    objection_to_decision,
+    outcome,
+    progress,
+)
 from ledger.screening import Answer
-from ledger.steering import Instruction
+from ledger.steering import INSTRUCTION_EXAMPLE, Unclear, instruction_in
 from ledger.transfers import Ending, Failure, Opened, Standing, State, Step, StraightThrough, TransferOrder
 from workflows import policies, steps
 from workflows.running import Attention, Left, answer_in, local_first, locally
@@ -62,6 +71,7 @@ class TransferWorkflow:
         self._reviewable = True
         self._deciding: list[Decision] = []
         self._decisions: list[Decision] = []
+        self._tell_reviewers: Callable[[], None] | None = None
 
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:  # noqa: ARG002 - the constructor has taken it
@@ -85,55 +95,78 @@ class TransferWorkflow:
         await self._happens(workflow.all_handlers_finished)
         return standing
 
+    # Updates take any JSON, and read it themselves: what is wrong is then said in a sentence, and not as the trace of a
+    # converter.
+
     @workflow.update(
-        description="Approve or reject a transfer in review: who decides (not its customer), which ruling, and why."
+        description="Approve or reject a transfer in review: the id or address of staff who are no party, `approve` or "
+        f"`reject`, and why. {DECISION_EXAMPLE}"
     )
-    async def decide(self, decision: Decision) -> str:
+    async def decide(self, said: Any = None) -> str:
         """Keep a reviewer's word, then act on it. One that comes before the review begins is kept for it."""
+        decision = decision_in(said)
         self._deciding.append(decision)
         await workflow.wait_condition(lambda: self._opened)
-        await self._keep(steps.record_decision, self._step, decision)
-        self._decisions.append(decision)
-        return f"{decision.ruling} by {decision.decider} is recorded."
+        try:
+            kept = await self._keep(steps.record_decision, self._step, decision)
+        except FailureError:
+            self._deciding.remove(decision)
+            raise
+        self._decisions.append(kept)
+        if self._tell_reviewers:
+            self._tell_reviewers()
+        return f"{kept.ruling} by {kept.decider} is recorded."
 
     @decide.validator
-    def _may_decide(self, decision: Decision) -> None:
+    def _may_decide(self, said: Any = None) -> None:
         if not self._reviewable:
             raise ApplicationError(f"It is too late to decide: the transfer is {self._state}.", type="too_late")
+        try:
+            decision = decision_in(said)
+        except Unclear as unclear:
+            raise ApplicationError(str(unclear), type="decision_invalid") from unclear
         if objection := objection_to_decision(decision, self._order.owner_id, self._deciding):
             raise ApplicationError(objection, type="decision_invalid")
 
-    @workflow.update(description="Try the step that is stuck once more, now: who asks, and why.")
-    async def retry_now(self, instruction: Instruction) -> str:
+    @workflow.update(
+        description="Try the step that is stuck once more, now: the id or address of staff, and why. "
+        f"{INSTRUCTION_EXAMPLE}"
+    )
+    async def retry_now(self, said: Any = None) -> str:
         """Do not wait for the next retry. The step stays safe to repeat, so this can never move money twice."""
-        await self._keep(steps.record_instruction, self._step, "retry_now", instruction)
+        await self._keep(steps.record_instruction, self._step, "retry_now", instruction_in(said))
         self._attention.retry_now = True
         return "The step is tried again."
 
     @retry_now.validator
-    def _may_retry_now(self, instruction: Instruction) -> None:
+    def _may_retry_now(self, said: Any = None) -> None:
         if not self._attention.in_doubt:
             raise ApplicationError("No step is waiting to be retried.", type="nothing_to_retry")
-        self._check(instruction)
+        self._check(said)
 
     @workflow.update(
-        description="Give an amount that is not delivered yet back to its source, or cancel before its debit: who, why."
+        description="Give an amount that is not delivered yet back to its source, or cancel before its debit: the id "
+        f"or address of staff, and why. {INSTRUCTION_EXAMPLE}"
     )
-    async def give_back(self, instruction: Instruction) -> str:
+    async def give_back(self, said: Any = None) -> str:
         """The ledger decides: an amount that was delivered meanwhile stays delivered."""
-        await self._keep(steps.record_instruction, self._step, "give_back", instruction)
+        await self._keep(steps.record_instruction, self._step, "give_back", instruction_in(said))
         self._attention.note_cancellation()
         return "The amount goes back to its source, unless it has been delivered meanwhile."
 
     @give_back.validator
-    def _may_give_back(self, instruction: Instruction) -> None:
+    def _may_give_back(self, said: Any = None) -> None:
         if self._state.is_final:
             raise ApplicationError(f"It is too late: the transfer is {self._state}.", type="too_late")
-        self._check(instruction)
+        self._check(said)
 
     @staticmethod
-    def _check(instruction: Instruction) -> None:
-        if objection := instruction.objection():
+    def _check(said: Any) -> None:
+        try:
+            objection = instruction_in(said).objection()
+        except Unclear as unclear:
+            raise ApplicationError(str(unclear), type="instruction_invalid") from unclear
+        if objection:
             raise ApplicationError(objection, type="instruction_invalid")
 
     async def _take_from_source(self, standing: Standing, objection: Failure | None) -> Standing:
@@ -224,33 +257,43 @@ class TransferWorkflow:
         self._decisions = review.decisions + [made for made in self._decisions if made.decider not in known]
         self._state = review.standing.state
         self._show()
-        if not await self._decided(review.terms):
+        if not await self._decided(review):
             return None if self._is_cancelled() else ReviewExpired().failure
         return ReviewRejected().failure if outcome(self._decisions, review.terms) is Ruling.REJECT else None
 
-    async def _decided(self, terms: ReviewTerms) -> bool:
-        """Whether reviewers decided before the deadline; reminds them once on the way."""
-        deadline = timedelta(seconds=terms.deadline_seconds)
-        first = min(timedelta(seconds=terms.remind_after_seconds), deadline)
-        until = workflow.now() + deadline
-        self._tell(
-            f"In review until {until:%Y-%m-%d %H:%M} UTC: {terms.approvals} approval(s) or one rejection, by the "
-            "update `decide` or the admin API. No money has moved."
+    async def _decided(self, review: Review) -> bool:
+        """Whether reviewers decided before the deadline; reminds them once on the way.
+
+        Both count from when the review began, in whatever run of the workflow that was.
+        """
+        terms, began = review.terms, workflow.now() - timedelta(seconds=review.elapsed_seconds)
+        until = began + timedelta(seconds=terms.deadline_seconds)
+        remind = began + timedelta(seconds=terms.remind_after_seconds)
+        self._tell_reviewers = lambda: self._tell(
+            f"In review until {until:%Y-%m-%d %H:%M} UTC: {progress(self._decisions, terms)} No money has moved."
         )
+        self._tell_reviewers()
 
         def decided() -> bool:
             return self._is_cancelled() or outcome(self._decisions, terms) is not None
 
-        if await self._happens(decided, first):
-            return not self._is_cancelled()
-        if first < deadline:
-            await self._ask(steps.remind_reviewers, self._order, self._doing)
-            if await self._happens(decided, max(until - workflow.now(), timedelta(0))):
+        try:
+            if await self._happens(decided, min(remind, until) - workflow.now()):
                 return not self._is_cancelled()
-        return False
+            if remind < until:
+                await self._ask(steps.remind_reviewers, self._order, self._doing)
+                if await self._happens(decided, until - workflow.now()):
+                    return not self._is_cancelled()
+            return False
+        finally:
+            self._tell_reviewers = None
 
     async def _happens(self, condition: Callable[[], bool], within: timedelta | None = None) -> bool:
         """Whether the condition came to hold in time. A cancellation is noted, and ends the wait as well."""
+        if condition():
+            return True
+        if within is not None and within <= timedelta(0):
+            return False
         try:
             await workflow.wait_condition(condition, timeout=within)
         except TimeoutError:
@@ -350,10 +393,18 @@ class TransferWorkflow:
                 raise Refused(answer) from error
             raise
 
-    async def _keep(self, record: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Write down what a person asked for before acting on it."""
+    async def _keep(self, record: Callable[..., Awaitable[Reply]], *arguments: object) -> Reply:
+        """Write down what a person asked for before acting on it. Refused, the update fails with the reason."""
+        asked = workflow.current_update_info()
+        assert asked is not None, "people ask by updates"
         quiet = Attention(show=lambda: None, stuck_after=policies.NOTIFICATION_BUDGET)
-        await local_first(record, *arguments, summary=f"Record: {self._order.amount}", attention=quiet)
+        summary = f"Record: {self._order.amount}"
+        try:
+            return await local_first(record, *arguments, asked.id, summary=summary, attention=quiet)
+        except FailureError as error:
+            if answer := answer_in(error):
+                raise ApplicationError(answer.message, type=answer.code) from error
+            raise
 
     def _is_cancelled(self) -> bool:
         return self._attention.cancel_requested

@@ -47,6 +47,6 @@ async def ready(remit: Remit) -> dict[str, str]:
 
 @router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
 async def metrics(remit: Remit) -> Response:
-    """Text exposition format: counts of this process since its start, and gauges over the whole ledger."""
-    await read_gauges(remit.oversight)
+    """Text exposition format: counts of this process since its start, and gauges over all transfers."""
+    await read_gauges(remit.oversight, remit.attention)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

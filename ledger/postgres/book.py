@@ -17,12 +17,12 @@ from ledger.postgres.changes import write, write_if_unchanged
 from ledger.postgres.database import Database
 from ledger.postgres.lines import Lines
 from ledger.postgres.reversals import hold_original, record_staff
+from ledger.postgres.reviews import begun, decisions_of
 from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
 from ledger.postgres.seen import Seen
 from ledger.refusals import AccountNotFound, LedgerConflict, OrderMismatch, Refusal, UnknownTransfer
-from ledger.reviews import Decision, Ruling
+from ledger.reviews import Review, ReviewTerms
 from ledger.rules import Change
-from ledger.steering import Instruction
 from ledger.transfers import Ending, Opened, Side, Standing, State, Step, Transfer, TransferOrder
 
 if TYPE_CHECKING:
@@ -80,21 +80,6 @@ _REOPEN = """
     UPDATE transfers SET state = 'initiated', attempt = $2, workflow_id = $3, failure_code = NULL,
         failure_message = NULL, completed_at = NULL, updated_at = $4
     WHERE id = $1
-"""
-
-_DECISIONS = """
-    SELECT decider, ruling, reason FROM review_decisions
-    WHERE transfer_id = $1 AND attempt = $2 ORDER BY decided_at, decider
-"""
-
-_WRITE_DECISION = """
-    INSERT INTO review_decisions (transfer_id, attempt, decider, ruling, reason) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT DO NOTHING
-"""
-
-_WRITE_INSTRUCTION = """
-    INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state)
-    SELECT id, $2, $3, $4, $5, state FROM transfers WHERE id = $1
 """
 
 _UNFINISHED = f"""
@@ -181,27 +166,16 @@ class Book:
                 _WRITE_REPEATED_KEY, order.owner_id, order.idempotency_key, order.fingerprint, first
             )
 
-    async def begin_review(self, step: Step) -> tuple[Standing, list[Decision]]:
-        """Let the transfer wait for a person's decision; a repeat finds the decisions that were made meanwhile."""
+    async def begin_review(self, step: Step, terms: ReviewTerms) -> Review:
+        """Let the transfer wait for a person's decision.
+
+        A repeat finds the review as it began, however long ago: its terms, and the decisions that were made meanwhile.
+        """
         async with self._database.transaction() as connection:
             transfer, now = await self._lock_transfer(connection, step.transfer_id)
             transfer = await self._write(connection, transfer, rules.decide_review(transfer, step.attempt, now))
-            rows = await connection.fetch(_DECISIONS, step.transfer_id, step.attempt)
-        return transfer.standing, [Decision(row["decider"], Ruling(row["ruling"]), row["reason"]) for row in rows]
-
-    async def write_decision(self, step: Step, decision: Decision) -> None:
-        """Keep a reviewer's word. The first one of each counts; a repeat changes nothing."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                _WRITE_DECISION, step.transfer_id, step.attempt, decision.decider, decision.ruling, decision.reason
-            )
-
-    async def write_instruction(self, step: Step, action: str, instruction: Instruction) -> None:
-        """Keep what a person asked of the transfer, and the state it was in."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                _WRITE_INSTRUCTION, step.transfer_id, step.attempt, action, instruction.actor, instruction.reason
-            )
+            kept, elapsed_seconds = await begun(connection, step, terms)
+            return Review(transfer.standing, kept, await decisions_of(connection, step), elapsed_seconds)
 
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing."""

@@ -20,6 +20,10 @@ AT_ONCE = 1
 PATIENCE_SECONDS = 3
 
 
+# How many accounts' troubles are remembered; beyond, the oldest is forgotten.
+TROUBLES = 1_000
+
+
 @dataclass
 class _Line:
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
@@ -27,14 +31,19 @@ class _Line:
 
 
 class Lines:
-    """One line for each account that steps of this process want just now."""
+    """One line for each account that steps of this process want just now, and why a line last did not move."""
 
     def __init__(self) -> None:
         self._lines: dict[AccountId, _Line] = {}
+        self._troubles: dict[AccountId, str] = {}
 
     @asynccontextmanager
     async def turn(self, account_id: AccountId) -> AsyncIterator[None]:
-        """Hold one of the account's turns. Raises `Unavailable` when the line does not move. `world` has no line."""
+        """Hold one of the account's turns. `world` has no line.
+
+        Raises `Unavailable` when the line does not move, with what the steps at its head last heard: the cause, and
+        not only that others wait as well.
+        """
         if account_id in SYSTEM_ACCOUNTS:
             yield
             return
@@ -45,12 +54,26 @@ class Lines:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await line.turns.acquire()
             except TimeoutError as error:
-                raise Unavailable(f"{line.waiting} steps of this process are in line for {account_id}.") from error
+                trouble = self._troubles.get(account_id, "The steps at the head of the line have no answer yet.")
+                raise Unavailable(
+                    f"{trouble} ({line.waiting} steps of this process are in line for {account_id}.)"
+                ) from error
             try:
                 yield
+            except Unavailable as trouble:
+                self._remember(account_id, str(trouble))
+                raise
+            else:
+                self._troubles.pop(account_id, None)
             finally:
                 line.turns.release()
         finally:
             line.waiting -= 1
             if not line.waiting:
                 del self._lines[account_id]
+
+    def _remember(self, account_id: AccountId, trouble: str) -> None:
+        self._troubles.pop(account_id, None)
+        self._troubles[account_id] = trouble
+        if len(self._troubles) > TROUBLES:
+            del self._troubles[next(iter(self._troubles))]

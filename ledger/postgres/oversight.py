@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from ledger.accounts import Account
@@ -14,6 +15,19 @@ from ledger.postgres.customers import CUSTOMER_COLUMNS, Customer, customer_of
 from ledger.postgres.database import Database
 from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, Row, account_of, transfer_of
 from ledger.transfers import Kind, Leg, State, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """The transfers that Temporal marks as needing attention, by the workflows that drive them.
+
+    `workflow_ids` are of attempts, `recovered` the transfers that recovery drives on. A list holds those of them that
+    are not final, or with `wanted` false all but those: what the ledger knows to have ended needs nobody any more.
+    """
+
+    workflow_ids: list[str]
+    recovered: list[TransferId]
+    wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,7 @@ class TransferSearch:
     created_after: datetime | None = None
     created_before: datetime | None = None
     unmoved_for: timedelta | None = None
+    flagged: Flagged | None = None
     before: tuple[datetime, str] | None = None
 
 
@@ -76,9 +91,24 @@ class Message:
     created_at: datetime
 
 
+class Outcome(StrEnum):
+    """What came of an action. `unknown`: it was recorded and sent, and nobody knows whether it was taken."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Channel(StrEnum):
+    """Where somebody acted: signed in at the API, or with access to Temporal's Web UI or CLI."""
+
+    API = "api"
+    TEMPORAL = "temporal"
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An action of staff, as it was recorded."""
+    """An action of staff, as it was recorded; `asked`, `answer` and `concluded_at` where it steered a transfer."""
 
     id: ActionId
     actor_id: CustomerId
@@ -89,6 +119,28 @@ class Recorded:
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     recorded_at: datetime
+    asked: dict[str, Any] | None = None
+    outcome: Outcome = Outcome.TAKEN
+    answer: str | None = None
+    concluded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """What a person did about a transfer, by whatever channel.
+
+    `by` is their id. `action_id` is the record of an action by the API; what was typed in Temporal has none.
+    """
+
+    at: datetime
+    channel: Channel
+    by: str
+    action: Action
+    reason: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    outcome: Outcome
+    action_id: ActionId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +161,7 @@ class TransferFile:
     entries: list[EntryFact]
     messages: list[Message]
     actions: list[Recorded]
+    interventions: list[Intervention]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +207,8 @@ _TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1"
 
 _NOT_FINAL = "t.state IN ('initiated', 'in_review', 'debited')"
 
+_FLAGGED = f"({_NOT_FINAL} AND (t.workflow_id = ANY ({{}}::text[]) OR t.id = ANY ({{}}::text[]))) = {{}}::boolean"
+
 _POSTINGS = """
     SELECT id, attempt, leg, debit_account_id, credit_account_id, amount_minor, recorded_at
     FROM postings WHERE transfer_id = $1 ORDER BY attempt, recorded_at, leg DESC
@@ -169,9 +224,35 @@ _MESSAGES = """
     FROM messages WHERE transfer_id = $1 ORDER BY attempt, created_at, account_id
 """
 
-_ACTION_COLUMNS = "id, actor_id, actor_role, action, subject, reason, before, after, recorded_at"
+# An intention without a conclusion was taken where the workflow wrote down that it was.
+_ACTION_COLUMNS = """
+    a.id, a.actor_id, a.actor_role, a.action, a.subject, a.reason, a.before, coalesce(o.after, a.after) AS after,
+    a.recorded_at, a.asked, o.answer, o.recorded_at AS concluded_at,
+    CASE
+        WHEN a.request IS NULL THEN 'taken'
+        WHEN o.outcome IS NOT NULL THEN o.outcome
+        WHEN EXISTS (SELECT FROM review_decisions d WHERE d.action_id = a.id)
+            OR EXISTS (SELECT FROM instructions i WHERE i.action_id = a.id) THEN 'taken'
+        ELSE 'unknown'
+    END AS outcome
+"""
 
-_ACTIONS_ABOUT = f"SELECT {_ACTION_COLUMNS} FROM operator_actions WHERE subject = $1 ORDER BY recorded_at, id"
+_ACTIONS = f"SELECT {_ACTION_COLUMNS} FROM operator_actions a LEFT JOIN action_outcomes o ON o.action_id = a.id"
+
+_ACTIONS_ABOUT = f"{_ACTIONS} WHERE a.subject = $1 ORDER BY a.recorded_at, a.id"
+
+# What was typed in Temporal, or decided by a batch: all that is not an action about this transfer itself.
+_KEPT_BY_WORKFLOWS = """
+    SELECT d.decided_at AS at, d.decider AS by, 'decide_review' AS action, d.reason, d.action_id,
+        jsonb_build_object('attempt', d.attempt) AS before, jsonb_build_object('ruling', d.ruling) AS after
+    FROM review_decisions d LEFT JOIN operator_actions a ON a.id = d.action_id
+    WHERE d.transfer_id = $1 AND a.subject IS DISTINCT FROM $1
+    UNION ALL
+    SELECT i.recorded_at, i.actor, CASE i.action WHEN 'retry_now' THEN 'retry_step' ELSE i.action END, i.reason,
+        i.action_id, jsonb_build_object('attempt', i.attempt, 'state', i.state), NULL
+    FROM instructions i LEFT JOIN operator_actions a ON a.id = i.action_id
+    WHERE i.transfer_id = $1 AND a.subject IS DISTINCT FROM $1
+"""
 
 _BY_STATE = """
     SELECT state, count(*) AS day, count(*) FILTER (WHERE created_at > clock_timestamp() - interval '1 hour') AS hour
@@ -224,6 +305,7 @@ class Oversight:
 
     async def transfers(self, wanted: TransferSearch, limit: int) -> list[Transfer]:
         """Anybody's transfers, newest first."""
+        flagged = wanted.flagged
         asked: list[tuple[str, Sequence[object | None]]] = [
             ("t.state = {}", [wanted.state]),
             ("t.kind = {}", [wanted.kind]),
@@ -235,6 +317,7 @@ class Oversight:
             ("t.created_at >= {}", [wanted.created_after]),
             ("t.created_at < {}", [wanted.created_before]),
             (f"{_NOT_FINAL} AND t.updated_at <= clock_timestamp() - {{}}::interval", [wanted.unmoved_for]),
+            (_FLAGGED, [flagged.workflow_ids, flagged.recovered, flagged.wanted] if flagged else [None]),
             ("(t.created_at, t.id) < ({}, {})", wanted.before or [None]),
         ]
         where, values = _conditions(asked)
@@ -254,26 +337,28 @@ class Oversight:
             row = await connection.fetchrow(_TRANSFER, transfer_id)
             if row is None:
                 return None
+            actions = [_recorded(row) for row in await connection.fetch(_ACTIONS_ABOUT, transfer_id)]
             return TransferFile(
                 transfer=transfer_of(row),
                 postings=[PostingFact(**dict(row)) for row in await connection.fetch(_POSTINGS, transfer_id)],
                 entries=[EntryFact(**dict(row)) for row in await connection.fetch(_ENTRIES, transfer_id)],
                 messages=[Message(**dict(row)) for row in await connection.fetch(_MESSAGES, transfer_id)],
-                actions=[_recorded(row) for row in await connection.fetch(_ACTIONS_ABOUT, transfer_id)],
+                actions=actions,
+                interventions=_interventions(actions, await connection.fetch(_KEPT_BY_WORKFLOWS, transfer_id)),
             )
 
     async def actions(self, wanted: ActionSearch, limit: int) -> list[Recorded]:
         """The record of what staff did, newest first."""
         where, values = _conditions(
             [
-                ("actor_id = {}", [wanted.actor_id]),
-                ("subject = {}", [wanted.subject]),
-                ("(recorded_at, id) < ({}, {})", wanted.before or [None]),
+                ("a.actor_id = {}", [wanted.actor_id]),
+                ("a.subject = {}", [wanted.subject]),
+                ("(a.recorded_at, a.id) < ({}, {})", wanted.before or [None]),
             ]
         )
         query = f"""
-            SELECT {_ACTION_COLUMNS} FROM operator_actions WHERE {where}
-            ORDER BY recorded_at DESC, id DESC LIMIT ${len(values) + 1}
+            {_ACTIONS} WHERE {where}
+            ORDER BY a.recorded_at DESC, a.id DESC LIMIT ${len(values) + 1}
         """
         async with self._database.connection() as connection:
             return [_recorded(row) for row in await connection.fetch(query, *values, limit)]
@@ -319,8 +404,36 @@ def _conditions(asked: Sequence[tuple[str, Sequence[object | None]]]) -> tuple[s
 
 
 def _recorded(row: Row) -> Recorded:
-    states = {name: json.loads(row[name]) if row[name] is not None else None for name in ("before", "after")}
-    return Recorded(**(dict(row) | states))
+    states = {name: _json(row[name]) for name in ("before", "after", "asked")}
+    return Recorded(**(dict(row) | states | {"outcome": Outcome(row["outcome"])}))
+
+
+def _interventions(actions: Sequence[Recorded], kept: Sequence[Row]) -> list[Intervention]:
+    """Actions about the transfer, and what its workflows kept of other requests, in the order of time."""
+    found = [
+        Intervention(
+            action.recorded_at,
+            Channel.API,
+            action.actor_id,
+            Action(action.action),
+            action.reason,
+            action.before,
+            action.after or action.asked,
+            action.outcome,
+            action.id,
+        )
+        for action in actions
+    ]
+    for row in kept:
+        channel = Channel.API if row["action_id"] else Channel.TEMPORAL
+        states = {name: _json(row[name]) for name in ("before", "after")}
+        told = dict(row) | states | {"action": Action(row["action"])}
+        found.append(Intervention(**told, channel=channel, outcome=Outcome.TAKEN))
+    return sorted(found, key=lambda intervention: intervention.at)
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
 
 
 def _waiting(rows: Sequence[Row]) -> list[Waiting]:

@@ -178,7 +178,7 @@ async def test_staff_see_all_of_a_transfer(
     path = f"/v1/admin/transfers/{paid['id']}"
 
     async def is_told() -> bool:
-        return bool((await operator.get(path)).json()["messages"])
+        return len((await operator.get(path)).json()["messages"]) == 2
 
     await until(is_told, "the parties are told")
     found = (await operator.get(path)).json()

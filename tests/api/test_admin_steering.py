@@ -45,8 +45,13 @@ async def in_review(ada: Person, ben: Person, amount: int) -> str:
 
 
 async def recorded(admin: Person, subject: str) -> list[tuple[str, str, str, object, object]]:
+    """What was taken, oldest first."""
     items = (await admin.get("/v1/admin/actions", subject=subject)).json()["items"]
-    return [(a["action"], a["actor_id"], a["reason"], a["before"], a["after"]) for a in reversed(items)]
+    return [
+        (a["action"], a["actor_id"], a["reason"], a["before"], a["after"])
+        for a in reversed(items)
+        if a["outcome"] == "taken"
+    ]
 
 
 async def test_a_reviewed_transfer_goes_on_and_the_decision_is_recorded(

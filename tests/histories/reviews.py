@@ -10,10 +10,19 @@ from tests.workflows.sagas import Handle
 from workflows.batch import DecisionBatchWorkflow
 
 REVIEWED, TWICE = 2_500, 5_000
-APPROVE = Decision("olu", Ruling.APPROVE, "known customer")
-APPROVE_TOO = Decision("pia", Ruling.APPROVE, "called the customer")
-REJECT = Decision("pia", Ruling.REJECT, "asks to be paid twice")
 FROM = {"review_from_major": 20, "four_eyes_from_major": 50}
+
+
+def approval(stage: Stage) -> Decision:
+    return Decision(stage.olu, Ruling.APPROVE, "known customer")
+
+
+def second_approval(stage: Stage) -> Decision:
+    return Decision(stage.pia, Ruling.APPROVE, "called the customer")
+
+
+def rejection(stage: Stage) -> Decision:
+    return Decision(stage.pia, Ruling.REJECT, "asks to be paid twice")
 
 
 async def in_review(stage: Stage, amount_minor: int = REVIEWED) -> Handle:
@@ -35,21 +44,21 @@ async def shows(handle: Handle, what: str) -> None:
 @path(**FROM)
 async def review_approved(stage: Stage) -> Recorded:
     handle = await in_review(stage)
-    await handle.execute_update("decide", APPROVE)
+    await handle.execute_update("decide", approval(stage))
     return handle
 
 
 @path(**FROM)
 async def review_rejected(stage: Stage) -> Recorded:
     handle = await in_review(stage)
-    await handle.execute_update("decide", REJECT)
+    await handle.execute_update("decide", rejection(stage))
     return handle
 
 
 @path(**FROM)
 async def review_by_four_eyes(stage: Stage) -> Recorded:
     handle = await in_review(stage, TWICE)
-    for decision in (APPROVE, APPROVE_TOO):
+    for decision in (approval(stage), second_approval(stage)):
         await handle.execute_update("decide", decision)
     return handle
 
@@ -57,7 +66,7 @@ async def review_by_four_eyes(stage: Stage) -> Recorded:
 @path(**FROM)
 async def review_decided_early(stage: Stage) -> Recorded:
     handle, hold = await stage.held_at("open", stage.order(REVIEWED))
-    deciding = asyncio.create_task(handle.execute_update("decide", APPROVE))
+    deciding = asyncio.create_task(handle.execute_update("decide", approval(stage)))
     await shows(handle, "workflowExecutionUpdateAccepted")
     hold.released.set()
     await deciding
@@ -76,10 +85,10 @@ async def review_found_again(stage: Stage) -> Recorded:
     wanted = stage.order(TWICE)
     first = await stage.saga.start(wanted)
     await stage.is_now(wanted, State.IN_REVIEW)
-    await first.execute_update("decide", APPROVE)
+    await first.execute_update("decide", approval(stage))
     await first.terminate("lost")
     second = await stage.saga.start(wanted)
-    await second.execute_update("decide", APPROVE_TOO)
+    await second.execute_update("decide", second_approval(stage))
     return second
 
 
@@ -97,7 +106,7 @@ async def review_reminded_and_expired(stage: Stage) -> Recorded:
 async def review_reminded(stage: Stage) -> Recorded:
     handle = await in_review(stage)
     await until(lambda: _timer_fired(handle), "the reminder is due")
-    await handle.execute_update("decide", APPROVE)
+    await handle.execute_update("decide", approval(stage))
     return handle
 
 
@@ -110,7 +119,7 @@ async def batch_of_decisions(stage: Stage) -> Recorded:
     ended = await stage.start(100)
     await ended.result()
     waiting = [await in_review(stage) for _ in range(2)]
-    batch = DecisionBatch(APPROVE, [handle.id for handle in (*waiting, ended)])
+    batch = DecisionBatch(approval(stage), [handle.id for handle in (*waiting, ended)])
     deciding = await stage.saga.client.start_workflow(
         DecisionBatchWorkflow.run, batch, id=f"batch/{waiting[0].id}", task_queue=stage.saga.settings.task_queue
     )

@@ -7,12 +7,11 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from ledger.ids import CustomerId
-from ledger.operators import Role
 from ledger.postgres.customers import Customers
 from ledger.postgres.disputes import Disputes
 from ledger.postgres.statements import Statements
 from ledger.transfers import State, TransferOrder
-from tests.orders import Holder, funded, holder, order
+from tests.orders import Holder, funded, holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, line_breaks
 
@@ -45,20 +44,20 @@ def path(**settings: object) -> Callable[[Told], Told]:
 
 @dataclass(frozen=True)
 class Stage:
-    """Ada has 5,000.00 and pays ben, who has nothing; olu is an operator."""
+    """Ada has 5,000.00 and pays ben, who has nothing; olu and pia are staff."""
 
     saga: Sagas
     ada: Holder
     ben: Holder
     olu: CustomerId
+    pia: CustomerId
 
     @classmethod
     async def of(cls, saga: Sagas) -> "Stage":
-        customers = Customers(saga.book.database)
-        ada, ben, olu = await funded(customers, saga.book, 500_000), await holder(customers), await holder(customers)
-        async with saga.book.database.connection() as connection:
-            await connection.execute("UPDATE customers SET role = $2 WHERE id = $1", olu.id, Role.OPERATOR)
-        return cls(saga, ada, ben, olu.id)
+        database = saga.book.database
+        customers = Customers(database)
+        ada, ben = await funded(customers, saga.book, 500_000), await holder(customers)
+        return cls(saga, ada, ben, await staff(database), await staff(database))
 
     @property
     def disputes(self) -> Disputes:

@@ -10,9 +10,12 @@ from tests.workflows.sagas import Handle, Hold
 from tests.workflows.test_stuck import Outage, is_flagged
 from workflows.recovery import RecoveryWorkflow
 
-ASK = Instruction("olu", "the database is back")
 SOON = {"stuck_after_seconds": 1}
 AT_ONCE = {"recovery_grace_seconds": 0}
+
+
+def ask(stage: Stage) -> Instruction:
+    return Instruction(stage.olu, "the database is back")
 
 
 async def stuck(stage: Stage, step: str = "credit") -> tuple[Handle, Outage]:
@@ -49,14 +52,14 @@ async def stuck_and_healed(stage: Stage) -> Recorded:
 async def stuck_and_retried_now(stage: Stage) -> Recorded:
     handle, outage = await stuck(stage)
     outage.over = True
-    await handle.execute_update("retry_now", ASK)
+    await handle.execute_update("retry_now", ask(stage))
     return handle
 
 
 @path(**SOON)
 async def stuck_and_retried_in_vain(stage: Stage) -> Recorded:
     handle, outage = await stuck(stage, "debit")
-    await handle.execute_update("retry_now", ASK)
+    await handle.execute_update("retry_now", ask(stage))
     outage.over = True
     return handle
 
@@ -64,7 +67,7 @@ async def stuck_and_retried_in_vain(stage: Stage) -> Recorded:
 @path(**SOON)
 async def stuck_and_given_back(stage: Stage) -> Recorded:
     handle, outage = await stuck(stage)
-    await handle.execute_update("give_back", ASK)
+    await handle.execute_update("give_back", ask(stage))
     await handle.result()
     outage.over = True
     return handle

@@ -142,7 +142,7 @@ async def test_the_record_cannot_be_edited_by_anybody(
     changes = (
         "UPDATE operator_actions SET reason = 'none'",
         "DELETE FROM operator_actions",
-        "TRUNCATE operator_actions",
+        "TRUNCATE operator_actions CASCADE",
     )
     for change in changes:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):

@@ -136,7 +136,7 @@ class Storm:
         found = await self._found()
         for transfer in (found.transfer, *found.reversals):
             if transfer.state is State.IN_REVIEW:
-                for decider in ("reviewer 0", "reviewer 1"):
+                for decider in self._cast.staff:
                     decision = Decision(decider, Ruling.APPROVE, "after the storm")
                     await self._try(self._update(transfer.workflow_id, "decide", decision))
         for dispute in found.disputes:
@@ -203,14 +203,22 @@ class Storm:
         await self._decide_review(act, Ruling.REJECT)
 
     async def _decide_review(self, act: Act, ruling: Ruling) -> None:
-        decision = Decision(f"reviewer {act.which}", ruling, "in a storm")
+        decision = Decision(self._cast.staff[act.which % 2], ruling, "in a storm")
         await self._update((await self._target(act)).workflow_id, "decide", decision)
 
     async def _retry_now(self, act: Act) -> None:
-        await self._update((await self._target(act)).workflow_id, "retry_now", Instruction("olu", "in a storm"))
+        await self._update(
+            (await self._target(act)).workflow_id, "retry_now", Instruction(self._cast.staff[0], "in a storm")
+        )
 
     async def _give_back(self, act: Act) -> None:
-        await self._update((await self._target(act)).workflow_id, "give_back", Instruction("olu", "in a storm"))
+        await self._update(
+            (await self._target(act)).workflow_id, "give_back", Instruction(self._cast.staff[0], "in a storm")
+        )
+
+    async def _instruct(self, act: Act, what: str) -> None:
+        instruction = Instruction(self._cast.staff[0], "in a storm")
+        await self._update((await self._target(act)).workflow_id, what, instruction)
 
     async def _retry(self, act: Act) -> None:
         wanted = await self._target(act)

@@ -1,23 +1,32 @@
 """A person's decision: awaited with a deadline, asked of the right people, kept when it comes early."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from structlog.testing import capture_logs
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
+from ledger.ids import CustomerId
+from ledger.operators import Actor, DecidedAlready, Role
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
+from ledger.postgres.operators import Operators
+from ledger.postgres.oversight import Oversight
+from ledger.postgres.reviews import Reviews
 from ledger.postgres.statements import Statements
-from ledger.reviews import Decision, Ruling
-from ledger.transfers import State, TransferOrder
-from tests.orders import Holder, funded, holder, order
+from ledger.reviews import DECISION_EXAMPLE, Decision, ReviewTerms, Ruling
+from ledger.steering import INSTRUCTION_EXAMPLE
+from ledger.transfers import Ending, Standing, State, Step, TransferOrder
+from tests.orders import Holder, funded, holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
-
-APPROVE = Decision("olu", Ruling.APPROVE, "known customer")
-REJECT = Decision("pia", Ruling.REJECT, "asks to be paid twice")
 
 
 @pytest.fixture
@@ -42,6 +51,22 @@ async def bob(customers: Customers) -> Holder:
 
 
 @pytest.fixture
+async def approve(database: Database) -> Decision:
+    return Decision(await staff(database), Ruling.APPROVE, "known customer")
+
+
+@pytest.fixture
+async def approve_too(database: Database) -> Decision:
+    """By somebody else."""
+    return Decision(await staff(database), Ruling.APPROVE, "called the customer")
+
+
+@pytest.fixture
+async def reject(database: Database) -> Decision:
+    return Decision(await staff(database), Ruling.REJECT, "asks to be paid twice")
+
+
+@pytest.fixture
 def wanted(alice: Holder, bob: Holder) -> TransferOrder:
     """25.00 from alice to bob: one reviewer is enough."""
     return order(alice.id, alice.account_id, bob.account_id, 2_500)
@@ -60,25 +85,37 @@ async def decide(handle: Handle, decision: Decision) -> str:
     return answer
 
 
+async def state_of(statements: Statements, wanted: TransferOrder) -> State:
+    transfer = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+    assert transfer is not None
+    return transfer.state
+
+
+async def details(handle: Handle) -> str:
+    return str(await handle.query("__temporal_workflow_metadata"))
+
+
 async def refused(handle: Handle, update: str, argument: object) -> str:
     with pytest.raises(WorkflowUpdateFailedError) as error:
         await handle.execute_update(update, argument)
     return str(error.value.cause)
 
 
-async def test_an_approved_transfer_goes_on(saga: Sagas, statements: Statements, wanted: TransferOrder) -> None:
+async def test_an_approved_transfer_goes_on(
+    saga: Sagas, statements: Statements, wanted: TransferOrder, approve: Decision
+) -> None:
     handle = await saga.start(wanted)
     await in_review(statements, wanted)
-    await decide(handle, APPROVE)
+    await decide(handle, approve)
     assert (await handle.result()).state is State.COMPLETED
 
 
 async def test_a_rejected_transfer_fails_and_says_so(
-    saga: Sagas, statements: Statements, wanted: TransferOrder
+    saga: Sagas, statements: Statements, wanted: TransferOrder, reject: Decision
 ) -> None:
     handle = await saga.start(wanted)
     await in_review(statements, wanted)
-    await decide(handle, REJECT)
+    await decide(handle, reject)
     ended = await handle.result()
     assert (ended.state, ended.failure and ended.failure.code) == (State.FAILED, "review_rejected")
 
@@ -97,13 +134,13 @@ async def test_a_review_that_nobody_decides_reminds_once_and_fails_on_its_deadli
 
 
 async def test_a_decision_that_comes_before_the_review_is_kept_for_it(
-    saga: Sagas, statements: Statements, wanted: TransferOrder
+    saga: Sagas, statements: Statements, wanted: TransferOrder, approve: Decision
 ) -> None:
     hold = Hold()
     saga.book.before["open"] += [line_breaks, hold]
     handle = await saga.start(wanted)
     await hold.reached.wait()
-    deciding = asyncio.create_task(decide(handle, APPROVE))
+    deciding = asyncio.create_task(decide(handle, approve))
 
     async def has_arrived() -> bool:
         history = await handle.fetch_history()
@@ -116,17 +153,17 @@ async def test_a_decision_that_comes_before_the_review_is_kept_for_it(
 
 
 async def test_a_large_amount_needs_two_different_deciders(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, approve_too: Decision, approve: Decision
 ) -> None:
     large = order(alice.id, alice.account_id, bob.account_id, 5_000)
     handle = await saga.start(large)
     await in_review(statements, large)
-    await decide(handle, APPROVE)
-    assert "has decided" in await refused(handle, "decide", APPROVE)
+    await decide(handle, approve)
+    assert "has decided" in await refused(handle, "decide", approve)
     transfer = await statements.transfer(alice.id, large.transfer_id)
     assert transfer is not None
     assert transfer.state is State.IN_REVIEW
-    await decide(handle, Decision("pia", Ruling.APPROVE, "called the customer"))
+    await decide(handle, approve_too)
     assert (await handle.result()).state is State.COMPLETED
 
 
@@ -146,17 +183,175 @@ async def test_nobody_decides_without_a_name_a_reason_or_about_their_own_transfe
 
 
 async def test_a_transfer_in_review_that_is_reset_or_run_twice_keeps_its_decisions(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, approve_too: Decision, approve: Decision
 ) -> None:
     large = order(alice.id, alice.account_id, bob.account_id, 5_000)
     first = await saga.start(large)
     await in_review(statements, large)
-    await decide(first, APPROVE)
+    await decide(first, approve)
     await first.terminate("lost")
     second = await saga.start(large)
-    await decide(second, Decision("pia", Ruling.APPROVE, "called the customer"))
+    await decide(second, approve_too)
     assert (await second.result()).state is State.COMPLETED
 
 
 async def test_a_small_transfer_is_not_reviewed(saga: Sagas, alice: Holder, bob: Holder) -> None:
     assert (await saga.run(order(alice.id, alice.account_id, bob.account_id, 1_999))).state is State.COMPLETED
+
+
+async def test_current_details_say_how_many_approvals_are_missing_and_who_has_approved(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, approve: Decision
+) -> None:
+    large = order(alice.id, alice.account_id, bob.account_id, 5_000)
+    handle = await saga.start(large)
+    await in_review(statements, large)
+    assert "2 approvals or one rejection is needed" in await details(handle)
+    await decide(handle, approve)
+    told = await details(handle)
+    assert "1 more approval or one rejection is needed" in told
+    assert f"Approved by {approve.decider}." in told
+    await handle.cancel()
+    assert (await handle.result()).state is State.CANCELLED
+
+
+async def test_a_review_keeps_the_terms_it_began_on(book: UnreliableBook, wanted: TransferOrder) -> None:
+    await book.open_transfer(wanted)
+    step = Step(wanted.transfer_id, wanted.attempt)
+    first = await book.begin_review(step, ReviewTerms(100, 50, 2))
+    again = await book.begin_review(step, ReviewTerms(9_000, 1, 1))
+    assert (again.terms, again.standing) == (first.terms, first.standing)
+    await book.end(Ending(step), State.CANCELLED)
+
+
+async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_once(
+    client: Client, book: UnreliableBook, statements: Statements, wanted: TransferOrder
+) -> None:
+    deadline, terms = 6, ReviewTerms(6, 1, 1)
+    with capture_logs() as logged:
+        async with sagas(
+            client, book, review_from_major=20, review_deadline_seconds=deadline, review_reminder_seconds=1
+        ) as saga:
+            handle = await saga.start(wanted)
+            await in_review(statements, wanted)
+            step = Step(wanted.transfer_id, wanted.attempt)
+
+            async def is_nearly_over() -> bool:
+                return (await book.begin_review(step, terms)).elapsed_seconds >= deadline - 2
+
+            await until(is_nearly_over, "most of the review has passed")
+            await client.workflow_service.reset_workflow_execution(
+                ResetWorkflowExecutionRequest(
+                    namespace=client.namespace,
+                    workflow_execution=WorkflowExecution(
+                        workflow_id=wanted.workflow_id, run_id=str(handle.result_run_id)
+                    ),
+                    reason="by an operator",
+                    workflow_task_finish_event_id=3,
+                    request_id=secrets.token_hex(8),
+                )
+            )
+            again = client.get_workflow_handle(wanted.workflow_id, result_type=Standing)
+            ended = await again.result()
+    assert (ended.state, ended.failure and ended.failure.code) == (State.FAILED, "review_expired")
+    row = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+    assert row is not None
+    assert row.completed_at is not None
+    assert deadline - 1 <= (row.completed_at - row.created_at).total_seconds() < deadline + 3
+    assert [line["event"] for line in logged].count("review still waits for a decision") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            {"decider": "olu", "ruling": "aprove", "reason": "fine"},
+            "no ruling `aprove`: say `approve` or `reject`",
+        ),
+        ({"decider": "olu", "reason": "fine"}, "`ruling` is missing"),
+        ({"decider": "olu", "ruling": "approve"}, "`reason` is missing"),
+        ({"ruling": "approve", "reason": "fine"}, "`decider` is missing"),
+        ({"decider": 7, "ruling": "approve", "reason": "fine"}, "`decider` is not text"),
+        ({"decider": "olu", "ruling": "approve", "reason": "f" * 501}, "longer than 500"),
+        ({"decider": "olu", "ruling": "approve", "reason": "a\0b"}, "cannot be kept"),
+        ("approve", "Send one JSON object"),
+        (None, "Send one JSON object"),
+    ],
+)
+async def test_a_decision_that_cannot_be_read_is_refused_with_what_can(
+    saga: Sagas, statements: Statements, wanted: TransferOrder, said: object, why: str
+) -> None:
+    handle = await saga.start(wanted)
+    await in_review(statements, wanted)
+    assert why in await refused(handle, "decide", said)
+    await handle.cancel()
+    assert (await handle.result()).state is State.CANCELLED
+
+
+async def test_an_update_without_anything_is_refused_with_what_to_send(
+    saga: Sagas, statements: Statements, wanted: TransferOrder
+) -> None:
+    handle = await saga.start(wanted)
+    await in_review(statements, wanted)
+    for update in ("decide", "give_back"):
+        with pytest.raises(WorkflowUpdateFailedError) as error:
+            await handle.execute_update(update)
+        assert "Send one JSON object, such as {" in str(error.value.cause)
+    await handle.cancel()
+    assert (await handle.result()).state is State.CANCELLED
+
+
+async def test_the_descriptions_of_updates_show_what_to_send(
+    saga: Sagas, statements: Statements, wanted: TransferOrder
+) -> None:
+    handle = await saga.start(wanted)
+    await in_review(statements, wanted)
+    metadata: Any = await handle.query("__temporal_workflow_metadata")
+    described = {update.name: update.description for update in metadata.definition.update_definitions}
+    assert DECISION_EXAMPLE in described["decide"]
+    assert INSTRUCTION_EXAMPLE in described["retry_now"]
+    assert INSTRUCTION_EXAMPLE in described["give_back"]
+    await handle.cancel()
+    assert (await handle.result()).state is State.CANCELLED
+
+
+async def test_one_person_is_one_decider_under_every_name(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, approve: Decision
+) -> None:
+    large = order(alice.id, alice.account_id, bob.account_id, 5_000)
+    handle = await saga.start(large)
+    await in_review(statements, large)
+    person = await Oversight(saga.book.database).customer(CustomerId(approve.decider))
+    assert person is not None
+    assert approve.decider in await decide(handle, replace(approve, decider=f" {person.email.upper()} "))
+    assert "has decided" in await refused(handle, "decide", approve)
+    assert "has decided" in await refused(handle, "decide", replace(approve, decider=person.email))
+    assert await state_of(statements, large) is State.IN_REVIEW
+    await handle.cancel()
+    assert (await handle.result()).state is State.CANCELLED
+
+
+async def test_only_staff_who_are_no_party_decide_and_a_refused_word_can_be_said_better(
+    saga: Sagas, statements: Statements, database: Database, bob: Holder, wanted: TransferOrder, approve: Decision
+) -> None:
+    handle = await saga.start(wanted)
+    await in_review(statements, wanted)
+    for nobody in ("olu", "olu@example.com", bob.id):
+        assert "is no operator or admin" in await refused(handle, "decide", replace(approve, decider=nobody))
+    admin = Actor(CustomerId(approve.decider), Role.ADMIN)
+    await Operators(database).grant_role(admin, bob.id, Role.OPERATOR, "joins the team")
+    assert "concerns yourself" in await refused(handle, "decide", replace(approve, decider=bob.id))
+    await decide(handle, approve)
+    assert (await handle.result()).state is State.COMPLETED
+
+
+async def test_a_word_whose_answer_is_lost_counts_once(
+    saga: Sagas, wanted: TransferOrder, approve: Decision, approve_too: Decision
+) -> None:
+    await saga.book.open_transfer(wanted)
+    reviews, step = Reviews(saga.book.database), Step(wanted.transfer_id, wanted.attempt)
+    for _ in range(2):
+        assert await reviews.write_decision(step, approve, "request-1") == approve
+    with pytest.raises(DecidedAlready):
+        await reviews.write_decision(step, replace(approve, ruling=Ruling.REJECT), "request-2")
+    assert await reviews.write_decision(step, approve_too, "request-3") == approve_too
+    await saga.book.end(Ending(step), State.CANCELLED)

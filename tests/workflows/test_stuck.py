@@ -11,12 +11,10 @@ from ledger.postgres.database import Database
 from ledger.postgres.statements import Statements
 from ledger.steering import Instruction
 from ledger.transfers import State, TransferOrder
-from tests.orders import Holder, funded, holder, order
+from tests.orders import Holder, funded, holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Fault, Handle, Sagas, UnreliableBook, line_breaks, sagas
 from workflows.visibility import NEEDS_ATTENTION, TRANSFER_STATE
-
-ASK = Instruction("olu", "the database is back")
 
 
 @pytest.fixture
@@ -38,6 +36,11 @@ async def alice(customers: Customers, book: UnreliableBook) -> Holder:
 @pytest.fixture
 async def bob(customers: Customers) -> Holder:
     return await holder(customers)
+
+
+@pytest.fixture
+async def ask(database: Database) -> Instruction:
+    return Instruction(await staff(database), "the database is back")
 
 
 @pytest.fixture
@@ -88,7 +91,7 @@ async def test_a_money_step_without_an_answer_needs_attention_and_heals_without_
 
 
 async def test_retry_now_does_not_wait_for_the_next_retry_and_is_kept(
-    saga: Sagas, wanted: TransferOrder, database_url: str
+    saga: Sagas, wanted: TransferOrder, ask: Instruction, database_url: str
 ) -> None:
     outage = Outage(saga.book.before["credit"])
     handle = await saga.start(wanted)
@@ -100,31 +103,31 @@ async def test_retry_now_does_not_wait_for_the_next_retry_and_is_kept(
     await until(waits_long, "the pauses between retries have grown")
     tried = saga.book.calls.count("credit")
     outage.over = True
-    await handle.execute_update("retry_now", ASK)
+    await handle.execute_update("retry_now", ask)
     assert (await handle.result()).state is State.COMPLETED
     assert saga.book.calls.count("credit") <= tried + 2
     connection = await asyncpg.connect(database_url)
     kept = await connection.fetch("SELECT action, actor, reason, state FROM instructions")
     await connection.close()
-    assert [tuple(row) for row in kept] == [("retry_now", "olu", "the database is back", "debited")]
+    assert [tuple(row) for row in kept] == [("retry_now", ask.actor, "the database is back", "debited")]
 
 
-async def test_retry_now_during_an_outage_changes_nothing(saga: Sagas, wanted: TransferOrder) -> None:
+async def test_retry_now_during_an_outage_changes_nothing(saga: Sagas, wanted: TransferOrder, ask: Instruction) -> None:
     outage = Outage(saga.book.before["debit"])
     handle = await saga.start(wanted)
     await is_flagged(handle, stuck=True)
-    await handle.execute_update("retry_now", ASK)
+    await handle.execute_update("retry_now", ask)
     outage.over = True
     assert (await handle.result()).state is State.COMPLETED
 
 
 async def test_an_undelivered_amount_is_given_back_on_request(
-    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder
+    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder, ask: Instruction
 ) -> None:
     Outage(saga.book.before["credit"])
     handle = await saga.start(wanted)
     await is_flagged(handle, stuck=True)
-    await handle.execute_update("give_back", ASK)
+    await handle.execute_update("give_back", ask)
     ended = await handle.result()
     assert (ended.state, ended.failure and ended.failure.code) == (State.COMPENSATED, "cancelled")
     account = await statements.account(alice.id, alice.account_id)
@@ -133,12 +136,12 @@ async def test_an_undelivered_amount_is_given_back_on_request(
 
 
 async def test_giving_back_while_the_debit_is_in_doubt_waits_for_its_answer(
-    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder
+    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder, ask: Instruction
 ) -> None:
     outage = Outage(saga.book.after["debit"])
     handle = await saga.start(wanted)
     await is_flagged(handle, stuck=True)
-    await handle.execute_update("give_back", ASK)
+    await handle.execute_update("give_back", ask)
     outage.over = True
     assert (await handle.result()).state is State.COMPENSATED
     account = await statements.account(alice.id, alice.account_id)
@@ -151,7 +154,8 @@ async def test_instructions_need_an_actor_a_reason_and_something_to_do(saga: Sag
     handle = await saga.start(wanted)
     await is_flagged(handle, stuck=True)
     for update in ("retry_now", "give_back"):
-        for bad in (Instruction("", "why"), Instruction("olu", " ")):
+        nobody = (Instruction("", "why"), Instruction("olu", "why"), Instruction(wanted.owner_id, "why"))
+        for bad in (*nobody, Instruction("olu", " ")):
             with pytest.raises(WorkflowUpdateFailedError):
                 await handle.execute_update(update, bad)
     outage.over = True

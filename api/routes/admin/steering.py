@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response, status
 
-from api.headers import WaitSeconds
+from api.headers import SteeringKey, WaitSeconds
 from api.models_admin import (
     AnsweredOut,
     AnyTransferOut,
@@ -17,6 +17,7 @@ from api.models_admin import (
 from api.operators import ACTING, LOOKING, Staff, may
 from api.problems import Problem, problem_responses
 from api.state import Remit
+from api.steering import Steered
 from ledger.ids import TransferId
 from ledger.operators import Action, Actor
 from ledger.postgres.oversight import TransferSearch
@@ -25,7 +26,14 @@ from ledger.transfers import State
 router = APIRouter(prefix="/v1/admin", tags=["admin"])
 
 _STEERING = (*ACTING, "transfer_not_found", "temporal_unavailable")
+_KEYED = (*_STEERING, "idempotency_key_invalid", "idempotency_key_reused")
 MOST_AT_ONCE = 1_000
+
+
+def _answered(steered: Steered, response: Response) -> AnsweredOut:
+    if steered.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return AnsweredOut(answer=steered.answer)
 
 
 @router.post(
@@ -38,29 +46,34 @@ async def decide(
     wanted: DecisionIn,
     actor: Annotated[Actor, Depends(may(Action.DECIDE_REVIEW))],
     remit: Remit,
+    response: Response,
 ) -> AnsweredOut:
     """One rejection ends it; an approval lets it go on, two of different people where the amount asks for it.
 
-    A decision that comes before the review begins is kept for it.
+    A decision that comes before the review begins is kept for it. The same word of the same person again is answered
+    as before, and recorded once.
     """
     transfer = await remit.steering.transfer(transfer_id)
-    return AnsweredOut(answer=await remit.steering.decide(actor, transfer, wanted.ruling, wanted.reason))
+    return _answered(await remit.steering.decide(actor, transfer, wanted.ruling, wanted.reason), response)
 
 
 @router.post(
     "/transfers/{transfer_id}/cancel",
     summary="Cancel any transfer",
-    responses=problem_responses(*_STEERING, "too_late", "too_late_to_cancel"),
+    responses=problem_responses(*_KEYED, "too_late", "too_late_to_cancel"),
 )
 async def cancel(
     transfer_id: TransferId,
     wanted: ReasonIn,
     actor: Annotated[Actor, Depends(may(Action.CANCEL_TRANSFER))],
     remit: Remit,
+    key: SteeringKey,
+    response: Response,
 ) -> AnyTransferOut:
     """Until its credit: what is in transit already goes back to its source."""
     transfer = await remit.steering.transfer(transfer_id)
-    cancelled = await remit.steering.cancel(actor, transfer, wanted.reason)
+    cancelled, steered = await remit.steering.cancel(actor, transfer, wanted.reason, key)
+    _answered(steered, response)
     return AnyTransferOut.told(cancelled, remit.web_ui.workflow(cancelled.workflow_id))
 
 
@@ -68,7 +81,7 @@ async def cancel(
     "/transfers/{transfer_id}/retry",
     status_code=status.HTTP_201_CREATED,
     summary="Try any failed or compensated transfer again",
-    responses=problem_responses(*_STEERING, "prefer_invalid", "not_retryable", "attempts_used_up"),
+    responses=problem_responses(*_KEYED, "prefer_invalid", "not_retryable", "attempts_used_up"),
 )
 async def retry(
     transfer_id: TransferId,
@@ -76,10 +89,13 @@ async def retry(
     actor: Annotated[Actor, Depends(may(Action.RETRY_TRANSFER))],
     remit: Remit,
     wait: WaitSeconds,
+    key: SteeringKey,
     response: Response,
 ) -> AnyTransferOut:
     """Under the same id and key; at most 3 attempts in all."""
-    begun = await remit.steering.retry(actor, await remit.steering.transfer(transfer_id), wanted.reason, wait)
+    transfer = await remit.steering.transfer(transfer_id)
+    begun, steered = await remit.steering.retry(actor, transfer, wanted.reason, wait, key)
+    _answered(steered, response)
     response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
     return AnyTransferOut.told(begun, remit.web_ui.workflow(begun.workflow_id))
 
@@ -87,33 +103,37 @@ async def retry(
 @router.post(
     "/transfers/{transfer_id}/retry-now",
     summary="Try a stuck step at once",
-    responses=problem_responses(*_STEERING, "too_late", "nothing_to_retry"),
+    responses=problem_responses(*_KEYED, "too_late", "nothing_to_retry"),
 )
 async def retry_now(
     transfer_id: TransferId,
     wanted: ReasonIn,
     actor: Annotated[Actor, Depends(may(Action.RETRY_STEP))],
     remit: Remit,
+    key: SteeringKey,
+    response: Response,
 ) -> AnsweredOut:
     """It is retried by itself as well; this only spares the pause."""
     transfer = await remit.steering.transfer(transfer_id)
-    return AnsweredOut(answer=await remit.steering.retry_step(actor, transfer, wanted.reason))
+    return _answered(await remit.steering.retry_step(actor, transfer, wanted.reason, key), response)
 
 
 @router.post(
     "/transfers/{transfer_id}/give-back",
     summary="Give an undelivered amount back",
-    responses=problem_responses(*_STEERING, "too_late"),
+    responses=problem_responses(*_KEYED, "too_late"),
 )
 async def give_back(
     transfer_id: TransferId,
     wanted: ReasonIn,
     actor: Annotated[Actor, Depends(may(Action.GIVE_BACK))],
     remit: Remit,
+    key: SteeringKey,
+    response: Response,
 ) -> AnsweredOut:
     """The ledger decides: an amount that was delivered meanwhile stays delivered."""
     transfer = await remit.steering.transfer(transfer_id)
-    return AnsweredOut(answer=await remit.steering.give_back(actor, transfer, wanted.reason))
+    return _answered(await remit.steering.give_back(actor, transfer, wanted.reason, key), response)
 
 
 @router.post(

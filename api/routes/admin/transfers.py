@@ -14,7 +14,7 @@ from api.problems import Problem, problem_responses
 from api.state import Remit
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.money import MAX_AMOUNT_MINOR
-from ledger.postgres.oversight import TransferSearch
+from ledger.postgres.oversight import Flagged, TransferSearch
 from ledger.transfers import Kind, State
 
 router = APIRouter(prefix="/v1/admin/transfers", tags=["admin"])
@@ -41,13 +41,18 @@ class Search(BaseModel):
     created_after: AwareDatetime | None = Field(None, description="At this time or later")
     created_before: AwareDatetime | None = Field(None, description="Before this time")
     older_than_seconds: int | None = Field(
-        None, ge=0, le=_YEAR_SECONDS, description="Not final, and not moved for that long: what needs attention"
+        None, ge=0, le=_YEAR_SECONDS, description="Not final, and not moved for that long, in review or not"
+    )
+    needs_attention: bool | None = Field(
+        None,
+        description="true: not final, and marked in Temporal because a step has had no answer for so long that "
+        "somebody should look; false: all others. Temporal's list lags by about a second",
     )
     limit: Limit = 20
     cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before")
 
-    def as_asked(self) -> TransferSearch:
-        """For the ledger's reads."""
+    def as_asked(self, flagged: Flagged | None) -> TransferSearch:
+        """For the ledger's reads; `flagged` is what Temporal said, where it matters."""
         unmoved = self.older_than_seconds
         return TransferSearch(
             state=self.state,
@@ -60,14 +65,24 @@ class Search(BaseModel):
             created_after=self.created_after,
             created_before=self.created_before,
             unmoved_for=None if unmoved is None else timedelta(seconds=unmoved),
+            flagged=flagged,
             before=place_in(self.cursor),
         )
 
 
-@router.get("", summary="Find transfers", responses=problem_responses(*LOOKING, "cursor_invalid", "validation_failed"))
+@router.get(
+    "",
+    summary="Find transfers",
+    responses=problem_responses(*LOOKING, "cursor_invalid", "validation_failed", "temporal_unavailable"),
+)
 async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) -> AnyTransfersOut:
-    """Anybody's, newest first. `older_than_seconds` alone lists what needs attention."""
-    found = await remit.oversight.transfers(wanted.as_asked(), wanted.limit + 1)
+    """Anybody's, newest first. `needs_attention=true` lists what waits for a person because it is stuck.
+
+    Only that filter asks Temporal, and so only it answers 503 while Temporal is away; `older_than_seconds` does not.
+    """
+    asked = wanted.needs_attention
+    search = wanted.as_asked(None if asked is None else await remit.steering.flagged(wanted=asked))
+    found = await remit.oversight.transfers(search, wanted.limit + 1)
     page = found[: wanted.limit]
     more = place_of(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
     items = [AnyTransferOut.told(transfer, remit.web_ui.workflow(transfer.workflow_id)) for transfer in page]
