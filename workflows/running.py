@@ -133,7 +133,9 @@ async def _watched(
     patience: timedelta | None = attention.stuck_after
     while not regular.done():
         try:
-            await workflow.wait_condition(something_happened, timeout=patience)
+            await workflow.wait_condition(
+                something_happened, timeout=patience, timeout_summary="Until this needs attention"
+            )
         except TimeoutError:
             patience = None
             attention.mark(stuck=True)

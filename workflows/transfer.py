@@ -177,7 +177,9 @@ class TransferWorkflow:
         if objection:
             return await self._fail(objection)
         try:
-            return await self._move(steps.debit_source, self._step, "Taking the amount from the source.")
+            return await self._move(
+                steps.debit_source, self._step, "Taking the amount from the source: it is still there, or in transit."
+            )
         except Refused as refusal:
             return await self._fail(refusal.failure)
 
@@ -278,24 +280,26 @@ class TransferWorkflow:
             return self._is_cancelled() or outcome(self._decisions, terms) is not None
 
         try:
-            if await self._happens(decided, min(remind, until) - workflow.now()):
+            if await self._happens(decided, min(remind, until) - workflow.now(), "Until the reviewers are reminded"):
                 return not self._is_cancelled()
             if remind < until:
                 await self._ask(steps.remind_reviewers, self._order, self._doing)
-                if await self._happens(decided, until - workflow.now()):
+                if await self._happens(decided, until - workflow.now(), "Until the review expires"):
                     return not self._is_cancelled()
             return False
         finally:
             self._tell_reviewers = None
 
-    async def _happens(self, condition: Callable[[], bool], within: timedelta | None = None) -> bool:
+    async def _happens(
+        self, condition: Callable[[], bool], within: timedelta | None = None, summary: str | None = None
+    ) -> bool:
         """Whether the condition came to hold in time. A cancellation is noted, and ends the wait as well."""
         if condition():
             return True
         if within is not None and within <= timedelta(0):
             return False
         try:
-            await workflow.wait_condition(condition, timeout=within)
+            await workflow.wait_condition(condition, timeout=within, timeout_summary=summary)
         except TimeoutError:
             return False
         except asyncio.CancelledError:
