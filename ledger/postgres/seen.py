@@ -27,12 +27,12 @@ class Sight(Generic[Row]):
 
     row: Row
     as_of: datetime
-    seen_at: float
+    seen_at_ns: int
 
     @property
     def now(self) -> datetime:
         """PostgreSQL's time now: never ahead of it, and never before what was seen happened."""
-        return self.as_of + timedelta(seconds=time.monotonic() - self.seen_at)
+        return self.as_of + timedelta(microseconds=(time.monotonic_ns() - self.seen_at_ns) // 1_000)
 
 
 class _Sights(Generic[Key, Row]):
@@ -45,7 +45,7 @@ class _Sights(Generic[Key, Row]):
         if known is not None and self._is_older(row, known.row):
             self._sights[key] = known  # an answer that was long on its way
             return
-        self._sights[key] = Sight(row, as_of, time.monotonic())
+        self._sights[key] = Sight(row, as_of, time.monotonic_ns())
         if len(self._sights) > REMEMBERED:
             del self._sights[next(iter(self._sights))]
 

@@ -44,7 +44,7 @@ async def test_a_step_in_line_says_why_the_line_does_not_move() -> None:
     await fails_once(lines)
     said = await waits_in_vain(lines)
     assert said.startswith(AWAY)
-    assert "3 steps of this process are in line for acc_busy" in said
+    assert f"{AT_ONCE + 1} steps of this process are in line for acc_busy" in said
 
 
 async def test_a_cause_that_has_gone_and_one_of_another_account_are_not_named() -> None:
