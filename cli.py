@@ -113,6 +113,25 @@ def verify() -> None:
     raise SystemExit(0 if found.clean else 1)
 
 
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer cases and rounds: under three minutes.")] = False,
+    only: Annotated[str, typer.Option(help="Cases to run, by letter: c,e,f")] = "",
+    out: Annotated[Path, typer.Option(help="Where results, tables and charts go.")] = Path(".remit/bench"),
+    seed: Annotated[int, typer.Option(help="The same loads again.")] = 1,
+) -> None:
+    """Measure transfers against what they could cost, on embedded servers; exit 1 if a case breaks its books."""
+    try:
+        from bench.command import Mistake, run_bench
+    except ImportError as error:
+        _fail(f"{error}. The bench needs its own packages: `make bench`, or install requirements-bench.txt.", status=2)
+
+    try:
+        _await(run_bench(prepare, quick=quick, only=only, out=out, seed=seed))
+    except Mistake as mistake:
+        _fail(str(mistake), status=2)
+
+
 @admin.command()
 def create(
     email: Annotated[str, typer.Option(help="The address they sign in with.")],
