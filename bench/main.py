@@ -12,15 +12,19 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench.cases import Profile
+from bench import phases
+from bench.cases import HTTP_YARDSTICKS, MILLION, Profile
 from bench.machine import commit, machine, versions
 from bench.run import Progress as Shown
 from bench.run import Run
-from bench.servers import forget_settings, servers
+from bench.servers import GENERATORS, forget_settings, servers
 from devenv.stack import Prepare
 
 SCHEMA = 1
 RESULTS = "results.json"
+FLOOD = 30  # the level that the targets speak of
+# Of the phases: rounds, and seconds of each.
+ROUNDS, SECONDS = 2, 4.0
 
 
 class _Terminal(Shown):
@@ -62,10 +66,11 @@ async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, comm
     began = datetime.now(UTC)
     try:
         with terminal(console) as shown:
+            started = await phases.start_times(folder) if "start" in profile.phases else []
             async with servers(folder, prepare, profile.accounts, systems_of(profile), shown.done) as found:
                 run = Run(found, profile, seed, shown)
                 told = await versions(found.running.database_url, found.running.temporal_address)
-                await phases(run, profile)
+                found_besides = await measured(run, profile)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     results = {
@@ -79,6 +84,9 @@ async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, comm
         "commit": commit(),
         "machine": machine(),
         "versions": told,
+        "first_start_seconds": started[:1],
+        "start_seconds": started[1:],
+        **found_besides,
         "rounds": run.recorder.rounds,
         "audits": run.recorder.audits,
     }
@@ -93,10 +101,24 @@ def _folder_for_servers(out: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="bench-", dir=state))
 
 
-async def phases(run: Run, profile: Profile) -> None:
-    """Level by level."""
+async def measured(run: Run, profile: Profile) -> dict[str, Any]:
+    """All levels and phases; what is no round."""
+    found: dict[str, Any] = {}
+    if MILLION in systems_of(profile):
+        await phases.start_million(run)
     for level in profile.levels:
         await run.level(level)
+        if level.in_flight == FLOOD and profile.half_rounds:
+            cases = [case for case in HTTP_YARDSTICKS if case in level.cases]
+            await run.half(cases, profile.half_rounds, 2 * level.seconds)
+    if "h" in profile.phases:
+        await phases.reads_under_writes(run, ROUNDS, SECONDS)
+    await run.servers.stop(*(name for name in run.servers.processes if name not in GENERATORS))
+    if "memory" in profile.phases:
+        found["memory"] = await phases.memory(run)
+    if "scale" in profile.phases:
+        await phases.scale(run, ROUNDS, SECONDS)
+    return found
 
 
 def systems_of(profile: Profile) -> Sequence[str]:

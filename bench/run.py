@@ -94,25 +94,22 @@ class Run:
 
     async def round(
         self, case: Case, level: str, number: int, load: Load, groups: Mapping[str, list[int]] | None = None
-    ) -> dict[str, Any]:
+    ) -> None:
         """One load on one case, with the CPU that each process used for it."""
         self.progress.step(f"{case.name}, {level} in flight, round {number + 1}")
         groups = groups or self.servers.groups(case.system)
         before = cpu_seconds(groups)
         tally = await self.ask(case, load)
         after = cpu_seconds(groups)
-        entry = {
-            "case": case.name,
-            "level": level,
-            "round": number,
-            **tally,
-            "cpu_seconds": {name: round(after[name] - before[name], 3) for name in groups},
-            "memory_mb": memory_mb(groups),
-        }
+        used = {name: round(after[name] - before[name], 3) for name in groups}
+        self.record(case.name, level, number, tally, cpu_seconds=used, memory_mb=memory_mb(groups))
+        await asyncio.sleep(SETTLE_SECONDS)
+
+    def record(self, case: str, level: str, number: int, tally: Mapping[str, Any], **used: Mapping[str, float]) -> None:
+        """Keep and show a round; `used` is CPU and memory, where they belong to this load alone."""
+        entry = {"case": case, "level": level, "round": number, **tally, "cpu_seconds": {}, "memory_mb": {}, **used}
         self.recorder.rounds.append(entry)
         self.progress.done(round_line(entry))
-        await asyncio.sleep(SETTLE_SECONDS)
-        return entry
 
     async def ask(self, case: Case, load: Load) -> dict[str, Any]:
         """Have the load generator, or the system's own process, put the load on the case."""
@@ -157,6 +154,6 @@ def round_line(entry: Mapping[str, Any]) -> str:
     others = {answer: count for answer, count in entry["answers"].items() if answer != entry["load"]["expected"]}
     wrong = f"  other answers: {others}" if others else ""
     return (
-        f"{entry['case']:<15}{entry['level']:>5} in flight  round {entry['round'] + 1}  {entry['throughput']:>8.1f}/s"
+        f"{entry['case']:<21}{entry['level']:>5} in flight  round {entry['round'] + 1}  {entry['throughput']:>8.1f}/s"
         f"  p50 {latency['p50'] or 0:>7.1f}  p99 {latency['p99'] or 0:>7.1f} ms  unsent {entry['unsent']:,}{wrong}"
     )

@@ -4,6 +4,7 @@ All share one PostgreSQL (a database each) and one Temporal server (a task queue
 durability and the same competition for the machine.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -73,25 +74,30 @@ class Servers:
         await self._start(name, port, ["-m", "bench.systems", name], {"REMIT_BENCH_SETTING": json.dumps(setting)})
 
     async def start_remit(self, name: str, command: Sequence[str], port: int, **settings: str) -> None:
-        """Another process of the product: `api`, `api --with-worker` or `worker`."""
+        """Another process of the product: `api`, `api --with-worker` or, without a port, `worker`."""
         given = {
             "database_url": self.running.database_url,
             "temporal_address": self.running.temporal_address,
             "jwt_secret": self.jwt_secret,
-            "api_port": str(port),
         } | settings
+        if port:
+            given["api_port"] = str(port)
         environment = {f"REMIT_{key.upper()}": value for key, value in given.items()}
         await self._start(name, port, ["-m", "cli", *command], environment)
 
     async def _start(self, name: str, port: int, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        log = self.folder / "log" / f"{name.replace('/', '-')}.log"
+
         async def missing() -> str | None:
-            return None if not port or await answers(port) else f"nothing answers on port {port}"
+            if port:
+                return None if await answers(port) else f"nothing answers on port {port}"
+            return None if "worker runs" in await asyncio.to_thread(log.read_text) else "its worker does not run yet"
 
         child = Child(
             name=name,
             argv=[sys.executable, *argv],
             env=dict(os.environ) | {"PYTHONUNBUFFERED": "1"} | dict(environment),
-            log=self.folder / "log" / f"{name.replace('/', '-')}.log",
+            log=log,
             cwd=PROJECT,
             ready=missing,
             stop_seconds=20,

@@ -24,7 +24,8 @@ def cpu_ms(group: str) -> Any:
     """CPU milliseconds of a group of processes for one transfer."""
 
     def read(entry: Mapping[str, Any]) -> float | None:
-        return float(entry["cpu_seconds"].get(group, 0)) * 1000 / entry["good"] if entry["good"] else None
+        used = entry["cpu_seconds"].get(group)
+        return float(used) * 1000 / entry["good"] if used is not None and entry["good"] else None
 
     return read
 
