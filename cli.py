@@ -119,17 +119,19 @@ def bench(
     only: Annotated[str, typer.Option(help="Cases to run, by letter: c,e,f")] = "",
     out: Annotated[Path, typer.Option(help="Where results, tables and charts go.")] = Path(".remit/bench"),
     seed: Annotated[int, typer.Option(help="The same loads again.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="Measure nothing: tables and charts of these results.")] = None,
 ) -> None:
     """Measure transfers against what they could cost, on embedded servers; exit 1 if a case breaks its books."""
-    try:
-        from bench.command import Mistake, run_bench
-    except ImportError as error:
-        _fail(f"{error}. The bench needs its own packages: `make bench`, or install requirements-bench.txt.", status=2)
+    from bench.command import Mistake, run_bench
+    from bench.jobs import JobFailed
+    from bench.run import BooksBroken
 
     try:
-        _await(run_bench(prepare, quick=quick, only=only, out=out, seed=seed))
+        _await(run_bench(prepare, quick=quick, only=only, out=out, seed=seed, report=report))
     except Mistake as mistake:
         _fail(str(mistake), status=2)
+    except (BooksBroken, JobFailed) as failure:
+        _fail(str(failure))
 
 
 @admin.command()

@@ -26,6 +26,11 @@ class Case:
     choice: Choice = Choice.UNIFORM
 
     @property
+    def label(self) -> str:
+        """How charts call it: a word for the system, and the case."""
+        return f"{_SYSTEMS[self.system]} · {self.name}"
+
+    @property
     def over_http(self) -> bool:
         """Whether the load generator asks it, or its own process."""
         return not self.way
@@ -35,6 +40,16 @@ class Case:
         """The one answer that counts."""
         return "201 completed" if self.over_http else "completed"
 
+
+_SYSTEMS = {
+    "floor": "Temporal's floor",
+    "textbook": "textbook saga",
+    "remit": "Remit",
+    "remit_million": "Remit",
+    "ledger_steps": "ledger's steps",
+    "one_transaction": "one SQL transaction",
+    "durable_functions": "DBOS",
+}
 
 FLOOR_EAGER = Case("a", "a eager", "a workflow that does nothing, eager start, called directly", "floor", "eager")
 FLOOR_QUEUED = Case("a", "a queued", "the same without eager start", "floor", "queued")
@@ -118,7 +133,7 @@ QUICK_PROFILE = Profile(
     name="quick",
     accounts=300,
     warm_up_seconds=1,
-    levels=(Level(30, 3, 2, QUICK), Level(1, 2, 2, (FLOOR_HTTP, TEXTBOOK, UNIFORM, DBOS), 0.2)),
+    levels=(Level(30, 3, 2, QUICK, 1.25), Level(1, 2, 2, (FLOOR_HTTP, TEXTBOOK, UNIFORM, DBOS), 0.2)),
     phases=(),
 )
 HTTP_YARDSTICKS = (FLOOR_HTTP, TEXTBOOK, UNIFORM, DBOS)
@@ -127,10 +142,10 @@ FULL_PROFILE = Profile(
     accounts=1000,
     warm_up_seconds=3,
     levels=(
-        Level(30, 5, 4, CASES),
+        Level(30, 5, 4, CASES, 2),
         Level(1, 5, 4, (*HTTP_YARDSTICKS, FLOOR_EAGER, FLOOR_QUEUED, STEPS, PLAIN), 0.2),
         Level(8, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN)),
-        Level(100, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN)),
+        Level(100, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN), 5),
     ),
     phases=("start", "h", "memory", "scale"),
     half_rounds=2,

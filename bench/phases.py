@@ -93,9 +93,9 @@ async def scale(run: Run, rounds: int, seconds: float) -> None:
             await servers.start_remit(f"scale/worker{running}", ["worker"], 0, task_queue=queue)
         case = Case("scale", f"c, {wanted} worker{'s' if wanted > 1 else ''}", "", "scale/api")
         await run.ask(case, Load(30, run.profile.warm_up_seconds, 1000, run.seed))
-        for at_once in (30, 100):
+        for at_once, lead_in in ((30, 2), (100, 5)):
             for number in range(rounds):
-                load = Load(at_once, seconds + 1, 3000, run.seed + number, 1)
+                load = Load(at_once, seconds + lead_in, 3000, run.seed + number, lead_in)
                 await run.round(case, str(at_once), number, load, servers.groups("scale"))
     await servers.stop(*(name for name in servers.processes if name.startswith("scale/")))
     await run.check_books({REMIT})

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from bench.targets import Measured, Results, figure, latency, throughput, verdicts
 
 WIDTH = 120
+WHOLE_FROM = 100  # figures from here on need no decimals
 GROUPS = ("system", "Temporal", "PostgreSQL", "load generator")
 LEVELS = ("1", "8", "half", "30", "100")
 
@@ -61,11 +63,14 @@ def _figures(results: Results) -> Table:
     table = Table(
         title="Medians of the rounds. CPU: milliseconds per transfer, of the system, Temporal, PostgreSQL, the load.",
         title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
         pad_edge=False,
     )
-    for name in ("case", "in flight", "per s", "least-most", "p50 ms", "p95", "p99"):
+    for name in ("case", "load", "per s", "least-most", "p50 ms", "p95", "p99"):
         table.add_column(name, justify="left" if name == "case" else "right", no_wrap=True)
-    for name in ("sys", "Tmp", "Pg", "load", "MB", "other", "unsent"):
+    for name in ("sys", "Tmp", "Pg", "gen", "MB", "other", "unsent"):
         table.add_column(name, justify="right", no_wrap=True)
     for case, level in cases_of(results):
         found = figures_of(results, case, level)
@@ -85,7 +90,7 @@ def _figures(results: Results) -> Table:
 
 
 def _targets(results: Results) -> Table:
-    table = Table(title="Targets", title_justify="left", pad_edge=False)
+    table = Table(title="Targets", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("target", "wanted", "measured", "least-most", ""):
         table.add_column(name, justify="left" if name in ("target", "") else "right", no_wrap=True)
     for told in verdicts(results):
@@ -104,4 +109,6 @@ def spread_of(measured: Mapping[str, float]) -> str:
 
 def text(measured: Measured | None, digits: int = 1) -> str:
     """A figure as people read it."""
-    return "-" if measured is None else f"{measured.middle:,.{digits}f}"
+    if measured is None:
+        return "-"
+    return f"{measured.middle:,.{0 if measured.middle >= WHOLE_FROM else digits}f}"

@@ -111,7 +111,7 @@ async def test_a_connection_reads_states_and_says_when_nobody_answers() -> None:
 
 def _until(load: Load) -> list[float]:
     assert load.rate is not None
-    found = []
+    found: list[float] = []
     for due in arrivals(load.rate, load.seed):
         if due >= load.seconds:
             return found
