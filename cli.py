@@ -131,7 +131,7 @@ def bench(
     except Mistake as mistake:
         _fail(str(mistake), status=2)
     except (BooksBroken, JobFailed) as failure:
-        _fail(str(failure))
+        _fail("\n".join([str(failure), *getattr(failure, "__notes__", [])]))
 
 
 @admin.command()

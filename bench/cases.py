@@ -142,8 +142,9 @@ FULL_PROFILE = Profile(
     accounts=1000,
     warm_up_seconds=3,
     levels=(
-        Level(30, 5, 4, CASES, 2),
-        Level(1, 5, 4, (*HTTP_YARDSTICKS, FLOOR_EAGER, FLOOR_QUEUED, STEPS, PLAIN), 0.2),
+        Level(30, 5, 4, (*QUICK, MILLION_ENTRIES), 2),
+        Level(30, 2, 4, [case for case in CASES if case not in (*QUICK, MILLION_ENTRIES)], 2),
+        Level(1, 5, 3, (*HTTP_YARDSTICKS, FLOOR_EAGER, FLOOR_QUEUED, STEPS, PLAIN), 0.2),
         Level(8, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN)),
         Level(100, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN), 5),
     ),

@@ -24,7 +24,7 @@ SCHEMA = 1
 RESULTS = "results.json"
 FLOOD = 30  # the level that the targets speak of
 # Of the phases: rounds, and seconds of each.
-ROUNDS, SECONDS = 2, 4.0
+ROUNDS, SECONDS = 2, 3.0
 
 
 class _Terminal(Shown):
@@ -58,7 +58,8 @@ def terminal(console: Console) -> Iterator[Shown]:
 async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, command: str) -> dict[str, Any]:
     """Run the profile and write `results.json` into `out`. Raises `BooksBroken`, `JobFailed` or StackError.
 
-    The servers live in a folder beside the results, on the same disk, and are gone at the end, however it comes.
+    The servers live in a folder of `.remit` and are gone at the end, however it comes; where the run fails, their logs
+    are kept beside the results.
     """
     forget_settings()
     console = Console(stderr=True)
@@ -71,6 +72,9 @@ async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, comm
                 run = Run(found, profile, seed, shown)
                 told = await versions(found.running.database_url, found.running.temporal_address)
                 found_besides = await measured(run, profile)
+    except Exception as error:
+        error.add_note(f"The logs of all servers are in {_keep_logs(folder, out)}.")
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     results = {
@@ -94,6 +98,15 @@ async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, comm
     return results
 
 
+def _keep_logs(folder: Path, out: Path) -> Path:
+    kept = out / "log"
+    shutil.rmtree(kept, ignore_errors=True)
+    for logs in (folder / "log", folder / "home" / "log"):
+        if logs.is_dir():
+            shutil.copytree(logs, kept, dirs_exist_ok=True)
+    return kept
+
+
 def _folder_for_servers(out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     state = Path(".remit").absolute()
@@ -110,7 +123,7 @@ async def measured(run: Run, profile: Profile) -> dict[str, Any]:
         await run.level(level)
         if level.in_flight == FLOOD and profile.half_rounds:
             cases = [case for case in HTTP_YARDSTICKS if case in level.cases]
-            await run.half(cases, profile.half_rounds, 2 * level.seconds)
+            await run.half(cases, profile.half_rounds, 1.5 * level.seconds)
     if "h" in profile.phases:
         await phases.reads_under_writes(run, ROUNDS, SECONDS)
     await run.servers.stop(*(name for name in run.servers.processes if name not in GENERATORS))

@@ -9,11 +9,12 @@ Groups = Mapping[str, Iterable[int]]
 """The roots of each group: `{"system": [4711], "postgres": [4712], …}`."""
 
 MEGABYTE = 1_000_000
+TRIES = 5
 
 
 def cpu_seconds(groups: Groups) -> dict[str, float]:
     """User and system time so far. What a process used that has ended since is in its parent's account."""
-    return {name: sum(map(_cpu_seconds, _tree(roots))) for name, roots in groups.items()}
+    return {name: _cpu_seconds_of(list(roots)) for name, roots in groups.items()}
 
 
 def memory_mb(groups: Groups) -> dict[str, float]:
@@ -32,6 +33,16 @@ def _tree(roots: Iterable[int]) -> Iterator[psutil.Process]:
             root = psutil.Process(pid)
             yield root
             yield from root.children(recursive=True)
+
+
+def _cpu_seconds_of(roots: list[int]) -> float:
+    """Read again where a process ended meanwhile: its time could be in nobody's account, or in two."""
+    for _ in range(TRIES):
+        tree = list(_tree(roots))
+        total = sum(map(_cpu_seconds, tree))
+        if tree == list(_tree(roots)):
+            break
+    return total
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

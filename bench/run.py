@@ -140,6 +140,7 @@ class Run:
             if not found.clean:
                 first = found.broken[0]
                 raise BooksBroken(f"{system}: {first.invariant}: {first.subject}: {first.detail}")
+        await asyncio.sleep(SETTLE_SECONDS)
 
     def _going(self, told: Mapping[str, int]) -> None:
         self.progress.going(told["sent"], told["good"])
