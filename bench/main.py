@@ -126,7 +126,7 @@ async def measured(run: Run, profile: Profile) -> dict[str, Any]:
             await run.half(cases, profile.half_rounds, 1.5 * level.seconds)
     if "h" in profile.phases:
         await phases.reads_under_writes(run, ROUNDS, SECONDS)
-    await run.servers.stop(*(name for name in run.servers.processes if name not in GENERATORS))
+    await run.servers.stop([name for name in run.servers.processes if name not in GENERATORS])
     if "memory" in profile.phases:
         found["memory"] = await phases.memory(run)
     if "scale" in profile.phases:

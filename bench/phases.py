@@ -97,7 +97,7 @@ async def scale(run: Run, rounds: int, seconds: float) -> None:
             for number in range(rounds):
                 load = Load(at_once, seconds + lead_in, 3000, run.seed + number, lead_in)
                 await run.round(case, str(at_once), number, load, servers.groups("scale"))
-    await servers.stop(*(name for name in servers.processes if name.startswith("scale/")))
+    await servers.stop([name for name in servers.processes if name.startswith("scale/")])
     await run.check_books({REMIT})
 
 

@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,9 +105,9 @@ class Servers:
         self.processes[name] = await Process.start(child)
         self.ports[name] = port
 
-    async def stop(self, *names: str) -> None:
-        """End these processes, or all."""
-        for name in names or list(self.processes):
+    async def stop(self, names: Iterable[str]) -> None:
+        """End these processes."""
+        for name in list(names):
             await self.processes.pop(name).stop()
 
 
@@ -151,4 +151,4 @@ async def servers(
             found.ports[REMIT] = urlsplit(running.api_url).port or 0
             yield found
         finally:
-            await found.stop()
+            await found.stop(found.processes)
