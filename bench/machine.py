@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import psutil
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
+
+from bench.postgres.durability import server_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("temporalio", "asyncpg", "fastapi", "uvicorn", "uvloop", "httptools", "pydantic", "dbos")
@@ -28,19 +29,9 @@ def machine() -> dict[str, Any]:
 
 async def versions(database_url: str, temporal_address: str) -> dict[str, str]:
     """Of Python, both servers and the packages that the time is spent in."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        postgres = str(await connection.fetchval("SHOW server_version"))
-        fsync = str(
-            await connection.fetchval(
-                "SELECT current_setting('fsync') || ', synchronous_commit ' || current_setting('synchronous_commit')"
-            )
-        )
-    finally:
-        await connection.close()
     client = await Client.connect(temporal_address)
     told = await client.workflow_service.get_system_info(GetSystemInfoRequest())
-    found = {"Python": platform.python_version(), "PostgreSQL": postgres, "fsync": fsync}
+    found = {"Python": platform.python_version()} | await server_settings(database_url)
     return found | {"Temporal server": told.server_version} | _packages()
 
 
