@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from bench.cases import CASES
+from bench.cases import CASES, LEDGER_ALONE
 from bench.tables import GROUPS, figures_of
 from bench.targets import Measured, Results, rounds_of
 
@@ -54,12 +54,12 @@ def draw(results: Results, folder: Path) -> list[tuple[str, str]]:
 
 def throughput_chart(results: Results) -> Figure | None:
     """A bar for each case over HTTP, or with Temporal, and a whisker from its least to its most."""
-    return _bars(results, [case.name for case in CASES if case.letter not in "ef"], "transfers per second")
+    return _bars(results, [case.name for case in CASES if case.letter not in LEDGER_ALONE], "transfers per second")
 
 
 def ledger_chart(results: Results) -> Figure | None:
     """The same for what needs no workflow engine: another scale."""
-    return _bars(results, [case.name for case in CASES if case.letter in "ef"], "transfers per second")
+    return _bars(results, [case.name for case in CASES if case.letter in LEDGER_ALONE], "transfers per second")
 
 
 def latency_chart(results: Results) -> Figure | None:

@@ -24,7 +24,8 @@ Send = Callable[[], Awaitable[str]]
 class Load:
     """How hard, and for how long.
 
-    The first `lead_in` of the `seconds` fill the system and are not measured: a slow one would look slower still.
+    The first `lead_in` of the `seconds` fill the system, one request in flight more after another, and are not
+    measured: all at once would come back all at once, and a window would catch a wave more or less.
     `rate` is arrivals a second, their gaps drawn from an exponential distribution by `seed`. None closes the loop: each
     request is due when the one before it has been answered, which measures latency without a queue. `limit` ends it
     early, after so many requests. Answers other than `expected` count as neither throughput nor latency.
@@ -129,7 +130,8 @@ async def run_load(load: Load, send: Send, progress: Callable[[Tally], None] = l
     `send` has a limit of its own, so this ends.
     """
     loop = asyncio.get_running_loop()
-    tally, slots = Tally(load), _Slots(load.in_flight)
+    ramps = load.rate is not None and load.lead_in > 0
+    tally, slots = Tally(load), _Slots(1 if ramps else load.in_flight)
     began = time.perf_counter()  # the loop's own clock counts whole milliseconds
     running: set[asyncio.Task[None]] = set()
 
@@ -146,7 +148,9 @@ async def run_load(load: Load, send: Send, progress: Callable[[Tally], None] = l
         running.add(task)
         task.add_done_callback(running.discard)
 
-    reporting = loop.create_task(_report(tally, progress))
+    beside = [loop.create_task(_report(tally, progress))]
+    if ramps:
+        beside.append(loop.create_task(_ramp_up(load, slots, began)))
     try:
         if load.rate is None:
             await _closed_loop(load, slots, start, began)
@@ -155,10 +159,16 @@ async def run_load(load: Load, send: Send, progress: Callable[[Tally], None] = l
         await asyncio.gather(*running)
         tally.took = time.perf_counter() - began
     finally:
-        reporting.cancel()
-        for task in running:
+        for task in (*beside, *running):
             task.cancel()
     return tally
+
+
+async def _ramp_up(load: Load, slots: _Slots, began: float) -> None:
+    """All may be in flight when four fifths of the lead-in are over."""
+    for _ in range(load.in_flight - 1):
+        await asyncio.sleep(0.8 * load.lead_in / load.in_flight)
+        slots.give_back(time.perf_counter() - began)
 
 
 async def _open_loop(load: Load, slots: _Slots, start: Callable[[float], None], began: float, tally: Tally) -> None:

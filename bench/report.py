@@ -34,7 +34,7 @@ METHOD = """\
 - Cases take turns in short rounds, each beginning with another case. A figure is the median of its rounds, with the
   least and the most beside it. A ratio is formed within each round, and its median taken: both met the machine as
   it was then.
-- The first seconds of a round fill the system and are not measured.
+- The first seconds of a round fill the system, one request in flight more after another, and are not measured.
 - CPU is user and system time of all processes of a group, by completed transfer. Where a case is called directly,
   the load comes from the system's own process.
 - A posting of *e* and *f* is a change to one customer's account with its statement line: two for each transfer in

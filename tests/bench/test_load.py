@@ -80,6 +80,20 @@ async def test_a_stall_of_the_system_is_counted_against_every_request_that_was_d
     assert tally.unsent == 0
 
 
+async def test_the_lead_in_fills_the_system_one_by_one() -> None:
+    began = time.perf_counter()
+    starts: list[float] = []
+
+    async def send() -> str:
+        starts.append(time.perf_counter() - began)
+        await asyncio.sleep(2)
+        return "201 completed"
+
+    await run_load(Load(in_flight=10, seconds=1, rate=5000, lead_in=0.8), send)
+    assert len(starts) == 10
+    assert starts[-1] - starts[0] > 0.4, "not all at once"
+
+
 async def test_a_closed_loop_waits_for_each_answer_and_ends_at_its_limit() -> None:
     async def send() -> str:
         await asyncio.sleep(0.001)
