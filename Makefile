@@ -4,10 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run demo test lint format types imports check-servers chaos check-deploy histories lock clean
+.PHONY: help setup run demo test lint format types imports check-servers chaos bench bench-quick check-deploy histories lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/.ready ## Install everything into .venv (done by the others when needed)
 
@@ -35,6 +35,17 @@ chaos: setup check-servers ## Long fault runs: kill everything in turn under loa
 	REMIT_CHAOS_SEED=$$seed REMIT_CHAOS_ROUNDS=$${REMIT_CHAOS_ROUNDS:-30} HYPOTHESIS_PROFILE=long \
 		$(BIN)/pytest -m 'long or not long' tests/end_to_end tests/properties tests/devenv/test_demo.py \
 			tests/workflows/test_versions.py
+
+bench: .venv/.bench-ready check-servers ## Measure everything, 20 minutes on two quiet cores; results, table and charts in docs/benchmarks/
+	@$(BIN)/remit bench --out docs/benchmarks
+
+bench-quick: .venv/.bench-ready check-servers ## Measure what matters most, in under 3 minutes
+	@$(BIN)/remit bench --quick
+
+.venv/.bench-ready: .venv/.ready requirements-bench.txt
+	@echo "Installing what only the bench needs into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
 
 check-deploy: setup ## Run the processes of docker-compose.yml natively, once, and move money through them
 	@$(BIN)/python -m deploy.check_native
@@ -64,6 +75,8 @@ lock: ## Choose the newest allowed versions and lock them with hashes (needs uv)
 		--python-version 3.11 -o requirements.txt
 	uv pip compile pyproject.toml --quiet --upgrade --group dev --generate-hashes --no-emit-index-url --universal \
 		--python-version 3.11 -o requirements-dev.txt
+	uv pip compile pyproject.toml --quiet --upgrade --group dev --group bench --generate-hashes --no-emit-index-url \
+		--universal --python-version 3.11 -c requirements-dev.txt -o requirements-bench.txt
 
 clean: ## Remove the environment and all local state
 	rm -rf .venv .remit

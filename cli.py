@@ -113,6 +113,27 @@ def verify() -> None:
     raise SystemExit(0 if found.clean else 1)
 
 
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer cases and rounds: under three minutes.")] = False,
+    only: Annotated[str, typer.Option(help="Cases to run, by letter: c,e,f")] = "",
+    out: Annotated[Path, typer.Option(help="Where results, tables and charts go.")] = Path(".remit/bench"),
+    seed: Annotated[int, typer.Option(help="The same loads again.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="Measure nothing: tables and charts of these results.")] = None,
+) -> None:
+    """Measure transfers against what they could cost, on embedded servers; exit 1 if a case breaks its books."""
+    from bench.command import Mistake, run_bench
+    from bench.jobs import JobFailed
+    from bench.run import BooksBroken
+
+    try:
+        _await(run_bench(prepare, quick=quick, only=only, out=out, seed=seed, report=report))
+    except Mistake as mistake:
+        _fail(str(mistake), status=2)
+    except (BooksBroken, JobFailed) as failure:
+        _fail("\n".join([str(failure), *getattr(failure, "__notes__", [])]))
+
+
 @admin.command()
 def create(
     email: Annotated[str, typer.Option(help="The address they sign in with.")],

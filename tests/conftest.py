@@ -127,5 +127,5 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Rules first, servers later: a broken rule is reported before a server is started."""
-    order = ["architecture", "ledger", "properties", "activities", "workflows", "api", "devenv", "end_to_end"]
+    order = ["architecture", "ledger", "properties", "activities", "workflows", "api", "devenv", "bench", "end_to_end"]
     items.sort(key=lambda item: order.index(room) if (room := Path(item.path).parent.name) in order else len(order))

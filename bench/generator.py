@@ -1,0 +1,67 @@
+"""The load generator: a process of its own, so that its CPU is counted apart, and the same for every HTTP case."""
+
+import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from fastapi import FastAPI
+
+from bench.connections import Connections
+from bench.jobs import Job, new_keys, serve_jobs
+from bench.load import Send
+from bench.population import AMOUNT_MINOR, CURRENCY, Holder, pairs
+from ledger.ids import transfer_id_for
+
+HOST = "127.0.0.1"
+TRANSFER = "POST transfer"
+READS: dict[str, Callable[[Holder], str]] = {
+    "GET balance": lambda holder: f"/v1/accounts/{holder.account_id}",
+    "GET entries": lambda holder: f"/v1/accounts/{holder.account_id}/entries",
+    # The first deposit of the account: a transfer that is there.
+    "GET transfer": lambda holder: f"/v1/transfers/{transfer_id_for(holder.customer_id, 'first')}",
+}
+
+
+def create_generator(holders: list[Holder], closing: AsyncExitStack) -> FastAPI:
+    """Takes jobs. Its connections stay open from one job to the next, and end with `closing`."""
+    app = FastAPI(openapi_url=None)
+    connections: dict[int, Connections] = {}
+
+    def sending(job: Job) -> Send:
+        to = connections.setdefault(job.port, Connections(HOST, job.port))
+        closing.callback(to.close)
+        draw, key = pairs(job.choice, holders, job.load.seed), new_keys()
+
+        async def post() -> str:
+            source, destination = draw()
+            return await to.ask(posted(source, destination, key()))
+
+        async def get() -> str:
+            holder, _ = draw()
+            return await to.ask(got(holder, READS[job.way](holder)))
+
+        return post if job.way == TRANSFER else get
+
+    serve_jobs(app, sending)
+    return app
+
+
+def posted(source: Holder, destination: Holder, key: str) -> bytes:
+    """A request for a transfer, as any client would write it."""
+    body = json.dumps(
+        {
+            "source_account_id": source.account_id,
+            "destination_account_id": destination.account_id,
+            "amount": AMOUNT_MINOR,
+            "currency": CURRENCY,
+        }
+    )
+    return (
+        f"POST /v1/transfers HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {source.token}\r\n"
+        f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def got(holder: Holder, path: str) -> bytes:
+    """A request to read."""
+    return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {holder.token}\r\n\r\n".encode()

@@ -1,0 +1,67 @@
+"""What a run ran on: the machine, the versions and the commit. Nothing that names its owner."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
+from temporalio.client import Client
+
+from bench.postgres.durability import server_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("temporalio", "asyncpg", "fastapi", "uvicorn", "uvloop", "httptools", "pydantic", "dbos")
+
+
+def machine() -> dict[str, Any]:
+    """CPU, cores, memory and kernel."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+async def versions(database_url: str, temporal_address: str) -> dict[str, str]:
+    """Of Python, both servers and the packages that the time is spent in."""
+    client = await Client.connect(temporal_address)
+    told = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    found = {"Python": platform.python_version()} | await server_settings(database_url)
+    return found | {"Temporal server": told.server_version} | _packages()
+
+
+def commit() -> str:
+    """The commit that was run, with `+` behind it where files differ from it; empty outside of a repository."""
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(*arguments: str) -> str:
+    asked = ["git", *arguments]
+    return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

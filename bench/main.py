@@ -1,0 +1,139 @@
+"""From the command line to the results: sets the servers up, runs the phases, writes what was measured."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bench import phases
+from bench.cases import HTTP_YARDSTICKS, MILLION, Profile
+from bench.machine import commit, machine, versions
+from bench.run import Progress as Shown
+from bench.run import Run
+from bench.servers import GENERATORS, forget_settings, servers
+from devenv.stack import Prepare
+
+SCHEMA = 1
+RESULTS = "results.json"
+FLOOD = 30  # the level that the targets speak of
+# Of the phases: rounds, and seconds of each.
+ROUNDS, SECONDS = 2, 3.0
+
+
+class _Terminal(Shown):
+    """A line for every round, and below them what is going on now."""
+
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self._console = console
+        self._bar = bar
+        self._task = bar.add_task("starting", total=None)
+        self._what = ""
+
+    def step(self, what: str) -> None:
+        self._what = what
+        self._bar.update(self._task, description=what)
+
+    def going(self, sent: int, good: int) -> None:
+        self._bar.update(self._task, description=f"{self._what}: {sent:,} sent, {good:,} as expected")
+
+    def done(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def terminal(console: Console) -> Iterator[Shown]:
+    """Progress while the block runs."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _Terminal(console, bar)
+
+
+async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, command: str) -> dict[str, Any]:
+    """Run the profile and write `results.json` into `out`. Raises `BooksBroken`, `JobFailed` or StackError.
+
+    The servers live in a folder of `.remit` and are gone at the end, however it comes; where the run fails, their logs
+    are kept beside the results.
+    """
+    forget_settings()
+    console = Console(stderr=True)
+    folder = _folder_for_servers(out)
+    began = datetime.now(UTC)
+    try:
+        with terminal(console) as shown:
+            started = await phases.start_times(folder) if "start" in profile.phases else []
+            async with servers(folder, prepare, profile.accounts, systems_of(profile), shown.done) as found:
+                run = Run(found, profile, seed, shown)
+                told = await versions(found.running.database_url, found.running.temporal_address)
+                found_besides = await measured(run, profile)
+    except Exception as error:
+        error.add_note(f"The logs of all servers are in {_keep_logs(folder, out)}.")
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    results = {
+        "schema": SCHEMA,
+        "began": began.isoformat(timespec="seconds"),
+        "took_seconds": round((datetime.now(UTC) - began).total_seconds()),
+        "command": command,
+        "profile": profile.name,
+        "seed": seed,
+        "accounts": profile.accounts,
+        "commit": commit(),
+        "machine": machine(),
+        "versions": told,
+        "first_start_seconds": started[:1],
+        "start_seconds": started[1:],
+        **found_besides,
+        "rounds": run.recorder.rounds,
+        "audits": run.recorder.audits,
+    }
+    (out / RESULTS).write_text(json.dumps(results, indent=1) + "\n")
+    return results
+
+
+def _keep_logs(folder: Path, out: Path) -> Path:
+    kept = out / "log"
+    shutil.rmtree(kept, ignore_errors=True)
+    for logs in (folder / "log", folder / "home" / "log"):
+        if logs.is_dir():
+            shutil.copytree(logs, kept, dirs_exist_ok=True)
+    return kept
+
+
+def _folder_for_servers(out: Path) -> Path:
+    out.mkdir(parents=True, exist_ok=True)
+    state = Path(".remit").absolute()
+    state.mkdir(mode=0o711, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="bench-", dir=state))
+
+
+async def measured(run: Run, profile: Profile) -> dict[str, Any]:
+    """All levels and phases; what is no round."""
+    found: dict[str, Any] = {}
+    if MILLION in systems_of(profile):
+        await phases.start_million(run)
+    for level in profile.levels:
+        await run.level(level)
+        if level.in_flight == FLOOD and profile.half_rounds:
+            cases = [case for case in HTTP_YARDSTICKS if case in level.cases]
+            await run.half(cases, profile.half_rounds, 1.5 * level.seconds)
+    if "h" in profile.phases:
+        await phases.reads_under_writes(run, ROUNDS, SECONDS)
+    await run.servers.stop([name for name in run.servers.processes if name not in GENERATORS])
+    if "memory" in profile.phases:
+        found["memory"] = await phases.memory(run)
+    if "scale" in profile.phases:
+        await phases.scale(run, ROUNDS, SECONDS)
+    return found
+
+
+def systems_of(profile: Profile) -> Sequence[str]:
+    """Those that the cases of a profile need."""
+    return list(dict.fromkeys(case.system for level in profile.levels for case in level.cases))

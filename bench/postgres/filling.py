@@ -1,0 +1,50 @@
+"""Customers, accounts and first balances, by the ledger's own steps."""
+
+import asyncio
+import secrets
+
+import asyncpg
+
+from api.acceptance import Wish, order_for
+from bench.population import CURRENCY
+from ledger.ids import WORLD, AccountId, CustomerId
+from ledger.postgres.book import Book
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from ledger.transfers import Step
+
+# Enough for any run, and far from the limit of a balance.
+FIRST_BALANCE_MINOR = 1_000_000_000_000
+AT_ONCE = 16
+
+
+async def fill(database_url: str, accounts: int) -> list[tuple[CustomerId, AccountId]]:
+    """So many customers with an account each, funded by a deposit. Nobody hashes a password for it."""
+    turns = asyncio.Semaphore(AT_ONCE)
+    async with Database(database_url, AT_ONCE, "remit-bench") as database:
+        customers, book = Customers(database), Book(database)
+
+        async def one() -> tuple[CustomerId, AccountId]:
+            async with turns:
+                name = secrets.token_hex(8)
+                customer, account = await customers.register(
+                    f"{name}@example.com", "-", name, "NIN", "12345678901", CURRENCY
+                )
+                deposit = order_for(customer.id, "first", Wish(WORLD, account.id, FIRST_BALANCE_MINOR, CURRENCY))
+                await book.open_transfer(deposit)
+                await book.debit(Step(deposit.transfer_id, 1))
+                await book.credit(Step(deposit.transfer_id, 1, account.id))
+                return customer.id, account.id
+
+        made = await asyncio.gather(*(one() for _ in range(accounts)))
+    return list(made)
+
+
+async def copy_database(server_url: str, source: str, copies: list[str]) -> None:
+    """Databases with the same contents. Nobody may be connected to the source."""
+    connection = await asyncpg.connect(server_url)
+    try:
+        for name in copies:
+            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"', timeout=120)
+    finally:
+        await connection.close()

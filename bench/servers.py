@@ -1,0 +1,154 @@
+"""The servers of a run: the product's own stack in a folder of its own, and a process for every other system.
+
+All share one PostgreSQL (a database each) and one Temporal server (a task queue each), so all have the same
+durability and the same competition for the machine.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from api.tokens import Tokens
+from bench.cases import MILLION, REMIT
+from bench.population import Holder, save
+from bench.postgres.filling import copy_database, fill
+from devenv.ports import answers, free_port
+from devenv.process import Child, Process, Say
+from devenv.stack import PROJECT, Prepare, Running, Stack
+from settings import Settings
+from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+
+TOKEN_SECONDS = 6 * 3600
+GENERATORS = ("load", "reads")
+# What belongs to the machine and not to a stack of the user's, which a run must neither find nor touch.
+KEPT = ("REMIT_CACHE", "REMIT_TEMPORAL_CLI")
+
+
+@dataclass
+class Servers:
+    """What runs, and where."""
+
+    running: Running
+    folder: Path
+    population: Path
+    jwt_secret: str
+    ports: dict[str, int] = field(default_factory=dict)
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    def database_url(self, system: str) -> str:
+        """The system's own database."""
+        if system == REMIT:
+            return self.running.database_url
+        return urlunsplit(urlsplit(self.running.database_url)._replace(path=f"/bench_{system}"))
+
+    def pids(self, system: str) -> list[int]:
+        """Of the processes of a system: the product's API process holds its worker."""
+        if system == REMIT:
+            return [self.running.pids["api"]]
+        return [process.pid for name, process in self.processes.items() if name.split("/")[0] == system]
+
+    def groups(self, system: str) -> Mapping[str, list[int]]:
+        """Whose CPU and memory is counted as what while this system is under load."""
+        return {
+            "system": self.pids(system),
+            "Temporal": [self.running.pids["temporal"]],
+            "PostgreSQL": [self.running.pids["postgres"]],
+            "load generator": [self.processes[name].pid for name in GENERATORS if name in self.processes],
+        }
+
+    async def start_system(self, name: str) -> None:
+        """A process of `bench.systems`."""
+        self.ports[name] = port = free_port()
+        setting = {
+            "port": port,
+            "database_url": self.database_url(name),
+            "temporal_address": self.running.temporal_address,
+            "population": str(self.population),
+        }
+        await self._start(name, port, ["-m", "bench.systems", name], {"REMIT_BENCH_SETTING": json.dumps(setting)})
+
+    async def start_remit(self, name: str, command: Sequence[str], port: int, **settings: str) -> None:
+        """Another process of the product: `api`, `api --with-worker` or, without a port, `worker`."""
+        given = {
+            "database_url": self.running.database_url,
+            "temporal_address": self.running.temporal_address,
+            "jwt_secret": self.jwt_secret,
+        } | settings
+        if port:
+            given["api_port"] = str(port)
+        environment = {f"REMIT_{key.upper()}": value for key, value in given.items()}
+        await self._start(name, port, ["-m", "cli", *command], environment)
+
+    async def _start(self, name: str, port: int, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        log = self.folder / "log" / f"{name.replace('/', '-')}.log"
+
+        async def missing() -> str | None:
+            if port:
+                return None if await answers(port) else f"nothing answers on port {port}"
+            return None if "worker runs" in await asyncio.to_thread(log.read_text) else "its worker does not run yet"
+
+        child = Child(
+            name=name,
+            argv=[sys.executable, *argv],
+            env=dict(os.environ) | {"PYTHONUNBUFFERED": "1"} | dict(environment),
+            log=log,
+            cwd=PROJECT,
+            ready=missing,
+            stop_seconds=20,
+        )
+        self.processes[name] = await Process.start(child)
+        self.ports[name] = port
+
+    async def stop(self, names: Iterable[str]) -> None:
+        """End these processes."""
+        for name in list(names):
+            await self.processes.pop(name).stop()
+
+
+def forget_settings() -> None:
+    """A run takes nothing from the user's settings, least of all a database."""
+    for name in [name for name in os.environ if name.startswith("REMIT_") and name not in KEPT]:
+        del os.environ[name]
+
+
+@asynccontextmanager
+async def servers(
+    folder: Path, prepare: Prepare, accounts: int, systems: Sequence[str], say: Say
+) -> AsyncIterator[Servers]:
+    """The stack with so many accounts in every database, these systems beside it, and the load generator."""
+    settings = Settings.model_validate(
+        {
+            "home": folder / "home",
+            "api_port": free_port(),
+            "temporal_port": free_port(),
+            "temporal_ui_port": free_port(),
+        }
+    )
+    population = folder / "population.json"
+
+    async def prepare_books(database_url: str, temporal_address: str) -> None:
+        await prepare(database_url, temporal_address)
+        say(f"filling the books with {accounts:,} accounts")
+        tokens = Tokens(stack.home.jwt_secret(), TOKEN_SECONDS)
+        made = await fill(database_url, accounts)
+        save([Holder(customer, account, tokens.issue(customer)) for customer, account in made], population)
+        copies = [f"bench_{system}" for system in systems if system != REMIT]
+        await copy_database(database_url, urlsplit(database_url).path.strip("/"), copies)
+
+    stack = Stack(settings, prepare_books, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=say)
+    async with stack.running() as running:
+        found = Servers(running, folder, population, stack.home.jwt_secret())
+        try:
+            say("starting the other systems")
+            for name in (*GENERATORS, *(system for system in systems if system not in (REMIT, MILLION))):
+                await found.start_system(name)
+            found.ports[REMIT] = urlsplit(running.api_url).port or 0
+            yield found
+        finally:
+            await found.stop(found.processes)

@@ -1,0 +1,109 @@
+"""A process of the bench: `python -m bench.systems NAME`, with its setting in the environment.
+
+Each system answers `POST /v1/transfers` by the thinnest route there can be, and takes jobs to be called directly.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI, Header
+from pydantic import BaseModel
+
+from bench.generator import create_generator
+from bench.jobs import Job, new_keys, serve_jobs
+from bench.load import Send
+from bench.population import Holder, order_between, pairs, read
+from bench.systems.running import Setting, System, Transfer
+
+GENERATORS = ("load", "reads")
+# Imported only where it runs: DBOS is not there in every environment.
+SYSTEMS = {
+    "floor": "bench.systems.floor:floor",
+    "textbook": "bench.systems.textbook:textbook",
+    "durable_functions": "bench.systems.durable_functions:durable_functions",
+    "ledger_steps": "bench.systems.ledger_alone:ledger_steps",
+    "one_transaction": "bench.systems.ledger_alone:one_transaction",
+}
+VARIABLE = "REMIT_BENCH_SETTING"
+
+
+class TransferIn(BaseModel):
+    """The same body as the product's."""
+
+    source_account_id: str
+    destination_account_id: str
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOut:
+    """Just enough to be the answer."""
+
+    id: str
+    state: str
+
+
+def thin_route(app: FastAPI, transfer: Transfer, holders: list[Holder]) -> None:
+    """Start, wait, answer. No sign-in, no problem responses, no limits."""
+    by_account = {holder.account_id: holder for holder in holders}
+
+    @app.post("/v1/transfers", status_code=201)
+    async def post(wanted: TransferIn, idempotency_key: Annotated[str, Header()]) -> TransferOut:
+        accounts = wanted.source_account_id, wanted.destination_account_id
+        source, destination = (by_account[account] for account in accounts)  # type: ignore[index]
+        order = order_between((source, destination), idempotency_key)
+        return TransferOut(order.transfer_id, await transfer(order))
+
+
+def direct(ways: dict[str, Transfer], holders: list[Holder], job: Job) -> Send:
+    """The same transfers without HTTP between."""
+    draw, key, transfer = pairs(job.choice, holders, job.load.seed), new_keys(), ways[job.way]
+
+    async def send() -> str:
+        try:
+            return await transfer(order_between(draw(), key()))
+        except Exception as error:  # noqa: BLE001 - counted and shown as an answer
+            return type(error).__name__
+
+    return send
+
+
+async def serve(name: str, setting: Setting) -> None:
+    """Until SIGTERM."""
+    holders = read(setting.population)
+    async with AsyncExitStack() as stack:
+        if name in GENERATORS:
+            app = create_generator(holders, stack)
+        else:
+            module, _, function = SYSTEMS[name].partition(":")
+            system: System = getattr(importlib.import_module(module), function)
+            ways = dict(await stack.enter_async_context(system(setting)))
+            app = FastAPI(openapi_url=None)
+            thin_route(app, next(iter(ways.values())), holders)
+            serve_jobs(app, lambda job: direct(ways, holders, job))
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=setting.port, log_level="warning", access_log=False, lifespan="off"
+        )
+        await uvicorn.Server(config).serve()
+
+
+def main() -> None:
+    """The setting comes by the environment: a password is in it."""
+    found = json.loads(os.environ[VARIABLE])
+    setting = Setting(**found | {"population": Path(found["population"])})
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(sys.argv[1], setting))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Without a workflow engine: the ledger's own steps, and the whole transfer as one SQL transaction."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from bench.postgres import plain
+from bench.systems.running import DATABASE_CONNECTIONS, Setting, Transfer
+from ledger.postgres.book import Book
+from ledger.postgres.database import Database
+from ledger.transfers import Step, TransferOrder
+
+
+@asynccontextmanager
+async def ledger_steps(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
+    """`steps`: open, debit, credit, each a transaction of its own, as the saga's steps call them."""
+    async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-steps") as database:
+        book = Book(database)
+
+        async def transfer(order: TransferOrder) -> str:
+            await book.open_transfer(order)
+            await book.debit(Step(order.transfer_id, order.attempt, order.source_account_id))
+            credited = await book.credit(Step(order.transfer_id, order.attempt, order.destination_account_id))
+            return credited.state.value
+
+        yield {"steps": transfer}
+
+
+@asynccontextmanager
+async def one_transaction(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
+    """`transaction`: key, both accounts, posting and both entries in one transaction."""
+    await plain.prepare(setting.database_url)
+    async with plain.connections(setting.database_url, DATABASE_CONNECTIONS) as pool:
+
+        async def transfer(order: TransferOrder) -> str:
+            return await plain.transfer(pool, order)
+
+        yield {"transaction": transfer}

@@ -1,0 +1,46 @@
+"""The textbook saga: the product's SQL steps as four regular activities on a worker with default settings."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.money import MoneySteps
+from activities.notification import NotificationSteps
+from bench.systems.running import DATABASE_CONNECTIONS, Setting, Transfer
+from bench.systems.textbook_workflow import TextbookWorkflow
+from ledger.postgres.book import Book
+from ledger.postgres.database import Database
+from ledger.transfers import TransferOrder
+
+TASK_QUEUE = "bench-textbook"
+
+
+@asynccontextmanager
+async def textbook(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
+    """`saga`: start the workflow, wait for its result."""
+    client = await Client.connect(setting.temporal_address)
+
+    async def transfer(order: TransferOrder) -> str:
+        return await client.execute_workflow(
+            TextbookWorkflow.run, order, id=f"textbook/{order.workflow_id}", task_queue=TASK_QUEUE
+        )
+
+    async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-textbook") as database:
+        book = Book(database)
+        money, notification = MoneySteps(book, 60), NotificationSteps(book)
+        async with Worker(
+            client,
+            task_queue=TASK_QUEUE,
+            workflows=[TextbookWorkflow],
+            activities=[
+                money.open_transfer,
+                money.debit_source,
+                money.credit_destination,
+                money.refund_source,
+                money.fail_transfer,
+                notification.notify_parties,
+            ],
+        ):
+            yield {"saga": transfer}

@@ -1,0 +1,136 @@
+"""The targets: ratios of cases within one run, and what they come to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+Results = Mapping[str, Any]
+Rounds = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure of a run: the median of its rounds, and the least and the most."""
+
+    middle: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Measured | None":
+        """None where nothing was measured."""
+        return cls(median(values), min(values), max(values)) if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a figure shall be: `at_least` or `at_most`."""
+
+    name: str
+    bound: float
+    at_least: bool
+    measure: Callable[[Results], Measured | None]
+    unit: str = ""
+
+
+def rounds_of(results: Results, case: str, level: str) -> Rounds:
+    """In the order of their rounds."""
+    found = [entry for entry in results["rounds"] if entry["case"] == case and entry["level"] == level]
+    return sorted(found, key=lambda entry: int(entry["round"]))
+
+
+def figure(
+    results: Results, case: str, level: str, read: Callable[[Mapping[str, Any]], float | None]
+) -> Measured | None:
+    """One figure of a case over its rounds."""
+    values = [value for entry in rounds_of(results, case, level) if (value := read(entry)) is not None]
+    return Measured.of(values)
+
+
+def throughput(entry: Mapping[str, Any]) -> float:
+    """Answers as expected, per second."""
+    return float(entry["throughput"])
+
+
+def latency(wanted: str) -> Callable[[Mapping[str, Any]], float | None]:
+    """In milliseconds: `p50`, `p95`, `p99` or `max`."""
+
+    def read(entry: Mapping[str, Any]) -> float | None:
+        found = entry["latency_ms"][wanted]
+        return None if found is None else float(found)
+
+    return read
+
+
+def ratio(
+    upper: str, lower: str, level: str, read: Callable[[Mapping[str, Any]], float | None] = throughput
+) -> Callable[[Results], Measured | None]:
+    """`upper` by `lower`, formed within each round: both met the machine as it was then."""
+
+    def measure(results: Results) -> Measured | None:
+        pairs = zip(rounds_of(results, upper, level), rounds_of(results, lower, level), strict=False)
+        both = [(read(one), read(other)) for one, other in pairs]
+        return Measured.of([one / other for one, other in both if one is not None and other])
+
+    return measure
+
+
+def tail(case: str, level: str) -> Callable[[Results], Measured | None]:
+    """The case's p99 by its own p50."""
+
+    def measure(results: Results) -> Measured | None:
+        both = [(latency("p99")(entry), latency("p50")(entry)) for entry in rounds_of(results, case, level)]
+        return Measured.of([p99 / p50 for p99, p50 in both if p99 and p50])
+
+    return measure
+
+
+def start_seconds(results: Results) -> Measured | None:
+    """Of `remit run`, from the command to its line `ready`."""
+    return Measured.of(results.get("start_seconds", []))
+
+
+def memory_growth(results: Results) -> Measured | None:
+    """Of the process with API and worker, from the second quarter of the transfers to the last, in percent."""
+    samples = [float(sample["resident_mb"]) for sample in results.get("memory", [])]
+    quarter = len(samples) // 4
+    if not quarter:
+        return None
+    before, after = median(samples[quarter : 2 * quarter]), median(samples[-quarter:])
+    return Measured.of([(after / before - 1) * 100])
+
+
+TARGETS: Sequence[Target] = (
+    Target("throughput, 30 in flight: c / b", 3, True, ratio("c", "b", "30")),
+    Target("throughput, 30 in flight: c / a'", 0.7, True, ratio("c", "a'", "30")),
+    Target("throughput, 30 in flight: c / g", 1.3, True, ratio("c", "g", "30")),
+    Target("throughput, 30 in flight: hot payee / c", 0.8, True, ratio("d hot payee", "c", "30")),
+    Target("latency p50, idle machine: c / a'", 1.5, False, ratio("c", "a'", "1", latency("p50"))),
+    Target("latency, idle machine: c, p99 / p50", 4, False, tail("c", "1")),
+    Target("postings per second, 30 in flight: e uniform / f", 0.5, True, ratio("e uniform", "f", "30")),
+    Target("postings per second, 30 in flight: e hot / e uniform", 0.5, True, ratio("e hot", "e uniform", "30")),
+    Target("throughput, 30 in flight: i / c", 0.9, True, ratio("i", "c", "30")),
+    Target("memory of API and worker over 20,000 transfers", 10, False, memory_growth, "% growth"),
+    Target("start of the stack", 8, False, start_seconds, "s"),
+)
+
+
+def verdicts(results: Results) -> list[dict[str, Any]]:
+    """Each target with what was measured; `holds` is None where its cases did not run."""
+    told = []
+    for target in TARGETS:
+        measured = target.measure(results)
+        holds = None
+        if measured is not None:
+            holds = measured.middle >= target.bound if target.at_least else measured.middle <= target.bound
+        told.append(
+            {
+                "name": target.name,
+                "target": f"{'≥' if target.at_least else '≤'} {target.bound:g} {target.unit}".rstrip(),
+                "measured": asdict(measured) if measured else None,
+                "unit": target.unit,
+                "holds": holds,
+            }
+        )
+    return told
