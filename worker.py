@@ -48,6 +48,9 @@ DEPLOYMENT = "remit"
 # The sandbox finds non-determinism, at half the throughput: the tests run all workflows in it, workers outside of it.
 DIRECT = UnsandboxedWorkflowRunner()
 
+# Steps of one process at once. Most of them would wait in line for one account: they hold nothing that others need.
+AT_ONCE = 1_000
+
 
 async def connect_temporal(settings: Settings) -> Client:
     """A client of the namespace that the settings name. Raises `RuntimeError` where Temporal does not answer."""
@@ -136,6 +139,9 @@ def build_worker(
         ],
         workflow_runner=runner,
         deployment_config=deployment(settings.build_id),
+        max_concurrent_workflow_tasks=AT_ONCE,
+        max_concurrent_local_activities=AT_ONCE,
+        max_concurrent_activities=AT_ONCE,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         # A worker that died is noticed after this time instead of ten seconds.

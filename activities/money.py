@@ -30,7 +30,7 @@ class MoneySteps:
     async def debit_source(self, step: Step) -> Standing:
         """Take the amount from the source into clearing.
 
-        Refuses with `account_not_found`, `currency_mismatch`, `account_closed`, `account_frozen`, `limit_exceeded` or
+        Refuses with `account_not_found`, `currency_mismatch`, `account_closed`, `account_frozen` or
         `insufficient_funds`, and as `IllegalTransition` once the transfer has ended without its debit.
         """
         with refusals_as_answers():

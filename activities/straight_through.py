@@ -5,6 +5,7 @@ them is saved. This one decides nothing: at anything but a yes it stops and says
 on from there with the step itself. So a crash or a repeat at any point is that of the step it hits.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from temporalio import activity
@@ -29,7 +30,8 @@ class StraightThroughSteps:
     async def settle_straight_through(self, order: TransferOrder) -> StraightThrough:
         """Open, screen, debit, credit and notify, up to the first step that does not say yes.
 
-        Raises what `open_transfer` raises. A repeat goes on where the ledger says that the first one came to.
+        Raises what `open_transfer` raises. A repeat begins anew where the transfer is still `initiated`; else it only says
+        where it is.
         """
         opened = await self._money.open_transfer(order)
         reached = StraightThrough(opened, opened.standing)
@@ -37,19 +39,22 @@ class StraightThroughSteps:
             return reached
         debit = Step(order.transfer_id, order.attempt, order.source_account_id)
         credit = replace(debit, account_id=order.destination_account_id)
-        step = "screen_transfer"
+        step: Callable[..., object] = self._screening.screen_transfer
         try:
             verdict = await self._screening.screen_transfer(order)
             if verdict.answer is not Answer.ALLOW:
                 return reached
-            step = "debit_source"
+            step = self._money.debit_source
             reached = replace(reached, standing=await self._money.debit_source(debit))
-            step = "credit_destination"
+            step = self._money.credit_destination
             reached = replace(reached, standing=await self._money.credit_destination(credit))
-            step = "notify_parties"
+            step = self._notification.notify_parties
             await self._notification.notify_parties(order, reached.standing)
         except Exception as error:  # noqa: BLE001 - whatever is no answer leaves the step in doubt
-            return reached if _is_answer(error) else replace(reached, in_doubt=step)
+            if _is_answer(error):
+                return reached
+            activity.logger.warning("%s gave no answer: %s", step.__name__, error)
+            return replace(reached, in_doubt=step.__name__)
         return replace(reached, are_told=True)
 
 

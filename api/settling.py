@@ -25,6 +25,11 @@ class Watch:
         self.told = asyncio.Event()
         self.transfer: Transfer | None = None
 
+    def forget(self) -> None:
+        """Wait for the next announcement."""
+        self.told.clear()
+        self.transfer = None
+
 
 class Settlements:
     """Wakes whoever waits for a transfer, when a worker in the same process has brought it to its end."""
@@ -56,8 +61,8 @@ class Settlements:
     ) -> Transfer | None:
         """The transfer, handed over or last read: final, or as it stands when the time is over.
 
-        None: its row is not there yet. `check` is asked whether what was handed over is what the caller waits for. The
-        watch is also told when the process stops, so the one look after it is the last.
+        None: its row is not there yet. `check` is asked whether what was handed over is what the caller waits for. A
+        process that stops looks once more, and that is the last time.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         pause = self._first_pause
@@ -72,8 +77,9 @@ class Settlements:
             if watch.transfer is not None and (transfer := check(watch.transfer)):
                 return transfer
             transfer = await read()
-            if left <= 0 or watch.told.is_set() or (transfer is not None and transfer.state.is_final):
+            if left <= 0 or self._closing or (transfer is not None and transfer.state.is_final):
                 return transfer
+            watch.forget()  # told of an earlier attempt
 
     @asynccontextmanager
     async def watch(self, transfer_id: TransferId) -> AsyncIterator[Watch]:

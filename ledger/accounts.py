@@ -1,4 +1,4 @@
-"""Customer accounts: what is known of one under its row lock."""
+"""Customer accounts: what steps decide on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """What each step does to a transfer and to one customer account, or why not. Pure: no I/O, no clock.
 
-Every `decide_*` is asked under the row locks. It answers with the change to write, with None where the effect is
-already there, with a refusal (a business "no"), or with `IllegalTransition` (the state forbids the step).
+Every `decide_*` is asked under the row locks, or about rows that the write compares under its locks. It answers with the
+change to write, with None where the effect is already there, with a refusal (a business "no"), or with
+`IllegalTransition` (the state forbids the step).
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from ledger.refusals import (
     Refusal,
     SameAccount,
 )
-from ledger.transfers import MAX_ATTEMPTS, NEXT, Failure, Kind, Leg, Side, Standing, State, Transfer, TransferOrder
+from ledger.transfers import MAX_ATTEMPTS, NEXT, Failure, Kind, Leg, Side, State, Transfer, TransferOrder
 
 Moving = Transfer | TransferOrder
 
@@ -66,11 +67,6 @@ class Change:
     recorded_at: datetime
     posting: Posting | None = None
     failure: Failure | None = None
-
-    @property
-    def standing(self) -> Standing:
-        """Where the transfer stands once this is written."""
-        return Standing(self.transfer.id, self.transfer.attempt, self.state, self.failure)
 
     @property
     def after(self) -> Transfer:

@@ -62,10 +62,15 @@ def answer_in(error: FailureError) -> Failure | None:
     return None
 
 
-async def locally(step: Callable[..., Awaitable[Answer]], *arguments: Any, attention: Attention) -> Answer:
+async def locally(
+    step: Callable[..., Awaitable[Answer]],
+    *arguments: Any,
+    attention: Attention,
+    within: timedelta = policies.LOCAL_ATTEMPT,
+) -> Answer:
     """One short local attempt. Raises a `FailureError`: a refusal (see `answer_in`), or no answer at all."""
     attempt = workflow.execute_local_activity(
-        step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
+        step, args=arguments, start_to_close_timeout=within, retry_policy=policies.ONCE
     )
     return await to_its_end(attempt, attention.note_cancellation)
 

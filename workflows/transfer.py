@@ -170,7 +170,8 @@ class TransferWorkflow:
             raise ApplicationError(objection, type="instruction_invalid")
 
     async def _take_from_source(self, standing: Standing, objection: Failure | None) -> Standing:
-        objection = objection or await self._objection(standing)
+        if self._in_doubt != steps.debit_source.__name__:  # else nothing was against it, and it may have happened
+            objection = objection or await self._objection(standing)
         self._reviewable = False
         if self._is_cancelled():
             return await self._cancel()
@@ -215,7 +216,12 @@ class TransferWorkflow:
         if workflow.cancellation_reason() is not None:
             return self._only(await self._open())  # asked for before anything was done
         try:
-            straight = await locally(steps.settle_straight_through, self._order, attention=self._attention)
+            straight = await locally(
+                steps.settle_straight_through,
+                self._order,
+                attention=self._attention,
+                within=policies.STRAIGHT_THROUGH_ATTEMPT,
+            )
         except FailureError as error:
             if answer := answer_in(error):
                 raise self._unopened(answer) from error
@@ -343,7 +349,7 @@ class TransferWorkflow:
                 standing,
                 summary="Notify the parties",
                 attention=attention,
-                is_in_doubt=self._in_doubt == steps.notify_parties.__name__,
+                is_in_doubt=self._was_left_in_doubt(steps.notify_parties),
                 may_be_left=True,
                 retry=policies.NOTIFICATION_RETRY,
                 budget=policies.NOTIFICATION_BUDGET,
@@ -389,13 +395,20 @@ class TransferWorkflow:
                 argument,
                 summary=f"{step.__name__.replace('_', ' ').capitalize()}: {self._order.amount}",
                 attention=self._attention,
-                is_in_doubt=self._in_doubt == step.__name__,
+                is_in_doubt=self._was_left_in_doubt(step),
                 may_be_left=may_be_left,
             )
         except FailureError as error:
             if answer := answer_in(error):
                 raise Refused(answer) from error
             raise
+
+    def _was_left_in_doubt(self, step: Callable[..., Awaitable[object]]) -> bool:
+        """Whether the straight way left this step without an answer. Said once: the next time it begins anew."""
+        if self._in_doubt != step.__name__:
+            return False
+        self._in_doubt = None
+        return True
 
     async def _keep(self, record: Callable[..., Awaitable[Reply]], *arguments: object) -> Reply:
         """Write down what a person asked for before acting on it. Refused, the update fails with the reason."""

@@ -9,6 +9,8 @@ from ledger.transfers import Failure
 if TYPE_CHECKING:
     from ledger.postgres.database import Connection
 
+# The places of all statements here: $1-$6 the transfer and its new state, $7-$12 the posting, $13-$18 the entry and
+# what the account becomes, $19-$22 what account and transfer were decided on.
 _SET_STATE = """
     UPDATE transfers SET state = $2, updated_at = $3, failure_code = $4, failure_message = $5,
         completed_at = CASE WHEN $6::boolean THEN $3::timestamptz END
@@ -47,11 +49,12 @@ _WRITE_POSTING_AND_ENTRY = f"""
 # so a row that has changed meanwhile is not found, and then nothing at all is written.
 _WRITE_IF_UNCHANGED = f"""
     WITH t AS MATERIALIZED (
-        SELECT id FROM transfers WHERE id = $1 AND attempt = $7 AND state = $19 FOR NO KEY UPDATE
+        SELECT id FROM transfers WHERE id = $1 AND attempt = $7 AND state = $22 FOR NO KEY UPDATE
     ),
     a AS (
         {_SET_BALANCE} FROM t
-        WHERE accounts.id = $13 AND accounts.version = $14 - 1 AND accounts.status = $20 AND accounts.tier = $21
+        WHERE accounts.id = $13 AND accounts.version = $14::bigint - 1 AND accounts.balance_minor = $16
+            AND accounts.head_hash = $19 AND accounts.status = $20 AND accounts.tier = $21
         RETURNING 1
     ),
     stated AS ({_SET_STATE} FROM a WHERE transfers.id = $1),
@@ -74,17 +77,18 @@ async def write(connection: "Connection", change: Change) -> None:
 async def write_if_unchanged(connection: "Connection", change: Change, account: Account) -> bool:
     """Take the locks and write, if the transfer and the account still are what the change was decided on.
 
-    The account's version tells of every entry, so its balance and hash need no look of their own. False: nothing was
-    written.
+    Its version alone would not do: after a fail-over to a standby that was behind, another entry may have that number.
+    False: nothing was written.
     """
     found = await connection.fetchval(
         _WRITE_IF_UNCHANGED,
         *_state(change),
         *_posting(change),
         *_entry(change),
-        change.transfer.state,
+        account.head_hash,
         account.status,
         account.tier,
+        change.transfer.state,
     )
     return found is not None
 

@@ -1,7 +1,7 @@
 """What this process last saw of transfers and accounts, so that a step need not read before it writes.
 
-Only advice: a write that rests on it names the versions it was decided on, takes the row locks, and writes nothing
-unless both rows are still as they were seen. So what is stale here costs a round trip, and never money.
+Only advice: a write that rests on it names all that it was decided on, takes the row locks, and writes nothing unless
+both rows are still so. So what is stale here costs a round trip, and never money.
 """
 
 import time
@@ -57,7 +57,7 @@ class _Sights(Generic[Key, Row]):
 
 
 class Seen:
-    """The transfers that are under way here, and the accounts they meet."""
+    """Transfers that were opened or moved here, and the accounts they met."""
 
     def __init__(self) -> None:
         self.transfers: _Sights[TransferId, Transfer] = _Sights(lambda new, old: new.updated_at < old.updated_at)

@@ -126,6 +126,25 @@ async def test_a_step_that_two_processes_take_at_once_happens_once(
     assert (await balance(statements, alice), await balance(statements, bob)) == (900, 100)
 
 
+@pytest.mark.parametrize("forged", ["balance_minor = 1000000", "head_hash = sha256('another past')"])
+async def test_a_row_of_another_past_under_the_same_version_is_not_written_to(
+    book: Book, statements: Statements, database_url: str, alice: Holder, bob: Holder, forged: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("CREATE TABLE before AS SELECT balance_minor, head_hash FROM accounts WHERE false")
+    await connection.execute("INSERT INTO before SELECT balance_minor, head_hash FROM accounts WHERE balance_minor > 0")
+    await connection.execute(f"UPDATE accounts SET {forged} WHERE id = $1", alice.account_id)
+    step = await opened(book, alice, bob, 100)
+    await connection.execute(
+        "UPDATE accounts a SET balance_minor = b.balance_minor, head_hash = b.head_hash FROM before b WHERE a.id = $1",
+        alice.account_id,
+    )
+    await connection.close()
+    await book.debit(step)
+    await book.credit(step)
+    assert (await balance(statements, alice), await balance(statements, bob)) == (900, 100)
+
+
 def test_an_answer_that_was_long_on_its_way_does_not_hide_a_newer_one() -> None:
     seen, wanted = Seen(), order(SOMEBODY, ONE, OTHER, 1)
     newer, older = changed(wanted, 2), changed(wanted, 1)
