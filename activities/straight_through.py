@@ -30,8 +30,8 @@ class StraightThroughSteps:
     async def settle_straight_through(self, order: TransferOrder) -> StraightThrough:
         """Open, screen, debit, credit and notify, up to the first step that does not say yes.
 
-        Raises what `open_transfer` raises. A repeat begins anew where the transfer is still `initiated`; else it only says
-        where it is.
+        Raises what `open_transfer` raises. A repeat begins anew where the transfer is still `initiated`; else it
+        only says where it is.
         """
         opened = await self._money.open_transfer(order)
         reached = StraightThrough(opened, opened.standing)

@@ -37,9 +37,8 @@ METHOD = """\
 - The first seconds of a round fill the system, one request in flight more after another, and are not measured.
 - CPU is user and system time of all processes of a group, by completed transfer. Where a case is called directly,
   the load comes from the system's own process.
-- A posting of *e* and *f* is a change to one customer's account with its statement line: two for each transfer in
-  both, so postings per second compare as transfers do. *e* makes three transactions of it (open, debit, credit),
-  *f* one. Both have 20 connections.
+- A posting is one balanced fact: an amount leaves one account for another. *e* makes two for each transfer, by way of
+  clearing, in three transactions (open, debit, credit); *f* makes one, in one. Both have 20 connections.
 - *b* and *g* run Remit's own ledger steps: open, debit, credit and notify; screening is a pure rule and costs
   nothing. They answer when the notification is written, Remit when the money has arrived.
 - *i* is case c on books that were filled with a million entries by COPY, hashes chained as the ledger chains them.

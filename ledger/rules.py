@@ -1,7 +1,7 @@
 """What each step does to a transfer and to one customer account, or why not. Pure: no I/O, no clock.
 
-Every `decide_*` is asked under the row locks, or about rows that the write compares under its locks. It answers with the
-change to write, with None where the effect is already there, with a refusal (a business "no"), or with
+Every `decide_*` is asked under the row locks, or about rows that the write compares under its locks. It answers with
+the change to write, with None where the effect is already there, with a refusal (a business "no"), or with
 `IllegalTransition` (the state forbids the step).
 """
 
