@@ -49,7 +49,7 @@ DEPLOYMENT = "remit"
 DIRECT = UnsandboxedWorkflowRunner()
 
 # Steps of one process at once. Most of them would wait in line for one account: they hold nothing that others need.
-AT_ONCE = 1_000
+AT_ONCE = 300
 
 
 async def connect_temporal(settings: Settings) -> Client:
@@ -142,8 +142,8 @@ def build_worker(
         max_concurrent_workflow_tasks=AT_ONCE,
         max_concurrent_local_activities=AT_ONCE,
         max_concurrent_activities=AT_ONCE,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=20),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=20),
         # A worker that died is noticed after this time instead of ten seconds.
         sticky_queue_schedule_to_start_timeout=policies.STICKY_TIMEOUT,
         graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN,
