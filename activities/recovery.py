@@ -25,7 +25,7 @@ ONE_IN = 30
 # What one look may find, and how long it may look. Where Temporal lost everything there are more: the next looks find
 # them. So many orders are a quarter of what Temporal takes in one answer, and the time is well within the step's own.
 AT_MOST = 500
-WITHIN_SECONDS = 40.0
+WITHIN_SECONDS = 40
 
 
 class RecoverySteps:
@@ -42,7 +42,7 @@ class RecoverySteps:
         *,
         asked_anyway: int = ONE_IN,
         at_most: int = AT_MOST,
-        within_seconds: float = WITHIN_SECONDS,
+        within_seconds: int = WITHIN_SECONDS,
     ) -> None:
         self._client = client
         self._book = book
@@ -88,7 +88,7 @@ class RecoverySteps:
         """IDs of the transfers' workflows that run, as far as Temporal lists them in half of the time."""
         listed: set[str] = set()
         try:
-            async with asyncio.timeout(self._within_seconds / 2):
+            async with asyncio.timeout(self._within_seconds // 2):
                 async for workflow in self._client.list_workflows(RUNNING, page_size=1000):
                     listed.add(workflow.id)
         except (RPCError, TimeoutError) as error:
