@@ -4,10 +4,10 @@ Only composition roots (`cli.py`, `worker.py`, `devenv/`) read them and pass pla
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -61,7 +61,9 @@ class Settings(BaseSettings):
         None, ge=1, description="A review from here on needs two different deciders. Unset: one is enough."
     )
     review_deadline_seconds: int = Field(86_400, ge=1, description="A review that nobody decides fails after this.")
-    review_reminder_seconds: int = Field(64_800, ge=1, description="Reviewers are reminded after this.")
+    review_reminder_seconds: int = Field(
+        64_800, ge=1, description="Reviewers are reminded after this; if not before the deadline, after 3/4 of it."
+    )
     dispute_window_days: int = Field(120, ge=1, description="For so long after its completion a transfer is disputed.")
     dispute_deadline_seconds: int = Field(
         1_209_600, ge=1, description="A dispute that nobody decides expires after this."
@@ -92,3 +94,10 @@ class Settings(BaseSettings):
         if parts.scheme not in {"postgresql", "postgres"} or not (parts.netloc or parts.query):
             raise ValueError(wanted)
         return url
+
+    @model_validator(mode="after")
+    def _reminds_before_the_deadline(self) -> Self:
+        """A reminder that would come too late comes in time, also where only the deadline was lowered."""
+        if self.review_reminder_seconds >= self.review_deadline_seconds:
+            self.review_reminder_seconds = self.review_deadline_seconds * 3 // 4
+        return self

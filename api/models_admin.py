@@ -297,10 +297,21 @@ class BatchOut(BaseModel):
     taken: int
     done: bool
     refused: list[DecisionRefusedOut]
+    unanswered: list[DecisionRefusedOut] = Field(description="No answer in time: these may take the decision yet")
 
     @classmethod
     def of(cls, batch_id: str, progress: BatchProgress) -> "BatchOut":
-        """Done once each transfer has taken or refused the decision."""
-        refused = [DecisionRefusedOut.model_validate(each, from_attributes=True) for each in progress.refused]
-        done = progress.taken + len(refused) == progress.total
-        return cls(id=batch_id, total=progress.total, taken=progress.taken, done=done, refused=refused)
+        """Done once each transfer has taken or refused the decision, or was given up waiting for."""
+        refused, unanswered = (
+            [DecisionRefusedOut.model_validate(each, from_attributes=True) for each in those]
+            for those in (progress.refused, progress.unanswered)
+        )
+        done = progress.taken + len(refused) + len(unanswered) == progress.total
+        return cls(
+            id=batch_id,
+            total=progress.total,
+            taken=progress.taken,
+            done=done,
+            refused=refused,
+            unanswered=unanswered,
+        )

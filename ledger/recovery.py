@@ -29,10 +29,24 @@ class Stranded:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What one look found stranded. `more`: it stopped at one of its limits, and there may be others."""
+
+    stranded: list[Stranded]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one recovery run did: ids of transfers by what became of them, and of disputes that were started again."""
+    """What one recovery run did: ids of transfers by what became of them, and of disputes that were started again.
+
+    `unanswered` says of each transfer that could not be ended or driven on why not: the next run tries it again. `more`
+    says that there may be others, which the next runs find.
+    """
 
     looked_at: int
     cancelled: list[str]
     driven_on: list[str]
     disputes: list[str] = field(default_factory=list)
+    unanswered: dict[str, str] = field(default_factory=dict)
+    more: bool = False

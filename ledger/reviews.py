@@ -112,10 +112,11 @@ def objection_to_decision(decision: Decision, owner_id: str, decisions: Sequence
 
 @dataclass(frozen=True, slots=True)
 class DecisionBatch:
-    """One decision, for every transfer whose workflow is named."""
+    """One decision, for every transfer whose workflow is named; each has `patience_seconds` to answer."""
 
     decision: Decision
     workflow_ids: list[str]
+    patience_seconds: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,12 @@ class DecisionRefused:
 
 @dataclass(slots=True)
 class BatchProgress:
-    """Where a batch stands: of `total` transfers so many have taken the decision, and these refused it."""
+    """Where a batch stands: of `total` transfers so many have taken the decision, and these refused it.
+
+    Of those `unanswered` nobody knows: they may take it yet. The same decision again is the same word.
+    """
 
     total: int
     taken: int
     refused: list[DecisionRefused]
+    unanswered: list[DecisionRefused] = field(default_factory=list)

@@ -48,3 +48,6 @@ DISPUTE_LONGEST_LOOK = timedelta(minutes=10)
 # One look at the transfers that are not final; what is not reached this time is found by the next run.
 SWEEP_ATTEMPT = timedelta(seconds=60)
 SWEEP_BUDGET = timedelta(minutes=10)
+
+# One of what a look found: it holds a place among those that are worked on, and the next run finds it again.
+SWEEP_ITEM_BUDGET = timedelta(seconds=30)

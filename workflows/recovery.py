@@ -1,8 +1,10 @@
 """Finishes transfers that lost their workflow: terminated, forgotten, or gone with an older Temporal."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
 
 from ledger.disputes import workflow_id_of
 from ledger.recovery import Stranded, Sweep
@@ -12,6 +14,8 @@ from workflows.dispute import DisputeWorkflow
 from workflows.transfer import TransferWorkflow
 from workflows.visibility import search_attributes, summary
 
+AT_ONCE = 10
+
 
 @workflow.defn
 class RecoveryWorkflow:
@@ -19,7 +23,7 @@ class RecoveryWorkflow:
 
     @workflow.run
     async def run(self) -> Sweep:
-        """Cancel what has not left its source, and drive on what is in transit."""
+        """Drive on what is in transit, and cancel what has not left its source; one that fails holds up no other."""
         found = await workflow.execute_activity(
             steps.find_stranded,
             start_to_close_timeout=policies.SWEEP_ATTEMPT,
@@ -27,19 +31,30 @@ class RecoveryWorkflow:
             retry_policy=policies.UNTIL_ANSWERED,
             summary="Find transfers without a running workflow",
         )
-        cancelled: list[str] = []
-        driven_on: list[str] = []
-        for stranded in found:
-            if stranded.state is not State.DEBITED:
-                if await self._cancel(stranded):
-                    cancelled.append(stranded.order.transfer_id)
-            elif await self._drive_on(stranded):
-                driven_on.append(stranded.order.transfer_id)
-        disputes = await self._disputes() if workflow.patched("disputes") else []
+        sweep = Sweep(len(found.stranded), [], [], more=found.more)
+        turns = asyncio.Semaphore(AT_ONCE)
+        await asyncio.gather(*(self._finish(stranded, sweep, turns) for stranded in found.stranded))
+        if workflow.patched("disputes"):
+            sweep.disputes.extend(await self._disputes())
         workflow.set_current_details(
-            f"{len(cancelled)} cancelled, {len(driven_on)} driven on, {len(disputes)} dispute(s) started again."
+            f"{len(sweep.cancelled)} cancelled, {len(sweep.driven_on)} driven on, {len(sweep.unanswered)} without an "
+            f"answer, {len(sweep.disputes)} dispute(s) started again.{' There may be more.' if sweep.more else ''}"
         )
-        return Sweep(len(found), cancelled, driven_on, disputes)
+        return sweep
+
+    async def _finish(self, stranded: Stranded, sweep: Sweep, turns: asyncio.Semaphore) -> None:
+        """Do what its state asks for, and note what came of it."""
+        transfer_id, is_in_transit = stranded.order.transfer_id, stranded.state is State.DEBITED
+        async with turns:
+            try:
+                if is_in_transit and await self._drive_on(stranded):
+                    sweep.driven_on.append(transfer_id)
+                elif not is_in_transit and await self._cancel(stranded):
+                    sweep.cancelled.append(transfer_id)
+            except FailureError as error:
+                if is_cancelled_exception(error):
+                    raise
+                sweep.unanswered[transfer_id] = str(error.cause or error)
 
     async def _disputes(self) -> list[str]:
         """Start again what drives a dispute and was lost. Its row says where to go on."""
@@ -73,7 +88,7 @@ class RecoveryWorkflow:
             steps.cancel_stranded,
             Step(stranded.order.transfer_id, stranded.order.attempt),
             start_to_close_timeout=policies.REGULAR_ATTEMPT,
-            schedule_to_close_timeout=policies.SWEEP_BUDGET,
+            schedule_to_close_timeout=policies.SWEEP_ITEM_BUDGET,
             retry_policy=policies.UNTIL_ANSWERED,
             summary=f"Cancel {summary(stranded.order)}",
         )

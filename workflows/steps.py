@@ -9,7 +9,7 @@ from temporalio import activity
 
 from ledger.disputes import Course, DisputeDecision
 from ledger.ids import DisputeId
-from ledger.recovery import Stranded
+from ledger.recovery import Found
 from ledger.reviews import Decision, Review
 from ledger.screening import Verdict
 from ledger.steering import Instruction
@@ -95,8 +95,8 @@ async def send_decision(workflow_id: str, decision: Decision) -> str | None:
 
 
 @activity.defn
-async def find_stranded() -> list[Stranded]:
-    """Find transfers that are not final and have no running workflow."""
+async def find_stranded() -> Found:
+    """Find transfers that are not final and have no running workflow, up to a limit; those in transit first."""
     raise NotImplementedError
 
 

@@ -1,10 +1,11 @@
 """Recovery asks Temporal about all transfers at once, and never takes its list's word for a loss."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.client import (
     Client,
     DescribeWorkflowInput,
@@ -18,7 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.recovery import RUNNING, RecoverySteps
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
-from ledger.transfers import TransferOrder
+from ledger.recovery import Found
+from ledger.transfers import Ending, State, Step, TransferOrder
 from tests.orders import funded, holder, order
 from tests.waiting import until
 from workflows.transfer import TransferWorkflow
@@ -27,12 +29,13 @@ RUNS, LOST = 5, 2
 
 
 class Line(Interceptor):
-    """The line to Temporal: counts what is asked, and may lose the answer to a list."""
+    """The line to Temporal: counts what is asked, may lose a list, and something may happen meanwhile."""
 
     def __init__(self) -> None:
         self.described: list[str] = []
         self.lists = 0
         self.lists_work = True
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002 - the SDK's name
         line = self
@@ -40,6 +43,8 @@ class Line(Interceptor):
         class Counting(OutboundInterceptor):
             async def describe_workflow(self, input: DescribeWorkflowInput) -> WorkflowExecutionDescription:  # noqa: A002
                 line.described.append(input.id)
+                if line.meanwhile:
+                    await line.meanwhile()
                 return await super().describe_workflow(input)
 
             def list_workflows(self, input: ListWorkflowsInput) -> Any:  # noqa: A002
@@ -89,27 +94,71 @@ async def orders(client: Client, book: Book, customers: Customers) -> AsyncItera
             await handle.terminate()
 
 
+def orders_of(found: Found) -> list[TransferOrder]:
+    return [stranded.order for stranded in found.stranded]
+
+
 async def test_only_what_the_list_misses_is_asked_about(
     watched: Client, line: Line, book: Book, orders: list[TransferOrder]
 ) -> None:
-    stranded = await RecoverySteps(watched, book, 0, asked_anyway=1_000_000_000).find_stranded()
-    assert [found.order for found in stranded] == orders[RUNS:]
+    found = await RecoverySteps(watched, book, 0, asked_anyway=1_000_000_000).find_stranded()
+    stranded = found.stranded
+    assert (orders_of(found), found.more) == (orders[RUNS:], False)
     assert line.lists == 1
-    assert set(line.described) == {name for found in stranded for name in (found.order.workflow_id, found.recovery_id)}
+    assert set(line.described) == {name for each in stranded for name in (each.order.workflow_id, each.recovery_id)}
 
 
 async def test_a_list_that_lags_strands_nobody(
     client: Client, watched: Client, line: Line, book: Book, orders: list[TransferOrder]
 ) -> None:
     line.lists_work = False  # as if it knew of none of them yet
-    stranded = await RecoverySteps(watched, book, 0).find_stranded()
-    assert [found.order for found in stranded] == orders[RUNS:]
+    found = await RecoverySteps(watched, book, 0).find_stranded()
+    assert orders_of(found) == orders[RUNS:]
     assert {each.workflow_id for each in orders[:RUNS]} <= set(line.described)
 
 
 async def test_a_list_that_is_wrong_for_good_hides_nothing_for_good(
     client: Client, watched: Client, line: Line, book: Book, orders: list[TransferOrder]
 ) -> None:
-    stranded = await RecoverySteps(watched, book, 0, asked_anyway=1).find_stranded()
-    assert [found.order for found in stranded] == orders[RUNS:]
+    found = await RecoverySteps(watched, book, 0, asked_anyway=1).find_stranded()
+    assert orders_of(found) == orders[RUNS:]
     assert {each.workflow_id for each in orders[:RUNS]} <= set(line.described)
+
+
+async def test_one_look_finds_so_many_and_says_that_there_are_more(
+    client: Client, book: Book, orders: list[TransferOrder]
+) -> None:
+    look = RecoverySteps(client, book, 0, at_most=1)
+    first = await look.find_stranded()
+    assert (orders_of(first), first.more) == (orders[RUNS : RUNS + 1], True)
+    await look.cancel_stranded(Step(orders[RUNS].transfer_id, 1))
+    second = await look.find_stranded()
+    assert (orders_of(second), second.more) == (orders[RUNS + 1 :], False)
+
+
+async def test_a_look_that_has_no_time_left_says_that_there_are_more(
+    client: Client, book: Book, orders: list[TransferOrder]
+) -> None:
+    assert await RecoverySteps(client, book, 0, within_seconds=0).find_stranded() == Found([], more=True)
+
+
+async def test_what_is_in_transit_is_found_first(client: Client, book: Book, orders: list[TransferOrder]) -> None:
+    newest = orders[-1]
+    await book.debit(Step(newest.transfer_id, 1, newest.source_account_id))
+    found = await RecoverySteps(client, book, 0, at_most=1).find_stranded()
+    assert [(each.order, each.state) for each in found.stranded] == [(newest, State.DEBITED)]
+
+
+async def test_a_transfer_that_ends_while_it_is_asked_about_is_not_lost(
+    watched: Client, line: Line, book: Book, orders: list[TransferOrder]
+) -> None:
+    ending, lost = orders[RUNS:]
+
+    async def end() -> None:
+        await book.end(Ending(Step(ending.transfer_id, 1)), State.CANCELLED)
+
+    line.meanwhile = end
+    with capture_logs() as logged:
+        found = await RecoverySteps(watched, book, 0, asked_anyway=1_000_000_000).find_stranded()
+    assert orders_of(found) == [lost]
+    assert [each["transfer_id"] for each in logged if "transfer_id" in each] == [lost.transfer_id]

@@ -1,6 +1,7 @@
 """Transfers that people decide about, one by one or many at once."""
 
 import asyncio
+import secrets
 
 from ledger.reviews import Decision, DecisionBatch, Ruling
 from ledger.transfers import State
@@ -8,6 +9,7 @@ from tests.histories.stage import Recorded, Stage, path
 from tests.waiting import until
 from tests.workflows.sagas import Handle
 from workflows.batch import DecisionBatchWorkflow
+from workflows.transfer import TransferWorkflow
 
 REVIEWED, TWICE = 2_500, 5_000
 FROM = {"review_from_major": 20, "four_eyes_from_major": 50}
@@ -126,4 +128,19 @@ async def batch_of_decisions(stage: Stage) -> Recorded:
     await deciding.result()
     for handle in waiting:
         await handle.result()
+    return deciding
+
+
+@path(**FROM)
+async def batch_without_an_answer(stage: Stage) -> Recorded:
+    wanted, client = stage.order(REVIEWED), stage.saga.client
+    mute = await client.start_workflow(
+        TransferWorkflow.run, wanted, id=wanted.workflow_id, task_queue=f"nobody-{secrets.token_hex(6)}"
+    )
+    batch = DecisionBatch(approval(stage), [mute.id], patience_seconds=1)
+    deciding = await client.start_workflow(
+        DecisionBatchWorkflow.run, batch, id=f"batch/{mute.id}", task_queue=stage.saga.settings.task_queue
+    )
+    await deciding.result()
+    await mute.terminate("nobody runs it")
     return deciding

@@ -2,6 +2,8 @@
 
 import secrets
 
+from temporalio.exceptions import ApplicationError
+
 from ledger.recovery import Stranded, Sweep
 from ledger.steering import Instruction
 from ledger.transfers import State
@@ -101,4 +103,18 @@ async def recovery_cancelled(stage: Stage) -> Recorded:
     handle = await swept(stage)
     hold.released.set()
     await stage.is_now(lost.order, State.CANCELLED)
+    return handle
+
+
+@path(**AT_ONCE)
+async def recovery_could_not_end_one(stage: Stage) -> Recorded:
+    for _ in range(2):
+        await stage.saga.book.open_transfer(stage.order(100))
+
+    async def cannot() -> None:
+        raise ApplicationError("not this one", non_retryable=True)
+
+    stage.saga.book.before["end"].append(cannot)
+    handle = await swept(stage)
+    await swept(stage)
     return handle

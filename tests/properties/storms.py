@@ -2,10 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hypothesis import event
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
@@ -19,6 +21,7 @@ from ledger.accounts import AccountStatus
 from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
 from ledger.ids import CustomerId, TransferId
 from ledger.operators import ActionRefused
+from ledger.postgres.book import Book
 from ledger.postgres.disputes import Disputes
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.statements import Statements
@@ -56,6 +59,9 @@ class Act:
 # Ended, not there yet, nothing to reset to, or ended in the very moment of an update.
 TOO_LATE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION)
 
+# An act that was done: neither refused, nor without anything to be done to.
+TAKEN = "taken"
+
 STEERING = ("cancel", "terminate", "reset", "start", "approve", "reject", "retry_now", "give_back", "retry", "sweep")
 FREEZES = ("freeze_source", "freeze_destination", "unfreeze")
 REVERSING = ("reverse", "reverse_at_once")
@@ -91,13 +97,48 @@ class Aftermath:
         return sum(one.amount_minor for one in self.reversals if one.state is State.COMPLETED)
 
 
-class Storm:
-    """One transfer, and everything that happens to it."""
+@dataclass
+class Tally:
+    """What came of each act, over all storms of a run: a storm in which every act is refused shows nothing."""
 
-    def __init__(self, saga: Sagas, cast: Cast, wanted: TransferOrder) -> None:
+    counted: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def count(self, act: str, came_to: str) -> None:
+        self.counted[act, came_to] += 1
+        event(f"{act}: {came_to}")
+
+    def taken(self, acts: Iterable[str]) -> set[str]:
+        """Those of the acts that were taken at least once."""
+        return {act for act in acts if self.counted[act, TAKEN]}
+
+
+class Moot(Exception):
+    """There is nothing just now that the act could be done to."""
+
+
+class Storm:
+    """One transfer, and everything that happens to it.
+
+    `is_acknowledged`: its customer was told that it was accepted, and the API has written its row before. With
+    `is_left_undecided` nobody decides about it after the storm, so that its review ends on its deadline.
+    """
+
+    def __init__(
+        self,
+        saga: Sagas,
+        cast: Cast,
+        wanted: TransferOrder,
+        tally: Tally,
+        *,
+        is_acknowledged: bool,
+        is_left_undecided: bool = False,
+    ) -> None:
         self._saga = saga
         self._cast = cast
         self._order = wanted
+        self._tally = tally
+        self._is_acknowledged = is_acknowledged
+        self._is_left_undecided = is_left_undecided
         self._asked: dict[str, TransferOrder] = {wanted.transfer_id: wanted}
         self._started: list[TransferOrder] = []
         database = saga.book.database
@@ -105,21 +146,35 @@ class Storm:
         self._reversals = Reversals(database)
         self._disputes = Disputes(database)
 
-    async def take(self, act: Act) -> None:
-        """Do it, if it can be done just now; what is refused is refused."""
+    async def begin(self) -> None:
+        """Ask for the transfer, as the API does."""
+        await self._saga.start(self._order)
+        if self._is_acknowledged:
+            await Book(self._saga.book.database).open_transfer(self._order)
+
+    async def take(self, act: Act) -> str:
+        """Do it, if it can be done just now; what is refused is refused. What came of it."""
         await asyncio.sleep(act.after_ms / 1000)  # the moment is part of the storm
         doing: Callable[[Act], Awaitable[object]] = getattr(self, f"_{act.what}")
-        await self._try(doing(act))
+        came_to = await self._try(doing(act))
+        self._tally.count(act.what, came_to)
+        return came_to
 
-    async def _try(self, doing: Awaitable[object]) -> None:
+    async def _try(self, doing: Awaitable[object]) -> str:
         try:
             async with asyncio.timeout(10):
                 await doing
-        except (WorkflowUpdateFailedError, WorkflowAlreadyStartedError, ActionRefused, TimeoutError):
-            pass
+        except Moot:
+            return "moot"
+        except (WorkflowUpdateFailedError, WorkflowAlreadyStartedError, ActionRefused):
+            return "refused"
+        except TimeoutError:
+            return "unanswered"
         except RPCError as error:
             if error.status not in TOO_LATE:
                 raise
+            return "too late"
+        return TAKEN
 
     async def calm(self) -> Aftermath:
         """With all faults over, people deciding and recovery looking, everything ends."""
@@ -131,17 +186,19 @@ class Storm:
     async def _has_ended(self) -> bool:
         await self._sweep(Act("sweep", 0))
         if await self._transfer(self._order) is None:
-            # Its workflow went before its row was written: nobody was told that it was accepted. Send it again.
+            # Its workflow went before its row was written. That happens only to a request that had no answer, which its
+            # customer repeats with its key: the API finds the key used in Temporal, and writes the row.
+            assert not self._is_acknowledged, "what was acknowledged has vanished"
             await self._saga.book.open_transfer(self._order)
         found = await self._found()
         for transfer in (found.transfer, *found.reversals):
-            if transfer.state is State.IN_REVIEW:
+            if transfer.state is State.IN_REVIEW and not self._is_left_undecided:
                 for decider in self._cast.staff:
                     decision = Decision(decider, Ruling.APPROVE, "after the storm")
                     await self._try(self._update(transfer.workflow_id, "decide", decision))
         for dispute in found.disputes:
             if not dispute.state.is_final:
-                await self.take(Act("rule_to_reject", 0))
+                await self._try(self._rule_to_reject(Act("rule_to_reject", 0)))
                 await self._nudge(dispute)
         moving = [one.id for one in (found.transfer, *found.reversals) if not one.state.is_final]
         if moving or not all(dispute.state.is_final for dispute in found.disputes):
@@ -207,14 +264,10 @@ class Storm:
         await self._update((await self._target(act)).workflow_id, "decide", decision)
 
     async def _retry_now(self, act: Act) -> None:
-        await self._update(
-            (await self._target(act)).workflow_id, "retry_now", Instruction(self._cast.staff[0], "in a storm")
-        )
+        await self._instruct(act, "retry_now")
 
     async def _give_back(self, act: Act) -> None:
-        await self._update(
-            (await self._target(act)).workflow_id, "give_back", Instruction(self._cast.staff[0], "in a storm")
-        )
+        await self._instruct(act, "give_back")
 
     async def _instruct(self, act: Act, what: str) -> None:
         instruction = Instruction(self._cast.staff[0], "in a storm")
@@ -224,14 +277,15 @@ class Storm:
         wanted = await self._target(act)
         transfer = await self._transfer(wanted)
         if transfer is None or transfer.state not in (State.FAILED, State.COMPENSATED):
-            return
-        if transfer.attempt < MAX_ATTEMPTS:
-            attempt = transfer.attempt + 1
-            first = wanted.workflow_id.split(" #")[0]
-            again = replace(transfer.order, attempt=attempt, workflow_id=f"{first} #{attempt}")
-            if wanted.transfer_id == self._order.transfer_id:
-                self._order = again
-            await self._begin(again)
+            raise Moot
+        if transfer.attempt == MAX_ATTEMPTS:
+            raise Moot
+        attempt = transfer.attempt + 1
+        first = wanted.workflow_id.split(" #")[0]
+        again = replace(transfer.order, attempt=attempt, workflow_id=f"{first} #{attempt}")
+        if wanted.transfer_id == self._order.transfer_id:
+            self._order = again
+        await self._begin(again)
 
     async def _sweep(self, _: Act) -> None:
         await self._saga.client.execute_workflow(
@@ -283,14 +337,16 @@ class Storm:
         """By the payer; some have hardly any time, and some lose what should start their workflow."""
         terms = DisputeTerms(window_days=120, deadline_seconds=1 if act.which == 5 else 14 * 24 * 60 * 60)
         opened = await self._disputes.open(self._cast.payer.id, self._order.transfer_id, "in a storm", terms)
-        if opened is not None and act.which != 4:
+        if opened is None:
+            raise Moot
+        if act.which != 4:
             await self._start_workflow(opened, opened.workflow_id)
 
     async def _state_case(self, act: Act) -> None:
-        if dispute := await self._newest():
-            author = (self._cast.payer.id, self._cast.payee.id)[act.which % 2]
-            await self._disputes.state(dispute.id, author, "in a storm")
-            await self._nudge(dispute)
+        dispute = await self._newest()
+        author = (self._cast.payer.id, self._cast.payee.id)[act.which % 2]
+        await self._disputes.state(dispute.id, author, "in a storm")
+        await self._nudge(dispute)
 
     async def _rule_to_reverse(self, act: Act) -> None:
         whole = self._order.amount_minor
@@ -301,39 +357,39 @@ class Storm:
         await self._rule(act, DisputeRuling.REJECT)
 
     async def _rule_at_once(self, act: Act) -> None:
-        acts_at_once = (replace(act, what=what, which=which) for what in RULING[:2] for which in (0, 1))
-        await asyncio.gather(*(self.take(replace(one, after_ms=0)) for one in acts_at_once))
+        acts_at_once = (replace(act, what=what, which=which, after_ms=0) for what in RULING[:2] for which in (0, 1))
+        if TAKEN not in await asyncio.gather(*map(self.take, acts_at_once)):
+            raise Moot
 
     async def _rule(self, act: Act, ruling: DisputeRuling, amount_minor: int | None = None) -> None:
         """By the admin API, which writes the row and nudges, or by the workflow's update."""
-        if dispute := await self._newest():
-            decision = DisputeDecision(self._cast.staff[act.which % 2], ruling, "in a storm", amount_minor)
-            if act.which in (2, 3):
-                await self._update(dispute.workflow_id, "decide", decision)
-            else:
-                await self._disputes.decide(dispute.id, decision)
-                await self._nudge(dispute)
+        dispute = await self._newest()
+        decision = DisputeDecision(self._cast.staff[act.which % 2], ruling, "in a storm", amount_minor)
+        if act.which in (2, 3):
+            await self._update(dispute.workflow_id, "decide", decision)
+        else:
+            await self._disputes.decide(dispute.id, decision)
+            await self._nudge(dispute)
 
     async def _cancel_dispute(self, _: Act) -> None:
-        if dispute := await self._newest():
-            await self._handle(dispute.workflow_id).cancel()
+        await self._handle((await self._newest()).workflow_id).cancel()
 
     async def _terminate_dispute(self, _: Act) -> None:
-        if dispute := await self._newest():
-            await self._handle(dispute.workflow_id).terminate("in a storm")
+        await self._handle((await self._newest()).workflow_id).terminate("in a storm")
 
     async def _reset_dispute(self, act: Act) -> None:
-        if dispute := await self._newest():
-            await self._reset_workflow(dispute.workflow_id, act.which)
+        await self._reset_workflow((await self._newest()).workflow_id, act.which)
 
     async def _start_dispute(self, act: Act) -> None:
-        if dispute := await self._newest():
-            beside = f"/again/{act.which}" if act.which % 2 else ""
-            await self._start_workflow(dispute, f"{dispute.workflow_id}{beside}")
+        dispute = await self._newest()
+        beside = f"/again/{act.which}" if act.which % 2 else ""
+        await self._start_workflow(dispute, f"{dispute.workflow_id}{beside}")
 
-    async def _newest(self) -> Dispute | None:
+    async def _newest(self) -> Dispute:
         disputes = await self._all_disputes()
-        return disputes[-1] if disputes else None
+        if not disputes:
+            raise Moot
+        return disputes[-1]
 
     async def _nudge(self, dispute: Dispute) -> None:
         """As the API does: one that cannot be told is lost."""
@@ -356,15 +412,16 @@ class Storm:
         history = await self._handle(workflow_id).fetch_history()
         done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
         tasks = [event.event_id for event in history.events if event.event_type == done]
-        if tasks:
-            request = ResetWorkflowExecutionRequest(
-                namespace=self._saga.client.namespace,
-                workflow_execution=WorkflowExecution(workflow_id=workflow_id),
-                reason="in a storm",
-                workflow_task_finish_event_id=tasks[which % len(tasks)],
-                request_id=secrets.token_hex(8),
-            )
-            await self._saga.client.workflow_service.reset_workflow_execution(request)
+        if not tasks:
+            raise Moot
+        request = ResetWorkflowExecutionRequest(
+            namespace=self._saga.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+            reason="in a storm",
+            workflow_task_finish_event_id=tasks[which % len(tasks)],
+            request_id=secrets.token_hex(8),
+        )
+        await self._saga.client.workflow_service.reset_workflow_execution(request)
 
     async def _update(self, workflow_id: str, name: str, argument: object) -> None:
         await self._handle(workflow_id).execute_update(name, argument)

@@ -7,9 +7,11 @@ in every run.
 """
 
 import os
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from temporalio.client import Client
 
@@ -20,6 +22,7 @@ from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.oversight import ActionSearch, Oversight
 from ledger.postgres.statements import Statements
+from ledger.reviews import Ruling
 from ledger.transfers import State
 from tests.ledger.test_reversals import completed
 from tests.orders import Holder, funded, holder, order
@@ -27,12 +30,14 @@ from tests.properties.storms import (
     DISPUTING,
     FREEZES,
     REVERSING,
+    RULING,
     STEERING,
     Act,
     Aftermath,
     Cast,
     Fault,
     Storm,
+    Tally,
     acts,
     faults,
 )
@@ -44,6 +49,8 @@ LIMIT_SECONDS = 3_600 if LONG else 110
 
 FUNDS, SMALL, REVIEWED = 10_000, 2_500, 6_000
 CAREFUL = {"recovery_grace_seconds": 0, "review_from_major": 50, "stuck_after_seconds": 1}
+FOUR_EYES = {"four_eyes_from_major": 50}
+HASTY_REVIEW = {"review_deadline_seconds": 1}
 
 # Those about reversals and disputes come often: most of the others wait for what they make.
 AFTERWARDS = (*REVERSING * 3, *DISPUTING, "dispute", "dispute", "rule_to_reverse", "rule_to_reverse", *STEERING)
@@ -52,6 +59,26 @@ AFTERWARDS = (*REVERSING * 3, *DISPUTING, "dispute", "dispute", "rule_to_reverse
 @pytest.fixture
 def book(database: Database) -> UnreliableBook:
     return UnreliableBook(database)
+
+
+class Wanted(Tally):
+    """What must have been taken, in one storm or another: one of each group, and each act in a long run."""
+
+    groups: Sequence[Sequence[str]] = ()
+
+    def check(self) -> None:
+        for group in self.groups:
+            taken = self.taken(group)
+            assert taken, (group, self.counted)
+            assert taken == set(group) or not LONG, (set(group) - taken, self.counted)
+
+
+@pytest.fixture
+def tally() -> Iterator[Wanted]:
+    """Counts over all examples of a test, and checks when the last one is over."""
+    counting = Wanted()
+    yield counting
+    counting.check()
 
 
 async def cast_of(database: Database, customers: Customers, book: UnreliableBook) -> Cast:
@@ -106,10 +133,32 @@ async def check_disputes(database: Database, found: Aftermath) -> None:
     assert len(linked) == len(set(linked))
 
 
+async def check_review(database: Database, cast: Cast, found: Aftermath, approvals: int) -> None:
+    """What needs a review and completed was approved by enough of the staff, before anybody rejected it."""
+    transfer = found.transfer
+    if transfer.amount_minor < REVIEWED:
+        return
+    if transfer.failure:
+        event(f"ended by {transfer.failure.code}")
+    async with database.connection() as connection:
+        words = await connection.fetch(
+            "SELECT decider, ruling FROM review_decisions WHERE transfer_id = $1 AND attempt = $2 ORDER BY decided_at",
+            transfer.id,
+            transfer.attempt,
+        )
+    approved = {word["decider"] for word in takewhile(lambda word: word["ruling"] == Ruling.APPROVE, words)}
+    assert approved <= set(cast.staff)
+    if transfer.state is State.COMPLETED:
+        event(f"completed with {len(approved)} approval(s) of {approvals}")
+        assert len(approved) >= approvals, words
+
+
 @pytest.mark.timeout(LIMIT_SECONDS)
 @settings(max_examples=STORMS)
 @given(
-    amount=st.sampled_from([SMALL, REVIEWED, FUNDS + 1]),
+    amount=st.sampled_from([SMALL, REVIEWED, REVIEWED, FUNDS + 1]),
+    reviewed=st.sampled_from([{}, FOUR_EYES, FOUR_EYES, HASTY_REVIEW]),
+    acknowledged=st.booleans(),
     broken=st.lists(faults, max_size=4),
     storm=st.lists(acts(*STEERING, *FREEZES, *REVERSING, "dispute", "rule_to_reverse"), min_size=1, max_size=8),
 )
@@ -118,21 +167,27 @@ async def test_no_storm_makes_or_loses_money(
     database: Database,
     book: UnreliableBook,
     customers: Customers,
+    tally: Wanted,
     amount: int,
+    reviewed: dict[str, int],
+    acknowledged: bool,
     broken: list[Fault],
     storm: list[Act],
 ) -> None:
+    tally.groups = (STEERING, FREEZES, REVERSING)
     cast = await cast_of(database, customers, book)
-    async with sagas(client, book, rules=None, workflows=None, **CAREFUL) as saga:
+    async with sagas(client, book, rules=None, workflows=None, **CAREFUL, **reviewed) as saga:
         break_lines(book, broken)
         wanted = order(cast.payer.id, cast.payer.account_id, cast.payee.account_id, amount)
-        raging = Storm(saga, cast, wanted)
-        await saga.start(wanted)
+        expires = reviewed == HASTY_REVIEW
+        raging = Storm(saga, cast, wanted, tally, is_acknowledged=acknowledged, is_left_undecided=expires)
+        await raging.begin()
         for act in storm:
             await raging.take(act)
         found = await raging.calm()
     await check_books(database, cast, found)
     await check_disputes(database, found)
+    await check_review(database, cast, found, approvals=2 if reviewed == FOUR_EYES else 1)
 
 
 @pytest.mark.timeout(LIMIT_SECONDS)
@@ -148,17 +203,19 @@ async def test_no_storm_around_a_completed_transfer_brings_back_more_than_it_was
     database: Database,
     book: UnreliableBook,
     customers: Customers,
+    tally: Wanted,
     amount: int,
     disputed: bool,
     broken: list[Fault],
     storm: list[Act],
 ) -> None:
+    tally.groups = (FREEZES, REVERSING, RULING, DISPUTING)  # the first dispute is opened by the test
     cast = await cast_of(database, customers, book)
     async with sagas(client, book, rules=None, workflows=None, **CAREFUL) as saga:
         wanted = order(cast.payer.id, cast.payer.account_id, cast.payee.account_id, amount)
         await completed(book, wanted)
         break_lines(book, broken)
-        raging = Storm(saga, cast, wanted)
+        raging = Storm(saga, cast, wanted, tally, is_acknowledged=True)
         if disputed:
             await raging.take(Act("dispute", 0))
         for act in storm:

@@ -1,5 +1,6 @@
 """Transfers that lose their workflow are finished from the ledger's state."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -9,13 +10,14 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, ResetReapplyType
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.statements import Statements
 from ledger.recovery import Sweep
-from ledger.transfers import State, TransferOrder
+from ledger.transfers import State, Step, TransferOrder
 from tests.orders import Holder, funded, holder, order
 from tests.waiting import until
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
@@ -157,6 +159,52 @@ async def test_a_transfer_terminated_before_its_debit_is_cancelled_and_a_late_de
 
     await until(debit_was_refused, "the late debit has been refused")
     assert await balances(statements, alice) == [10_000]
+
+
+async def stranded_before_its_debit(saga: Sagas, payer: Holder, payee: Holder) -> TransferOrder:
+    """A row without a workflow."""
+    lost = order(payer.id, payer.account_id, payee.account_id, 100)
+    await saga.book.open_transfer(lost)
+    return lost
+
+
+async def cannot() -> None:
+    raise ApplicationError("not this one", non_retryable=True)
+
+
+async def test_one_transfer_that_cannot_be_ended_holds_up_no_other_and_is_named(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    lost = {(await stranded_before_its_debit(saga, alice, bob)).transfer_id for _ in range(3)}
+    await saga.book.open_transfer(wanted)
+    await saga.book.debit(Step(wanted.transfer_id, 1, wanted.source_account_id))
+    saga.book.before["end"].append(cannot)
+    first = await sweep(saga)
+    (failed,) = first.unanswered
+    assert first.looked_at == 4
+    assert set(first.cancelled) == lost - {failed}
+    assert first.driven_on == [wanted.transfer_id]
+    assert "not this one" in first.unanswered[failed]
+    await ends(statements, wanted, State.COMPLETED)
+    assert (await sweep(saga)).cancelled == [failed]
+
+
+async def test_a_transfer_that_is_held_lets_the_others_go_first(
+    saga: Sagas, statements: Statements, alice: Holder, bob: Holder
+) -> None:
+    lost = [await stranded_before_its_debit(saga, alice, bob) for _ in range(3)]
+    hold = Hold()
+    saga.book.before["end"].append(hold)
+    sweeping = asyncio.create_task(sweep(saga))
+    await hold.reached.wait()
+
+    async def others_have_ended() -> bool:
+        found = [await statements.transfer(alice.id, each.transfer_id) for each in lost]
+        return [each.state for each in found if each].count(State.CANCELLED) == len(lost) - 1
+
+    await until(others_have_ended, "the others have ended")
+    hold.released.set()
+    assert set((await sweeping).cancelled) == {each.transfer_id for each in lost}
 
 
 @pytest.mark.parametrize("ending", ["completed", "compensated", "failed", "cancelled"])

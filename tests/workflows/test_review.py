@@ -24,9 +24,12 @@ from ledger.postgres.statements import Statements
 from ledger.reviews import DECISION_EXAMPLE, Decision, ReviewTerms, Ruling
 from ledger.steering import INSTRUCTION_EXAMPLE
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
+from settings import Settings
 from tests.orders import Holder, funded, holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
+
+REVIEW_SETTINGS = {"review_from_major", "review_deadline_seconds", "review_reminder_seconds"}
 
 
 @pytest.fixture
@@ -131,6 +134,30 @@ async def test_a_review_that_nobody_decides_reminds_once_and_fails_on_its_deadli
     history = await handle.fetch_history()
     reminders = [event for event in history.events if b"remind_reviewers" in event.SerializeToString()]
     assert len(reminders) == 1
+
+
+@pytest.mark.parametrize(
+    ("deadline", "reminder", "kept"),
+    [(86_400, 64_800, 64_800), (3_600, 64_800, 2_700), (3_600, 3_600, 2_700), (3_600, 3_599, 3_599)],
+)
+def test_a_reminder_that_would_miss_the_deadline_comes_after_three_quarters_of_it(
+    deadline: int, reminder: int, kept: int
+) -> None:
+    read = Settings.model_validate({"review_deadline_seconds": deadline, "review_reminder_seconds": reminder})
+    assert read.review_reminder_seconds == kept
+
+
+async def test_a_review_whose_deadline_alone_was_lowered_reminds_before_it(
+    time_skipping: WorkflowEnvironment, book: UnreliableBook, wanted: TransferOrder
+) -> None:
+    lowered = Settings.model_validate({"review_from_major": 20, "review_deadline_seconds": 3_600})
+    async with sagas(time_skipping.client, book, **lowered.model_dump(include=REVIEW_SETTINGS)) as saga:
+        handle = await saga.start(wanted)
+        ended = await handle.result()
+        assert ended.failure is not None
+        assert ended.failure.code == "review_expired"
+        history = await handle.fetch_history()
+    assert len([event for event in history.events if b"remind_reviewers" in event.SerializeToString()]) == 1
 
 
 async def test_a_decision_that_comes_before_the_review_is_kept_for_it(
