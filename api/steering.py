@@ -13,14 +13,17 @@ from http import HTTPStatus
 from api.acceptance import Acceptance
 from api.engine import Engine, TemporalUnavailable, UpdateRefused
 from api.problems import Problem
+from api.reversing import check_left, check_may_retry_reversal
 from ledger.ids import ActionId, TransferId
-from ledger.operators import Action, Actor, Conclusion, Intended, Intention
+from ledger.operators import Action, Actor, Conclusion, ConflictOfInterest, Intended, Intention
+from ledger.postgres.disputes import Disputes
 from ledger.postgres.operators import Operators
 from ledger.postgres.oversight import Flagged, Oversight
+from ledger.postgres.reversals import Reversals
 from ledger.recovery import Stranded, transfer_driven_by
 from ledger.reviews import BatchProgress, Decision, DecisionBatch, Ruling
 from ledger.steering import Instruction
-from ledger.transfers import State, Transfer
+from ledger.transfers import Kind, State, Transfer
 
 _PROBLEMS = {
     "nothing_to_retry": "nothing_to_retry",
@@ -41,12 +44,17 @@ class Steered:
 
 @dataclass(frozen=True, slots=True)
 class Steering:
-    """Each method raises a problem where it is too late or not this person's to do, and then nothing has changed."""
+    """Each method raises a problem where it is too late or not this person's to do, and then nothing has changed.
+
+    Nobody steers a transfer that they are a party of: that raises `ConflictOfInterest`, and nothing is recorded.
+    """
 
     acceptance: Acceptance
     engine: Engine
     operators: Operators
     oversight: Oversight
+    reversals: Reversals
+    disputes: Disputes
 
     async def transfer(self, transfer_id: TransferId) -> Transfer:
         """Anybody's transfer, as its row tells it now."""
@@ -66,7 +74,7 @@ class Steering:
 
     async def decide(self, actor: Actor, transfer: Transfer, ruling: Ruling, reason: str) -> Steered:
         """Approve or reject a transfer in review. The same person's same word again is the same action."""
-        await self._not_a_party(actor, [transfer])
+        await self._check_no_party(actor, Action.DECIDE_REVIEW, [transfer])
 
         async def send(intended: Intended) -> Conclusion:
             decision = Decision(actor.id, ruling, reason, intended.action_id)
@@ -90,6 +98,7 @@ class Steering:
 
         Answers with the transfer as it stands: one whose amount is on its way back is not final yet.
         """
+        await self._check_no_party(actor, Action.CANCEL_TRANSFER, [transfer])
 
         async def send(intended: Intended) -> Conclusion:
             try:
@@ -109,11 +118,18 @@ class Steering:
     async def retry(
         self, actor: Actor, transfer: Transfer, reason: str, wait_seconds: float, key: str | None
     ) -> tuple[Transfer, Steered]:
-        """Begin the next attempt of a failed or compensated transfer."""
+        """Begin the next attempt of a failed or compensated transfer.
+
+        A reversal is an admin's to try again, or of any staff where a dispute was decided so, and must still fit.
+        """
+        await self._check_no_party(actor, Action.RETRY_TRANSFER, [transfer])
+        await check_may_retry_reversal(self.disputes, actor, transfer)
 
         async def send(intended: Intended) -> Conclusion:
             # An intention whose answer was lost may have begun its attempt, and is no reason for one more.
             is_begun = transfer.attempt > intended.before["attempt"]
+            if not is_begun:
+                await check_left(self.reversals, actor.id, transfer)
             begun = transfer if is_begun else await self.acceptance.retry(transfer, wait_seconds)
             after = {"state": begun.state, "attempt": begun.attempt}
             return Conclusion(f"Attempt {begun.attempt} is {begun.state}.", after=after)
@@ -124,7 +140,7 @@ class Steering:
 
     async def decide_many(self, actor: Actor, transfers: Sequence[Transfer], ruling: Ruling, reason: str) -> str:
         """Start sending one decision to all these transfers; the batch's id."""
-        await self._not_a_party(actor, transfers)
+        await self._check_no_party(actor, Action.DECIDE_REVIEW, transfers)
         batch_id = f"decisions/{secrets.token_hex(8)}"
 
         async def send(intended: Intended) -> Conclusion:
@@ -151,13 +167,14 @@ class Steering:
             raise Problem("batch_not_found")
         return progress
 
-    async def _not_a_party(self, actor: Actor, transfers: Sequence[Transfer]) -> None:
+    async def _check_no_party(self, actor: Actor, action: Action, transfers: Sequence[Transfer]) -> None:
         accounts = {
             account_id for each in transfers for account_id in (each.source_account_id, each.destination_account_id)
         }
-        owners = {each.owner_id for each in transfers} | await self.oversight.owners(list(accounts))
-        if actor.id in owners:
-            raise Problem("conflict_of_interest", "Nobody decides about a transfer that they are a party of.")
+        # Staff who asked for a reversal between others hold none of its accounts, and stay free to steer it.
+        owners = {each.owner_id for each in transfers if each.kind is not Kind.REVERSAL}
+        if actor.id in owners | await self.oversight.owners(list(accounts)):
+            raise ConflictOfInterest(action)
 
     async def _do(self, wanted: Intention, send: Callable[[Intended], Awaitable[Conclusion]]) -> Steered:
         """Record what is wanted, send it, and record what came of it.
@@ -181,6 +198,8 @@ class Steering:
     async def _instruct(
         self, actor: Actor, action: Action, transfer: Transfer, name: str, reason: str, key: str | None
     ) -> Steered:
+        await self._check_no_party(actor, action, [transfer])
+
         async def send(intended: Intended) -> Conclusion:
             answer = await self._send_instruction(actor, transfer, name, reason, intended.action_id)
             return Conclusion(answer, after={"asked": name})

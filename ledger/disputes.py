@@ -220,6 +220,12 @@ def workflow_id_of(dispute_id: DisputeId) -> str:
     return f"dispute/{dispute_id}"
 
 
+def dispute_named_in(key: str) -> DisputeId | None:
+    """The dispute that the key of its reversal names; None: it is no such key. Anybody may have chosen one like it."""
+    room, _, name = key.partition("/")
+    return DisputeId(name) if room == "dispute" else None
+
+
 def check_disputable(transfer: Transfer, left_minor: int, now: datetime, terms: DisputeTerms) -> None:
     """Raises unless its payer may dispute this transfer now."""
     if objection := objection_to_reversing(transfer):

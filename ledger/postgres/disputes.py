@@ -26,6 +26,7 @@ from ledger.disputes import (
     check_decision,
     check_disputable,
     check_open,
+    dispute_named_in,
     ending_of,
     reversal_for,
 )
@@ -251,6 +252,15 @@ class Disputes:
                     values = (*ending, reversal.id if reversal else None)
                     dispute = await self._end(connection, transfer, dispute_id, *values)
             return await self._course(connection, dispute)
+
+    async def decided(self, reversal: Transfer) -> bool:
+        """Whether a dispute was decided to be ended by this very reversal."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_FIND, dispute_named_in(reversal.idempotency_key))
+            if row is None or row["transfer_id"] != reversal.reverses_transfer_id:
+                return False
+            order = reversal_for(_dispute_of(row), await self._transfer(connection, row["transfer_id"]))
+        return order is not None and (order.transfer_id, order.fingerprint) == (reversal.id, reversal.fingerprint)
 
     async def not_closed(self, unchanged_for_seconds: int) -> list[DisputeId]:
         """Some of the disputes that are not over and have not changed for so long."""

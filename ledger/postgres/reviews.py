@@ -41,10 +41,11 @@ _NAMED = """
     SELECT id, role FROM customers WHERE id = $1 OR email = lower($1) ORDER BY id = $1 DESC LIMIT 1 FOR SHARE
 """
 
+# Staff who asked for a reversal between others hold none of its accounts, and are no party of it.
 _IS_PARTY = """
     SELECT EXISTS (
         SELECT FROM transfers t LEFT JOIN accounts a ON a.id IN (t.source_account_id, t.destination_account_id)
-        WHERE t.id = $1 AND $2 IN (t.owner_id, a.owner_id)
+        WHERE t.id = $1 AND (a.owner_id = $2 OR (t.owner_id = $2 AND t.kind <> 'reversal'))
     )
 """
 
@@ -66,6 +67,9 @@ _WRITE_INSTRUCTION = """
     FROM transfers WHERE id = $1
     ON CONFLICT DO NOTHING
 """
+
+# Under which name an update of a workflow is recorded.
+_ACTION_OF = {"retry_now": Action.RETRY_STEP, "give_back": Action.GIVE_BACK}
 
 _REMIND = "INSERT INTO review_reminders (transfer_id, attempt) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1"
 
@@ -124,11 +128,13 @@ class Reviews:
     async def write_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
         """Keep what one of the staff, named by id or address, asked of the transfer, and the state it was in.
 
-        Once for each `request`. Refuses with `NotStaff`.
+        Once for each `request`. Refuses with `NotStaff`, and with `ConflictOfInterest` for whoever is a party.
         """
         async with self._database.transaction() as connection:
             actor, role = await self._named(connection, instruction.actor)
             _check_staff(instruction.actor, role)
+            if await connection.fetchval(_IS_PARTY, step.transfer_id, actor):
+                raise ConflictOfInterest(_ACTION_OF[action])
             said = (action, actor, instruction.reason, request, instruction.action_id)
             await connection.execute(_WRITE_INSTRUCTION, step.transfer_id, step.attempt, *said)
 

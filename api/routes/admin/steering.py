@@ -81,7 +81,7 @@ async def cancel(
     "/transfers/{transfer_id}/retry",
     status_code=status.HTTP_201_CREATED,
     summary="Try any failed or compensated transfer again",
-    responses=problem_responses(*_KEYED, "prefer_invalid", "not_retryable", "attempts_used_up"),
+    responses=problem_responses(*_KEYED, "prefer_invalid", "not_retryable", "attempts_used_up", "reversal_too_large"),
 )
 async def retry(
     transfer_id: TransferId,
@@ -92,7 +92,10 @@ async def retry(
     key: SteeringKey,
     response: Response,
 ) -> AnyTransferOut:
-    """Under the same id and key; at most 3 attempts in all."""
+    """Under the same id and key; at most 3 attempts in all.
+
+    A reversal is tried again by admins, by operators where a dispute was decided so, and only while it still fits.
+    """
     transfer = await remit.steering.transfer(transfer_id)
     begun, steered = await remit.steering.retry(actor, transfer, wanted.reason, wait, key)
     _answered(steered, response)
