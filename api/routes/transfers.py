@@ -16,7 +16,7 @@ from api.state import Remit
 from ledger.ids import TRANSFER_ID, AccountId, TransferId
 from ledger.money import Money
 from ledger.postgres.statements import TransferFilter
-from ledger.transfers import Attempt, State, Transfer
+from ledger.transfers import State, Transfer
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
 
@@ -159,10 +159,8 @@ async def attempts(transfer_id: TransferId, session: CurrentSession, remit: Remi
     """Oldest first, the current one last, each with how it ended."""
     found = await _asked_by_me(transfer_id, session, remit)
     earlier = await remit.statements.earlier_attempts(transfer_id)
-    current = Attempt(found.attempt, found.state, found.failure, found.workflow_id, found.completed_at)
-    return AttemptsOut(
-        items=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in (*earlier, current)]
-    )
+    listed = (*earlier, found.current_attempt)
+    return AttemptsOut(items=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in listed])
 
 
 async def _asked_by_me(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:
