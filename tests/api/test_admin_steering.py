@@ -1,8 +1,10 @@
 """Staff steer transfers over HTTP, and each action is recorded with who, why, before and after."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
@@ -11,6 +13,7 @@ from ledger.ids import AccountId
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database
 from ledger.steering import Instruction
+from ledger.transfers import Standing, Step
 from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.waiting import until
@@ -32,6 +35,19 @@ async def ada(http: httpx.AsyncClient) -> Person:
     for _ in range(10):
         await person.deposit(9_000)
     return person
+
+
+class HeldBook(Book):
+    """Credits wait, once somebody says so, until they may go on."""
+
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    holds = False
+
+    async def credit(self, step: Step) -> Standing:
+        if HeldBook.holds:
+            HeldBook.reached.set()
+            await asyncio.wait_for(HeldBook.go_on.wait(), timeout=30)
+        return await super().credit(step)
 
 
 def told(answer: httpx.Response) -> tuple[int, str]:
@@ -71,15 +87,18 @@ async def test_a_reviewed_transfer_goes_on_and_the_decision_is_recorded(
     answer = await operator.post(path, {"ruling": "approve", **WHY})
     assert answer.status_code == 200, answer.text
     await reaches(ada, transfer_id, "completed")
+    ((*_, after),) = await recorded(admin, transfer_id)
     assert await recorded(admin, transfer_id) == [
         (
             "decide_review",
             operator.id,
             "ticket 4711",
             {"state": "in_review", "attempt": 1},
-            {"ruling": "approve"},
+            after,
         )
     ]
+    assert after["ruling"] == "approve"
+    assert (after["attempt"], after["state"]) in [(1, "in_review"), (1, "debited"), (1, "completed")]
     late = await admin.post(path, {"ruling": "reject", **WHY})
     assert (late.status_code, late.json()["code"]) == (409, "too_late")
 
@@ -155,7 +174,12 @@ async def test_a_stuck_step_is_listed_retried_and_its_amount_given_back(
         await until(is_tried_again, "the step is in doubt, and may be tried again")
         assert (await operator.post(f"/v1/admin/transfers/{moving}/give-back", WHY)).status_code == 200
         await reaches(ada, moving, "compensated")
-    assert [action for action, *_ in await recorded(admin, moving)] == ["retry_step", "give_back"]
+    steps = await recorded(admin, moving)
+    assert [(action, after["asked"]) for action, *_, after in steps] == [
+        ("retry_step", "retry_now"),
+        ("give_back", "give_back"),
+    ]
+    assert all(set(after) == {"asked", "state", "attempt"} for *_, after in steps)
     for what in ("retry-now", "give-back"):
         late = await operator.post(f"/v1/admin/transfers/{moving}/{what}", WHY)
         assert (late.status_code, late.json()["code"]) == (409, "too_late")
@@ -168,6 +192,11 @@ async def test_an_operator_retries_what_failed(ada: Person, ben: Person, operato
     assert (again.status_code, again.json()["state"], again.json()["attempt"]) == (201, "completed", 2)
     assert [(action, after) for action, _, _, _, after in await recorded(admin, failed)] == [
         ("retry_transfer", {"state": "completed", "attempt": 2})
+    ]
+    attempts = (await operator.get(f"/v1/admin/transfers/{failed}")).json()["attempts"]
+    assert [(a["attempt"], a["state"], a["failure"] and a["failure"]["code"]) for a in attempts] == [
+        (1, "failed", "insufficient_funds"),
+        (2, "completed", None),
     ]
 
 
@@ -263,3 +292,43 @@ async def test_operators_try_again_what_a_dispute_was_decided_to(
     assert told(await operator.post(f"/v1/transfers/{reversal}/retry", None)) == (403, "forbidden")
     assert told(await operator.post(f"/v1/admin/transfers/{reversal}/retry", WHY)) == (201, "completed")
     assert [action for action, *_ in await recorded(admin, reversal)] == ["retry_transfer"]
+
+
+async def test_a_cancel_that_the_credit_overtakes_is_told_that_it_was_too_late(
+    settings: Settings, database: Database, database_url: str, ada: Person, ben: Person, operator: Person
+) -> None:
+    elsewhere = settings.model_copy(update={"task_queue": f"{settings.task_queue}-held"})
+    async with running_api(elsewhere, database, book=HeldBook) as http:
+        HeldBook.reached, HeldBook.go_on, HeldBook.holds = asyncio.Event(), asyncio.Event(), True
+        payer, staff = (Person(http, one.id, one.account_id, one.token, one.email) for one in (ada, operator))
+        moving = str((await payer.pay(ben, 100, prefer="wait=0")).json()["id"])
+        await asyncio.wait_for(HeldBook.reached.wait(), timeout=30)
+        cancelling = asyncio.create_task(staff.post(f"/v1/admin/transfers/{moving}/cancel", WHY))
+        connection = await asyncpg.connect(database_url)
+
+        async def is_kept() -> bool:
+            return bool(await connection.fetchval("SELECT count(*) FROM instructions WHERE transfer_id = $1", moving))
+
+        try:
+            await until(is_kept, "the workflow has taken the instruction")
+        finally:
+            await connection.close()
+            HeldBook.go_on.set()
+        assert told(await cancelling) == (409, "too_late_to_cancel")
+        HeldBook.holds = False
+    assert (await ada.get(f"/v1/transfers/{moving}")).json()["state"] == "completed"
+
+
+async def test_an_amount_in_transit_without_a_workflow_is_for_recovery_and_not_too_late(
+    ada: Person, ben: Person, operator: Person, admin: Person, book: Book, client: Client
+) -> None:
+    async with book.holding(AccountId(ben.account_id)):
+        moving = (await ada.pay(ben, 100, prefer="wait=0")).json()
+        await reaches(ada, moving["id"], "debited")
+        await client.get_workflow_handle(moving["workflow_id"]).terminate("lost")
+        for what in ("cancel", "give-back", "retry-now"):
+            answer = await operator.post(f"/v1/admin/transfers/{moving['id']}/{what}", WHY)
+            assert told(answer) == (503, "workflow_lost")
+            assert ("in transit" in answer.json()["detail"], answer.headers["Retry-After"]) == (True, "60")
+    actions = (await admin.get("/v1/admin/actions", subject=moving["id"])).json()["items"]
+    assert [action["outcome"] for action in actions] == ["refused"] * 3

@@ -60,7 +60,7 @@ async def decide(
 @router.post(
     "/transfers/{transfer_id}/cancel",
     summary="Cancel any transfer",
-    responses=problem_responses(*_KEYED, "too_late", "too_late_to_cancel"),
+    responses=problem_responses(*_KEYED, "too_late", "too_late_to_cancel", "workflow_lost"),
 )
 async def cancel(
     transfer_id: TransferId,
@@ -106,7 +106,7 @@ async def retry(
 @router.post(
     "/transfers/{transfer_id}/retry-now",
     summary="Try a stuck step at once",
-    responses=problem_responses(*_KEYED, "too_late", "nothing_to_retry"),
+    responses=problem_responses(*_KEYED, "too_late", "nothing_to_retry", "workflow_lost"),
 )
 async def retry_now(
     transfer_id: TransferId,
@@ -124,7 +124,7 @@ async def retry_now(
 @router.post(
     "/transfers/{transfer_id}/give-back",
     summary="Give an undelivered amount back",
-    responses=problem_responses(*_KEYED, "too_late"),
+    responses=problem_responses(*_KEYED, "too_late", "workflow_lost"),
 )
 async def give_back(
     transfer_id: TransferId,
