@@ -37,7 +37,7 @@ _PROBLEMS = {
 
 # A credit that is under way when somebody cancels is answered within the limits of one attempt.
 CREDIT_SECONDS = LOCAL_ATTEMPT.total_seconds()
-# Recovery looks every minute, and drives on what has not moved for as long.
+# How often recovery looks for what lost its workflow, unless the settings say otherwise.
 RECOVERY_SECONDS = 60
 
 

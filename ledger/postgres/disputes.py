@@ -7,6 +7,7 @@ a transfer like any other, written by the book. What the parties are told of a s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -324,5 +325,5 @@ def _is_made(dispute: Dispute, decision: DisputeDecision, asked_minor: int | Non
 
 def _dispute_of(row: Row) -> Dispute:
     told: dict[str, Any] = dict(row)
-    enums = {"state": DisputeState, "ruling": DisputeRuling, "decided_channel": Channel}
+    enums: dict[str, type[StrEnum]] = {"state": DisputeState, "ruling": DisputeRuling, "decided_channel": Channel}
     return Dispute(**(told | {name: enums[name](told[name]) for name in enums if told.get(name)}))
