@@ -62,6 +62,7 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
     engine = Engine(partial(connect_temporal, settings), settings.task_queue)
     acceptance = Acceptance(engine, statements, book, settlements)
     operators, oversight = Operators(database), Oversight(database)
+    reversals, disputes = Reversals(database), Disputes(database)
     state = State(
         database=database,
         customers=Customers(database),
@@ -72,11 +73,11 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         sandbox_rails=settings.sandbox_rails,
         operators=operators,
         oversight=oversight,
-        reversals=Reversals(database),
-        disputes=Disputes(database),
+        reversals=reversals,
+        disputes=disputes,
         dispute_terms=DisputeTerms(settings.dispute_window_days, settings.dispute_deadline_seconds),
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
-        steering=Steering(acceptance, engine, operators, oversight),
+        steering=Steering(acceptance, engine, operators, oversight, reversals, disputes),
         attention=AttentionCount(engine),
     )
     return Composed(state, settlements)

@@ -7,6 +7,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.refusals import refusals_as_answers
 from ledger.disputes import Course, DisputeDecision, workflow_id_of
 from ledger.ids import DisputeId
+from ledger.operators import Channel
 from ledger.postgres.disputes import Disputes
 from ledger.transfers import Failure
 
@@ -29,7 +30,7 @@ class DisputeSteps:
     async def decide_dispute(self, dispute_id: DisputeId, decision: DisputeDecision) -> Course:
         """Rule. Refuses as `forbidden`, `decision_refused` or `dispute_closed`."""
         with refusals_as_answers():
-            await self._disputes.decide(dispute_id, decision)
+            await self._disputes.decide(dispute_id, decision, Channel.TEMPORAL)
             return await self._disputes.course(dispute_id)
 
     @activity.defn

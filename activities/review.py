@@ -39,7 +39,10 @@ class ReviewSteps:
 
     @activity.defn
     async def record_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
-        """Keep what one of the staff asked for, once a request. Refuses everybody else as `not_staff`."""
+        """Keep what one of the staff asked for, once a request.
+
+        Refuses everybody else as `not_staff`, and a party of the transfer as `conflict_of_interest`.
+        """
         with refusals_as_answers():
             await self._reviews.write_instruction(step, action, instruction, request)
 

@@ -204,6 +204,17 @@ class Acceptance:
         assert cancelled is not None, "transfers are never deleted"
         return cancelled
 
+    async def settled(self, transfer: Transfer, wait_seconds: float) -> Transfer:
+        """The transfer once it is final, or as it stands when the time is over."""
+        async with self._settlements.watch(transfer.id) as watch:
+
+            async def read() -> Transfer | None:
+                return await self._statements.transfer(transfer.owner_id, transfer.id)
+
+            found = await self._settlements.final_within(wait_seconds, watch, lambda told: told, read)
+        assert found is not None, "transfers are never deleted"
+        return found
+
     async def _end_as_cancelled(self, transfer: Transfer) -> Standing:
         """A debit that waits for its account holds the transfer meanwhile, as long as a lock may be waited for."""
         for tries_left in reversed(range(CANCEL_TRIES)):

@@ -27,6 +27,8 @@ RPC_LIMIT = timedelta(seconds=5)
 # An update waits for the workflow to have done what was asked.
 UPDATE_LIMIT = timedelta(seconds=10)
 FINGERPRINT = "fingerprint"
+# Why an update is refused where no workflow runs that could take it.
+NO_WORKFLOW = "no_workflow"
 # The most transfers that are listed as needing attention. More than that is an outage, not a list to work through.
 MOST_FLAGGED = 10_000
 
@@ -135,7 +137,7 @@ class Engine:
                 raise TemporalUnavailable(str(error)) from error
             else:
                 return answer
-        raise UpdateRefused("No workflow drives the transfer any more.", code="too_late")
+        raise UpdateRefused("No workflow drives the transfer any more.", code=NO_WORKFLOW)
 
     async def needing_attention(self) -> list[str]:
         """IDs of the workflows that Temporal marks as needing attention, at most `MOST_FLAGGED`.

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, SecretStr
 
-from api.models import AccountOut, Amount, Currency, CustomerOut, Email, In, Text, TransferOut
+from api.models import AccountOut, Amount, AttemptOut, Currency, CustomerOut, Email, In, Text, TransferOut
 from ledger.accounts import Account
 from ledger.ids import AccountId, ActionId, CustomerId, PostingId
-from ledger.operators import Action, Role
+from ledger.operators import Action, Channel, Role
 from ledger.postgres.audit import Audit, Totals
-from ledger.postgres.oversight import Channel, Outcome, Stats, TransferFile
+from ledger.postgres.oversight import Outcome, Stats, TransferFile
 from ledger.reviews import BatchProgress, Ruling
 from ledger.transfers import Leg, State, Transfer
 
@@ -138,6 +138,7 @@ class ActionOut(BaseModel):
     outcome: Outcome
     answer: str | None
     concluded_at: datetime | None
+    channel: Channel
 
 
 class InterventionOut(BaseModel):
@@ -162,6 +163,7 @@ class ActionsOut(BaseModel):
 class TransferFileOut(AnyTransferOut):
     """All that is known of a transfer, in one snapshot. Each list is oldest first."""
 
+    attempts: list[AttemptOut] = Field(description="Each with how it ended; the current one is the last")
     postings: list[PostingFactOut]
     entries: list[EntryFactOut]
     messages: list[MessageOut]
@@ -172,6 +174,7 @@ class TransferFileOut(AnyTransferOut):
     def of_file(cls, file: TransferFile, temporal_url: str | None) -> "TransferFileOut":
         return cls(
             **AnyTransferOut.told(file.transfer, temporal_url).model_dump(),
+            attempts=[AttemptOut.model_validate(found, from_attributes=True) for found in file.attempts],
             postings=[PostingFactOut.model_validate(found, from_attributes=True) for found in file.postings],
             entries=[EntryFactOut.model_validate(found, from_attributes=True) for found in file.entries],
             messages=[MessageOut.model_validate(found, from_attributes=True) for found in file.messages],

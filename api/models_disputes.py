@@ -9,6 +9,7 @@ from api.models import Amount, In, Text
 from api.models_admin import Reason
 from ledger.disputes import Dispute, DisputeRuling, DisputeState
 from ledger.ids import CustomerId, DisputeId, TransferId
+from ledger.operators import Channel
 from ledger.postgres.disputes import Statement
 
 
@@ -81,6 +82,7 @@ class DisputeOut(BaseModel):
     payer_id: CustomerId | None = Field(description="For staff")
     payee_id: CustomerId | None = Field(description="For staff")
     decided_by: CustomerId | None = Field(description="For staff")
+    decided_channel: Channel | None = Field(description="For staff: `api`, or `temporal` for its Web UI or CLI")
 
     @classmethod
     def of(cls, dispute: Dispute, statements: list[Statement], *, as_staff: bool) -> "DisputeOut":
@@ -110,6 +112,7 @@ class DisputeOut(BaseModel):
             payer_id=dispute.payer_id if as_staff else None,
             payee_id=dispute.payee_id if as_staff else None,
             decided_by=dispute.decided_by if as_staff else None,
+            decided_channel=dispute.decided_channel if as_staff else None,
         )
 
 

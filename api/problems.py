@@ -100,6 +100,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "too_many_attempts": Meaning(429, "Too many attempts", "Wait for the seconds in Retry-After, then try again."),
     "internal_error": Meaning(500, "Something went wrong here", "The request may be repeated with the same key."),
+    "workflow_lost": Meaning(
+        503, "No workflow drives the transfer just now", "Recovery drives it on. Repeat the request after Retry-After."
+    ),
     "temporal_unavailable": Meaning(
         503, "Temporal does not answer", "Repeat the request with the same key after the time in Retry-After."
     ),
@@ -153,7 +156,7 @@ class Problem(Exception):
         if self.meaning.status == 401:  # noqa: PLR2004
             self.headers["WWW-Authenticate"] = "Bearer"
         if self.meaning.status == 503:  # noqa: PLR2004
-            self.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
 
     def response(self) -> JSONResponse:
         """The problem as HTTP."""

@@ -1,16 +1,20 @@
 """Who may reverse a transfer, and how much of it: asked before anything is accepted. The ledger decides once more."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from api.problems import FieldError, Problem
-from api.sessions import Session
-from api.state import State as Remit
-from ledger.ids import TransferId
+from ledger.ids import CustomerId, TransferId
 from ledger.money import Money
-from ledger.operators import ALLOWED, STAFF, Action, ConflictOfInterest, Role
-from ledger.postgres.reversals import Reversible
+from ledger.operators import ALLOWED, STAFF, Action, Actor, ConflictOfInterest, NotAllowed, Role
+from ledger.postgres.disputes import Disputes
+from ledger.postgres.reversals import Reversals, Reversible
 from ledger.reversals import left_of, objection_to_reversing
 from ledger.transfers import State, Transfer
+
+if TYPE_CHECKING:
+    from api.sessions import Session
+    from api.state import State as Remit
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class MayReverse:
         return left_of(self.found.original, self.found.taken_minor)
 
 
-async def readable(remit: Remit, session: Session, transfer_id: TransferId) -> Reversible:
+async def readable(remit: "Remit", session: "Session", transfer_id: TransferId) -> Reversible:
     """A transfer that this session may read: its parties, once it is theirs to see, and staff. Else a 404."""
     found = await remit.reversals.reversible(session.customer.id, transfer_id)
     if found is None or not (found.visible or Role(session.customer.role) in STAFF):
@@ -34,7 +38,7 @@ async def readable(remit: Remit, session: Session, transfer_id: TransferId) -> R
     return found
 
 
-async def may_reverse(remit: Remit, session: Session, transfer_id: TransferId, reason: str | None) -> MayReverse:
+async def may_reverse(remit: "Remit", session: "Session", transfer_id: TransferId, reason: str | None) -> MayReverse:
     """The transfer, if it can be reversed and this session may do so: its payee gives back, and admins bring back.
 
     Raises a problem otherwise. Nobody of the staff brings back what they paid themselves.
@@ -55,13 +59,32 @@ async def may_reverse(remit: Remit, session: Session, transfer_id: TransferId, r
     return MayReverse(found, as_staff=True)
 
 
-async def check_reversal_again(remit: Remit, session: Session, transfer: Transfer) -> None:
-    """Before a retry: a reversal must still be its owner's to make, and still fit. Other transfers pass."""
+async def check_is_given_back(remit: "Remit", session: "Session", transfer: Transfer) -> None:
+    """Whoever was paid steers what they give back. Staff who reverse for others steer on record. Others pass."""
+    if transfer.reverses_transfer_id is None:
+        return
+    if await remit.statements.account(session.customer.id, transfer.source_account_id) is None:
+        detail = f"You reversed this as staff: use /v1/admin/transfers/{transfer.id}, where it is recorded."
+        raise Problem("forbidden", detail)
+
+
+async def check_left(reversals: Reversals, reader_id: CustomerId, transfer: Transfer) -> None:
+    """Before a retry: a reversal must still fit. Other transfers, and such as cannot be retried, pass."""
     if transfer.reverses_transfer_id is None or transfer.state not in (State.FAILED, State.COMPENSATED):
         return
-    allowed = await may_reverse(remit, session, transfer.reverses_transfer_id, transfer.note)
-    if transfer.amount_minor > allowed.left.amount_minor:
-        raise too_large(allowed.left)
+    found = await reversals.reversible(reader_id, transfer.reverses_transfer_id)
+    assert found is not None, "transfers are never deleted"
+    left = left_of(found.original, found.taken_minor)
+    if transfer.amount_minor > left.amount_minor:
+        raise too_large(left)
+
+
+async def check_may_retry_reversal(disputes: Disputes, actor: Actor, transfer: Transfer) -> None:
+    """Raises `NotAllowed` unless these staff may try this again: who may not reverse, only what a dispute decided."""
+    if transfer.reverses_transfer_id is None or actor.role in ALLOWED[Action.REVERSE_TRANSFER]:
+        return
+    if not await disputes.decided(transfer):
+        raise NotAllowed(actor, Action.REVERSE_TRANSFER)
 
 
 def too_large(left: Money) -> Problem:

@@ -9,18 +9,23 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import Any
 
 from api.acceptance import Acceptance
-from api.engine import Engine, TemporalUnavailable, UpdateRefused
+from api.engine import NO_WORKFLOW, Engine, TemporalUnavailable, UpdateRefused
 from api.problems import Problem
+from api.reversing import check_left, check_may_retry_reversal
 from ledger.ids import ActionId, TransferId
-from ledger.operators import Action, Actor, Conclusion, Intended, Intention
+from ledger.operators import Action, Actor, Conclusion, ConflictOfInterest, Intended, Intention
+from ledger.postgres.disputes import Disputes
 from ledger.postgres.operators import Operators
 from ledger.postgres.oversight import Flagged, Oversight
+from ledger.postgres.reversals import Reversals
 from ledger.recovery import Stranded, transfer_driven_by
 from ledger.reviews import BatchProgress, Decision, DecisionBatch, Ruling
 from ledger.steering import Instruction
-from ledger.transfers import State, Transfer
+from ledger.transfers import Kind, State, Transfer
+from workflows.policies import LOCAL_ATTEMPT
 
 _PROBLEMS = {
     "nothing_to_retry": "nothing_to_retry",
@@ -29,6 +34,11 @@ _PROBLEMS = {
     "not_staff": "forbidden",
     "conflict_of_interest": "conflict_of_interest",
 }
+
+# A credit that is under way when somebody cancels is answered within the limits of one attempt.
+CREDIT_SECONDS = LOCAL_ATTEMPT.total_seconds()
+# How often recovery looks for what lost its workflow, unless the settings say otherwise.
+RECOVERY_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +51,17 @@ class Steered:
 
 @dataclass(frozen=True, slots=True)
 class Steering:
-    """Each method raises a problem where it is too late or not this person's to do, and then nothing has changed."""
+    """Each method raises a problem where it is too late or not this person's to do, and then nothing has changed.
+
+    Nobody steers a transfer that they are a party of: that raises `ConflictOfInterest`, and nothing is recorded.
+    """
 
     acceptance: Acceptance
     engine: Engine
     operators: Operators
     oversight: Oversight
+    reversals: Reversals
+    disputes: Disputes
 
     async def transfer(self, transfer_id: TransferId) -> Transfer:
         """Anybody's transfer, as its row tells it now."""
@@ -66,12 +81,12 @@ class Steering:
 
     async def decide(self, actor: Actor, transfer: Transfer, ruling: Ruling, reason: str) -> Steered:
         """Approve or reject a transfer in review. The same person's same word again is the same action."""
-        await self._not_a_party(actor, [transfer])
+        await self._check_no_party(actor, Action.DECIDE_REVIEW, [transfer])
 
         async def send(intended: Intended) -> Conclusion:
             decision = Decision(actor.id, ruling, reason, intended.action_id)
             answer = await self._update(transfer, "decide", decision, f"decide/{actor.id}/{ruling}")
-            return Conclusion(answer, after={"ruling": ruling})
+            return Conclusion(answer, after={"ruling": ruling} | await self._stands(transfer))
 
         word = f"decide/{transfer.id}/{transfer.attempt}/{ruling}"
         wanted = _intention(actor, Action.DECIDE_REVIEW, transfer, reason, {"ruling": ruling})
@@ -88,8 +103,10 @@ class Steering:
     async def cancel(self, actor: Actor, transfer: Transfer, reason: str, key: str | None) -> tuple[Transfer, Steered]:
         """Cancel before the debit; after it, and until the credit, have the amount given back.
 
-        Answers with the transfer as it stands: one whose amount is on its way back is not final yet.
+        Answers with the transfer as it stands: one whose amount is on its way back may not be final yet. Raises a
+        problem (409) where a credit that was under way has delivered it meanwhile.
         """
+        await self._check_no_party(actor, Action.CANCEL_TRANSFER, [transfer])
 
         async def send(intended: Intended) -> Conclusion:
             try:
@@ -98,9 +115,8 @@ class Steering:
                 now = await self.transfer(transfer.id)
                 if now.state is not State.DEBITED:
                     raise
-                await self._send_instruction(actor, now, "give_back", reason, intended.action_id)
-                state = (await self.transfer(transfer.id)).state
-            return Conclusion(f"The transfer is {state}.", after={"state": state})
+                state = await self._cancel_in_transit(actor, now, reason, intended.action_id)
+            return Conclusion(f"The transfer is {state}.", after={"state": state, "attempt": transfer.attempt})
 
         wanted = _intention(actor, Action.CANCEL_TRANSFER, transfer, reason)
         steered = await self._do(replace(wanted, key=key), send)
@@ -109,11 +125,18 @@ class Steering:
     async def retry(
         self, actor: Actor, transfer: Transfer, reason: str, wait_seconds: float, key: str | None
     ) -> tuple[Transfer, Steered]:
-        """Begin the next attempt of a failed or compensated transfer."""
+        """Begin the next attempt of a failed or compensated transfer.
+
+        A reversal is an admin's to try again, or of any staff where a dispute was decided so, and must still fit.
+        """
+        await self._check_no_party(actor, Action.RETRY_TRANSFER, [transfer])
+        await check_may_retry_reversal(self.disputes, actor, transfer)
 
         async def send(intended: Intended) -> Conclusion:
             # An intention whose answer was lost may have begun its attempt, and is no reason for one more.
             is_begun = transfer.attempt > intended.before["attempt"]
+            if not is_begun:
+                await check_left(self.reversals, actor.id, transfer)
             begun = transfer if is_begun else await self.acceptance.retry(transfer, wait_seconds)
             after = {"state": begun.state, "attempt": begun.attempt}
             return Conclusion(f"Attempt {begun.attempt} is {begun.state}.", after=after)
@@ -124,7 +147,7 @@ class Steering:
 
     async def decide_many(self, actor: Actor, transfers: Sequence[Transfer], ruling: Ruling, reason: str) -> str:
         """Start sending one decision to all these transfers; the batch's id."""
-        await self._not_a_party(actor, transfers)
+        await self._check_no_party(actor, Action.DECIDE_REVIEW, transfers)
         batch_id = f"decisions/{secrets.token_hex(8)}"
 
         async def send(intended: Intended) -> Conclusion:
@@ -151,13 +174,14 @@ class Steering:
             raise Problem("batch_not_found")
         return progress
 
-    async def _not_a_party(self, actor: Actor, transfers: Sequence[Transfer]) -> None:
+    async def _check_no_party(self, actor: Actor, action: Action, transfers: Sequence[Transfer]) -> None:
         accounts = {
             account_id for each in transfers for account_id in (each.source_account_id, each.destination_account_id)
         }
-        owners = {each.owner_id for each in transfers} | await self.oversight.owners(list(accounts))
-        if actor.id in owners:
-            raise Problem("conflict_of_interest", "Nobody decides about a transfer that they are a party of.")
+        # Staff who asked for a reversal between others hold none of its accounts, and stay free to steer it.
+        owners = {each.owner_id for each in transfers if each.kind is not Kind.REVERSAL}
+        if actor.id in owners | await self.oversight.owners(list(accounts)):
+            raise ConflictOfInterest(action)
 
     async def _do(self, wanted: Intention, send: Callable[[Intended], Awaitable[Conclusion]]) -> Steered:
         """Record what is wanted, send it, and record what came of it.
@@ -172,7 +196,7 @@ class Steering:
         try:
             conclusion = await send(intended)
         except Problem as problem:
-            if problem.meaning.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            if problem.meaning.status < HTTPStatus.INTERNAL_SERVER_ERROR or problem.code == "workflow_lost":
                 await self.operators.conclude(intended.action_id, Conclusion(problem.detail, problem.code))
             raise
         await self.operators.conclude(intended.action_id, conclusion)
@@ -181,11 +205,33 @@ class Steering:
     async def _instruct(
         self, actor: Actor, action: Action, transfer: Transfer, name: str, reason: str, key: str | None
     ) -> Steered:
+        await self._check_no_party(actor, action, [transfer])
+
         async def send(intended: Intended) -> Conclusion:
             answer = await self._send_instruction(actor, transfer, name, reason, intended.action_id)
-            return Conclusion(answer, after={"asked": name})
+            return Conclusion(answer, after={"asked": name} | await self._stands(transfer))
 
         return await self._do(replace(_intention(actor, action, transfer, reason), key=key), send)
+
+    async def _cancel_in_transit(self, actor: Actor, transfer: Transfer, reason: str, action_id: ActionId) -> State:
+        """Have the amount given back, and see whether the credit was first."""
+        refused: Problem | None = None
+        try:
+            await self._send_instruction(actor, transfer, "give_back", reason, action_id)
+        except Problem as problem:
+            if problem.code != "too_late":
+                raise
+            refused = problem
+        state = (await self.acceptance.settled(transfer, CREDIT_SECONDS)).state
+        if state is State.COMPLETED:
+            raise Problem("too_late_to_cancel", f"The transfer is {state}.")
+        if refused is not None:
+            raise refused
+        return state
+
+    async def _stands(self, transfer: Transfer) -> dict[str, Any]:
+        """Where the transfer stands once it took what was asked: on its way, mostly."""
+        return _standing(await self.transfer(transfer.id))
 
     async def _send_instruction(
         self, actor: Actor, transfer: Transfer, name: str, reason: str, action_id: ActionId
@@ -198,13 +244,24 @@ class Steering:
         try:
             return await self.engine.update(workflow_ids, name, argument, update_id)
         except UpdateRefused as refused:
+            is_lost = refused.code == NO_WORKFLOW and name != "decide"
+            if is_lost and (await self.transfer(transfer.id)).state is State.DEBITED:
+                raise _in_transit() from refused
             raise Problem(_PROBLEMS.get(refused.code, "too_late"), str(refused)) from refused
         except TemporalUnavailable as error:
             raise Problem("temporal_unavailable") from error
 
 
+def _in_transit() -> Problem:
+    detail = "The amount is in transit and no workflow drives it just now: recovery drives it on. Ask again then."
+    return Problem("workflow_lost", detail, headers={"Retry-After": str(RECOVERY_SECONDS)})
+
+
 def _intention(
     actor: Actor, action: Action, transfer: Transfer, reason: str, asked: dict[str, str] | None = None
 ) -> Intention:
-    before = {"state": transfer.state, "attempt": transfer.attempt}
-    return Intention(actor, action, transfer.id, reason, before, asked)
+    return Intention(actor, action, transfer.id, reason, _standing(transfer), asked)
+
+
+def _standing(transfer: Transfer) -> dict[str, Any]:
+    return {"state": transfer.state, "attempt": transfer.attempt}

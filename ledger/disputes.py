@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ledger.ids import CustomerId, DisputeId, TransferId, transfer_id_for
-from ledger.operators import ActionRefused
+from ledger.operators import ActionRefused, Channel
 from ledger.reversals import objection_to_reversing
 from ledger.transfers import Kind, State, Transfer, TransferOrder
 
@@ -106,7 +106,7 @@ def decision_of(given: object) -> DisputeDecision:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A dispute as its row tells it."""
+    """A dispute as its row tells it, and where it was decided, where that was read and is known."""
 
     id: DisputeId
     transfer_id: TransferId
@@ -125,6 +125,7 @@ class Dispute:
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
+    decided_channel: Channel | None = None
 
     @property
     def parties(self) -> tuple[CustomerId, ...]:
@@ -218,6 +219,12 @@ class DecisionRefused(ActionRefused):
 def workflow_id_of(dispute_id: DisputeId) -> str:
     """`dispute/dsp_…`."""
     return f"dispute/{dispute_id}"
+
+
+def dispute_named_in(key: str) -> DisputeId | None:
+    """The dispute that the key of its reversal names; None: it is no such key. Anybody may have chosen one like it."""
+    room, _, name = key.partition("/")
+    return DisputeId(name) if room == "dispute" else None
 
 
 def check_disputable(transfer: Transfer, left_minor: int, now: datetime, terms: DisputeTerms) -> None:

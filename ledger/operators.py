@@ -40,6 +40,13 @@ class Action(StrEnum):
     DECIDE_DISPUTE = "decide_dispute"
 
 
+class Channel(StrEnum):
+    """Where somebody acted: signed in at the API, or with access to Temporal's Web UI or CLI."""
+
+    API = "api"
+    TEMPORAL = "temporal"
+
+
 STAFF = frozenset({Role.OPERATOR, Role.ADMIN})
 _ADMINS = frozenset({Role.ADMIN})
 

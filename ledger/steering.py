@@ -39,7 +39,7 @@ def instruction_in(said: object) -> Instruction:
 
 
 def action_id_in(said: object) -> str | None:
-    """What the admin API adds. It is believed only where the ledger has a record of that id, by the same person."""
+    """What the admin API adds. Believed only where the ledger's record of that id asks for the very same."""
     action_id = said.get("action_id") if isinstance(said, Mapping) else None
     return action_id if isinstance(action_id, str) and action_id.isascii() and action_id.isprintable() else None
 

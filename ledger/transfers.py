@@ -254,6 +254,11 @@ class Transfer:
         )
 
     @property
+    def current_attempt(self) -> Attempt:
+        """Its newest attempt; those before it are kept beside the row."""
+        return Attempt(self.attempt, self.state, self.failure, self.workflow_id, self.completed_at)
+
+    @property
     def standing(self) -> Standing:
         """The part of it that decides what happens next."""
         return Standing(self.id, self.attempt, self.state, self.failure)

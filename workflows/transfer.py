@@ -69,6 +69,7 @@ class TransferWorkflow:
         self._in_doubt: str | None = None
         self._opened = False
         self._reviewable = True
+        self._elsewhere: str | None = None
         self._deciding: list[Decision] = []
         self._decisions: list[Decision] = []
         self._tell_reviewers: Callable[[], None] | None = None
@@ -78,8 +79,9 @@ class TransferWorkflow:
         """The story. The result is where the transfer stands in the ledger, in a final state."""
         straight = await self._straight_through()
         opened, standing = straight.opened, straight.standing
-        self._opened = standing.duplicate_of is None
-        self._state = standing.state
+        self._opened, self._state = True, standing.state
+        if not self._is_mine(standing):
+            self._leave(standing)
         self._attention.stuck_after = timedelta(seconds=opened.stuck_after_seconds)
         while not standing.state.is_final and self._is_mine(standing):
             if standing.state is State.DEBITED:
@@ -89,8 +91,7 @@ class TransferWorkflow:
         if self._is_mine(standing):
             await self._close(standing, are_told=straight.are_told)
         else:
-            self._state = standing.state
-            self._tell(f"Nothing to do here: {standing.duplicate_of or 'a later attempt'} is {standing.state}.")
+            self._leave(standing)
             self._show()
         await self._happens(workflow.all_handlers_finished)
         return standing
@@ -108,7 +109,10 @@ class TransferWorkflow:
         self._deciding.append(decision)
         await workflow.wait_condition(lambda: self._opened)
         try:
+            self._check_reviewable()
             kept = await self._keep(steps.record_decision, self._step, decision)
+            if all(counted.decider != kept.decider for counted in self._decisions):
+                self._check_reviewable()  # the transfer may have gone on while it was written down
         except FailureError:
             self._deciding.remove(decision)
             raise
@@ -119,8 +123,7 @@ class TransferWorkflow:
 
     @decide.validator
     def _may_decide(self, said: Any = None) -> None:
-        if not self._reviewable:
-            raise ApplicationError(f"It is too late to decide: the transfer is {self._state}.", type="too_late")
+        self._check_reviewable()
         try:
             decision = decision_in(said)
         except Unclear as unclear:
@@ -159,6 +162,12 @@ class TransferWorkflow:
         if self._state.is_final:
             raise ApplicationError(f"It is too late: the transfer is {self._state}.", type="too_late")
         self._check(said)
+
+    def _check_reviewable(self) -> None:
+        if self._elsewhere:
+            raise ApplicationError(self._elsewhere, type="too_late")
+        if not (self._reviewable and self._state in (State.INITIATED, State.IN_REVIEW)):
+            raise ApplicationError(f"It is too late to decide: the transfer is {self._state}.", type="too_late")
 
     @staticmethod
     def _check(said: Any) -> None:
@@ -429,6 +438,12 @@ class TransferWorkflow:
     def _is_mine(self, standing: Standing) -> bool:
         """Whether this run speaks for the transfer: not for another attempt of it, nor for a repeated deposit."""
         return standing.duplicate_of is None and standing.attempt == self._order.attempt
+
+    def _leave(self, standing: Standing) -> None:
+        """Another run speaks for the transfer: whoever asks for something here is told so."""
+        self._state = standing.state
+        self._elsewhere = f"Nothing to do here: {standing.duplicate_of or 'a later attempt'} is {standing.state}."
+        self._tell(self._elsewhere)
 
     def _tell(self, details: str) -> None:
         """What a person sees as the current details of the workflow."""

@@ -10,13 +10,13 @@ from api.models import AttemptOut, AttemptsOut, Limit, PostingOut, ReceiptOut, T
 from api.moving import ACCEPTED, MOVING_RESPONSES, move
 from api.paging import place_in, place_of
 from api.problems import Problem, problem_responses
-from api.reversing import check_reversal_again
+from api.reversing import check_is_given_back, check_left
 from api.sessions import CurrentSession
 from api.state import Remit
 from ledger.ids import TRANSFER_ID, AccountId, TransferId
 from ledger.money import Money
 from ledger.postgres.statements import TransferFilter
-from ledger.transfers import Attempt, State, Transfer
+from ledger.transfers import State, Transfer
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
 
@@ -106,11 +106,15 @@ async def receipt(transfer_id: TransferId, session: CurrentSession, remit: Remit
 @router.post(
     "/{transfer_id}/cancel",
     summary="Cancel a transfer",
-    responses=problem_responses(*_READING, "transfer_not_found", "too_late_to_cancel"),
+    responses=problem_responses(*_READING, "transfer_not_found", "forbidden", "too_late_to_cancel"),
 )
 async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> TransferOut:
-    """Possible until the amount leaves its source. Cancelling again answers the same."""
+    """Possible until the amount leaves its source. Cancelling again answers the same.
+
+    What staff reversed for others they cancel by the admin route, which records it.
+    """
     found = await _asked_by_me(transfer_id, session, remit)
+    await check_is_given_back(remit, session, found)
     return TransferOut.of(await remit.acceptance.cancel(found), session.customer.id)
 
 
@@ -127,16 +131,19 @@ async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit)
         "attempts_used_up",
         "reversal_too_large",
         "forbidden",
-        "conflict_of_interest",
         "temporal_unavailable",
     ),
 )
 async def retry(
     transfer_id: TransferId, session: CurrentSession, remit: Remit, wait: WaitSeconds, response: Response
 ) -> TransferOut:
-    """The same transfer under the same id and key, at most 3 attempts in all. 201 when final, 202 when not yet."""
+    """The same transfer under the same id and key, at most 3 attempts in all. 201 when final, 202 when not yet.
+
+    What staff reversed for others they try again by the admin route, which records it.
+    """
     found = await _asked_by_me(transfer_id, session, remit)
-    await check_reversal_again(remit, session, found)
+    await check_is_given_back(remit, session, found)
+    await check_left(remit.reversals, session.customer.id, found)
     begun = await remit.acceptance.retry(found, wait)
     response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
     response.headers["Location"] = f"/v1/transfers/{begun.id}"
@@ -152,10 +159,8 @@ async def attempts(transfer_id: TransferId, session: CurrentSession, remit: Remi
     """Oldest first, the current one last, each with how it ended."""
     found = await _asked_by_me(transfer_id, session, remit)
     earlier = await remit.statements.earlier_attempts(transfer_id)
-    current = Attempt(found.attempt, found.state, found.failure, found.workflow_id, found.completed_at)
-    return AttemptsOut(
-        items=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in (*earlier, current)]
-    )
+    listed = (*earlier, found.current_attempt)
+    return AttemptsOut(items=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in listed])
 
 
 async def _asked_by_me(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:

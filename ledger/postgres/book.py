@@ -348,7 +348,7 @@ class Book:
             refusal = await hold_original(connection, order)
             opened, began = await self._open(connection, order)
             if began and order.attempt == 1:
-                await record_staff(connection, order)
+                await record_staff(connection, order, fits=refusal is None)
             if began and refusal:
                 transfer, now = await self._lock_transfer(connection, order.transfer_id)
                 change = rules.decide_end(transfer, order.attempt, State.FAILED, refusal.failure, now)

@@ -7,7 +7,8 @@ a transfer like any other, written by the book. What the parties are told of a s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -26,12 +27,13 @@ from ledger.disputes import (
     check_decision,
     check_disputable,
     check_open,
+    dispute_named_in,
     ending_of,
     reversal_for,
 )
 from ledger.ids import CustomerId, DisputeId, TransferId, new_dispute_id
 from ledger.notices import Notice, of_end, of_opening, of_statement
-from ledger.operators import Action, Actor, Role, check_allowed
+from ledger.operators import Action, Actor, Channel, Role, check_allowed
 from ledger.postgres.database import Database
 from ledger.postgres.operators import record_action
 from ledger.postgres.reversals import taken_of
@@ -60,10 +62,16 @@ _INSERT = f"""
 """
 
 _LOCK = f"SELECT {_COLUMNS} FROM disputes d WHERE d.id = $1 FOR NO KEY UPDATE"
-_FIND = f"SELECT {_COLUMNS} FROM disputes d WHERE d.id = $1"
+
+_RECORDED = "FROM operator_actions a WHERE a.subject = d.id AND a.action = 'decide_dispute'"
+_READ = f"{_COLUMNS}, (SELECT a.asked ->> 'channel' {_RECORDED}) AS decided_channel"
+_FIND = f"SELECT {_READ} FROM disputes d WHERE d.id = $1"
+
+# The amount that the decision asked for, and null where that was all that was left.
+_ASKED = f"SELECT (SELECT (a.asked ->> 'amount')::bigint {_RECORDED}) FROM disputes d WHERE d.id = $1"
 
 _LIST = f"""
-    SELECT {_COLUMNS} FROM disputes d
+    SELECT {_READ} FROM disputes d
     WHERE ($1::text IS NULL OR d.payer_id = $1 OR d.payee_id = $1) AND ($2::text IS NULL OR d.state = $2)
         AND ($3::timestamptz IS NULL OR (d.created_at, d.id) < ($3, $4))
     ORDER BY d.created_at DESC, d.id DESC LIMIT $5
@@ -181,10 +189,10 @@ class Disputes:
             transfer = await self._transfer(connection, dispute.transfer_id)
             await self._tell(connection, dispute, of_statement(dispute, transfer, author_id, said + 1))
 
-    async def decide(self, dispute_id: DisputeId, decision: DisputeDecision) -> Dispute:
+    async def decide(self, dispute_id: DisputeId, decision: DisputeDecision, channel: Channel = Channel.API) -> Dispute:
         """Rule, as staff who are no party. The first decision counts; the same one again finds it made.
 
-        Recorded in the same transaction, and what is to be reversed is fixed in it.
+        Recorded in the same transaction, with the `channel` it came by, and what is to be reversed is fixed in it.
         """
         async with self._database.transaction() as connection:
             dispute = await self._lock(connection, dispute_id)
@@ -193,7 +201,7 @@ class Disputes:
             if role is None:
                 raise DecisionRefused("decider is the customer id, cus_…, of somebody of the staff.")
             check_allowed(Actor(decision.decider, Role(role)), Action.DECIDE_DISPUTE)
-            if _is_made(dispute, decision):
+            if _is_made(dispute, decision, await connection.fetchval(_ASKED, dispute_id)):
                 return dispute
             transfer = await self._transfer(connection, dispute.transfer_id)
             left = transfer.amount_minor - await taken_of(connection, transfer.id)
@@ -217,7 +225,10 @@ class Disputes:
                 await self._tell(connection, changed, of_end(changed, transfer))
             after = {"state": changed.state, "ruling": changed.ruling, "amount": changed.amount_minor}
             actor, before = Actor(decision.decider, Role(role)), {"state": dispute.state}
-            await record_action(connection, actor, Action.DECIDE_DISPUTE, dispute_id, decision.reason, before, after)
+            asked = {"channel": channel, "ruling": decision.ruling, "amount": decision.amount_minor}
+            await record_action(
+                connection, actor, Action.DECIDE_DISPUTE, dispute_id, decision.reason, before, after, asked
+            )
         return changed
 
     async def course(self, dispute_id: DisputeId) -> Course:
@@ -251,6 +262,15 @@ class Disputes:
                     values = (*ending, reversal.id if reversal else None)
                     dispute = await self._end(connection, transfer, dispute_id, *values)
             return await self._course(connection, dispute)
+
+    async def decided(self, reversal: Transfer) -> bool:
+        """Whether a dispute was decided to be ended by this very reversal."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_FIND, dispute_named_in(reversal.idempotency_key))
+            if row is None or row["transfer_id"] != reversal.reverses_transfer_id:
+                return False
+            order = reversal_for(_dispute_of(row), await self._transfer(connection, row["transfer_id"]))
+        return order is not None and (order.transfer_id, order.fingerprint) == (reversal.id, reversal.fingerprint)
 
     async def not_closed(self, unchanged_for_seconds: int) -> list[DisputeId]:
         """Some of the disputes that are not over and have not changed for so long."""
@@ -296,11 +316,14 @@ class Disputes:
         )
 
 
-def _is_made(dispute: Dispute, decision: DisputeDecision) -> bool:
+def _is_made(dispute: Dispute, decision: DisputeDecision, asked_minor: int | None) -> bool:
+    """Whether this is the decision that was made, in the words that it was asked with or for the same amount."""
     made: Sequence[object] = (dispute.decided_by, dispute.ruling, dispute.decided_reason)
-    return made == (decision.decider, decision.ruling, decision.reason)
+    same_words = made == (decision.decider, decision.ruling, decision.reason)
+    return same_words and decision.amount_minor in (asked_minor, dispute.amount_minor)
 
 
 def _dispute_of(row: Row) -> Dispute:
-    states = {"state": DisputeState(row["state"]), "ruling": DisputeRuling(row["ruling"]) if row["ruling"] else None}
-    return Dispute(**(dict(row) | states))
+    told: dict[str, Any] = dict(row)
+    enums: dict[str, type[StrEnum]] = {"state": DisputeState, "ruling": DisputeRuling, "decided_channel": Channel}
+    return Dispute(**(told | {name: enums[name](told[name]) for name in enums if told.get(name)}))

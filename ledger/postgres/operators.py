@@ -44,8 +44,8 @@ BOOKS = "books"
 FROM_THE_COMMAND_LINE = "made an admin by `remit admin create`"
 
 _RECORD = """
-    INSERT INTO operator_actions (id, actor_id, actor_role, action, subject, reason, before, after)
-    VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb)
+    INSERT INTO operator_actions (id, actor_id, actor_role, action, subject, reason, before, after, asked)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9::jsonb)
 """
 
 _LOCK_ROLE = "SELECT role FROM customers WHERE id = $1 FOR NO KEY UPDATE"
@@ -104,15 +104,23 @@ class MadeAdmin:
 
 
 async def record_action(
-    connection: "Connection", actor: Actor, action: Action, subject: str, reason: str, before: State, after: State
+    connection: "Connection",
+    actor: Actor,
+    action: Action,
+    subject: str,
+    reason: str,
+    before: State,
+    after: State,
+    asked: State = None,
 ) -> ActionId:
     """Record an action inside the transaction that does it, so that both commit or neither.
 
     `subject` is the id of the account, transfer, customer or dispute; `before` and `after` are what the action
-    changes of it, as JSON, read under its row lock. The actor must be a customer, and the reason must not be empty.
+    changes of it, as JSON, read under its row lock, and `asked` what exactly was asked for. The actor must be a
+    customer, and the reason must not be empty.
     """
     action_id = new_action_id()
-    states = (None if state is None else json.dumps(state) for state in (before, after))
+    states = (None if state is None else json.dumps(state) for state in (before, after, asked))
     await connection.execute(_RECORD, action_id, actor.id, actor.role, action, subject, reason, *states)
     return action_id
 

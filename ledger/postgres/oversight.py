@@ -9,12 +9,13 @@ from typing import Any
 
 from ledger.accounts import Account
 from ledger.ids import AccountId, ActionId, CustomerId, PostingId, TransferId
-from ledger.operators import Action, Role
+from ledger.operators import Action, Channel, Role
 from ledger.postgres.audit import Totals, totals
 from ledger.postgres.customers import CUSTOMER_COLUMNS, Customer, customer_of
 from ledger.postgres.database import Database
 from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, Row, account_of, transfer_of
-from ledger.transfers import Kind, Leg, State, Transfer
+from ledger.postgres.statements import attempts_before
+from ledger.transfers import Attempt, Kind, Leg, State, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +100,9 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Channel(StrEnum):
-    """Where somebody acted: signed in at the API, or with access to Temporal's Web UI or CLI."""
-
-    API = "api"
-    TEMPORAL = "temporal"
-
-
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An action of staff, as it was recorded; `asked`, `answer` and `concluded_at` where it steered a transfer."""
+    """An action of staff, as it was recorded; `answer` and `concluded_at` where it steered a transfer."""
 
     id: ActionId
     actor_id: CustomerId
@@ -123,6 +117,11 @@ class Recorded:
     outcome: Outcome = Outcome.TAKEN
     answer: str | None = None
     concluded_at: datetime | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """Where they acted. Only what is decided about a dispute is recorded as an action when it comes by Temporal."""
+        return Channel((self.asked or {}).get("channel", Channel.API))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +156,7 @@ class TransferFile:
     """All that is known of a transfer, in one snapshot. Each list is oldest first."""
 
     transfer: Transfer
+    attempts: list[Attempt]
     postings: list[PostingFact]
     entries: list[EntryFact]
     messages: list[Message]
@@ -329,7 +329,7 @@ class Oversight:
             return [transfer_of(row) for row in await connection.fetch(query, *values, limit)]
 
     async def transfer_file(self, transfer_id: TransferId) -> TransferFile | None:
-        """A transfer with its postings, entries, messages, and the actions about it."""
+        """A transfer with its attempts, postings, entries, messages, and the actions about it."""
         async with (
             self._database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -340,6 +340,7 @@ class Oversight:
             actions = [_recorded(row) for row in await connection.fetch(_ACTIONS_ABOUT, transfer_id)]
             return TransferFile(
                 transfer=transfer_of(row),
+                attempts=[*await attempts_before(connection, transfer_id), transfer_of(row).current_attempt],
                 postings=[PostingFact(**dict(row)) for row in await connection.fetch(_POSTINGS, transfer_id)],
                 entries=[EntryFact(**dict(row)) for row in await connection.fetch(_ENTRIES, transfer_id)],
                 messages=[Message(**dict(row)) for row in await connection.fetch(_MESSAGES, transfer_id)],
@@ -413,7 +414,7 @@ def _interventions(actions: Sequence[Recorded], kept: Sequence[Row]) -> list[Int
     found = [
         Intervention(
             action.recorded_at,
-            Channel.API,
+            action.channel,
             action.actor_id,
             Action(action.action),
             action.reason,

@@ -8,7 +8,7 @@ from ledger.ids import CustomerId, TransferId
 from ledger.operators import Action, Actor, Role
 from ledger.postgres.database import Database
 from ledger.postgres.operators import record_action
-from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
+from ledger.postgres.rows import TRANSFER_COLUMNS, only, transfer_of
 from ledger.postgres.statements import VISIBLE
 from ledger.refusals import NotReversible, Refusal, UnknownTransfer
 from ledger.reversals import decide_reversal
@@ -87,8 +87,12 @@ async def hold_original(connection: "Connection", order: TransferOrder) -> Refus
     return decide_reversal(order, transfer_of(row), taken)
 
 
-async def record_staff(connection: "Connection", order: TransferOrder) -> None:
-    """Record a reversal by somebody who was not paid: staff, with their reason. A payee's own is not an action."""
+async def record_staff(connection: "Connection", order: TransferOrder, *, fits: bool) -> None:
+    """Record a reversal by somebody who was not paid: staff, with their reason. A payee's own is not an action.
+
+    With what it leaves to reverse: one that does not fit fails at once, and takes nothing. For the transaction that
+    holds the original.
+    """
     assert order.reverses_transfer_id is not None
     role = await connection.fetchval(_ROLE_OF_STRANGER, order.owner_id, order.source_account_id)
     if role is None:
@@ -96,8 +100,17 @@ async def record_staff(connection: "Connection", order: TransferOrder) -> None:
     if not order.note:
         raise NotReversible(order.reverses_transfer_id, "staff give their reason, and there is none")
     actor = Actor(order.owner_id, Role(role))
-    after = {"reversal_id": order.transfer_id, "amount": order.amount_minor, "currency": order.currency}
-    await record_action(connection, actor, Action.REVERSE_TRANSFER, order.reverses_transfer_id, order.note, None, after)
+    original = transfer_of(only(await connection.fetchrow(_LOCK, order.reverses_transfer_id)))
+    left = original.amount_minor - await connection.fetchval(_TAKEN, original.id, order.transfer_id)
+    before = {"state": original.state, "left": left}
+    after = {
+        "state": original.state,
+        "left": left - order.amount_minor if fits else left,
+        "reversal_id": order.transfer_id,
+        "amount": order.amount_minor,
+        "currency": order.currency,
+    }
+    await record_action(connection, actor, Action.REVERSE_TRANSFER, original.id, order.note, before, after)
 
 
 class Reversals:

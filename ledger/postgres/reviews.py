@@ -41,10 +41,11 @@ _NAMED = """
     SELECT id, role FROM customers WHERE id = $1 OR email = lower($1) ORDER BY id = $1 DESC LIMIT 1 FOR SHARE
 """
 
+# Staff who asked for a reversal between others hold none of its accounts, and are no party of it.
 _IS_PARTY = """
     SELECT EXISTS (
         SELECT FROM transfers t LEFT JOIN accounts a ON a.id IN (t.source_account_id, t.destination_account_id)
-        WHERE t.id = $1 AND $2 IN (t.owner_id, a.owner_id)
+        WHERE t.id = $1 AND (a.owner_id = $2 OR (t.owner_id = $2 AND t.kind <> 'reversal'))
     )
 """
 
@@ -53,19 +54,44 @@ _FIRST_WORD = """
     WHERE transfer_id = $1 AND attempt = $2 AND decider = $3
 """
 
-# An action that somebody claims is one of theirs, or none.
+# Whoever writes to Temporal can name any action. It is believed only where this is what that very action asked of this
+# transfer, and nothing has come of it: else what arrived is kept as typed in Temporal. A batch is concluded once it is
+# sent, and asked this only of a review that had begun.
 _WRITE_DECISION = """
     INSERT INTO review_decisions (transfer_id, attempt, decider, ruling, reason, request, action_id)
-    VALUES ($1, $2, $3, $4, $5, $6, (SELECT id FROM operator_actions WHERE id = $7 AND actor_id = $3))
+    VALUES ($1, $2, $3, $4, $5, $6, (
+        SELECT a.id FROM operator_actions a
+        WHERE a.id = $7 AND a.actor_id = $3 AND a.action = 'decide_review' AND a.asked ->> 'ruling' = $4
+            AND CASE
+                WHEN a.subject = $1 THEN
+                    NOT EXISTS (SELECT FROM action_outcomes o WHERE o.action_id = a.id)
+                    AND NOT EXISTS (SELECT FROM review_decisions d WHERE d.action_id = a.id)
+                ELSE
+                    a.before -> 'transfers' @> to_jsonb($1::text)
+                    AND NOT EXISTS (SELECT FROM review_decisions d WHERE d.action_id = a.id AND d.transfer_id = $1)
+                    AND EXISTS (
+                        SELECT FROM reviews r
+                        WHERE r.transfer_id = $1 AND r.attempt = $2 AND r.began_at <= a.recorded_at
+                    )
+            END
+    ))
     ON CONFLICT DO NOTHING
 """
 
 _WRITE_INSTRUCTION = """
     INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state, request, action_id)
-    SELECT id, $2, $3, $4, $5, state, $6, (SELECT id FROM operator_actions WHERE id = $7 AND actor_id = $4)
+    SELECT id, $2, $3, $4, $5, state, $6, (
+        SELECT a.id FROM operator_actions a
+        WHERE a.id = $7 AND a.actor_id = $4 AND a.subject = $1 AND a.action = ANY ($8::text[])
+            AND NOT EXISTS (SELECT FROM action_outcomes o WHERE o.action_id = a.id)
+            AND NOT EXISTS (SELECT FROM instructions i WHERE i.action_id = a.id)
+    )
     FROM transfers WHERE id = $1
     ON CONFLICT DO NOTHING
 """
+
+# The actions that a workflow's update may be the doing of; the first is its own.
+_ACTIONS_OF = {"retry_now": (Action.RETRY_STEP,), "give_back": (Action.GIVE_BACK, Action.CANCEL_TRANSFER)}
 
 _REMIND = "INSERT INTO review_reminders (transfer_id, attempt) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1"
 
@@ -124,12 +150,14 @@ class Reviews:
     async def write_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
         """Keep what one of the staff, named by id or address, asked of the transfer, and the state it was in.
 
-        Once for each `request`. Refuses with `NotStaff`.
+        Once for each `request`. Refuses with `NotStaff`, and with `ConflictOfInterest` for whoever is a party.
         """
         async with self._database.transaction() as connection:
             actor, role = await self._named(connection, instruction.actor)
             _check_staff(instruction.actor, role)
-            said = (action, actor, instruction.reason, request, instruction.action_id)
+            if await connection.fetchval(_IS_PARTY, step.transfer_id, actor):
+                raise ConflictOfInterest(_ACTIONS_OF[action][0])
+            said = (action, actor, instruction.reason, request, instruction.action_id, _ACTIONS_OF[action])
             await connection.execute(_WRITE_INSTRUCTION, step.transfer_id, step.attempt, *said)
 
     @staticmethod

@@ -6,12 +6,16 @@ not exist.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ledger.accounts import Account
 from ledger.ids import AccountId, CustomerId, PostingId, TransferId
 from ledger.postgres.database import Database
 from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
 from ledger.transfers import Attempt, Failure, Leg, State, Transfer
+
+if TYPE_CHECKING:
+    from ledger.postgres.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,20 @@ def _as_asked_by_key(row: Row) -> Transfer:
     return replace(transfer, fingerprint=repeated) if repeated else transfer
 
 
+async def attempts_before(connection: "Connection", transfer_id: TransferId) -> list[Attempt]:
+    """How the attempts before the current one ended, oldest first."""
+    return [
+        Attempt(
+            attempt=row["attempt"],
+            state=State(row["state"]),
+            failure=Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None,
+            workflow_id=row["workflow_id"],
+            ended_at=row["ended_at"],
+        )
+        for row in await connection.fetch(_EARLIER_ATTEMPTS, transfer_id)
+    ]
+
+
 class Statements:
     """All raise `Unavailable` where PostgreSQL gave no answer."""
 
@@ -174,14 +192,4 @@ class Statements:
     async def earlier_attempts(self, transfer_id: TransferId) -> list[Attempt]:
         """How the attempts before the current one ended, oldest first. The caller has checked whose transfer it is."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_EARLIER_ATTEMPTS, transfer_id)
-        return [
-            Attempt(
-                attempt=row["attempt"],
-                state=State(row["state"]),
-                failure=Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None,
-                workflow_id=row["workflow_id"],
-                ended_at=row["ended_at"],
-            )
-            for row in rows
-        ]
+            return await attempts_before(connection, transfer_id)

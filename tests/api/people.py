@@ -88,15 +88,15 @@ async def client_of(settings: Settings, composed: Composed) -> AsyncIterator[htt
 
 @asynccontextmanager
 async def running_api(
-    settings: Settings, database: Database, *, worker: bool = True
+    settings: Settings, database: Database, *, worker: bool = True, book: type[Book] = Book
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The API, connected to Temporal, with its worker or with no worker anywhere."""
+    """The API, connected to Temporal, with its worker (whose steps go to such a book) or with no worker anywhere."""
     composed = compose_api(settings, database, with_worker=worker)
     stop = asyncio.Event()
     engine = composed.state.engine
     assert settings.database_url is not None
     async with Database(settings.database_url, settings.database_connections) as steps_database:
-        steps_book = Book(steps_database, composed.settlements.announce)
+        steps_book = book(steps_database, composed.settlements.announce)
         running = asyncio.create_task(run_engine(engine, steps_book, settings, stop, with_worker=worker))
         try:
             await asyncio.wait_for(engine.connected.wait(), timeout=20)

@@ -6,7 +6,10 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from temporalio.client import Client
 
+from ledger.disputes import DisputeDecision, DisputeRuling
+from ledger.ids import CustomerId
 from ledger.postgres.database import Database
 from settings import Settings
 from tests.api.people import Person, register, running_api
@@ -155,6 +158,31 @@ async def test_the_same_decision_again_finds_it_made(ada: Person, operator: Pers
     assert {answer.status_code for answer in answers} == {200}
     await becomes(ada, dispute, "reversed")
     assert await ada.balance() == 50_000
+
+
+async def test_the_same_decision_with_another_amount_is_another_decision(
+    ada: Person, operator: Person, dispute: str
+) -> None:
+    for _ in range(2):
+        assert (await decides(operator, dispute, "reverse", amount=4_000)).status_code == 200
+    for other in ({"amount": 5_000}, {}):
+        assert code(await decides(operator, dispute, "reverse", **other)) == (409, "dispute_closed")
+    await becomes(ada, dispute, "reversed")
+    assert await ada.balance() == 44_000
+
+
+async def test_staff_see_by_which_way_a_dispute_was_decided(
+    ada: Person, ben: Person, operator: Person, dispute: str, client: Client
+) -> None:
+    typed = DisputeDecision(CustomerId(operator.id), DisputeRuling.REJECT, "Delivery is proven")
+    await client.get_workflow_handle(f"dispute/{dispute}").execute_update("decide", typed)
+    other = str((await opens(ada, (await ada.pay(ben, 100)).json()["id"])).json()["id"])
+    assert (await decides(operator, other, "reject")).json()["decided_channel"] == "api"
+    for each, channel in ((dispute, "temporal"), (other, "api")):
+        assert (await operator.get(f"/v1/disputes/{each}")).json()["decided_channel"] == channel
+        assert (await ada.get(f"/v1/disputes/{each}")).json()["decided_channel"] is None
+        (recorded,) = (await operator.get("/v1/admin/actions", subject=each)).json()["items"]
+        assert (recorded["channel"], recorded["asked"]["ruling"]) == (channel, "reject")
 
 
 async def test_more_than_is_left_is_not_decided(ada: Person, ben: Person, operator: Person, paid: str) -> None:

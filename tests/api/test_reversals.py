@@ -133,12 +133,14 @@ async def test_an_admins_reversal_is_recorded_with_its_reason_and_seen_by_both_p
     made = (await reverse(admin, paid, "order", amount=1_000, reason="Court order 7")).json()
     await reverse(admin, paid, "order", amount=1_000, reason="Court order 7")
     actions = (await admin.get("/v1/admin/actions", subject=paid)).json()["items"]
-    assert [(a["actor_id"], a["action"], a["reason"], a["after"]) for a in actions] == [
+    reversal = {"reversal_id": made["id"], "amount": 1_000, "currency": "USD"}
+    assert [(a["actor_id"], a["action"], a["reason"], a["before"], a["after"]) for a in actions] == [
         (
             admin.id,
             "reverse_transfer",
             "Court order 7",
-            {"reversal_id": made["id"], "amount": 1_000, "currency": "USD"},
+            {"state": "completed", "left": 10_000},
+            {"state": "completed", "left": 9_000} | reversal,
         )
     ]
     for person in (ada, ben, admin):

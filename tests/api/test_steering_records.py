@@ -12,13 +12,15 @@ from temporalio.client import Client
 
 from devenv.temporal import Temporal
 from devenv.temporal_binary import temporal_binary
-from ledger.ids import AccountId, ActionId
-from ledger.operators import Conclusion
+from ledger.ids import AccountId, ActionId, CustomerId, TransferId
+from ledger.operators import Action, Actor, Conclusion, Intention, Role
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database, Unavailable
 from ledger.postgres.operators import Operators
+from ledger.postgres.reviews import Reviews
 from ledger.reviews import Decision, Ruling
 from ledger.steering import Instruction
+from ledger.transfers import Step
 from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.waiting import until
@@ -182,7 +184,8 @@ async def test_a_transfer_tells_what_people_did_with_it_by_every_channel_in_the_
     assert [one["outcome"] for one in told] == ["taken"] * 3
     assert told[1]["before"] == {"state": "in_review", "attempt": 1}
     assert told[2]["before"] == {"state": "debited", "attempt": 1}
-    assert [one["after"] for one in told] == [{"ruling": "approve"}, {"ruling": "approve"}, None]
+    assert [one["after"] and one["after"]["ruling"] for one in told] == ["approve", "approve", None]
+    assert told[1]["after"]["state"] in ("in_review", "debited")
     assert [one["at"] for one in told] == sorted(one["at"] for one in told)
 
 
@@ -210,6 +213,62 @@ async def test_an_action_that_somebody_else_recorded_is_not_theirs_to_claim(
     await reaches(ada, transfer_id, "cancelled")
     (told,) = (await admin.get(path)).json()["interventions"]
     assert (told["channel"], told["action_id"]) == ("temporal", None)
+
+
+async def test_an_action_that_asked_for_something_else_is_not_believed(
+    ada: Person, ben: Person, operator: Person, admin: Person, client: Client, database: Database
+) -> None:
+    other, transfer_id = await in_review(ada, ben, 10_000), await in_review(ada, ben, 10_000)
+    omar = Actor(CustomerId(operator.id), Role.OPERATOR)
+
+    async def lost(action: Action, subject: str, **asked: str) -> str:
+        """An action of the operator's that nobody knows the outcome of."""
+        before = {"state": "in_review", "attempt": 1}
+        intention = Intention(omar, action, subject, "ticket 4711", before, asked or None)
+        return (await Operators(database).intend(intention)).action_id
+
+    async def channels(of: str) -> list[str]:
+        found = (await admin.get(f"/v1/admin/transfers/{of}")).json()["interventions"]
+        return [one["channel"] for one in found if one["reason"] == "it was Omar"]
+
+    reviews, give_back = Reviews(database), await lost(Action.GIVE_BACK, transfer_id)
+    for mine, claimed in (
+        (transfer_id, await lost(Action.DECIDE_REVIEW, other, ruling="approve")),
+        (other, await lost(Action.DECIDE_REVIEW, other, ruling="reject")),
+    ):
+        decision = Decision(operator.id, Ruling.APPROVE, "it was Omar", claimed)
+        await reviews.write_decision(Step(TransferId(mine), 1), decision, f"typed-{mine}")
+        assert await channels(mine) == ["temporal"]
+    typed = Instruction(operator.id, "it was Omar", give_back)
+    await reviews.write_instruction(Step(TransferId(transfer_id), 1), "retry_now", typed, "typed")
+    assert await channels(transfer_id) == ["temporal"] * 2
+    for subject in (other, transfer_id):
+        assert {action["outcome"] for action in await actions(admin, subject)} == {"unknown"}
+    # What it did ask for is believed.
+    workflow_id = (await admin.get(f"/v1/admin/transfers/{transfer_id}")).json()["workflow_id"]
+    asked = Instruction(operator.id, "ticket 4711", give_back)
+    await client.get_workflow_handle(workflow_id).execute_update("give_back", asked)
+    assert [action["outcome"] for action in await actions(admin, transfer_id)] == ["taken"]
+
+
+async def test_an_action_that_was_concluded_or_linked_is_not_believed_again(
+    ada: Person, ben: Person, operator: Person, admin: Person, database: Database
+) -> None:
+    transfer_id = await in_review(ada, ben, 30_000)
+    path = f"/v1/admin/transfers/{transfer_id}"
+    late = await operator.post(f"{path}/retry-now", WHY)
+    assert (late.status_code, late.json()["code"]) == (409, "nothing_to_retry")
+    assert (await operator.post(f"{path}/decisions", {"ruling": "approve", **WHY})).status_code == 200
+    concluded = {action["action"]: action["id"] for action in await actions(admin, transfer_id)}
+    reviews, step = Reviews(database), Step(TransferId(transfer_id), 1)
+    typed = Instruction(operator.id, "it was Omar", concluded["retry_step"])
+    await reviews.write_instruction(step, "retry_now", typed, "typed-1")
+    (told,) = [one for one in (await admin.get(path)).json()["interventions"] if one["reason"] == "it was Omar"]
+    assert (told["channel"], told["action_id"]) == ("temporal", None)
+    assert {action["action"]: action["outcome"] for action in await actions(admin, transfer_id)} == {
+        "decide_review": "taken",
+        "retry_step": "refused",
+    }
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 from temporalio.api.common.v1 import WorkflowExecution
@@ -13,7 +14,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
-from ledger.ids import CustomerId
+from ledger.ids import WORLD, CustomerId
 from ledger.operators import Actor, DecidedAlready, Role
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
@@ -28,6 +29,7 @@ from settings import Settings
 from tests.orders import Holder, funded, holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
+from tests.workflows.test_stuck import Outage
 
 REVIEW_SETTINGS = {"review_from_major", "review_deadline_seconds", "review_reminder_seconds"}
 
@@ -382,3 +384,69 @@ async def test_a_word_whose_answer_is_lost_counts_once(
         await reviews.write_decision(step, replace(approve, ruling=Ruling.REJECT), "request-2")
     assert await reviews.write_decision(step, approve_too, "request-3") == approve_too
     await saga.book.end(Ending(step), State.CANCELLED)
+
+
+async def test_a_decision_about_what_is_completed_and_only_not_told_yet_is_too_late(
+    client: Client, book: UnreliableBook, statements: Statements, wanted: TransferOrder, approve: Decision
+) -> None:
+    async with sagas(client, book) as saga:
+        outage = Outage(book.before["notify"])
+        handle = await saga.start(wanted)
+
+        async def is_completed() -> bool:
+            transfer = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+            return transfer is not None and transfer.state is State.COMPLETED
+
+        await until(is_completed, "the transfer is completed")
+        assert "too late to decide: the transfer is completed" in await refused(handle, "decide", approve)
+        outage.over = True
+        assert (await handle.result()).state is State.COMPLETED
+
+
+async def test_a_decision_that_the_transfer_overtakes_while_it_is_written_down_is_told_so(
+    client: Client,
+    book: UnreliableBook,
+    statements: Statements,
+    database_url: str,
+    wanted: TransferOrder,
+    approve: Decision,
+    approve_too: Decision,
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    async with sagas(client, book, review_from_major=20) as saga:
+        handle = await saga.start(wanted)
+        await in_review(statements, wanted)
+        async with connection.transaction():
+            await connection.execute("SELECT FROM customers WHERE id = $1 FOR UPDATE", approve_too.decider)
+            deciding = asyncio.create_task(refused(handle, "decide", approve_too))
+
+            async def waits() -> bool:
+                locked = await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                return bool(locked)
+
+            await until(waits, "the decision is being written down")
+            await decide(handle, approve)
+        assert "too late to decide" in await deciding
+        assert (await handle.result()).state is State.COMPLETED
+    await connection.close()
+
+
+async def test_a_decision_about_a_repeated_deposit_is_refused_and_holds_nothing_up(
+    saga: Sagas, bob: Holder, approve: Decision
+) -> None:
+    first, again = (order(bob.id, WORLD, bob.account_id, 100, transaction_id="bank-1") for _ in range(2))
+    await saga.run(first)
+    hold = Hold()
+    saga.book.before["open"] += [line_breaks, hold]
+    handle = await saga.start(again)
+    await hold.reached.wait()
+    deciding = asyncio.create_task(refused(handle, "decide", approve))
+
+    async def has_arrived() -> bool:
+        history = await handle.fetch_history()
+        return any(event.HasField("workflow_execution_update_accepted_event_attributes") for event in history.events)
+
+    await until(has_arrived, "the decision has arrived")
+    hold.released.set()
+    assert f"Nothing to do here: {first.transfer_id} is completed." in await deciding
+    assert (await handle.result()).duplicate_of == first.transfer_id

@@ -60,7 +60,7 @@ async def decide(
 @router.post(
     "/transfers/{transfer_id}/cancel",
     summary="Cancel any transfer",
-    responses=problem_responses(*_KEYED, "too_late", "too_late_to_cancel"),
+    responses=problem_responses(*_KEYED, "too_late", "too_late_to_cancel", "workflow_lost"),
 )
 async def cancel(
     transfer_id: TransferId,
@@ -81,7 +81,7 @@ async def cancel(
     "/transfers/{transfer_id}/retry",
     status_code=status.HTTP_201_CREATED,
     summary="Try any failed or compensated transfer again",
-    responses=problem_responses(*_KEYED, "prefer_invalid", "not_retryable", "attempts_used_up"),
+    responses=problem_responses(*_KEYED, "prefer_invalid", "not_retryable", "attempts_used_up", "reversal_too_large"),
 )
 async def retry(
     transfer_id: TransferId,
@@ -92,7 +92,10 @@ async def retry(
     key: SteeringKey,
     response: Response,
 ) -> AnyTransferOut:
-    """Under the same id and key; at most 3 attempts in all."""
+    """Under the same id and key; at most 3 attempts in all.
+
+    A reversal is tried again by admins, by operators where a dispute was decided so, and only while it still fits.
+    """
     transfer = await remit.steering.transfer(transfer_id)
     begun, steered = await remit.steering.retry(actor, transfer, wanted.reason, wait, key)
     _answered(steered, response)
@@ -103,7 +106,7 @@ async def retry(
 @router.post(
     "/transfers/{transfer_id}/retry-now",
     summary="Try a stuck step at once",
-    responses=problem_responses(*_KEYED, "too_late", "nothing_to_retry"),
+    responses=problem_responses(*_KEYED, "too_late", "nothing_to_retry", "workflow_lost"),
 )
 async def retry_now(
     transfer_id: TransferId,
@@ -121,7 +124,7 @@ async def retry_now(
 @router.post(
     "/transfers/{transfer_id}/give-back",
     summary="Give an undelivered amount back",
-    responses=problem_responses(*_KEYED, "too_late"),
+    responses=problem_responses(*_KEYED, "too_late", "workflow_lost"),
 )
 async def give_back(
     transfer_id: TransferId,

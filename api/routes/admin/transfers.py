@@ -91,7 +91,7 @@ async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) 
 
 @router.get("/{transfer_id}", summary="Get any transfer", responses=problem_responses(*LOOKING, "transfer_not_found"))
 async def transfer(transfer_id: TransferId, _: Staff, remit: Remit) -> TransferFileOut:
-    """With its postings, the entries of both sides, the messages about it, and what staff did with it."""
+    """With its attempts, its postings, the entries of both sides, the messages about it, and what staff did with it."""
     file = await remit.oversight.transfer_file(transfer_id)
     if file is None:
         raise Problem("transfer_not_found", f"There is no transfer {transfer_id}.")
