@@ -32,6 +32,7 @@ from tests.properties.storms import (
     REVERSING,
     RULING,
     STEERING,
+    TAKEN,
     Act,
     Aftermath,
     Cast,
@@ -52,6 +53,12 @@ CAREFUL = {"recovery_grace_seconds": 0, "review_from_major": 50, "stuck_after_se
 FOUR_EYES = {"four_eyes_from_major": 50}
 HASTY_REVIEW = {"review_deadline_seconds": 1}
 
+# What people decide, and what has a workflow ask the ledger for it again.
+REVIEWING = ("approve", "approve", "approve", "reject", "reset", "start", "sweep")
+# It is taken only in the moment in which a step has no answer yet; tests/workflows/test_stuck.py makes that moment.
+RARE = {"retry_now"}
+REVIEWED_AND_COMPLETED = "completed after its review"
+
 # Those about reversals and disputes come often: most of the others wait for what they make.
 AFTERWARDS = (*REVERSING * 3, *DISPUTING, "dispute", "dispute", "rule_to_reverse", "rule_to_reverse", *STEERING)
 
@@ -70,7 +77,7 @@ class Wanted(Tally):
         for group in self.groups:
             taken = self.taken(group)
             assert taken, (group, self.counted)
-            assert taken == set(group) or not LONG, (set(group) - taken, self.counted)
+            assert taken >= set(group) - RARE or not LONG, (set(group) - taken, self.counted)
 
 
 @pytest.fixture
@@ -133,7 +140,7 @@ async def check_disputes(database: Database, found: Aftermath) -> None:
     assert len(linked) == len(set(linked))
 
 
-async def check_review(database: Database, cast: Cast, found: Aftermath, approvals: int) -> None:
+async def check_review(database: Database, cast: Cast, found: Aftermath, tally: Tally, approvals: int) -> None:
     """What needs a review and completed was approved by enough of the staff, before anybody rejected it."""
     transfer = found.transfer
     if transfer.amount_minor < REVIEWED:
@@ -149,7 +156,7 @@ async def check_review(database: Database, cast: Cast, found: Aftermath, approva
     approved = {word["decider"] for word in takewhile(lambda word: word["ruling"] == Ruling.APPROVE, words)}
     assert approved <= set(cast.staff)
     if transfer.state is State.COMPLETED:
-        event(f"completed with {len(approved)} approval(s) of {approvals}")
+        tally.count(REVIEWED_AND_COMPLETED, TAKEN)
         assert len(approved) >= approvals, words
 
 
@@ -187,7 +194,39 @@ async def test_no_storm_makes_or_loses_money(
         found = await raging.calm()
     await check_books(database, cast, found)
     await check_disputes(database, found)
-    await check_review(database, cast, found, approvals=2 if reviewed == FOUR_EYES else 1)
+    await check_review(database, cast, found, tally, approvals=2 if reviewed == FOUR_EYES else 1)
+
+
+@pytest.mark.timeout(LIMIT_SECONDS)
+@settings(max_examples=STORMS)
+@given(
+    reviewed=st.sampled_from([FOUR_EYES, FOUR_EYES, {}, HASTY_REVIEW]),
+    broken=st.lists(faults, max_size=2),
+    storm=st.lists(acts(*REVIEWING), min_size=1, max_size=4),
+)
+async def test_no_storm_of_decisions_lets_a_transfer_go_on_that_too_few_approved_or_anybody_rejected(
+    client: Client,
+    database: Database,
+    book: UnreliableBook,
+    customers: Customers,
+    tally: Wanted,
+    reviewed: dict[str, int],
+    broken: list[Fault],
+    storm: list[Act],
+) -> None:
+    tally.groups = (("approve", "reject"), (REVIEWED_AND_COMPLETED,))
+    cast = await cast_of(database, customers, book)
+    async with sagas(client, book, rules=None, workflows=None, **CAREFUL, **reviewed) as saga:
+        break_lines(book, broken)
+        wanted = order(cast.payer.id, cast.payer.account_id, cast.payee.account_id, REVIEWED)
+        expires = reviewed == HASTY_REVIEW
+        raging = Storm(saga, cast, wanted, tally, is_acknowledged=True, is_left_undecided=expires)
+        await raging.begin()
+        for act in storm:
+            await raging.take(act)
+        found = await raging.calm()
+    await check_books(database, cast, found)
+    await check_review(database, cast, found, tally, approvals=2 if reviewed == FOUR_EYES else 1)
 
 
 @pytest.mark.timeout(LIMIT_SECONDS)
