@@ -1,20 +1,17 @@
 """Who may reverse a transfer, and how much of it: asked before anything is accepted. The ledger decides once more."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from api.problems import FieldError, Problem
 from ledger.ids import CustomerId, TransferId
 from ledger.money import Money
 from ledger.operators import ALLOWED, STAFF, Action, Actor, ConflictOfInterest, NotAllowed, Role
+from ledger.postgres.customers import Customer
 from ledger.postgres.disputes import Disputes
 from ledger.postgres.reversals import Reversals, Reversible
+from ledger.postgres.statements import Statements
 from ledger.reversals import left_of, objection_to_reversing
 from ledger.transfers import State, Transfer
-
-if TYPE_CHECKING:
-    from api.sessions import Session
-    from api.state import State as Remit
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +27,27 @@ class MayReverse:
         return left_of(self.found.original, self.found.taken_minor)
 
 
-async def readable(remit: "Remit", session: "Session", transfer_id: TransferId) -> Reversible:
-    """A transfer that this session may read: its parties, once it is theirs to see, and staff. Else a 404."""
-    found = await remit.reversals.reversible(session.customer.id, transfer_id)
-    if found is None or not (found.visible or Role(session.customer.role) in STAFF):
+async def readable(reversals: Reversals, reader: Customer, transfer_id: TransferId) -> Reversible:
+    """A transfer that this customer may read: its parties, once it is theirs to see, and staff. Else a 404."""
+    found = await reversals.reversible(reader.id, transfer_id)
+    if found is None or not (found.visible or Role(reader.role) in STAFF):
         raise Problem("transfer_not_found")
     return found
 
 
-async def may_reverse(remit: "Remit", session: "Session", transfer_id: TransferId, reason: str | None) -> MayReverse:
-    """The transfer, if it can be reversed and this session may do so: its payee gives back, and admins bring back.
+async def may_reverse(reversals: Reversals, me: Customer, transfer_id: TransferId, reason: str | None) -> MayReverse:
+    """The transfer, if it can be reversed and this customer may do so: its payee gives back, and admins bring back.
 
     Raises a problem otherwise. Nobody of the staff brings back what they paid themselves.
     """
-    found = await readable(remit, session, transfer_id)
+    found = await readable(reversals, me, transfer_id)
     if objection := objection_to_reversing(found.original):
         raise Problem("not_reversible", f"Not possible: {objection}.")
-    me = session.customer.id
-    if found.payee_id == me:
+    if found.payee_id == me.id:
         return MayReverse(found, as_staff=False)
-    if Role(session.customer.role) not in ALLOWED[Action.REVERSE_TRANSFER]:
+    if Role(me.role) not in ALLOWED[Action.REVERSE_TRANSFER]:
         raise Problem("forbidden", "Only whoever was paid gives it back, or an admin.")
-    if found.payer_id == me:
+    if found.payer_id == me.id:
         raise ConflictOfInterest(Action.REVERSE_TRANSFER)
     if reason is None:
         missing = FieldError(field="body.reason", message="Staff give their reason, for the record")
@@ -59,11 +55,11 @@ async def may_reverse(remit: "Remit", session: "Session", transfer_id: TransferI
     return MayReverse(found, as_staff=True)
 
 
-async def check_is_given_back(remit: "Remit", session: "Session", transfer: Transfer) -> None:
+async def check_is_given_back(statements: Statements, me: Customer, transfer: Transfer) -> None:
     """Whoever was paid steers what they give back. Staff who reverse for others steer on record. Others pass."""
     if transfer.reverses_transfer_id is None:
         return
-    if await remit.statements.account(session.customer.id, transfer.source_account_id) is None:
+    if await statements.account(me.id, transfer.source_account_id) is None:
         detail = f"You reversed this as staff: use /v1/admin/transfers/{transfer.id}, where it is recorded."
         raise Problem("forbidden", detail)
 

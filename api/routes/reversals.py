@@ -49,7 +49,7 @@ async def reverse(
     The reversal is a transfer of its own. As many as fit into the amount; one that another one overtakes fails with
     `limit_exceeded`. For admins it is recorded with its reason.
     """
-    allowed = await may_reverse(remit, session, transfer_id, wanted.reason)
+    allowed = await may_reverse(remit.reversals, session.customer, transfer_id, wanted.reason)
     original, left = allowed.found.original, allowed.left
     # Where nothing is left, any amount that does not fit: a key that is repeated is answered all the same.
     amount_minor = wanted.amount or left.amount_minor or original.amount_minor
@@ -86,7 +86,7 @@ async def reversals(
     cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
 ) -> ReversalsOut:
     """Newest first, for both parties and staff. One that took nothing is seen by whoever asked for it, and by staff."""
-    found = await readable(remit, session, transfer_id)
+    found = await readable(remit.reversals, session.customer, transfer_id)
     me, is_staff = session.customer.id, Role(session.customer.role) in STAFF
     listed = await remit.reversals.of(me, transfer_id, place_in(cursor), limit + 1, of_anybody=is_staff)
     page = listed[:limit]

@@ -114,7 +114,7 @@ async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit)
     What staff reversed for others they cancel by the admin route, which records it.
     """
     found = await _asked_by_me(transfer_id, session, remit)
-    await check_is_given_back(remit, session, found)
+    await check_is_given_back(remit.statements, session.customer, found)
     return TransferOut.of(await remit.acceptance.cancel(found), session.customer.id)
 
 
@@ -142,7 +142,7 @@ async def retry(
     What staff reversed for others they try again by the admin route, which records it.
     """
     found = await _asked_by_me(transfer_id, session, remit)
-    await check_is_given_back(remit, session, found)
+    await check_is_given_back(remit.statements, session.customer, found)
     await check_left(remit.reversals, session.customer.id, found)
     begun = await remit.acceptance.retry(found, wait)
     response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
