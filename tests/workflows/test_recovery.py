@@ -244,6 +244,40 @@ async def test_resetting_an_ended_transfer_to_any_of_its_tasks_moves_no_money(
         assert await balances(statements, alice, bob) == held
 
 
+@pytest.mark.parametrize(("step", "state"), [("debit", State.INITIATED), ("credit", State.DEBITED)])
+async def test_resetting_a_transfer_under_way_to_any_of_its_tasks_and_running_it_again_moves_its_money_once(
+    saga: Sagas, statements: Statements, client: Client, alice: Holder, bob: Holder, step: str, state: State
+) -> None:
+    wanted = order(alice.id, alice.account_id, bob.account_id, 2_500)
+    hold = Hold()
+    saga.book.before[step] += [line_breaks, hold]
+    first = await saga.start(wanted)
+    await hold.reached.wait()
+    transfer = await statements.transfer(alice.id, wanted.transfer_id)
+    assert transfer is not None
+    assert transfer.state is state
+    history = await first.fetch_history()
+    done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    tasks = [event.event_id for event in history.events if event.event_type == done]
+    assert tasks
+    for task in tasks:
+        await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=wanted.workflow_id, run_id=str(first.result_run_id)),
+                reason="by an operator",
+                workflow_task_finish_event_id=task,
+                request_id=secrets.token_hex(8),
+            )
+        )
+    hold.released.set()
+    await ends(statements, wanted, State.COMPLETED)
+    newest = client.get_workflow_handle(wanted.workflow_id, result_type=dict)
+    assert (await newest.result())["state"] == State.COMPLETED
+    assert (await saga.run(wanted)).state is State.COMPLETED
+    assert await balances(statements, alice, bob) == [7_500, 2_500]
+
+
 async def test_the_schedule_finishes_what_is_stranded_without_anyone(
     saga: Sagas, statements: Statements, client: Client, wanted: TransferOrder
 ) -> None:
