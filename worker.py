@@ -48,7 +48,7 @@ DEPLOYMENT = "remit"
 # The sandbox finds non-determinism, at half the throughput: the tests run all workflows in it, workers outside of it.
 DIRECT = UnsandboxedWorkflowRunner()
 
-# Steps of one process at once. Most of them would wait in line for one account: they hold nothing that others need.
+# Steps of one process at once, also those that wait in line for one account: when so many wait, others wait too.
 AT_ONCE = 300
 
 

@@ -1,8 +1,8 @@
 """Waiting for an account outside of PostgreSQL.
 
 A step that waits for a row lock holds a connection all the while, so one account that is held, or paid by everybody,
-could take every connection of a process. Steps on one account therefore wait in line here, and only the first ones
-hold a connection.
+could take every connection of a process. Steps on one account therefore wait in line here, and only the first one
+holds a connection.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ AT_ONCE = 1
 
 # Then the step is in doubt, and comes again: its place in line is not worth a time limit further up.
 PATIENCE_SECONDS = 3
-
 
 # How many accounts' troubles are remembered; beyond, the oldest is forgotten.
 TROUBLES = 1_000

@@ -31,7 +31,7 @@ class Sight(Generic[Row]):
 
     @property
     def now(self) -> datetime:
-        """PostgreSQL's time now: never ahead of it, and never before what was seen happened."""
+        """About PostgreSQL's time now: behind it while both clocks run evenly, never before what was seen happened."""
         return self.as_of + timedelta(microseconds=(time.monotonic_ns() - self.seen_at_ns) // 1_000)
 
 
