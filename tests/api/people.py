@@ -14,6 +14,7 @@ from ledger.postgres.book import Book
 from ledger.postgres.database import Database
 from serve import Composed, compose_api, run_engine
 from settings import Settings
+from tests.waiting import until
 
 PASSWORD = "correct horse battery"
 
@@ -105,3 +106,16 @@ async def running_api(
         finally:
             stop.set()
             await running
+
+
+async def reaches(person: Person, transfer_id: str, state: str) -> None:
+    async def has() -> bool:
+        return bool((await person.get(f"/v1/transfers/{transfer_id}")).json()["state"] == state)
+
+    await until(has, f"the transfer is {state}")
+
+
+async def in_review(ada: Person, ben: Person, amount: int) -> str:
+    transfer_id = str((await ada.pay(ben, amount, prefer="wait=0")).json()["id"])
+    await reaches(ada, transfer_id, "in_review")
+    return transfer_id

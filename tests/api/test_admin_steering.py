@@ -15,7 +15,7 @@ from ledger.postgres.database import Database
 from ledger.steering import Instruction
 from ledger.transfers import Standing, Step
 from settings import Settings
-from tests.api.people import Person, register, running_api
+from tests.api.people import Person, in_review, reaches, register, running_api
 from tests.waiting import until
 
 WHY = {"reason": "ticket 4711"}
@@ -54,19 +54,6 @@ def told(answer: httpx.Response) -> tuple[int, str]:
     """The status, and the state or what was refused."""
     body = answer.json()
     return answer.status_code, body["code"] if answer.status_code >= 400 else body["state"]
-
-
-async def reaches(person: Person, transfer_id: str, state: str) -> None:
-    async def has() -> bool:
-        return bool((await person.get(f"/v1/transfers/{transfer_id}")).json()["state"] == state)
-
-    await until(has, f"the transfer is {state}")
-
-
-async def in_review(ada: Person, ben: Person, amount: int) -> str:
-    transfer_id = str((await ada.pay(ben, amount, prefer="wait=0")).json()["id"])
-    await reaches(ada, transfer_id, "in_review")
-    return transfer_id
 
 
 async def recorded(admin: Person, subject: str) -> list[tuple[str, str, str, Any, Any]]:

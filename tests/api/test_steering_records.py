@@ -22,8 +22,7 @@ from ledger.reviews import Decision, Ruling
 from ledger.steering import Instruction
 from ledger.transfers import Step
 from settings import Settings
-from tests.api.people import Person, register, running_api
-from tests.waiting import until
+from tests.api.people import Person, in_review, reaches, register, running_api
 from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
 
 WHY = {"reason": "ticket 4711"}
@@ -58,19 +57,6 @@ def dies_before_concluding(http: httpx.AsyncClient, database: Database) -> Any:
     whole = app.state.remit
     app.state.remit = replace(whole, steering=replace(whole.steering, operators=Forgetful(database)))
     return lambda: setattr(app.state, "remit", whole)
-
-
-async def reaches(person: Person, transfer_id: str, state: str) -> None:
-    async def has() -> bool:
-        return bool((await person.get(f"/v1/transfers/{transfer_id}")).json()["state"] == state)
-
-    await until(has, f"the transfer is {state}")
-
-
-async def in_review(ada: Person, ben: Person, amount: int) -> str:
-    transfer_id = str((await ada.pay(ben, amount, prefer="wait=0")).json()["id"])
-    await reaches(ada, transfer_id, "in_review")
-    return transfer_id
 
 
 async def actions(staff: Person, subject: str) -> list[dict[str, Any]]:
