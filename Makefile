@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run demo test lint format types imports check-servers chaos bench bench-quick check-deploy histories lock clean
+.PHONY: help setup run demo test lint format types imports check-servers chaos bench bench-quick check-deploy check-runbook histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,14 @@ bench-quick: .venv/.bench-ready check-servers ## Measure what matters most, in u
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
+check-runbook: .venv/.runbook-ready check-servers ## Do all that docs/operating.md says, also by clicks in Temporal's Web UI (needs Chromium)
+	@$(BIN)/pytest -n 2 --dist loadfile -m runbook tests/runbook
+
+.venv/.runbook-ready: .venv/.ready requirements-runbook.txt
+	@echo "Installing what only the runbook's checks need into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-runbook.txt
+	@touch $@
+
 check-deploy: setup ## Run the processes of docker-compose.yml natively, once, and move money through them
 	@$(BIN)/python -m deploy.check_native
 
@@ -77,6 +85,8 @@ lock: ## Choose the newest allowed versions and lock them with hashes (needs uv)
 		--python-version 3.11 -o requirements-dev.txt
 	uv pip compile pyproject.toml --quiet --upgrade --group dev --group bench --generate-hashes --no-emit-index-url \
 		--universal --python-version 3.11 -c requirements-dev.txt -o requirements-bench.txt
+	uv pip compile pyproject.toml --quiet --upgrade --group dev --group runbook --generate-hashes --no-emit-index-url \
+		--universal --python-version 3.11 -c requirements-dev.txt -o requirements-runbook.txt
 
 clean: ## Remove the environment and all local state
 	rm -rf .venv .remit

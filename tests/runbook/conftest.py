@@ -1,0 +1,133 @@
+"""An embedded stack with short times, its staff and its customers, and the page at a terminal."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli import prepare
+from devenv.ports import free_port
+from devenv.stack import Running, Stack
+from devenv.temporal_binary import temporal_binary
+from ledger.postgres.database import Database
+from settings import Settings
+from tests.api.people import PASSWORD, Person, register
+from tests.runbook.lines import Runbook
+from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+
+HERE = Path(__file__).parent
+
+# From these amounts on, in major units, a person reviews, and two do.
+REVIEW_FROM, FOUR_EYES_FROM = 100, 500
+STUCK_AFTER_SECONDS = 3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.runbook)
+
+
+@pytest.fixture(scope="session")
+def home(open_folder: Path) -> Path:
+    return open_folder / "runbook"
+
+
+@pytest.fixture(scope="session")
+async def stack(home: Path) -> AsyncIterator[Running]:
+    """Recovery looks when it is told to: its schedule's own turn comes after the checks."""
+    settings = Settings.model_validate(
+        {
+            "home": home,
+            "api_port": free_port(),
+            "temporal_port": free_port(),
+            "temporal_ui_port": free_port(),
+            "sandbox_rails": True,
+            "review_from_major": REVIEW_FROM,
+            "four_eyes_from_major": FOUR_EYES_FROM,
+            "stuck_after_seconds": STUCK_AFTER_SECONDS,
+            "recovery_grace_seconds": 1,
+            "recovery_interval_seconds": 3600,
+        }
+    )
+    async with Stack(settings, prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=print).running() as running:
+        yield running
+
+
+@pytest.fixture
+async def http(stack: Running) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=stack.api_url, timeout=60, trust_env=False) as http:
+        yield http
+
+
+@pytest.fixture
+async def database(stack: Running) -> AsyncIterator[Database]:
+    """The stack's own books, for what no customer and no operator does."""
+    async with Database(stack.database_url, connections=4) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+async def environment(stack: Running, home: Path) -> dict[str, str]:
+    """What the page has its reader export, and its commands on the path."""
+    temporal = await temporal_binary(Settings().cache, print, Settings().temporal_cli)
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join((str(temporal.parent), str(Path(sys.executable).parent), os.environ["PATH"])),
+        "REMIT_HOME": str(home),
+        "REMIT_DATABASE_URL": stack.database_url,
+        "REMIT_TEMPORAL_ADDRESS": stack.temporal_address,
+        "TEMPORAL_ADDRESS": stack.temporal_address,
+        "TEMPORAL_NAMESPACE": "default",
+        "PGOPTIONS": "",
+        "PSQL_PAGER": "",
+        "PAGER": "cat",
+        "API": stack.api_url,
+    }
+
+
+@pytest.fixture
+async def admin(http: httpx.AsyncClient, environment: dict[str, str]) -> Person:
+    """An admin whom nobody knows: each check has one of its own, made as the page says."""
+    person = await register(http, full_name="Olu Ade")
+    await make_admin(environment, person.email)
+    return person
+
+
+@pytest.fixture
+async def operator(http: httpx.AsyncClient, admin: Person) -> Person:
+    person = await register(http, full_name="Ike Eze")
+    answer = await admin.post(f"/v1/admin/customers/{person.id}/role", {"role": "operator", "reason": "joins the team"})
+    assert answer.status_code == 200, answer.text
+    return person
+
+
+@pytest.fixture
+async def payer(http: httpx.AsyncClient) -> Person:
+    """With $1,980, in deposits that nobody reviews."""
+    person = await register(http, full_name="Ada Obi")
+    for _ in range(20):
+        await person.deposit(99_00)
+    return person
+
+
+@pytest.fixture
+async def payee(http: httpx.AsyncClient) -> Person:
+    return await register(http, full_name="Ben Ola")
+
+
+@pytest.fixture
+def runbook(environment: dict[str, str], operator: Person) -> Runbook:
+    """The page, read by an operator who is signed in."""
+    return Runbook({**environment, "STAFF_TOKEN": operator.token})
+
+
+async def make_admin(environment: dict[str, str], email: str) -> None:
+    await Runbook(environment).run(
+        """printf '%s\\n' "$PASSWORD" | remit admin create --email ops@example.com --full-name 'Olu Ade' --password-stdin""",
+        {"ops@example.com": email},
+        PASSWORD=PASSWORD,
+    )

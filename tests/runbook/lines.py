@@ -1,0 +1,108 @@
+"""The lines of `docs/operating.md`: found there word for word, filled in, and run as an operator would.
+
+A check names a line as the page has it. One that the page does not have is refused, so page and checks cannot drift
+apart; `tests/architecture/test_runbook.py` asks for the other direction, a check for each line of the page.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
+COMMANDS = tuple("act curl docker pg_restore printf psql remit REMIT_BUILD_ID=2 reverse temporal".split())
+BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`([^`\n]+)`")
+FUNCTION = re.compile(r"^(\w+)\(\) \{.*?^\}$", re.DOTALL | re.MULTILINE)
+COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
+OPEN = "…"
+SECONDS = 60
+
+
+def normal(command: str) -> str:
+    """One line, without comments and with single blanks, so that the page may lay a command out as it likes."""
+    return " ".join(COMMENT.sub("", command).replace("\\\n", " ").split())
+
+
+def documented(page: str) -> list[str]:
+    """Every command of the page that can be run, each once, in its order.
+
+    Inside a sentence the bare name of a process is no line: `remit worker`.
+    """
+    inline = (found for found in INLINE.findall(BLOCK.sub("", page)) if len(found.split()) > 2)
+    blocks = (command for block in BLOCK.findall(page) for command in _commands(FUNCTION.sub("", block)))
+    lines = dict.fromkeys(map(normal, (*blocks, *inline)))
+    return [line for line in lines if line.split(" ", 1)[0] in COMMANDS]
+
+
+def functions(page: str) -> str:
+    """The shell functions that the page defines, as it defines them."""
+    return "\n".join(found.group(0) for block in BLOCK.findall(page) for found in FUNCTION.finditer(block))
+
+
+def filled(line: str, fill: Mapping[str, str | Iterable[str]]) -> str:
+    """The line with what stands for something replaced; several values replace one occurrence each, in order."""
+    for shown, values in fill.items():
+        assert shown in line, f"nothing to fill in for {shown}: {line}"
+        if isinstance(values, str):
+            line = line.replace(shown, values)
+        else:
+            for value in values:
+                line = line.replace(shown, value, 1)
+    assert OPEN not in line, f"not all is filled in: {line}"
+    return line
+
+
+@dataclass
+class Runbook:
+    """The page at somebody's terminal, whose environment it is."""
+
+    environment: Mapping[str, str]
+    page: str = field(default_factory=PAGE.read_text)
+
+    def __post_init__(self) -> None:
+        self._lines = frozenset(documented(self.page))
+        self._functions = functions(self.page)
+
+    async def run(
+        self, line: str, fill: Mapping[str, str | Iterable[str]] | None = None, *, exits: int = 0, **variables: str
+    ) -> str:
+        """Run a line of the page and return what it printed.
+
+        Fails where the page has no such line, and where it exits otherwise. `fill` maps what the page leaves open
+        (`acc_…`, the key of an example) to what it is here; `variables` are the shell's.
+        """
+        assert normal(line) in self._lines, f"docs/operating.md has no such line: {line}"
+        return await self._shell(filled(normal(line), fill or {}), exits, variables)
+
+    async def _shell(self, command: str, exits: int, variables: Mapping[str, str]) -> str:
+        process = await asyncio.create_subprocess_exec(
+            "bash",
+            "-c",
+            f"set -o pipefail\n{self._functions}\n{command}",
+            env={**self.environment, **variables},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            printed, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise AssertionError(f"no end within {SECONDS} s: {command}") from None
+        text = printed.decode()
+        assert process.returncode == exits, f"{command}\nexit code {process.returncode}:\n{text}"
+        return text
+
+
+def _commands(block: str) -> Iterator[str]:
+    """The commands of a block: a line, or several that a backslash or an open quote holds together."""
+    command = ""
+    for line in block.splitlines():
+        command += line.strip() if not command else f"\n{line}"
+        if not command.endswith("\\") and COMMENT.sub("", command).count('"') % 2 == 0:
+            yield command
+            command = ""
+    assert not command, f"an open quote: {command}"
