@@ -68,6 +68,7 @@ class TransferWorkflow:
         self._attention = Attention(show=self._show)
         self._in_doubt: str | None = None
         self._opened = False
+        self._asked_before_it_opened = 0
         self._reviewable = True
         self._elsewhere: str | None = None
         self._deciding: list[Decision] = []
@@ -80,6 +81,7 @@ class TransferWorkflow:
         straight = await self._straight_through()
         opened, standing = straight.opened, straight.standing
         self._opened, self._state = True, standing.state
+        await self._happens(lambda: not self._asked_before_it_opened)
         if not self._is_mine(standing):
             self._leave(standing)
         self._attention.stuck_after = timedelta(seconds=opened.stuck_after_seconds)
@@ -152,9 +154,19 @@ class TransferWorkflow:
         f"or address of staff, and why. {INSTRUCTION_EXAMPLE}"
     )
     async def give_back(self, said: Any = None) -> str:
-        """The ledger decides: an amount that was delivered meanwhile stays delivered."""
-        await self._keep(steps.record_instruction, self._step, "give_back", instruction_in(said))
-        self._attention.note_cancellation()
+        """The ledger decides: an amount that was delivered meanwhile stays delivered.
+
+        Before there is a row, the transfer goes no further than to it: what was asked is kept beside it.
+        """
+        if self._opened:
+            await self._record_give_back(said)
+        else:
+            self._asked_before_it_opened += 1
+            try:
+                await workflow.wait_condition(lambda: self._opened)
+                await self._record_give_back(said)
+            finally:
+                self._asked_before_it_opened -= 1
         return "The amount goes back to its source, unless it has been delivered meanwhile."
 
     @give_back.validator
@@ -162,6 +174,10 @@ class TransferWorkflow:
         if self._state.is_final:
             raise ApplicationError(f"It is too late: the transfer is {self._state}.", type="too_late")
         self._check(said)
+
+    async def _record_give_back(self, said: Any) -> None:
+        await self._keep(steps.record_instruction, self._step, "give_back", instruction_in(said))
+        self._attention.note_cancellation()
 
     def _check_reviewable(self) -> None:
         if self._elsewhere:

@@ -1,5 +1,6 @@
 """Steps without an answer: they raise a flag, take instructions, and heal without anyone."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
@@ -72,6 +73,18 @@ async def is_flagged(handle: Handle, *, stuck: bool) -> None:
 async def details(handle: Handle) -> str:
     found: Sequence[object] = [await handle.query("__temporal_workflow_metadata")]
     return str(found[0])
+
+
+async def is_in_doubt(handle: Handle, step: str) -> bool:
+    pending = (await handle.describe()).raw_description.pending_activities
+    return any(activity.activity_type.name == step for activity in pending)
+
+
+async def accepted(handle: Handle, update: str) -> bool:
+    requests = [
+        event.workflow_execution_update_accepted_event_attributes for event in (await handle.fetch_history()).events
+    ]
+    return any(request.accepted_request.input.name == update for request in requests)
 
 
 @pytest.mark.parametrize("step", ["debit", "credit"])
@@ -147,6 +160,25 @@ async def test_giving_back_while_the_debit_is_in_doubt_waits_for_its_answer(
     account = await statements.account(alice.id, alice.account_id)
     assert account is not None
     assert account.balance_minor == 10_000
+
+
+async def test_giving_back_before_the_row_is_written_is_kept_with_it_and_no_money_moves(
+    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder, ask: Instruction, database_url: str
+) -> None:
+    outage = Outage(saga.book.before["open"])
+    saga.book.calls.clear()
+    handle = await saga.start(wanted)
+    await until(lambda: is_in_doubt(handle, "open_transfer"), "the opening is in doubt")
+    update = asyncio.create_task(handle.execute_update("give_back", ask))
+    await until(lambda: accepted(handle, "give_back"), "the workflow has taken the update")
+    outage.over = True
+    await update
+    assert (await handle.result()).state is State.CANCELLED
+    assert "debit" not in saga.book.calls
+    connection = await asyncpg.connect(database_url)
+    kept = await connection.fetch("SELECT action, actor, reason, state FROM instructions")
+    await connection.close()
+    assert [tuple(row) for row in kept] == [("give_back", ask.actor, "the database is back", "initiated")]
 
 
 async def test_instructions_need_an_actor_a_reason_and_something_to_do(saga: Sagas, wanted: TransferOrder) -> None:
