@@ -8,15 +8,62 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+
+from temporalio.testing import WorkflowEnvironment
 
 from devenv.errors import StackError
 from devenv.process import Child, Process, Say
 
 PROGRESS_SECONDS = 5.0
 DOWNLOAD_SECONDS = 120.0
+
+
+async def fetched(
+    cached: Path,
+    what: str,
+    *,
+    started: Callable[[str], Awaitable[WorkflowEnvironment]],
+    otherwise: str,
+    make: Callable[[Path, Path], Awaitable[None]],
+    say: Say,
+) -> Path:
+    """The cached program; where there is none, a download by the SDK, and where that fails, what `make` puts there.
+
+    `started(folder)` has the SDK download it into a folder, and starts it. `make(folder, log)` is told by `otherwise`.
+    Raises StackError when there is no way to get one.
+    """
+    if executable(cached):
+        return cached
+    cache = cached.parent.parent
+    async with cache_held(cache, say):
+        if not executable(cached):  # its holder may just have made it
+            with draft(cached.parent) as folder:
+                say(f"downloading {what} (once a machine)")
+                reason = await _download(started, folder, cached.name)
+                if reason is not None:
+                    say(f"{what} cannot be downloaded here ({reason}): {otherwise}")
+                    await make(folder, cache / f"{cached.parent.name}.log")
+    return cached
+
+
+async def _download(started: Callable[[str], Awaitable[WorkflowEnvironment]], folder: Path, name: str) -> str | None:
+    """Answers why it failed, or None."""
+    try:
+        async with asyncio.timeout(DOWNLOAD_SECONDS):
+            server = await started(str(folder))
+            await server.shutdown()
+    except TimeoutError:
+        return f"not within {DOWNLOAD_SECONDS:g} s"
+    except RuntimeError:  # how the SDK reports whatever went wrong
+        return "the SDK's download failed"
+    found = [path for path in folder.iterdir() if executable(path)]
+    if len(found) != 1:
+        return "the SDK left no binary"
+    found[0].rename(folder / name)
+    return None
 
 
 @asynccontextmanager

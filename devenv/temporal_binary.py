@@ -2,14 +2,13 @@
 
 # ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
 
-import asyncio
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from temporalio.testing import WorkflowEnvironment
 
-from devenv.binaries import DOWNLOAD_SECONDS, build, cache_held, draft, executable
+from devenv.binaries import build, executable, fetched
 from devenv.errors import StackError
 from devenv.process import Say
 
@@ -29,41 +28,18 @@ async def temporal_binary(cache: Path, say: Say, named: Path | None = None) -> P
         return named.absolute()
     if (installed := shutil.which("temporal")) is not None:
         return Path(installed).absolute()
-    cached = cache.expanduser().absolute() / f"temporal-{VERSION}" / "temporal"
-    if not executable(cached):
-        async with cache_held(cached.parent.parent, say):
-            if not executable(cached):  # its holder may just have made it
-                await _fetch(cached, say)
-    return cached
+    return await fetched(
+        cache.expanduser().absolute() / f"temporal-{VERSION}" / "temporal",
+        f"Temporal {VERSION}",
+        started=_started,
+        otherwise="building it from its Go module",
+        make=lambda folder, log: _build(folder, log, say),
+        say=say,
+    )
 
 
-async def _fetch(cached: Path, say: Say) -> None:
-    with draft(cached.parent) as folder:
-        reason = await _download(folder, say)
-        if reason is None:
-            return
-        say(f"Temporal {VERSION} cannot be downloaded here ({reason}): building it from its Go module")
-        await _build(folder, cached.parent.parent / f"temporal-{VERSION}.log", say)
-
-
-async def _download(folder: Path, say: Say) -> str | None:
-    """Have the SDK download it, which also starts it. Answers why that failed, or None."""
-    say(f"downloading Temporal {VERSION} (once a machine)")
-    try:
-        async with asyncio.timeout(DOWNLOAD_SECONDS):
-            server = await WorkflowEnvironment.start_local(
-                dev_server_download_version=f"v{VERSION}", download_dest_dir=str(folder)
-            )
-            await server.shutdown()
-    except TimeoutError:
-        return f"not within {DOWNLOAD_SECONDS:g} s"
-    except RuntimeError:  # how the SDK reports whatever went wrong
-        return "the SDK's download failed"
-    downloaded = [path for path in folder.iterdir() if executable(path)]
-    if len(downloaded) != 1:
-        return "the SDK left no binary"
-    downloaded[0].rename(folder / "temporal")
-    return None
+async def _started(folder: str) -> WorkflowEnvironment:
+    return await WorkflowEnvironment.start_local(dev_server_download_version=f"v{VERSION}", download_dest_dir=folder)
 
 
 async def _build(folder: Path, log: Path, say: Say) -> None:

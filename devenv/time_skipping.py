@@ -5,14 +5,13 @@ Give the path to `WorkflowEnvironment.start_time_skipping(test_server_existing_p
 
 # ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
 
-import asyncio
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from temporalio.testing import WorkflowEnvironment
 
-from devenv.binaries import DOWNLOAD_SECONDS, build, cache_held, draft, executable
+from devenv.binaries import build, fetched
 from devenv.errors import StackError
 from devenv.process import Say, silent
 
@@ -47,41 +46,20 @@ exec java -cp "$(dirname "$0")/lib/*" io.temporal.testserver.TestServer "$1"
 
 async def time_skipping_server(cache: Path, say: Say = silent) -> Path:
     """The server to run. Raises StackError when there is no way to get one, and then says what to install."""
-    cached = cache.expanduser().absolute() / f"{NAME}-{VERSION}" / NAME
-    if not executable(cached):
-        async with cache_held(cached.parent.parent, say):
-            if not executable(cached):  # its holder may just have made it
-                await _fetch(cached, say)
-    return cached
+    return await fetched(
+        cache.expanduser().absolute() / f"{NAME}-{VERSION}" / NAME,
+        f"Temporal's time-skipping server {VERSION}",
+        started=_started,
+        otherwise="taking it from Maven",
+        make=lambda folder, log: _assemble(folder, log, say),
+        say=say,
+    )
 
 
-async def _fetch(cached: Path, say: Say) -> None:
-    with draft(cached.parent) as folder:
-        reason = await _download(folder, say)
-        if reason is None:
-            return
-        say(f"the time-skipping server cannot be downloaded here ({reason}): taking it from Maven")
-        await _assemble(folder, cached.parent.parent / f"{NAME}-{VERSION}.log", say)
-
-
-async def _download(folder: Path, say: Say) -> str | None:
-    """Have the SDK download it, which also starts it. Answers why that failed, or None."""
-    say(f"downloading Temporal's time-skipping server {VERSION} (once a machine)")
-    try:
-        async with asyncio.timeout(DOWNLOAD_SECONDS):
-            server = await WorkflowEnvironment.start_time_skipping(
-                test_server_download_version=f"v{VERSION}", download_dest_dir=str(folder)
-            )
-            await server.shutdown()
-    except TimeoutError:
-        return f"not within {DOWNLOAD_SECONDS:g} s"
-    except RuntimeError:  # how the SDK reports whatever went wrong
-        return "the SDK's download failed"
-    downloaded = [path for path in folder.iterdir() if executable(path)]
-    if len(downloaded) != 1:
-        return "the SDK left no binary"
-    downloaded[0].rename(folder / NAME)
-    return None
+async def _started(folder: str) -> WorkflowEnvironment:
+    return await WorkflowEnvironment.start_time_skipping(
+        test_server_download_version=f"v{VERSION}", download_dest_dir=folder
+    )
 
 
 async def _assemble(folder: Path, log: Path, say: Say) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from devenv import temporal_binary as found_by
-from devenv import time_skipping
+from devenv import binaries
 from devenv.binaries import build, cache_held, draft
 from devenv.errors import StackError
 from devenv.process import silent
+from devenv.temporal_binary import temporal_binary
+from devenv.time_skipping import time_skipping_server
 
 Until = Callable[..., Awaitable[None]]
 
@@ -22,26 +23,26 @@ async def no_download(*_: object) -> str:
 
 async def test_a_named_temporal_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="REMIT_TEMPORAL_CLI names"):
-        await found_by.temporal_binary(tmp_path, silent, tmp_path / "nothing")
+        await temporal_binary(tmp_path, silent, tmp_path / "nothing")
 
 
 async def test_without_download_or_go_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(found_by, "_download", no_download)
+    monkeypatch.setattr(binaries, "_download", no_download)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StackError, match=r"Install Go .* REMIT_TEMPORAL_CLI"):
-        await found_by.temporal_binary(tmp_path / "cache", silent)
+        await temporal_binary(tmp_path / "cache", silent)
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
 async def test_without_download_or_java_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time_skipping, "_download", no_download)
+    monkeypatch.setattr(binaries, "_download", no_download)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StackError, match=r"`java` and `mvn` .* Install Java"):
-        await time_skipping.time_skipping_server(tmp_path / "cache")
+        await time_skipping_server(tmp_path / "cache")
 
 
 async def test_only_one_process_at_a_time_fills_the_cache(tmp_path: Path, until: Until) -> None:
