@@ -10,6 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from ledger.postgres.book import Book
+from ledger.postgres.unfinished import Unfinished
 from ledger.recovery import Found, Stranded
 from ledger.refusals import LedgerConflict
 from ledger.transfers import Ending, State, Step
@@ -46,6 +47,7 @@ class RecoverySteps:
     ) -> None:
         self._client = client
         self._book = book
+        self._unfinished = Unfinished(book.database)
         self._grace_seconds = grace_seconds
         self._asked_anyway = asked_anyway
         self._at_most = at_most
@@ -61,7 +63,7 @@ class RecoverySteps:
         until = monotonic() + self._within_seconds
         stranded: list[Stranded] = []
         running: set[str] | None = None
-        async for order, state in self._book.unfinished(older_than_seconds=self._grace_seconds):
+        async for order, state in self._unfinished.transfers(older_than_seconds=self._grace_seconds):
             if len(stranded) >= self._at_most or monotonic() >= until:
                 return Found(stranded, more=True)
             if running is None:
@@ -99,7 +101,7 @@ class RecoverySteps:
         """Whether nothing drives it, and it did not end meanwhile: a workflow is over once it has written the end."""
         if await self._runs(found.order.workflow_id) or await self._runs(found.recovery_id):
             return False
-        return await self._book.has_not_moved(found.order, found.state)
+        return await self._unfinished.has_not_moved(found.order, found.state)
 
     async def _runs(self, workflow_id: str) -> bool:
         try:

@@ -26,6 +26,7 @@ from devenv.stack import Running
 from ledger.accounts import AccountStatus
 from ledger.ids import TransferId
 from ledger.money import Money
+from ledger.postgres.accounts import holding, set_account_status
 from ledger.postgres.audit import Totals, audit
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database
@@ -196,7 +197,7 @@ class Story:
         before = await self._holdings()
         began = time.monotonic()
         try:
-            async with self._book.holding(self._ben.account.id) as account:
+            async with holding(self._book.database, self._ben.account.id) as account:
                 answer = await self._ada.send(self._ben, 25_000, "gift", wait=False)
                 transfer_id = answer.accepted.id
                 await self._until_debited(transfer_id)
@@ -205,7 +206,7 @@ class Story:
             ended = await self._until_final(transfer_id, SETTLED_WITHIN_SECONDS)
             took_ms = (time.monotonic() - began) * 1000
         finally:
-            await self._book.set_account_status(self._ben.account.id, AccountStatus.ACTIVE)
+            await set_account_status(self._book.database, self._ben.account.id, AccountStatus.ACTIVE)
         statements = [await who.statement(transfer_id) for who in (self._ada, self._ben)]
 
         self._show("Ada → Ben", answer)
@@ -246,7 +247,7 @@ class Story:
         )
         before = await self._holdings()
         pid = running.pids["api"]
-        async with self._book.holding(self._ben.account.id):
+        async with holding(self._book.database, self._ben.account.id):
             sent = (self._ada.send(self._ben, amount_minor, key, wait=False) for key in keys)
             ids = [answer.accepted.id for answer in await asyncio.gather(*sent)]
             for transfer_id in ids:

@@ -5,13 +5,12 @@ One step is one transaction over the transfer's row and at most one customer acc
 locks two accounts, so opposite transfers cannot deadlock.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ledger import rules
-from ledger.accounts import Account, AccountStatus
+from ledger.accounts import Account
 from ledger.ids import AccountId, TransferId
 from ledger.postgres.changes import write, write_if_unchanged
 from ledger.postgres.database import Database
@@ -20,7 +19,7 @@ from ledger.postgres.reversals import hold_original, record_staff
 from ledger.postgres.reviews import begun, decisions_of
 from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
 from ledger.postgres.seen import Seen
-from ledger.refusals import AccountNotFound, LedgerConflict, OrderMismatch, Refusal, UnknownTransfer
+from ledger.refusals import LedgerConflict, OrderMismatch, Refusal, UnknownTransfer
 from ledger.reviews import Review, ReviewTerms
 from ledger.rules import Change
 from ledger.transfers import Ending, Opened, Side, Standing, State, Step, Transfer, TransferOrder
@@ -66,10 +65,6 @@ _LOCK_WITH: dict[Side, str] = {
     "destination": _LOCK.format(side="destination", transfer=TRANSFER_COLUMNS, account=ACCOUNT_COLUMNS),
 }
 
-_SET_STATUS = f"""
-    UPDATE accounts a SET status = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}
-"""
-
 # The attempt that ended is kept beside the transfer, and the next one begins where nothing has moved.
 _REOPEN = """
     WITH ended AS (
@@ -82,23 +77,10 @@ _REOPEN = """
     WHERE id = $1
 """
 
-_UNFINISHED = f"""
-    SELECT {TRANSFER_COLUMNS} FROM transfers t
-    WHERE state IN ('initiated', 'in_review', 'debited')
-        AND (state = 'debited') = $2
-        AND updated_at <= clock_timestamp() - make_interval(secs => $1)
-        AND ($3::timestamptz IS NULL OR (created_at, id) > ($3, $4))
-    ORDER BY created_at, id LIMIT 1000
-"""
-
-_HAS_NOT_MOVED = "SELECT 1 FROM transfers WHERE id = $1 AND attempt = $2 AND state = $3"
-
 _WRITE_REPEATED_KEY = """
     INSERT INTO repeated_keys (owner_id, idempotency_key, fingerprint, transfer_id) VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING
 """
-
-_HOLD = "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
 # A reversal that took nothing is told to whoever asked for it, and not to whom staff wanted to take it from.
 _WRITE_MESSAGES = """
@@ -109,18 +91,6 @@ _WRITE_MESSAGES = """
     WHERE (t.kind <> 'reversal' OR t.owner_id = a.owner_id OR t.state IN ('completed', 'compensated'))
     ON CONFLICT DO NOTHING
 """
-
-
-class HeldAccount:
-    """An account under its row lock. What is done to it counts when the block that holds it ends."""
-
-    def __init__(self, connection: "Connection", account_id: AccountId) -> None:
-        self._connection = connection
-        self._account_id = account_id
-
-    async def set_status(self, status: AccountStatus) -> None:
-        """Freeze, open or close it."""
-        await self._connection.execute(_SET_STATUS, self._account_id, status)
 
 
 class Book:
@@ -203,47 +173,6 @@ class Book:
             change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
             transfer = await self._write(connection, transfer, change)
         return self._announced(transfer)
-
-    async def unfinished(self, older_than_seconds: int) -> AsyncIterator[tuple[TransferOrder, State]]:
-        """Transfers that are not final and have not changed for so long: all of them, page by page.
-
-        Those in transit come first, and the oldest first among them and among the others.
-        """
-        for in_transit in (True, False):
-            after: tuple[datetime, TransferId] | tuple[None, None] = (None, None)
-            while True:
-                async with self._database.connection() as connection:
-                    rows = await connection.fetch(_UNFINISHED, older_than_seconds, in_transit, *after)
-                if not rows:
-                    break
-                for transfer in map(transfer_of, rows):
-                    yield transfer.order, transfer.state
-                    after = (transfer.created_at, transfer.id)
-
-    async def has_not_moved(self, order: TransferOrder, state: State) -> bool:
-        """Whether the transfer is still in this state, and in this order's attempt."""
-        async with self._database.connection() as connection:
-            return await connection.fetchrow(_HAS_NOT_MOVED, order.transfer_id, order.attempt, state) is not None
-
-    async def set_account_status(self, account_id: AccountId, status: AccountStatus) -> Account:
-        """Freeze, open or close an account. Waits for a step that holds it, and holds it against steps meanwhile."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(_SET_STATUS, account_id, status)
-        if row is None:
-            raise AccountNotFound(account_id)
-        return account_of(row)
-
-    @asynccontextmanager
-    async def holding(self, account_id: AccountId) -> AsyncIterator["HeldAccount"]:
-        """Lock an account against every step until the block ends, to act between two steps of a transfer.
-
-        For an operator's console and for tests: steps that need the account wait, and come again, meanwhile.
-        """
-        async with self._database.transaction() as connection:
-            row = await connection.fetchrow(_HOLD, account_id)
-            if row is None:
-                raise AccountNotFound(account_id)
-            yield HeldAccount(connection, account_id)
 
     async def write_messages(self, step: Step, bodies: Mapping[AccountId, str]) -> None:
         """Leave each account's owner their message about this attempt. A repeat writes none."""

@@ -10,6 +10,7 @@ import pytest
 
 from devenv.ports import free_port
 from ledger.ids import AccountId, CustomerId
+from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database
 from ledger.transfers import Step
@@ -150,7 +151,7 @@ async def test_what_does_not_exist_is_not_found(admin: Person) -> None:
 async def test_freezing_waits_for_the_step_that_holds_the_account(
     ada: Person, ben: Person, admin: Person, book: Book, path: Callable[..., str]
 ) -> None:
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         accepted = await ada.pay(ben, 100, prefer="wait=0")
         transfer = accepted.headers["Location"]
 

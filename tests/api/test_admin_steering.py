@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
 
 from ledger.ids import AccountId
+from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database
 from ledger.steering import Instruction
@@ -133,7 +134,7 @@ async def test_an_operator_cancels_until_the_credit(
     waiting = await in_review(ada, ben, 10_000)
     answer = await operator.post(f"/v1/admin/transfers/{waiting}/cancel", WHY)
     assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         moving = str((await ada.pay(ben, 100, prefer="wait=0")).json()["id"])
         await reaches(ada, moving, "debited")
         assert (await operator.post(f"/v1/admin/transfers/{moving}/cancel", WHY)).status_code == 200
@@ -148,7 +149,7 @@ async def test_an_operator_cancels_until_the_credit(
 async def test_a_stuck_step_is_listed_retried_and_its_amount_given_back(
     ada: Person, ben: Person, operator: Person, admin: Person, book: Book
 ) -> None:
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         moving = str((await ada.pay(ben, 100, prefer="wait=0")).json()["id"])
         await reaches(ada, moving, "debited")
         listed = (await operator.get("/v1/admin/transfers", older_than_seconds=0)).json()["items"]
@@ -203,7 +204,7 @@ async def test_staff_steer_no_transfer_that_they_are_a_party_of(
     again = await operator.post(f"/v1/admin/transfers/{paid_to_me}/retry", WHY)
     assert told(again) == (403, "conflict_of_interest")
     await operator.deposit(500)
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         paid_by_me = (await operator.pay(ben, 500, prefer="wait=0")).json()
         await reaches(operator, paid_by_me["id"], "debited")
         path = f"/v1/admin/transfers/{paid_by_me['id']}"
@@ -309,7 +310,7 @@ async def test_a_cancel_that_the_credit_overtakes_is_told_that_it_was_too_late(
 async def test_an_amount_in_transit_without_a_workflow_is_for_recovery_and_not_too_late(
     ada: Person, ben: Person, operator: Person, admin: Person, book: Book, client: Client
 ) -> None:
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         moving = (await ada.pay(ben, 100, prefer="wait=0")).json()
         await reaches(ada, moving["id"], "debited")
         await client.get_workflow_handle(moving["workflow_id"]).terminate("lost")

@@ -15,6 +15,7 @@ from api import gauges
 from devenv.temporal import Temporal
 from devenv.temporal_binary import temporal_binary
 from ledger.ids import AccountId
+from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database
 from ledger.postgres.operators import Operators
@@ -74,7 +75,7 @@ async def test_what_is_stuck_is_listed_and_counted_until_it_heals_and_what_is_in
     ada: Person, ben: Person, operator: Person, book: Book
 ) -> None:
     reviewed = str((await ada.pay(ben, 15_000, prefer="wait=0")).json()["id"])
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         stuck = [str((await ada.pay(ben, 100 + n, prefer="wait=0")).json()["id"]) for n in range(3)]
         await becomes(operator, set(stuck), "3.0")
         others = (await operator.get(LIST, needs_attention="false", state="in_review")).json()["items"]
@@ -85,7 +86,7 @@ async def test_what_is_stuck_is_listed_and_counted_until_it_heals_and_what_is_in
 
 
 async def test_pages_of_the_list_hold_everything_once(ada: Person, ben: Person, operator: Person, book: Book) -> None:
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         stuck = [str((await ada.pay(ben, 100 + n, prefer="wait=0")).json()["id"]) for n in range(3)]
         await becomes(operator, set(stuck), "3.0")
         seen, cursor = list[str](), None
@@ -103,7 +104,7 @@ async def test_pages_of_the_list_hold_everything_once(ada: Person, ben: Person, 
 async def test_a_stuck_transfer_that_recovery_drives_is_listed_too(
     ada: Person, ben: Person, operator: Person, book: Book, client: Client
 ) -> None:
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         moving = (await ada.pay(ben, 100, prefer="wait=0")).json()
         await becomes(operator, {moving["id"]}, "1.0")
         handle = client.get_workflow_handle(moving["workflow_id"])

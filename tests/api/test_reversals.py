@@ -8,6 +8,7 @@ import pytest
 
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
+from ledger.postgres.accounts import holding, set_account_status
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database
 from settings import Settings
@@ -197,11 +198,11 @@ async def test_a_frozen_account_keeps_a_reversal_from_moving(
     ada: Person, ben: Person, book: Book, paid: str, whose: str
 ) -> None:
     frozen = ben if whose == "payee" else ada
-    await book.set_account_status(AccountId(frozen.account_id), AccountStatus.FROZEN)
+    await set_account_status(book.database, AccountId(frozen.account_id), AccountStatus.FROZEN)
     failed = await reverse(ben, paid)
     assert told(failed) == (201, "account_frozen")
     assert await ben.balance() == 10_000
-    await book.set_account_status(AccountId(frozen.account_id), AccountStatus.ACTIVE)
+    await set_account_status(book.database, AccountId(frozen.account_id), AccountStatus.ACTIVE)
     assert told(await ben.post(f"/v1/transfers/{failed.json()['id']}/retry", None)) == (201, "completed")
     assert await ben.balance() == 0
 
@@ -209,7 +210,7 @@ async def test_a_frozen_account_keeps_a_reversal_from_moving(
 async def test_a_reversal_that_cannot_be_delivered_goes_back_to_the_payee_and_frees_its_part(
     ada: Person, ben: Person, book: Book, paid: str
 ) -> None:
-    async with book.holding(AccountId(ada.account_id)) as held:
+    async with holding(book.database, AccountId(ada.account_id)) as held:
         made = (await reverse(ben, paid, prefer="wait=0")).json()
         await becomes(ben, made["id"], "debited")
         assert told(await reverse(ben, paid, amount=1)) == (409, "reversal_too_large")

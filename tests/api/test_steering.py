@@ -6,6 +6,7 @@ import httpx
 
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
+from ledger.postgres.accounts import holding, set_account_status
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database
 from settings import Settings
@@ -27,7 +28,7 @@ async def becomes(person: Person, transfer_id: str, state: str) -> None:
 async def test_a_transfer_is_cancelled_until_its_debit_and_a_cancelled_one_stays_so(
     ada: Person, ben: Person, book: Book
 ) -> None:
-    async with book.holding(AccountId(ada.account_id)):
+    async with holding(book.database, AccountId(ada.account_id)):
         transfer = (await ada.pay(ben, 100, prefer="wait=0")).json()
         for _ in range(2):
             answer = await ada.post(f"/v1/transfers/{transfer['id']}/cancel", None)
@@ -37,7 +38,7 @@ async def test_a_transfer_is_cancelled_until_its_debit_and_a_cancelled_one_stays
 
 
 async def test_after_the_debit_it_is_too_late_and_nothing_changes(ada: Person, ben: Person, book: Book) -> None:
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         transfer = (await ada.pay(ben, 100, prefer="wait=0")).json()
         await becomes(ada, transfer["id"], "debited")
         answer = await ada.post(f"/v1/transfers/{transfer['id']}/cancel", None)
@@ -82,12 +83,12 @@ async def test_a_failed_transfer_is_retried_under_its_id_and_key_with_every_atte
 
 
 async def test_a_compensated_transfer_is_retried(ada: Person, ben: Person, book: Book) -> None:
-    async with book.holding(AccountId(ben.account_id)) as held:
+    async with holding(book.database, AccountId(ben.account_id)) as held:
         transfer = (await ada.pay(ben, 100, prefer="wait=0")).json()
         await becomes(ada, transfer["id"], "debited")
         await held.set_status(AccountStatus.FROZEN)
     await becomes(ada, transfer["id"], "compensated")
-    await book.set_account_status(AccountId(ben.account_id), AccountStatus.ACTIVE)
+    await set_account_status(book.database, AccountId(ben.account_id), AccountStatus.ACTIVE)
     answer = await ada.post(f"/v1/transfers/{transfer['id']}/retry", None)
     assert (answer.json()["state"], answer.json()["attempt"]) == ("completed", 2)
     assert await ben.balance() == 100

@@ -14,6 +14,7 @@ from devenv.temporal import Temporal
 from devenv.temporal_binary import temporal_binary
 from ledger.ids import AccountId, ActionId, CustomerId, TransferId
 from ledger.operators import Action, Actor, Conclusion, Intention, Role
+from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database, Unavailable
 from ledger.postgres.operators import Operators
@@ -156,7 +157,7 @@ async def test_a_transfer_tells_what_people_did_with_it_by_every_channel_in_the_
     workflow_id = (await admin.get(path)).json()["workflow_id"]
     handle = client.get_workflow_handle(workflow_id)
     await handle.execute_update("decide", Decision(operator.email, Ruling.APPROVE, "called the bank"))
-    async with book.holding(AccountId(ben.account_id)):
+    async with holding(book.database, AccountId(ben.account_id)):
         assert (await admin.post(f"{path}/decisions", {"ruling": "approve", **WHY})).status_code == 200
         await reaches(ada, transfer_id, "debited")
         await handle.execute_update("give_back", Instruction(admin.id, "the bank calls"))

@@ -13,6 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
+from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from ledger.postgres.database import Database
 from settings import Settings
@@ -142,7 +143,7 @@ async def test_what_the_ledger_refuses_consumes_the_key(
 async def test_money_to_an_account_frozen_on_the_way_comes_back_and_both_statements_tell_it(
     ada: Person, ben: Person, book: Book
 ) -> None:
-    async with book.holding(AccountId(ben.account_id)) as held:
+    async with holding(book.database, AccountId(ben.account_id)) as held:
         accepted = await ada.pay(ben, 12_550, prefer="wait=0")
         assert accepted.status_code == 202
         path = accepted.headers["Location"]
@@ -286,7 +287,7 @@ async def test_a_held_account_holds_up_nobody_else(
 ) -> None:
     cleo = await register(http)
     await cleo.deposit(1_000)
-    async with book.holding(AccountId(ada.account_id)):
+    async with holding(book.database, AccountId(ada.account_id)):
         held = [asyncio.create_task(ada.pay(ben, 1, prefer="wait=0")) for _ in range(60)]
         for _ in range(5):
             answer = await cleo.pay(ben, 10)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ledger.accounts import AccountStatus
 from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
+from ledger.postgres.accounts import set_account_status
 from ledger.transfers import TransferOrder
 from tests.histories.stage import Recorded, Stage, path
 from tests.histories.steering import AT_ONCE, swept
@@ -76,7 +77,7 @@ async def reversal_of_too_much(stage: Stage) -> Recorded:
 @path()
 async def reversal_compensated(stage: Stage) -> Recorded:
     async def freeze() -> None:
-        await stage.saga.book.set_account_status(stage.ada.account_id, AccountStatus.FROZEN)
+        await set_account_status(stage.saga.book.database, stage.ada.account_id, AccountStatus.FROZEN)
 
     wanted = await paid(stage)
     stage.saga.book.before["credit"].append(freeze)
@@ -116,7 +117,7 @@ async def dispute_expired(stage: Stage) -> Recorded:
 @path()
 async def dispute_whose_reversal_failed(stage: Stage) -> Recorded:
     dispute = await opened(stage)
-    await stage.saga.book.set_account_status(stage.ben.account_id, AccountStatus.FROZEN)
+    await set_account_status(stage.saga.book.database, stage.ben.account_id, AccountStatus.FROZEN)
     handle = await started(stage, dispute)
     await handle.execute_update("decide", reverses(stage))
     return handle

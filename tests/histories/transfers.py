@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD
+from ledger.postgres.accounts import set_account_status
 from ledger.postgres.customers import Customers
 from tests.histories.stage import Recorded, Stage, path
 from tests.orders import Holder, funded, order
@@ -12,7 +13,7 @@ from tests.workflows.sagas import line_breaks
 
 def freeze_before(stage: Stage, step: str, owner: Holder) -> None:
     async def freeze() -> None:
-        await stage.saga.book.set_account_status(owner.account_id, AccountStatus.FROZEN)
+        await set_account_status(stage.saga.book.database, owner.account_id, AccountStatus.FROZEN)
 
     stage.saga.book.before[step].append(freeze)
 
@@ -110,5 +111,5 @@ async def second_attempt(stage: Stage) -> Recorded:
     freeze_before(stage, "credit", stage.ben)
     wanted = stage.order(100)
     await stage.saga.run(wanted)
-    await stage.saga.book.set_account_status(stage.ben.account_id, AccountStatus.ACTIVE)
+    await set_account_status(stage.saga.book.database, stage.ben.account_id, AccountStatus.ACTIVE)
     return await stage.saga.start(replace(wanted, attempt=2, workflow_id=f"{wanted.workflow_id} #2"))

@@ -7,6 +7,7 @@ import pytest
 
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD, AccountId
+from ledger.postgres.accounts import set_account_status
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
@@ -155,7 +156,7 @@ async def test_a_credit_to_a_frozen_account_is_refused_and_the_refund_tells_why(
     book: Book, statements: Statements, alice: Holder, bob: Holder, step: Step
 ) -> None:
     await book.debit(step)
-    await book.set_account_status(bob.account_id, AccountStatus.FROZEN)
+    await set_account_status(book.database, bob.account_id, AccountStatus.FROZEN)
     with pytest.raises(AccountFrozen) as refusal:
         await book.credit(step)
     await book.refund(Ending(step, refusal.value.failure))
@@ -174,14 +175,14 @@ async def test_a_refund_reaches_a_frozen_and_a_closed_source(
     wanted = order(alice.id, alice.account_id, bob.account_id, 100)
     await book.open_transfer(wanted)
     await book.debit(Step(wanted.transfer_id, 1))
-    await book.set_account_status(alice.account_id, status)
+    await set_account_status(book.database, alice.account_id, status)
     await book.refund(Ending(Step(wanted.transfer_id, 1), REFUSED))
     assert await balances(statements, alice) == [10_000]
 
 
 async def test_freezing_an_account_that_does_not_exist_says_so(book: Book) -> None:
     with pytest.raises(AccountNotFound):
-        await book.set_account_status(AccountId("acc_none"), AccountStatus.FROZEN)
+        await set_account_status(book.database, AccountId("acc_none"), AccountStatus.FROZEN)
 
 
 async def test_a_key_with_another_order_is_refused_and_the_first_stays(

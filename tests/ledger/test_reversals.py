@@ -8,6 +8,7 @@ import pytest
 
 from ledger.accounts import AccountStatus
 from ledger.operators import Action
+from ledger.postgres.accounts import set_account_status
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
@@ -145,7 +146,7 @@ async def test_a_reversal_by_staff_is_recorded_with_its_row_and_once(
 async def test_a_reversal_is_refused_like_any_other_where_its_accounts_do_not_allow_it(
     book: Book, payer: Holder, payee: Holder, original: TransferOrder
 ) -> None:
-    await book.set_account_status(payee.account_id, AccountStatus.FROZEN)
+    await set_account_status(book.database, payee.account_id, AccountStatus.FROZEN)
     opened = await book.open_transfer(reversal(original, payee.id, 100))
     assert opened.objection is not None
     assert opened.objection.code == "account_frozen"

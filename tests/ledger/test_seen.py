@@ -8,6 +8,7 @@ import pytest
 
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId, CustomerId
+from ledger.postgres.accounts import set_account_status
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
@@ -77,7 +78,7 @@ async def test_an_account_frozen_elsewhere_is_refused_though_it_was_seen_open(
     book: Book, elsewhere: Book, alice: Holder, bob: Holder
 ) -> None:
     step = await opened(book, alice, bob, 100)
-    await elsewhere.set_account_status(alice.account_id, AccountStatus.FROZEN)
+    await set_account_status(elsewhere.database, alice.account_id, AccountStatus.FROZEN)
     with pytest.raises(AccountFrozen):
         await book.debit(step)
 

@@ -21,6 +21,7 @@ from ledger.accounts import AccountStatus
 from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
 from ledger.ids import CustomerId, TransferId
 from ledger.operators import ActionRefused
+from ledger.postgres.accounts import set_account_status
 from ledger.postgres.book import Book
 from ledger.postgres.disputes import Disputes
 from ledger.postgres.reversals import Reversals
@@ -293,14 +294,14 @@ class Storm:
         )
 
     async def _freeze_source(self, _: Act) -> None:
-        await self._saga.book.set_account_status(self._cast.payer.account_id, AccountStatus.FROZEN)
+        await set_account_status(self._saga.book.database, self._cast.payer.account_id, AccountStatus.FROZEN)
 
     async def _freeze_destination(self, _: Act) -> None:
-        await self._saga.book.set_account_status(self._cast.payee.account_id, AccountStatus.FROZEN)
+        await set_account_status(self._saga.book.database, self._cast.payee.account_id, AccountStatus.FROZEN)
 
     async def _unfreeze(self, _: Act) -> None:
         for owner in (self._cast.payer, self._cast.payee):
-            await self._saga.book.set_account_status(owner.account_id, AccountStatus.ACTIVE)
+            await set_account_status(self._saga.book.database, owner.account_id, AccountStatus.ACTIVE)
 
     async def _reverse(self, act: Act) -> None:
         """By the payee or by an admin, under one of three keys of theirs, which others may have used."""

@@ -9,6 +9,7 @@ from hypothesis import given
 
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD, AccountId, CustomerId, TransferId, new_account_id
+from ledger.postgres.accounts import set_account_status
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
@@ -60,7 +61,9 @@ class Teller:
                 return Answer(self._said(opened.standing), opened.objection.code if opened.objection else None)
             if isinstance(step, Move):
                 return Answer(self._said(await self._move(step)))
-            account = await self.book.set_account_status(self.accounts[step.account], AccountStatus(step.status))
+            account = await set_account_status(
+                self.book.database, self.accounts[step.account], AccountStatus(step.status)
+            )
         except Refusal as refusal:
             return Answer(f"refused: {refusal.code}")
         except LedgerConflict as conflict:

@@ -19,6 +19,7 @@ from ledger.accounts import AccountStatus
 from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
 from ledger.ids import CustomerId
 from ledger.operators import Role
+from ledger.postgres.accounts import set_account_status
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.disputes import Disputes
@@ -448,7 +449,7 @@ class Ways:
         return handle
 
     async def reversal_failed(self) -> "WorkflowHandle[Any, DisputeState]":
-        await self._saga.book.set_account_status(self._payee.account_id, AccountStatus.FROZEN)
+        await set_account_status(self._saga.book.database, self._payee.account_id, AccountStatus.FROZEN)
         return await self.reversed()
 
     async def rejected(self) -> "WorkflowHandle[Any, DisputeState]":

@@ -11,6 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD
+from ledger.postgres.accounts import set_account_status
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.statements import Statements
@@ -142,7 +143,7 @@ async def test_a_destination_frozen_between_debit_and_credit_gets_nothing_and_th
     handle = await saga.start(wanted)
     await hold.reached.wait()
     assert await balances(statements, alice, bob) == [7_500, 0]
-    await saga.book.set_account_status(bob.account_id, AccountStatus.FROZEN)
+    await set_account_status(saga.book.database, bob.account_id, AccountStatus.FROZEN)
     hold.released.set()
     ended = await handle.result()
     assert (ended.state, ended.failure and ended.failure.code) == (State.COMPENSATED, "account_frozen")
@@ -175,7 +176,7 @@ async def test_a_refund_without_an_answer_is_retried_until_it_succeeds(
     saga.book.before["refund"] += [line_breaks] * 300
     handle = await saga.start(wanted)
     await hold.reached.wait()
-    await saga.book.set_account_status(bob.account_id, AccountStatus.CLOSED)
+    await set_account_status(saga.book.database, bob.account_id, AccountStatus.CLOSED)
     hold.released.set()
     assert (await handle.result()).state is State.COMPENSATED
     assert saga.book.calls.count("refund") == 301

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from temporalio.client import Client
@@ -17,7 +18,7 @@ from temporalio.common import VersioningBehavior
 from devenv.temporal import Temporal
 from devenv.temporal_binary import temporal_binary
 from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
+from ledger.postgres.database import Database, Unavailable
 from ledger.postgres.statements import Statements
 from ledger.recovery import Sweep
 from ledger.transfers import Standing, State, TransferOrder
@@ -229,24 +230,30 @@ async def test_a_transfer_whose_version_is_gone_for_good_begins_anew_and_moves_i
         assert arrived.balance_minor == 100
 
 
+class Mute(Database):
+    """Gives no answer, and tells that it was asked."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, connections=1)
+        self.asked = asyncio.Event()
+
+    def connection(self) -> NoReturn:
+        self.asked.set()
+        raise Unavailable("the line is dead")
+
+
 @pytest.mark.long
 async def test_recovery_goes_on_with_the_current_version(
-    versions: Versions, one: UnreliableBook, two: UnreliableBook
+    versions: Versions, two: UnreliableBook, database_url: str
 ) -> None:
-    asked = asyncio.Event()
-
-    async def no_answer(**_: object) -> AsyncIterator[tuple[TransferOrder, State]]:
-        asked.set()
-        await line_breaks()
-        yield versions.order(), State.INITIATED
-
-    one.unfinished = no_answer  # type: ignore[method-assign, assignment]
+    mute = Mute(database_url)
+    one = UnreliableBook(mute)
     async with versions.worker("1", one), versions.worker("2", two):
         await versions.make_current("1")
         handle = await versions.client.start_workflow(
             RecoveryWorkflow.run, id="recovery", task_queue=versions.task_queue
         )
-        await asyncio.wait_for(asked.wait(), 30)
+        await asyncio.wait_for(mute.asked.wait(), 30)
         await versions.make_current("2")
         assert await handle.result() == Sweep(0, [], [])
         description = await handle.describe()
