@@ -2,7 +2,6 @@
 
 import secrets
 
-import pytest
 from temporalio.client import Client
 
 from ledger.postgres.customers import Customers
@@ -15,11 +14,6 @@ from tests.waiting import until
 from tests.workflows.sagas import UnreliableBook, sagas
 from workflows.batch import DecisionBatchWorkflow
 from workflows.transfer import TransferWorkflow
-
-
-@pytest.fixture
-def book(database: Database) -> UnreliableBook:
-    return UnreliableBook(database)
 
 
 async def test_a_transfer_that_never_answers_is_named_and_the_others_take_the_decision(

@@ -37,11 +37,6 @@ TERMS = DisputeTerms(window_days=120, deadline_seconds=14 * 24 * 60 * 60)
 
 
 @pytest.fixture
-def book(database: Database) -> UnreliableBook:
-    return UnreliableBook(database)
-
-
-@pytest.fixture
 def disputes(database: Database) -> Disputes:
     return Disputes(database)
 

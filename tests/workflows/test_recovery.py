@@ -13,12 +13,10 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
 from ledger.postgres.statements import Statements
 from ledger.recovery import Sweep
 from ledger.transfers import State, Step, TransferOrder
-from tests.orders import Holder, funded, holder, order
+from tests.orders import Holder, order
 from tests.waiting import until
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
 from workflows.recovery import RecoveryWorkflow
@@ -26,24 +24,9 @@ from workflows.registration import RECOVERY_SCHEDULE, schedule_recovery
 
 
 @pytest.fixture
-def book(database: Database) -> UnreliableBook:
-    return UnreliableBook(database)
-
-
-@pytest.fixture
 async def saga(client: Client, book: UnreliableBook) -> AsyncIterator[Sagas]:
     async with sagas(client, book, recovery_grace_seconds=0, review_from_major=90) as running:
         yield running
-
-
-@pytest.fixture
-async def alice(customers: Customers, book: UnreliableBook) -> Holder:
-    return await funded(customers, book, 10_000)
-
-
-@pytest.fixture
-async def bob(customers: Customers) -> Holder:
-    return await holder(customers)
 
 
 @pytest.fixture

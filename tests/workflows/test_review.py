@@ -16,7 +16,6 @@ from temporalio.testing import WorkflowEnvironment
 
 from ledger.ids import WORLD, CustomerId
 from ledger.operators import Actor, DecidedAlready, Role
-from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.operators import Operators
 from ledger.postgres.oversight import Oversight
@@ -26,7 +25,7 @@ from ledger.reviews import DECISION_EXAMPLE, Decision, ReviewTerms, Ruling
 from ledger.steering import INSTRUCTION_EXAMPLE
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
 from settings import Settings
-from tests.orders import Holder, funded, holder, order, staff
+from tests.orders import Holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
 from tests.workflows.test_stuck import Outage
@@ -35,24 +34,9 @@ REVIEW_SETTINGS = {"review_from_major", "review_deadline_seconds", "review_remin
 
 
 @pytest.fixture
-def book(database: Database) -> UnreliableBook:
-    return UnreliableBook(database)
-
-
-@pytest.fixture
 async def saga(time_skipping: WorkflowEnvironment, book: UnreliableBook) -> AsyncIterator[Sagas]:
     async with sagas(time_skipping.client, book, review_from_major=20, four_eyes_from_major=50) as running:
         yield running
-
-
-@pytest.fixture
-async def alice(customers: Customers, book: UnreliableBook) -> Holder:
-    return await funded(customers, book, 10_000)
-
-
-@pytest.fixture
-async def bob(customers: Customers) -> Holder:
-    return await holder(customers)
 
 
 @pytest.fixture

@@ -7,36 +7,20 @@ import asyncpg
 import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
 
-from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.postgres.statements import Statements
 from ledger.steering import Instruction
 from ledger.transfers import State, TransferOrder
-from tests.orders import Holder, funded, holder, order, staff
+from tests.orders import Holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Fault, Handle, Sagas, UnreliableBook, line_breaks, sagas
 from workflows.visibility import NEEDS_ATTENTION, TRANSFER_STATE
 
 
 @pytest.fixture
-def book(database: Database) -> UnreliableBook:
-    return UnreliableBook(database)
-
-
-@pytest.fixture
 async def saga(client: Client, book: UnreliableBook) -> AsyncIterator[Sagas]:
     async with sagas(client, book, stuck_after_seconds=1) as running:
         yield running
-
-
-@pytest.fixture
-async def alice(customers: Customers, book: UnreliableBook) -> Holder:
-    return await funded(customers, book, 10_000)
-
-
-@pytest.fixture
-async def bob(customers: Customers) -> Holder:
-    return await holder(customers)
 
 
 @pytest.fixture
@@ -166,7 +150,6 @@ async def test_giving_back_before_the_row_is_written_is_kept_with_it_and_no_mone
     saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder, ask: Instruction, database_url: str
 ) -> None:
     outage = Outage(saga.book.before["open"])
-    saga.book.calls.clear()
     handle = await saga.start(wanted)
     await until(lambda: is_in_doubt(handle, "open_transfer"), "the opening is in doubt")
     update = asyncio.create_task(handle.execute_update("give_back", ask))

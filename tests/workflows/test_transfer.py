@@ -13,23 +13,17 @@ from ledger.accounts import AccountStatus
 from ledger.ids import WORLD
 from ledger.postgres.accounts import set_account_status
 from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
 from ledger.postgres.statements import Statements
 from ledger.refusals import IllegalTransition
 from ledger.screening import Answer
 from ledger.transfers import Ending, State, Step, TransferOrder
 from settings import Settings
-from tests.orders import Holder, funded, holder, order
+from tests.orders import Holder, funded, order
 from tests.waiting import until
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
 from workflows.visibility import TRANSFER_STATE
 
 DAY = 24 * 60 * 60
-
-
-@pytest.fixture
-def book(database: Database) -> UnreliableBook:
-    return UnreliableBook(database)
 
 
 @pytest.fixture
@@ -43,18 +37,6 @@ async def live(client: Client, book: UnreliableBook) -> AsyncIterator[Sagas]:
     """On the real server: the time-skipping one stops time for good where a step is left while it runs."""
     async with sagas(client, book) as running:
         yield running
-
-
-@pytest.fixture
-async def alice(customers: Customers, book: UnreliableBook) -> Holder:
-    owner = await funded(customers, book, 10_000)
-    book.calls.clear()
-    return owner
-
-
-@pytest.fixture
-async def bob(customers: Customers) -> Holder:
-    return await holder(customers)
 
 
 @pytest.fixture

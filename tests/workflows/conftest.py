@@ -1,0 +1,26 @@
+"""Two customers, and a book whose faults a test chooses."""
+
+import pytest
+
+from ledger.postgres.customers import Customers
+from ledger.postgres.database import Database
+from tests.orders import Holder, funded, holder
+from tests.workflows.sagas import UnreliableBook
+
+
+@pytest.fixture
+def book(database: Database) -> UnreliableBook:
+    return UnreliableBook(database)
+
+
+@pytest.fixture
+async def alice(customers: Customers, book: UnreliableBook) -> Holder:
+    """With 100.00. How the money came to her is no call of the test's."""
+    owner = await funded(customers, book, 10_000)
+    book.calls.clear()
+    return owner
+
+
+@pytest.fixture
+async def bob(customers: Customers) -> Holder:
+    return await holder(customers)
