@@ -1,10 +1,11 @@
-"""Two customers, and a book whose faults a test chooses."""
+"""Two customers, a dispute between them, and a book whose faults a test chooses."""
 
 import pytest
 
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from tests.orders import Holder, funded, holder
+from tests.workflows.disputing import Case, opened
 from tests.workflows.sagas import UnreliableBook
 
 
@@ -24,3 +25,8 @@ async def alice(customers: Customers, book: UnreliableBook) -> Holder:
 @pytest.fixture
 async def bob(customers: Customers) -> Holder:
     return await holder(customers)
+
+
+@pytest.fixture
+async def case(database: Database, alice: Holder, bob: Holder) -> Case:
+    return await opened(database, alice, bob)
