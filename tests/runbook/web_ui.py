@@ -1,0 +1,177 @@
+"""Temporal's Web UI under somebody's hands: what is pressed is found by the words that the page and the screen share."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from playwright.async_api import Locator, Page, async_playwright
+from playwright.async_api import TimeoutError as NotSeen
+
+from tests.waiting import until
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 15_000
+
+
+def browser() -> str:
+    named = os.environ.get("REMIT_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, f"The clicks need a browser: install one of {', '.join(BROWSERS)}, or name one in REMIT_CHROMIUM."
+    return found
+
+
+@asynccontextmanager
+async def web_ui(url: str, screenshots: Path) -> AsyncIterator["WebUI"]:
+    """The Web UI in a window of its own. Pictures go to a folder, for people to look at."""
+    arguments = ["--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    async with async_playwright() as hands:
+        chromium = await hands.chromium.launch(executable_path=browser(), args=arguments)
+        try:
+            window = await chromium.new_context(viewport={"width": 1500, "height": 1100}, locale="en-US")
+            page = await window.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            yield WebUI(page, f"{url}/namespaces/default", screenshots)
+        finally:
+            await chromium.close()
+
+
+class WebUI:
+    """One window. What is not on the screen within some seconds fails the check."""
+
+    def __init__(self, page: Page, url: str, screenshots: Path) -> None:
+        self.page = page
+        self._url = url
+        self._screenshots = screenshots
+
+    async def picture(self, name: str) -> None:
+        await self.page.screenshot(path=self._screenshots / f"{name}.png")
+
+    async def list_by(self, query: str, finds: str) -> None:
+        """The list by a filter, as a bookmark has it, once it shows what is looked for."""
+        row = self.page.get_by_role("link", name=finds).first
+        for _ in range(10):  # Temporal's list lags
+            await self.page.goto(f"{self._url}/workflows?query={quote(query)}")
+            await self.page.get_by_role("heading", name="Workflows").first.wait_for()
+            await self.page.wait_for_load_state("networkidle")
+            if await row.count():
+                return
+        raise AssertionError(f"{query} does not show {finds}")
+
+    async def open(self, workflow_id: str) -> None:
+        """By its address: the latest run."""
+        await self.page.goto(f"{self._url}/workflows/{quote(workflow_id, safe='')}")
+        await self.page.get_by_role("button", name="More Actions").wait_for()
+
+    async def choose(self, action: str) -> Locator:
+        """An entry of **More Actions**, and the dialog that it opens."""
+        await self.page.get_by_role("button", name="More Actions").click()
+        await self.page.get_by_role("menu").get_by_text(action, exact=True).click()
+        return await self._dialog(action)
+
+    async def request_cancellation(self) -> None:
+        await self.page.get_by_role("button", name="Request Cancellation").click()
+        dialog = await self._dialog("Cancel Workflow")
+        await dialog.get_by_role("button", name="Confirm").click()
+        await dialog.wait_for(state="hidden")
+
+    async def terminate(self, reason: str) -> None:
+        dialog = await self.choose("Terminate")
+        await dialog.get_by_role("textbox").fill(reason)
+        await dialog.get_by_role("button", name="Terminate").click()
+        await dialog.wait_for(state="hidden")
+
+    async def reset(self, reason: str) -> None:
+        """To the first event that is offered. What has ended has a button of its own for it."""
+        button = self.page.get_by_role("button", name="Reset", exact=True)
+        if await button.count():
+            await button.click()
+            dialog = await self._dialog("Reset")
+        else:
+            dialog = await self.choose("Reset")
+        await dialog.get_by_test_id("workflow-reset-event-id-select-button").click()
+        await dialog.get_by_role("option").last.click()
+        await dialog.get_by_test_id("reset-reason").fill(reason)
+        await self.picture("reset")
+        await dialog.get_by_role("button", name="Confirm").click()
+        await dialog.wait_for(state="hidden")
+
+    async def update(self, name: str, data: str) -> Locator:
+        """**Send an Update**, filled in; the dialog, before anything was sent."""
+        dialog = await self.choose("Send an Update")
+        await dialog.get_by_test_id("update-select-button").click()
+        await dialog.get_by_role("option", name=name).click()
+        await dialog.get_by_role("textbox").last.click()
+        await self.page.keyboard.insert_text(data)
+        return dialog
+
+    async def send(self, dialog: Locator) -> None:
+        """**Submit**, once more where the first press only laid out the data anew."""
+        for _ in range(2):
+            await dialog.get_by_role("button", name="Submit").click()
+            try:
+                await dialog.wait_for(state="hidden", timeout=PATIENCE_MS / 5)
+            except NotSeen:
+                continue
+            else:
+                return
+        await dialog.wait_for(state="hidden")
+
+    async def refusal(self, dialog: Locator) -> str:
+        """What the dialog says where the update is refused, its first line."""
+        alert = dialog.get_by_role("alert")
+        for _ in range(2):
+            await dialog.get_by_role("button", name="Submit").click()
+            try:
+                await alert.filter(has_text=" ").wait_for(timeout=PATIENCE_MS / 5)
+            except NotSeen:
+                continue
+            else:
+                break
+        return (await alert.inner_text()).splitlines()[0]
+
+    async def user_metadata(self, shows: str) -> None:
+        """The tab, once it has been read again (with the key R) and shows this; the texts stand in frames."""
+        await self.page.get_by_role("tab", name="User Metadata").click()
+
+        async def is_shown() -> bool:
+            await self.page.keyboard.press("R")
+            return any([shows in await frame.locator("body").inner_text() for frame in self.page.frames])
+
+        await until(is_shown, f"User Metadata shows {shows}")
+
+    async def tab(self, name: str, shows: str) -> None:
+        await self.page.get_by_role("tab", name=name).click()
+        await self.page.get_by_text(shows).first.wait_for()
+
+    async def schedule(self) -> None:
+        """**Schedules**, `recovery`."""
+        await self.page.goto(f"{self._url}/workflows")
+        await self.page.get_by_role("link", name="Schedules").click()
+        await self.page.get_by_role("link", name="recovery").first.click()
+        await self.page.get_by_role("heading", name="Recent Runs").wait_for()
+
+    async def trigger(self) -> None:
+        await self.page.get_by_role("button", name="Schedule Actions").click()
+        await self.page.get_by_role("menu").get_by_text("Trigger", exact=True).click()
+        dialog = await self._dialog("Trigger")
+        await dialog.get_by_role("button", name="Trigger").click()
+        await dialog.wait_for(state="hidden")
+
+    async def pause(self, button: str, reason: str) -> None:
+        """**Pause** or **Unpause**."""
+        await self.page.get_by_role("button", name=button, exact=True).click()
+        dialog = await self._dialog(button)
+        await dialog.get_by_role("textbox").fill(reason)
+        await self.picture(button.lower())
+        await dialog.get_by_role("button", name=button, exact=True).click()
+        await dialog.wait_for(state="hidden")
+
+    async def _dialog(self, title: str) -> Locator:
+        dialog = self.page.get_by_role("dialog").filter(has_text=title)
+        await dialog.wait_for()
+        return dialog
