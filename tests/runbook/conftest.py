@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from temporalio.client import Client
 
 from cli import prepare
 from devenv.ports import free_port
@@ -70,6 +71,12 @@ async def database(stack: Running) -> AsyncIterator[Database]:
         yield database
 
 
+@pytest.fixture
+async def client(stack: Running) -> Client:
+    """Where the page has a reader of the Web UI look."""
+    return await Client.connect(stack.temporal_address)
+
+
 @pytest.fixture(scope="session")
 async def environment(stack: Running, home: Path) -> dict[str, str]:
     """What the page has its reader export, and its commands on the path."""
@@ -120,9 +127,23 @@ async def payee(http: httpx.AsyncClient) -> Person:
 
 
 @pytest.fixture
+async def paid(payer: Person, payee: Person) -> str:
+    """A completed transfer of $80.00 from the payer to the payee."""
+    answer = (await payer.pay(payee, 80_00)).json()
+    assert answer["state"] == "completed", answer
+    return str(answer["id"])
+
+
+@pytest.fixture
 def runbook(environment: dict[str, str], operator: Person) -> Runbook:
     """The page, read by an operator who is signed in."""
     return Runbook({**environment, "STAFF_TOKEN": operator.token})
+
+
+@pytest.fixture
+def admins_runbook(environment: dict[str, str], admin: Person) -> Runbook:
+    """The page, read by an admin who is signed in."""
+    return Runbook({**environment, "STAFF_TOKEN": admin.token})
 
 
 async def make_admin(environment: dict[str, str], email: str) -> None:
