@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from temporalio.client import Client
 
 from cli import prepare
 from devenv.ports import free_port
@@ -51,6 +52,7 @@ async def stack(home: Path) -> AsyncIterator[Running]:
             "stuck_after_seconds": STUCK_AFTER_SECONDS,
             "recovery_grace_seconds": 1,
             "recovery_interval_seconds": 3600,
+            "access_token_seconds": 3600,
         }
     )
     async with Stack(settings, prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=print).running() as running:
@@ -68,6 +70,12 @@ async def database(stack: Running) -> AsyncIterator[Database]:
     """The stack's own books, for what no customer and no operator does."""
     async with Database(stack.database_url, connections=4) as database:
         yield database
+
+
+@pytest.fixture
+async def client(stack: Running) -> Client:
+    """Where the page has a reader of the Web UI look."""
+    return await Client.connect(stack.temporal_address)
 
 
 @pytest.fixture(scope="session")
@@ -89,11 +97,22 @@ async def environment(stack: Running, home: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+async def first_admin(stack: Running, environment: dict[str, str]) -> AsyncIterator[Person]:
+    """The one whom the page makes where there is none."""
+    async with httpx.AsyncClient(base_url=stack.api_url, timeout=60, trust_env=False) as http:
+        person = await register(http, full_name="Olu Ade")
+        await make_admin(environment, person.email)
+        yield person
+
+
 @pytest.fixture
-async def admin(http: httpx.AsyncClient, environment: dict[str, str]) -> Person:
-    """An admin whom nobody knows: each check has one of its own, made as the page says."""
-    person = await register(http, full_name="Olu Ade")
-    await make_admin(environment, person.email)
+async def admin(http: httpx.AsyncClient, first_admin: Person) -> Person:
+    """An admin whom nobody knows: each check has one of its own."""
+    person = await register(http, full_name="Ola Ade")
+    word = {"role": "admin", "reason": "joins the team"}
+    answer = await first_admin.post(f"/v1/admin/customers/{person.id}/role", word)
+    assert answer.status_code == 200, answer.text
     return person
 
 
@@ -120,9 +139,23 @@ async def payee(http: httpx.AsyncClient) -> Person:
 
 
 @pytest.fixture
+async def paid(payer: Person, payee: Person) -> str:
+    """A completed transfer of $80.00 from the payer to the payee."""
+    answer = (await payer.pay(payee, 80_00)).json()
+    assert answer["state"] == "completed", answer
+    return str(answer["id"])
+
+
+@pytest.fixture
 def runbook(environment: dict[str, str], operator: Person) -> Runbook:
     """The page, read by an operator who is signed in."""
     return Runbook({**environment, "STAFF_TOKEN": operator.token})
+
+
+@pytest.fixture
+def admins_runbook(environment: dict[str, str], admin: Person) -> Runbook:
+    """The page, read by an admin who is signed in."""
+    return Runbook({**environment, "STAFF_TOKEN": admin.token})
 
 
 async def make_admin(environment: dict[str, str], email: str) -> None:
