@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from devenv.stack import Running
-from ledger.ids import AccountId
-from ledger.postgres.accounts import holding
-from ledger.postgres.database import Database
 from tests.api.people import Person, in_review, reaches
 from tests.api.test_disputes import becomes, opens
 from tests.runbook.conftest import FOUR_EYES_FROM
 from tests.runbook.lines import Runbook
+from tests.runbook.locks import held
 from tests.runbook.web_ui import WebUI, web_ui
 from tests.waiting import until
 
@@ -50,9 +48,9 @@ async def transfer(person: Person, transfer_id: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def in_transit(database: Database, payer: Person, payee: Person) -> AsyncIterator[dict[str, Any]]:
+async def in_transit(stack: Running, payer: Person, payee: Person) -> AsyncIterator[dict[str, Any]]:
     """A transfer whose amount has left the payer and cannot reach the payee while the block lasts."""
-    async with holding(database, AccountId(payee.account_id)):
+    async with held(stack.database_url, "account", payee.account_id):
         before = await payer.balance()
         sent = (await payer.pay(payee, 90_00, prefer="wait=0")).json()
 
@@ -110,9 +108,9 @@ async def test_request_cancellation_ends_a_review_as_cancelled(ui: WebUI, payer:
 
 
 async def test_request_cancellation_gives_back_what_is_in_transit(
-    ui: WebUI, database: Database, payer: Person, payee: Person
+    ui: WebUI, stack: Running, payer: Person, payee: Person
 ) -> None:
-    async with in_transit(database, payer, payee) as sent:
+    async with in_transit(stack, payer, payee) as sent:
         await ui.open(sent["workflow_id"])
         await ui.request_cancellation()
         await reaches(payer, sent["id"], "compensated")
@@ -121,9 +119,9 @@ async def test_request_cancellation_gives_back_what_is_in_transit(
 
 
 async def test_a_stuck_step_is_found_and_its_amount_given_back(
-    ui: WebUI, runbook: Runbook, database: Database, operator: Person, payer: Person, payee: Person
+    ui: WebUI, runbook: Runbook, stack: Running, operator: Person, payer: Person, payee: Person
 ) -> None:
-    async with in_transit(database, payer, payee) as sent:
+    async with in_transit(stack, payer, payee) as sent:
         await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
         await ui.open(sent["workflow_id"])
         await ui.user_metadata("NEEDS ATTENTION. The amount is in transit")
@@ -137,14 +135,13 @@ async def test_a_stuck_step_is_found_and_its_amount_given_back(
 
 
 async def test_a_stuck_step_is_tried_at_once(
-    ui: WebUI, runbook: Runbook, database: Database, operator: Person, payer: Person, payee: Person
+    ui: WebUI, runbook: Runbook, stack: Running, operator: Person, payer: Person, payee: Person
 ) -> None:
-    async with in_transit(database, payer, payee) as sent:
+    async with in_transit(stack, payer, payee) as sent:
         await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
         await ui.open(sent["workflow_id"])
         typed = '{"actor": "cus_…", "reason": "ticket 4711"}'
-        dialog = await ui.update("retry_now", on_page(runbook, typed, by=operator.id))
-    await ui.send(dialog)
+        await ui.send(await ui.update("retry_now", on_page(runbook, typed, by=operator.id)))
     await reaches(payer, sent["id"], "completed")
 
 
@@ -169,9 +166,9 @@ async def test_what_is_terminated_in_review_is_cancelled_by_recovery(ui: WebUI, 
 
 
 async def test_what_is_terminated_in_transit_is_driven_on_by_recovery(
-    ui: WebUI, database: Database, payer: Person, payee: Person
+    ui: WebUI, stack: Running, payer: Person, payee: Person
 ) -> None:
-    async with in_transit(database, payer, payee) as sent:
+    async with in_transit(stack, payer, payee) as sent:
         await ui.open(sent["workflow_id"])
         await ui.terminate(REASON)
     assert (await transfer(payer, sent["id"]))["state"] in {"debited", "completed"}, "a step that ran may count"
@@ -238,9 +235,9 @@ async def test_a_dispute_is_decided(
     told = await becomes(payer, dispute, state)
     assert await payee.balance() == left
     if state == "reversed":
-        reversal = (await transfer(payer, told["reversal_transfer_id"]))["workflow_id"]
+        reversal = (await operator.get(f"/v1/admin/transfers/{told['reversal_transfer_id']}")).json()
         await ui.open(f"dispute/{dispute}")
-        await ui.tab("Relationships", shows=reversal)
+        await ui.tab("Relationships", shows=reversal["workflow_id"])
         await ui.picture("dispute-relationships")
     await ui.user_metadata(told["outcome"])
 

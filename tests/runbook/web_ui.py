@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from playwright.async_api import Locator, Page, async_playwright
+from playwright.async_api import Error, Frame, Locator, Page, async_playwright
 from playwright.async_api import TimeoutError as NotSeen
 
 from tests.waiting import until
@@ -56,7 +56,7 @@ class WebUI:
         row = self.page.get_by_role("link", name=finds).first
         for _ in range(10):  # Temporal's list lags
             await self.page.goto(f"{self._url}/workflows?query={quote(query)}")
-            await self.page.get_by_role("heading", name="Workflows").first.wait_for()
+            await self.page.get_by_role("heading", name="Workflow").first.wait_for()
             await self.page.wait_for_load_state("networkidle")
             if await row.count():
                 return
@@ -132,7 +132,8 @@ class WebUI:
                 continue
             else:
                 break
-        return (await alert.inner_text()).splitlines()[0]
+        said: str = await alert.inner_text()
+        return said.splitlines()[0]
 
     async def user_metadata(self, shows: str) -> None:
         """The tab, once it has been read again (with the key R) and shows this; the texts stand in frames."""
@@ -140,7 +141,7 @@ class WebUI:
 
         async def is_shown() -> bool:
             await self.page.keyboard.press("R")
-            return any([shows in await frame.locator("body").inner_text() for frame in self.page.frames])
+            return any([shows in await _text(frame) for frame in self.page.frames])
 
         await until(is_shown, f"User Metadata shows {shows}")
 
@@ -175,3 +176,12 @@ class WebUI:
         dialog = self.page.get_by_role("dialog").filter(has_text=title)
         await dialog.wait_for()
         return dialog
+
+
+async def _text(frame: Frame) -> str:
+    """What a frame shows; nothing where it has just been replaced."""
+    try:
+        shown: str = await frame.locator("body").inner_text()
+    except Error:
+        return ""
+    return shown
