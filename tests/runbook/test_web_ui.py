@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import Client
 
 from devenv.stack import Running
 from tests.api.people import Person, in_review, reaches
@@ -143,6 +145,33 @@ async def test_a_stuck_step_is_tried_at_once(
         typed = '{"actor": "cus_…", "reason": "ticket 4711"}'
         await ui.send(await ui.update("retry_now", on_page(runbook, typed, by=operator.id)))
     await reaches(payer, sent["id"], "completed")
+
+
+async def is_paused(client: Client, sent: dict[str, Any]) -> bool:
+    described = await client.get_workflow_handle(sent["workflow_id"]).describe()
+    states = [pending.state for pending in described.raw_description.pending_activities]
+    return states == [PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED]
+
+
+async def test_a_step_whose_retries_are_paused_is_still_tried_by_hand_and_goes_on_where_they_are_not(
+    ui: WebUI, runbook: Runbook, stack: Running, client: Client, operator: Person, payer: Person, payee: Person
+) -> None:
+    typed = '{"actor": "cus_…", "reason": "ticket 4711"}'
+    for by_hand in (True, False):
+        async with in_transit(stack, payer, payee) as sent:
+            await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
+            await ui.open(sent["workflow_id"])
+            await ui.tab("Pending Activities", shows="LockNotAvailableError")
+            await ui.pause("Pause", REASON)
+            await ui.picture("activity-paused")
+            await until(lambda: is_paused(client, sent), "the attempt that ran when it was paused has ended")
+        assert (await transfer(payer, sent["id"]))["state"] == "debited"
+        if by_hand:
+            await ui.open(sent["workflow_id"])
+            await ui.send(await ui.update("retry_now", on_page(runbook, typed, by=operator.id)))
+        else:
+            await ui.pause("Unpause", REASON)
+        await reaches(payer, sent["id"], "completed")
 
 
 async def sweep(ui: WebUI, person: Person, transfer_id: str, state: str) -> None:

@@ -164,10 +164,11 @@ class WebUI:
         await dialog.wait_for(state="hidden")
 
     async def pause(self, button: str, reason: str) -> None:
-        """**Pause** or **Unpause**."""
+        """**Pause** or **Unpause**, of a schedule or of a pending activity. Not each asks for a reason."""
         await self.page.get_by_role("button", name=button, exact=True).click()
         dialog = await self._dialog(button)
-        await dialog.get_by_role("textbox").fill(reason)
+        if await dialog.get_by_role("textbox").count():
+            await dialog.get_by_role("textbox").fill(reason)
         await self.picture(button.lower())
         await dialog.get_by_role("button", name=button, exact=True).click()
         await dialog.wait_for(state="hidden")
