@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 # From these amounts on, in major units, a person reviews, and two do.
 REVIEW_FROM, FOUR_EYES_FROM = 100, 500
 STUCK_AFTER_SECONDS = 3
+RECOVERY_GRACE_SECONDS = 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,7 +51,7 @@ async def stack(home: Path) -> AsyncIterator[Running]:
             "review_from_major": REVIEW_FROM,
             "four_eyes_from_major": FOUR_EYES_FROM,
             "stuck_after_seconds": STUCK_AFTER_SECONDS,
-            "recovery_grace_seconds": 1,
+            "recovery_grace_seconds": RECOVERY_GRACE_SECONDS,
             "recovery_interval_seconds": 3600,
             "access_token_seconds": 3600,
         }
