@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 # From these amounts on, in major units, a person reviews, and two do.
 REVIEW_FROM, FOUR_EYES_FROM = 100, 500
 STUCK_AFTER_SECONDS = 3
+RECOVERY_GRACE_SECONDS = 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,7 +51,7 @@ async def stack(home: Path) -> AsyncIterator[Running]:
             "review_from_major": REVIEW_FROM,
             "four_eyes_from_major": FOUR_EYES_FROM,
             "stuck_after_seconds": STUCK_AFTER_SECONDS,
-            "recovery_grace_seconds": 1,
+            "recovery_grace_seconds": RECOVERY_GRACE_SECONDS,
             "recovery_interval_seconds": 3600,
             "access_token_seconds": 3600,
         }
@@ -110,17 +111,14 @@ async def first_admin(stack: Running, environment: dict[str, str]) -> AsyncItera
 async def admin(http: httpx.AsyncClient, first_admin: Person) -> Person:
     """An admin whom nobody knows: each check has one of its own."""
     person = await register(http, full_name="Ola Ade")
-    word = {"role": "admin", "reason": "joins the team"}
-    answer = await first_admin.post(f"/v1/admin/customers/{person.id}/role", word)
-    assert answer.status_code == 200, answer.text
+    await give_role(first_admin, person, "admin")
     return person
 
 
 @pytest.fixture
-async def operator(http: httpx.AsyncClient, admin: Person) -> Person:
+async def operator(http: httpx.AsyncClient, first_admin: Person) -> Person:
     person = await register(http, full_name="Ike Eze")
-    answer = await admin.post(f"/v1/admin/customers/{person.id}/role", {"role": "operator", "reason": "joins the team"})
-    assert answer.status_code == 200, answer.text
+    await give_role(first_admin, person, "operator")
     return person
 
 
@@ -156,6 +154,12 @@ def runbook(environment: dict[str, str], operator: Person) -> Runbook:
 def admins_runbook(environment: dict[str, str], admin: Person) -> Runbook:
     """The page, read by an admin who is signed in."""
     return Runbook({**environment, "STAFF_TOKEN": admin.token})
+
+
+async def give_role(admin: Person, person: Person, role: str) -> None:
+    word = {"role": role, "reason": "joins the team"}
+    answer = await admin.post(f"/v1/admin/customers/{person.id}/role", word)
+    assert answer.status_code == 200, answer.text
 
 
 async def make_admin(environment: dict[str, str], email: str) -> None:

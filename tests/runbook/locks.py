@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 HOLD = {
-    "account": "SELECT 1 FROM accounts WHERE id = $1 FOR UPDATE",
-    "transfer": "SELECT 1 FROM transfers WHERE id = $1 FOR UPDATE",
+    "account": "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE",
+    "transfer": "SELECT 1 FROM transfers WHERE id = $1 FOR NO KEY UPDATE",
 }
 
 
