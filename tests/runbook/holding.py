@@ -2,10 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import asyncpg
 
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
 
 _HOLD_ACCOUNT = "SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
@@ -21,7 +25,7 @@ _BLOCKED_BY = """
 class Held:
     """What a connection holds until its block ends, or until somebody ends it with `pg_terminate_backend`."""
 
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]", watch: "asyncpg.Connection[asyncpg.Record]"):
+    def __init__(self, connection: "Connection", watch: "Connection") -> None:
         self._connection = connection
         self._watch = watch
 
@@ -29,11 +33,6 @@ class Held:
     def pid(self) -> int:
         """Of the session that holds it."""
         return self._connection.get_server_pid()
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether the session was ended from outside."""
-        return self._connection.is_closed()
 
     async def somebody_waits(self, behind: int | None = None, *, for_less_than: float = 60) -> int:
         """The session that waits for this one, or for the one `behind` whom it stands."""
