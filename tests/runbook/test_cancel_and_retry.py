@@ -14,7 +14,7 @@ from tests.api.people import Person, in_review, reaches
 from tests.runbook.beside import Premises
 from tests.runbook.holding import account_held, table_held
 from tests.runbook.lines import Runbook
-from tests.waiting import until
+from tests.runbook.looking import described, details, ends_as, file_of, is_pending, legs
 
 AMOUNT = 7_00
 REVIEWED = 150_00
@@ -40,37 +40,6 @@ async def cancel_in_temporal(runbook: Runbook, transfer: dict[str, Any]) -> None
 async def retry(runbook: Runbook, transfer_id: str) -> dict[str, Any]:
     answer = await runbook.run("""act "transfers/$TRF/retry" '{"reason": "ticket 4711: unfrozen"}'""", TRF=transfer_id)
     return dict(json.loads(answer))
-
-
-async def file_of(staff: Person, transfer_id: str) -> dict[str, Any]:
-    return dict((await staff.get(f"/v1/admin/transfers/{transfer_id}")).json())
-
-
-async def described(runbook: Runbook, workflow_id: str) -> str:
-    line = "temporal workflow describe --workflow-id 'transfer/cus_…/rent-november'"
-    return await runbook.run(line, {"transfer/cus_…/rent-november": workflow_id})
-
-
-async def details(runbook: Runbook, workflow_id: str) -> str:
-    line = "temporal workflow metadata --workflow-id 'transfer/cus_…/rent-november'"
-    printed = await runbook.run(line, {"transfer/cus_…/rent-november": workflow_id})
-    return printed.partition("Current Details:")[2].strip()
-
-
-async def is_asked(runbook: Runbook, transfer: dict[str, Any], step: str) -> None:
-    """Wait until the step is a pending activity."""
-
-    async def is_pending() -> bool:
-        return bool(re.search(rf"Type +{step}\n", await described(runbook, transfer["workflow_id"])))
-
-    await until(is_pending, f"{step} is in doubt")
-
-
-async def ends_as(runbook: Runbook, transfer: dict[str, Any], status: str) -> None:
-    async def has_ended() -> bool:
-        return bool(re.search(rf"Status +{status}\n", await described(runbook, transfer["workflow_id"])))
-
-    await until(has_ended, f"the workflow is {status}")
 
 
 async def test_its_customer_cancels_it_until_the_debit(stack: Running, payer: Person, payee: Person) -> None:
@@ -106,7 +75,7 @@ async def test_in_review_it_is_cancelled_by_the_cli_and_keeps_no_reason_and_its_
     transfer = await file_of(operator, by_cli)
     await cancel_in_temporal(runbook, transfer)
     await reaches(payer, by_cli, "cancelled")
-    await ends_as(runbook, transfer, "COMPLETED")
+    await ends_as(runbook, transfer["workflow_id"], "COMPLETED")
     assert await details(runbook, transfer["workflow_id"]) == "Cancelled: the amount never left the source."
     await cancel(runbook, by_api)
     assert (await file_of(operator, by_cli))["interventions"] == []
@@ -125,7 +94,7 @@ async def test_before_its_first_step_it_is_cancelled_by_the_cli_once_a_worker_ru
         await cancel_in_temporal(runbook, transfer)
     async with premises.running("worker"):
         await reaches(payer, transfer["id"], "cancelled")
-        await ends_as(runbook, transfer, "COMPLETED")
+        await ends_as(runbook, transfer["workflow_id"], "COMPLETED")
     assert await payer.balance() == DEPOSITED
 
 
@@ -134,13 +103,13 @@ async def test_a_debit_that_is_being_asked_is_answered_first_and_then_given_back
 ) -> None:
     async with account_held(stack.database_url, payer.account_id):
         transfer = (await payer.pay(payee, AMOUNT, prefer="wait=0")).json()
-        await is_asked(runbook, transfer, "debit_source")
+        await is_pending(runbook, transfer["workflow_id"], "debit_source")
         await cancel_in_temporal(runbook, transfer)
         assert (await file_of(operator, transfer["id"]))["state"] == "initiated"
     await reaches(payer, transfer["id"], "compensated")
-    file = await file_of(operator, transfer["id"])
-    assert [posting["leg"] for posting in file["postings"]] == ["debit", "refund"]
-    assert (file["failure"]["code"], await payer.balance()) == ("cancelled", DEPOSITED)
+    assert await legs(operator, transfer["id"]) == ["debit", "refund"]
+    assert (await file_of(operator, transfer["id"]))["failure"]["code"] == "cancelled"
+    assert await payer.balance() == DEPOSITED
 
 
 @pytest.mark.parametrize("by", ["api", "cli"])
@@ -177,7 +146,7 @@ async def test_a_credit_that_is_faster_than_the_cancellation_completes_it(
 
 async def is_not_changed(runbook: Runbook, operator: Person, transfer: dict[str, Any], state: str) -> None:
     """By a cancellation that comes after its end."""
-    await ends_as(runbook, transfer, "COMPLETED")
+    await ends_as(runbook, transfer["workflow_id"], "COMPLETED")
     refused = await cancel(runbook, transfer["id"])
     assert (refused["status"], refused["code"]) == (409, "too_late_to_cancel")
     await cancel_in_temporal(runbook, transfer)
@@ -197,10 +166,10 @@ async def test_in_temporal_a_cancellation_ends_the_wait_for_a_notification(
     async with table_held(stack.database_url, "messages"):
         transfer = (await payer.pay(payee, AMOUNT, prefer="wait=0")).json()
         await reaches(payer, transfer["id"], "completed")
-        await is_asked(runbook, transfer, "notify_parties")
+        await is_pending(runbook, transfer["workflow_id"], "notify_parties")
         assert (await cancel(runbook, transfer["id"]))["code"] == "too_late_to_cancel"
         await cancel_in_temporal(runbook, transfer)
-        await ends_as(runbook, transfer, "COMPLETED")
+        await ends_as(runbook, transfer["workflow_id"], "COMPLETED")
     ending = "Completed: the amount is with the destination. The parties were not told."
     assert await details(runbook, transfer["workflow_id"]) == ending
     assert (await file_of(operator, transfer["id"]))["state"] == "completed"
@@ -284,7 +253,7 @@ async def test_resetting_the_old_workflow_begins_no_attempt(
         """temporal workflow reset --workflow-id "$ID" --type FirstWorkflowTask --reason 'ticket 4711'""",
         ID=failed["workflow_id"],
     )
-    await ends_as(runbook, failed, "COMPLETED")
+    await ends_as(runbook, failed["workflow_id"], "COMPLETED")
     assert '"state":"failed"' in await described(runbook, failed["workflow_id"])
     file = await file_of(operator, failed["id"])
     assert (file["state"], file["attempt"]) == ("failed", 1)

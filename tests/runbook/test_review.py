@@ -12,6 +12,7 @@ from tests.runbook.beside import Beside, Premises
 from tests.runbook.conftest import FOUR_EYES_FROM
 from tests.runbook.holding import table_held
 from tests.runbook.lines import Runbook
+from tests.runbook.looking import details, file_of, written_down
 from tests.waiting import until
 
 REVIEWED = 150_00
@@ -59,27 +60,6 @@ async def refused_in_temporal(runbook: Runbook, transfer: dict[str, Any], decide
     )
 
 
-async def kept(runbook: Runbook, transfer_id: str) -> list[list[str]]:
-    """Decider, ruling and reason of each decision, as the books have them."""
-    printed = await runbook.run(
-        """psql "$REMIT_DATABASE_URL" -c "SELECT decider, ruling, reason, decided_at FROM review_decisions WHERE transfer_id = 'trf_…'" \\
-  -c "SELECT action, actor, reason, state, recorded_at FROM instructions WHERE transfer_id = 'trf_…'\"""",
-        {"trf_…": transfer_id},
-    )
-    rows = [line.split("|") for line in printed.splitlines() if "ticket 4711" in line]
-    return [[cell.strip() for cell in row[:3]] for row in rows]
-
-
-async def details(runbook: Runbook, workflow_id: str) -> str:
-    line = "temporal workflow metadata --workflow-id 'transfer/cus_…/rent-november'"
-    printed = await runbook.run(line, {"transfer/cus_…/rent-november": workflow_id})
-    return printed.partition("Current Details:")[2].strip()
-
-
-async def file_of(staff: Person, transfer_id: str) -> dict[str, Any]:
-    return dict((await staff.get(f"/v1/admin/transfers/{transfer_id}")).json())
-
-
 async def reviewed(staff: Person, payer: Person, payee: Person, amount: int = REVIEWED) -> dict[str, Any]:
     """A transfer in review, as staff see it."""
     return await file_of(staff, await in_review(payer, payee, amount))
@@ -117,8 +97,8 @@ async def test_one_approval_lets_it_go_on_and_one_rejection_ends_it_by_the_api(
     await reaches(payer, second, "failed")
     assert (await file_of(operator, second))["failure"]["code"] == "review_rejected"
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED - REVIEWED, REVIEWED)
-    assert await kept(runbook, first) == [[operator.id, "approve", "ticket 4711"]]
-    assert await kept(runbook, second) == [[operator.id, "reject", "ticket 4711"]]
+    assert await written_down(runbook, first) == [[operator.id, "approve", "ticket 4711"]]
+    assert await written_down(runbook, second) == [[operator.id, "reject", "ticket 4711"]]
 
 
 async def test_by_the_cli_staff_decide_under_their_id_or_address_and_nobody_else_does(
@@ -132,7 +112,7 @@ async def test_by_the_cli_staff_decide_under_their_id_or_address_and_nobody_else
     assert (await file_of(operator, first["id"]))["failure"]["code"] == "review_rejected"
     await decide_in_temporal(runbook, second, operator.email, "approve")
     await reaches(payer, second["id"], "completed")
-    assert await kept(runbook, second["id"]) == [[operator.id, "approve", "ticket 4711"]]
+    assert await written_down(runbook, second["id"]) == [[operator.id, "approve", "ticket 4711"]]
 
 
 async def test_four_eyes_are_two_people_however_often_and_by_whatever_way_one_of_them_says_it(
@@ -167,7 +147,7 @@ async def test_no_party_decides_whatever_their_role(
     refused = await approve(runbook, transfer["id"])
     assert (refused["status"], refused["code"]) == (403, "conflict_of_interest")
     assert "This concerns yourself" in await refused_in_temporal(runbook, transfer, operator.email)
-    assert await kept(runbook, transfer["id"]) == []
+    assert await written_down(runbook, transfer["id"]) == []
     assert "code" not in await approve(as_staff(runbook, admin), transfer["id"])
     await reaches(payer, transfer["id"], "completed")
 

@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 import pytest
@@ -14,6 +13,7 @@ from devenv.stack import Running
 from tests.api.people import Person, reaches
 from tests.runbook.holding import Held, account_held, table_held
 from tests.runbook.lines import Runbook
+from tests.runbook.looking import described, details, events, file_of, legs, written_down
 from tests.waiting import until
 
 AMOUNT = 7_00
@@ -29,34 +29,18 @@ class Stuck:
     held: Held
     runbook: Runbook
 
-    async def details(self) -> str:
-        line = "temporal workflow metadata --workflow-id 'transfer/cus_…/rent-november'"
-        printed = await self.runbook.run(line, {"transfer/cus_…/rent-november": self.workflow_id})
-        return printed.partition("Current Details:")[2].strip()
-
     async def described(self) -> str:
-        line = "temporal workflow describe --workflow-id 'transfer/cus_…/rent-november'"
-        return await self.runbook.run(line, {"transfer/cus_…/rent-november": self.workflow_id})
+        return await described(self.runbook, self.workflow_id)
 
-    async def markers(self) -> int:
-        """How many local attempts have ended."""
-        line = "temporal workflow show --workflow-id 'transfer/cus_…/rent-november'"
-        printed = await self.runbook.run(line, {"transfer/cus_…/rent-november": self.workflow_id})
-        return printed.count("MarkerRecorded")
+    async def details(self) -> str:
+        return await details(self.runbook, self.workflow_id)
+
+    async def local_attempts(self) -> int:
+        return (await events(self.runbook, self.workflow_id)).count("MarkerRecorded")
 
     async def is_flagged(self) -> bool:
         line = """temporal workflow list --query "NeedsAttention=true AND ExecutionStatus='Running'\""""
         return self.workflow_id in await self.runbook.run(line)
-
-    async def instructions(self) -> list[list[str]]:
-        """Action, actor, reason and state of each, as the books have them."""
-        printed = await self.runbook.run(
-            """psql "$REMIT_DATABASE_URL" -c "SELECT decider, ruling, reason, decided_at FROM review_decisions WHERE transfer_id = 'trf_…'" \\
-  -c "SELECT action, actor, reason, state, recorded_at FROM instructions WHERE transfer_id = 'trf_…'\"""",
-            {"trf_…": self.id},
-        )
-        rows = [line.split("|") for line in printed.splitlines() if "ticket 4711" in line]
-        return [[cell.strip() for cell in row[:4]] for row in rows]
 
 
 @asynccontextmanager
@@ -84,16 +68,6 @@ async def terminate(database_url: str, pid: int) -> None:
         assert await connection.fetchval("SELECT pg_terminate_backend($1)", pid)
     finally:
         await connection.close()
-
-
-async def legs(staff: Person, transfer_id: str) -> list[str]:
-    file: dict[str, Any] = (await staff.get(f"/v1/admin/transfers/{transfer_id}")).json()
-    return [posting["leg"] for posting in file["postings"]]
-
-
-async def failure_of(staff: Person, transfer_id: str) -> str:
-    file: dict[str, Any] = (await staff.get(f"/v1/admin/transfers/{transfer_id}")).json()
-    return str(file["failure"]["code"])
 
 
 async def test_it_says_where_the_money_is_and_why_it_waits_and_heals_by_itself_once_its_cause_is_removed(
@@ -144,22 +118,22 @@ async def test_a_step_that_is_not_at_the_head_of_the_line_says_so_and_what_the_h
 async def test_by_the_api_it_is_tried_at_once_and_then_given_back(
     stuck: Stuck, runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
-    tried = await stuck.markers()
+    tried = await stuck.local_attempts()
     answer = await runbook.run("""act transfers/$TRF/retry-now '{"reason": "ticket 4711"}'""", TRF=stuck.id)
     assert json.loads(answer)["answer"] == "The step is tried again."
 
     async def is_tried() -> bool:
-        return await stuck.markers() >= tried + 2  # what was asked is written down first
+        return await stuck.local_attempts() >= tried + 2  # what was asked is written down first
 
     await until(is_tried, "the step is tried locally")
     answer = await runbook.run("""act transfers/$TRF/give-back '{"reason": "ticket 4711"}'""", TRF=stuck.id)
     assert "unless it has been delivered meanwhile" in json.loads(answer)["answer"]
     await reaches(payer, stuck.id, "compensated")
-    assert await failure_of(operator, stuck.id) == "cancelled"
+    assert (await file_of(operator, stuck.id))["failure"]["code"] == "cancelled"
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
-    assert await stuck.instructions() == [
-        ["retry_now", operator.id, "ticket 4711", "debited"],
-        ["give_back", operator.id, "ticket 4711", "debited"],
+    assert await written_down(runbook, stuck.id) == [
+        ["retry_now", operator.id, "ticket 4711"],
+        ["give_back", operator.id, "ticket 4711"],
     ]
     late = await runbook.run("""act transfers/$TRF/give-back '{"reason": "ticket 4711"}'""", TRF=stuck.id)
     assert json.loads(late)["code"] == "too_late"
@@ -168,7 +142,7 @@ async def test_by_the_api_it_is_tried_at_once_and_then_given_back(
 async def test_by_the_cli_it_is_tried_at_once_and_then_given_back_by_staff_under_id_or_address_and_nobody_else(
     stuck: Stuck, runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
-    tried = await stuck.markers()
+    tried = await stuck.local_attempts()
     refused = await runbook.run(
         """temporal workflow update execute --workflow-id "$ID" --name retry_now --input '{"actor": "cus_…", "reason": "ticket 4711"}'""",
         {"cus_…": payee.id},
@@ -184,7 +158,7 @@ async def test_by_the_cli_it_is_tried_at_once_and_then_given_back_by_staff_under
     assert "The step is tried again." in answer
 
     async def is_tried() -> bool:
-        return await stuck.markers() >= tried + 3  # after what was refused, and what was written down
+        return await stuck.local_attempts() >= tried + 3  # after what was refused, and what was written down
 
     await until(is_tried, "the step is tried locally")
     answer = await runbook.run(
@@ -195,9 +169,9 @@ async def test_by_the_cli_it_is_tried_at_once_and_then_given_back_by_staff_under
     assert "The amount goes back to its source, unless it has been delivered meanwhile." in answer
     await reaches(payer, stuck.id, "compensated")
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
-    assert await stuck.instructions() == [
-        ["retry_now", operator.id, "ticket 4711", "debited"],
-        ["give_back", operator.id, "ticket 4711", "debited"],
+    assert await written_down(runbook, stuck.id) == [
+        ["retry_now", operator.id, "ticket 4711"],
+        ["give_back", operator.id, "ticket 4711"],
     ]
 
 
@@ -231,5 +205,5 @@ async def test_freezing_the_destination_sends_back_all_that_is_on_its_way_to_it(
         await until(is_frozen, "the destination is frozen")
     for transfer_id in moving:
         await reaches(payer, transfer_id, "compensated")
-        assert await failure_of(operator, transfer_id) == "account_frozen"
+        assert (await file_of(operator, transfer_id))["failure"]["code"] == "account_frozen"
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
