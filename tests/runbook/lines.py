@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
-COMMANDS = tuple("act curl docker pg_restore printf psql remit REMIT_BUILD_ID=2 reverse temporal".split())
+COMMANDS = tuple("act curl docker pg_restore printf psql python remit REMIT_BUILD_ID=2 reverse temporal".split())
 BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
 FUNCTION = re.compile(r"^(\w+)\(\) \{.*?^\}$", re.DOTALL | re.MULTILINE)
