@@ -20,6 +20,7 @@ from devenv.stack import Running
 from tests.api.people import PASSWORD, Person, reaches, register
 from tests.runbook.faults import ACCOUNT, held, sent
 from tests.runbook.lines import Runbook
+from tests.runbook.site import remit
 
 AMOUNT = 99_00
 ADMIN = "remit admin create --email ops@example.com --full-name 'Olu Ade'       # asks for a password"
@@ -94,15 +95,7 @@ async def act(runbook: Runbook, line: str, account_id: str) -> dict[str, Any]:
 
 
 async def verify(runbook: Runbook, exits: int, **variables: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *("remit", "verify"),
-        env={**runbook.environment, **variables},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    assert process.returncode == exits, said.decode()
-    return said.decode()
+    return await remit({**runbook.environment, **variables}, "verify", exits=exits)
 
 
 async def sign_in(http: httpx.AsyncClient, email: str) -> Person:

@@ -23,6 +23,7 @@ from tests.orders import funded, holder, order
 from tests.runbook.conftest import FOUR_EYES_FROM, REVIEW_FROM
 from tests.runbook.faults import ACCOUNT, TRANSFER, Held, held, sent
 from tests.runbook.lines import Runbook
+from tests.runbook.site import remit
 from tests.waiting import until
 from workflows.registration import RECOVERY_SCHEDULE
 
@@ -36,9 +37,10 @@ class Recovery:
 
     def __init__(self, runbook: Runbook) -> None:
         self._runbook = runbook
+        self._known: set[str] = set()
 
     async def look(self) -> dict[str, Any]:
-        """What the newest run did, which began after this was called."""
+        """What the next run does."""
         return (await self._looks())[0]
 
     async def look_until_it_finds(self, transfer_id: str) -> dict[str, Any]:
@@ -55,16 +57,21 @@ class Recovery:
         await until(found, f"recovery finds {transfer_id}")
         return next(filter(finds, done))
 
+    async def know(self) -> None:
+        """Look away from what ran before."""
+        self._known.update(await self._runs())
+
     async def _looks(self) -> list[dict[str, Any]]:
-        """What all runs did that began since this was called, newest first: the schedule may have had its turn."""
-        before = await self._runs()
+        """What all runs did that nobody has looked at, oldest first: a list that lags may have been asked for two."""
 
         async def began() -> bool:
             await self._runbook.run("temporal schedule trigger  --schedule-id recovery")
-            return await self._runs() != before
+            return not self._known.issuperset(await self._runs())
 
         await until(began, "a run of recovery begins")
-        return [await self._result(run) for run in await self._runs() if run not in before]
+        runs = [run for run in reversed(await self._runs()) if run not in self._known]
+        self._known.update(runs)
+        return [await self._result(run) for run in runs]
 
     async def _result(self, run: str) -> dict[str, Any]:
         told = await self._runbook.run(
@@ -105,8 +112,10 @@ class Lost:
 
 
 @pytest.fixture
-def recovery(runbook: Runbook) -> Recovery:
-    return Recovery(runbook)
+async def recovery(runbook: Runbook) -> Recovery:
+    recovery = Recovery(runbook)
+    await recovery.know()
+    return recovery
 
 
 @pytest.fixture
@@ -346,7 +355,7 @@ async def test_a_pause_stays_until_somebody_ends_it(runbook: Runbook, recovery: 
     pause = "temporal schedule toggle   --schedule-id recovery --pause   --reason 'ticket 4711'"
     unpause = "temporal schedule toggle   --schedule-id recovery --unpause --reason 'ticket 4711 is done'"
     await runbook.run(pause)
-    await migrate(runbook)
+    await remit(runbook.environment, "migrate")
     paused = await recovery.describe()
     assert (paused["Paused"], paused["Notes"]) == ("true", "ticket 4711")
     await runbook.run(unpause)
@@ -358,13 +367,8 @@ async def test_a_schedule_that_was_deleted_is_made_anew_and_runs(
 ) -> None:
     await runbook.run("temporal schedule toggle   --schedule-id recovery --pause   --reason 'ticket 4711'")
     await temporal.get_schedule_handle(RECOVERY_SCHEDULE).delete()
-    await migrate(runbook)
+    await remit(runbook.environment, "migrate")
     assert (await recovery.describe())["Paused"] == "false"
-
-
-async def migrate(runbook: Runbook) -> None:
-    process = await asyncio.create_subprocess_exec("remit", "migrate", env=dict(runbook.environment))
-    assert await process.wait() == 0
 
 
 @pytest.fixture
