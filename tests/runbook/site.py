@@ -18,7 +18,6 @@ from devenv.stack import PROJECT
 from devenv.temporal import Temporal
 from devenv.temporal_binary import temporal_binary
 from settings import Settings
-from tests.api.people import PASSWORD, Person, register
 from tests.runbook.lines import Runbook
 from tests.waiting import until
 from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
@@ -106,20 +105,14 @@ class Site:
         self.processes.append(process)
         return process
 
+    def alive(self, name: str) -> list[Process]:
+        """`api` or `worker`: those that run."""
+        return [process for process in self.processes if process.alive and process.child.name == name]
+
     async def stop_processes(self) -> None:
         """API and workers."""
-        for process in self.processes:
-            if process.alive:
-                await process.stop()
-
-    async def admin(self, http: httpx.AsyncClient) -> Person:
-        person = await register(http, full_name="Olu Ade")
-        await self.runbook().run(
-            """printf '%s\\n' "$PASSWORD" | remit admin create --email ops@example.com --full-name 'Olu Ade' --password-stdin""",
-            {"ops@example.com": person.email},
-            PASSWORD=PASSWORD,
-        )
-        return person
+        for process in (*self.alive("api"), *self.alive("worker")):
+            await process.stop()
 
 
 async def remit(environment: Mapping[str, str], command: str, *, exits: int = 0) -> str:

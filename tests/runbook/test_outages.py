@@ -33,7 +33,7 @@ async def site(open_folder: Path) -> AsyncIterator[Site]:
 @pytest.fixture
 async def workers(site: Site) -> list[Process]:
     """Two that run, for each check: the one before may have killed some."""
-    alive = [process for process in site.processes if process.alive and process.child.name == "worker"]
+    alive = site.alive("worker")
     return alive + [await site.start_worker() for _ in range(2 - len(alive))]
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,38 +41,31 @@ class Recovery:
         self._known: set[str] = set()
 
     async def look(self) -> dict[str, Any]:
-        """What the next run does."""
-        return (await self._looks())[0]
+        """What a run did that began after this was called. Runs are named after the second that they begin in."""
+
+        async def has_a_name_of_its_own() -> bool:
+            return f"recovery-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}" not in self._known
+
+        async def is_listed() -> bool:
+            return not self._known.issuperset(await self._runs())
+
+        self._known.update(await self._runs())
+        await until(has_a_name_of_its_own, "the next second begins")
+        await self._runbook.run("temporal schedule trigger  --schedule-id recovery")
+        await until(is_listed, "Temporal lists a new run of recovery")
+        (run,) = set(await self._runs()) - self._known
+        return await self._result(run)
 
     async def look_until_it_finds(self, transfer_id: str) -> dict[str, Any]:
         """The run that found it: one looks only at what has not changed for a while."""
         done: list[dict[str, Any]] = []
 
-        def finds(run: dict[str, Any]) -> bool:
-            return transfer_id in (*run["cancelled"], *run["driven_on"], *run["unanswered"])
-
         async def found() -> bool:
-            done.extend(await self._looks())
-            return any(map(finds, done))
+            done.append(await self.look())
+            return transfer_id in (*done[-1]["cancelled"], *done[-1]["driven_on"], *done[-1]["unanswered"])
 
         await until(found, f"recovery finds {transfer_id}")
-        return next(filter(finds, done))
-
-    async def know(self) -> None:
-        """Look away from what ran before."""
-        self._known.update(await self._runs())
-
-    async def _looks(self) -> list[dict[str, Any]]:
-        """What all runs did that nobody has looked at, oldest first: a list that lags may have been asked for two."""
-
-        async def began() -> bool:
-            await self._runbook.run("temporal schedule trigger  --schedule-id recovery")
-            return not self._known.issuperset(await self._runs())
-
-        await until(began, "a run of recovery begins")
-        runs = [run for run in reversed(await self._runs()) if run not in self._known]
-        self._known.update(runs)
-        return [await self._result(run) for run in runs]
+        return done[-1]
 
     async def _result(self, run: str) -> dict[str, Any]:
         told = await self._runbook.run(
@@ -112,10 +106,8 @@ class Lost:
 
 
 @pytest.fixture
-async def recovery(runbook: Runbook) -> Recovery:
-    recovery = Recovery(runbook)
-    await recovery.know()
-    return recovery
+def recovery(runbook: Runbook) -> Recovery:
+    return Recovery(runbook)
 
 
 @pytest.fixture
