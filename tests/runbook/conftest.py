@@ -52,10 +52,11 @@ async def stack(home: Path) -> AsyncIterator[Running]:
             "four_eyes_from_major": FOUR_EYES_FROM,
             "stuck_after_seconds": STUCK_AFTER_SECONDS,
             "recovery_grace_seconds": RECOVERY_GRACE_SECONDS,
-            "recovery_interval_seconds": 3600,
             "access_token_seconds": 3600,
         }
     )
+    # From the environment: it is `remit migrate` that sets the schedule.
+    os.environ["REMIT_RECOVERY_INTERVAL_SECONDS"] = "3600"
     async with Stack(settings, prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=print).running() as running:
         yield running
 

@@ -1,0 +1,259 @@
+"""The runbook's page on backups: the books restored, with a Temporal that is empty, newer than them, or older."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+import httpx
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from cli import prepare
+from devenv.ports import free_port
+from devenv.postgres import Postgres
+from devenv.stack import Stack
+from settings import Settings
+from tests.api.people import Person, in_review, reaches, register
+from tests.deploy.test_databases import PASSWORDS, Server
+from tests.runbook.faults import ACCOUNT, held, sent
+from tests.runbook.lines import Runbook
+from tests.runbook.site import REVIEW_FROM, Site, client, is_ready, remit, running_site
+from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+
+FUNDS, AMOUNT, REVIEWED = 99_00, 10_00, REVIEW_FROM * 100
+DESCRIBE = "temporal schedule describe --schedule-id recovery                                           # says whether it is paused"
+
+# What `docker compose exec -T postgres` does, for a PostgreSQL that runs beside us.
+DOCKER = """#!/bin/sh
+test "$1 $2 $3 $4" = "compose exec -T postgres" && shift 4 && exec "$@"
+"""
+
+
+class Books:
+    """A server with the roles and databases that the compose file makes."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self.postgres = postgres
+        self._server = Server(postgres.url)
+        self.owner_url = self._server.url("remit_owner", quote(PASSWORDS["REMIT_OWNER_PASSWORD"]))
+        self.service_url = self._server.url("remit_service", PASSWORDS["REMIT_SERVICE_PASSWORD"])
+
+    async def make(self) -> None:
+        """With an empty database `remit`, whatever was there."""
+        connection = await asyncpg.connect(self.postgres.url.rpartition("/")[0] + "/postgres")
+        await connection.execute("DROP DATABASE IF EXISTS remit WITH (FORCE)")
+        await connection.close()
+        self._server.run_script()
+
+    async def dump(self, site: Site) -> None:
+        """To `remit.dump`, from inside the compose file."""
+        await Runbook(await self._inside(site)).run(
+            "docker compose exec -T postgres pg_dump -U postgres --format=custom remit > remit.dump",
+            {"remit.dump": str(site.folder / "remit.dump")},
+        )
+
+    async def restore(self, site: Site) -> str:
+        """As the owner of the books, from anywhere."""
+        return await site.runbook(REMIT_DATABASE_URL=self.owner_url).run(
+            'pg_restore --exit-on-error --dbname "$REMIT_DATABASE_URL" remit.dump && remit verify',
+            {"remit.dump": str(site.folder / "remit.dump")},
+        )
+
+    async def restore_inside(self, site: Site) -> None:
+        """As the superuser, from inside the compose file."""
+        await Runbook(await self._inside(site)).run(
+            "docker compose exec -T postgres pg_restore -U postgres --exit-on-error --dbname remit < remit.dump",
+            {"remit.dump": str(site.folder / "remit.dump")},
+        )
+
+    async def _inside(self, site: Site) -> dict[str, str]:
+        tools = site.folder / "tools"
+        tools.mkdir(exist_ok=True)
+        docker = tools / "docker"
+        docker.write_text(DOCKER)
+        docker.chmod(0o755)
+        environment = site.environment(**await self._superuser())
+        return environment | {"PATH": os.pathsep.join((str(tools), environment["PATH"]))}
+
+    async def _superuser(self) -> dict[str, str]:
+        """`postgres`, as the image names it."""
+        connection = await asyncpg.connect(self.postgres.url.rpartition("/")[0] + "/postgres")
+        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'postgres')"):
+            await connection.execute("CREATE ROLE postgres SUPERUSER LOGIN PASSWORD 'postgres'")
+        await connection.close()
+        host, _, port = self.postgres.url.rpartition("/")[0].rpartition("@")[2].partition(":")
+        return {"PGHOST": host, "PGPORT": port, "PGPASSWORD": "postgres"}
+
+
+@pytest.fixture(scope="module")
+async def site(open_folder: Path) -> AsyncIterator[Site]:
+    async with running_site(open_folder / "backups") as site:
+        yield site
+
+
+@pytest.fixture
+async def books(site: Site) -> Books:
+    """Empty ones, which the processes of the site work on."""
+    books = Books(site.postgres)
+    await books.make()
+    await remit(site.environment(REMIT_DATABASE_URL=books.owner_url), "migrate")
+    site.database_url = books.service_url
+    return books
+
+
+@pytest.fixture
+async def http(site: Site, books: Books) -> AsyncIterator[httpx.AsyncClient]:
+    await site.start_worker()
+    await site.start_api()
+    async with client(site) as http:
+        yield http
+    await site.stop_processes()
+
+
+@pytest.fixture
+async def payer(http: httpx.AsyncClient) -> Person:
+    person = await register(http, full_name="Ada Obi")
+    for _ in range(2):
+        await person.deposit(FUNDS)
+    return person
+
+
+@pytest.fixture
+async def payee(http: httpx.AsyncClient) -> Person:
+    return await register(http, full_name="Ben Ola")
+
+
+async def restarted(site: Site, http: httpx.AsyncClient) -> None:
+    """Workers first, then the API, as the page says."""
+    await site.start_worker()
+    await site.start_api()
+    await is_ready(http)
+
+
+async def start_empty(site: Site) -> None:
+    await site.temporal.stop()
+    for file in files(site):
+        file.unlink()
+    await site.temporal.start()
+
+
+def files(site: Site) -> list[Path]:
+    return list(site.folder.glob(f"{site.temporal_file.name}*"))
+
+
+async def test_books_that_were_restored_go_on_with_an_empty_temporal(
+    site: Site, books: Books, http: httpx.AsyncClient, payer: Person, payee: Person, open_folder: Path
+) -> None:
+    reviewed = await in_review(payer, payee, REVIEWED)
+    async with held(site.postgres.url, ACCOUNT, payee.account_id):
+        debited = await sent(payer, payee, AMOUNT, "debited")
+        for worker in site.alive("worker"):
+            await worker.stop()
+        accepted = (await payer.pay(payee, AMOUNT, prefer="wait=0")).json()
+        assert accepted["state"] == "initiated"
+        await books.dump(site)
+    await site.stop_processes()
+
+    elsewhere = Postgres(open_folder / "restored")
+    await elsewhere.start()
+    try:
+        restored = Books(elsewhere)
+        await restored.make()
+        assert "Clean: every invariant holds." in await restored.restore(site)
+        await start_empty(site)
+        await remit(site.environment(REMIT_DATABASE_URL=restored.owner_url), "migrate")
+        site.database_url = restored.service_url
+        await restarted(site, http)
+        for transfer_id, state in (
+            (debited["id"], "completed"),
+            (reviewed, "cancelled"),
+            (accepted["id"], "cancelled"),
+        ):
+            await reaches(payer, transfer_id, state)
+        assert "Paused            false" in await site.runbook().run(DESCRIBE)
+        listed = await site.runbook().run("""temporal workflow list --query "WorkflowId STARTS_WITH 'recover/'\"""")
+        assert f"recover/{debited['id']}/1" in listed
+        assert (await payer.balance(), await payee.balance()) == (2 * FUNDS - AMOUNT, AMOUNT)
+        assert "Clean" in await remit(site.environment(REMIT_DATABASE_URL=restored.owner_url), "verify")
+    finally:
+        await site.stop_processes()
+        await elsewhere.stop()
+
+
+async def test_what_books_that_are_older_than_temporal_do_not_know_is_gone_and_its_key_comes_back(
+    site: Site, books: Books, http: httpx.AsyncClient, payer: Person, payee: Person
+) -> None:
+    await books.dump(site)
+    assert (await payer.pay(payee, AMOUNT, "late")).json()["state"] == "completed"
+    await site.runbook().run("temporal schedule toggle   --schedule-id recovery --pause   --reason 'ticket 4711'")
+    await site.stop_processes()
+    await site.temporal.stop()
+    await books.make()
+    await books.restore_inside(site)
+    assert "Clean" in await remit(site.environment(REMIT_DATABASE_URL=books.owner_url), "verify")
+    await site.temporal.start()
+    await remit(site.environment(REMIT_DATABASE_URL=books.owner_url), "migrate")
+    await restarted(site, http)
+    assert (await payer.balance(), await payee.balance()) == (2 * FUNDS, 0)
+    again = (await payer.pay(payee, AMOUNT, "late", prefer="wait=1")).json()
+    assert again["state"] == "initiated"
+    assert "Paused            true" in await site.runbook().run(DESCRIBE)
+    await site.runbook().run("temporal schedule toggle   --schedule-id recovery --unpause --reason 'restored'")
+    await reaches(payer, again["id"], "cancelled")
+    assert (await payer.balance(), await payee.balance()) == (2 * FUNDS, 0)
+
+
+async def test_workflows_that_are_older_than_the_books_go_on_from_what_the_ledger_says(
+    site: Site, books: Books, http: httpx.AsyncClient, payer: Person, payee: Person
+) -> None:
+    kept = site.folder / "kept"
+    kept.mkdir()
+    async with held(site.postgres.url, ACCOUNT, payee.account_id):
+        transfer = await sent(payer, payee, AMOUNT, "debited")
+        await site.temporal.stop()
+        for file in files(site):
+            shutil.copy(file, kept)
+        await site.temporal.start()
+    await reaches(payer, transfer["id"], "completed")
+    await site.stop_processes()
+    await site.temporal.stop()
+    for file in files(site):
+        file.unlink()
+    for file in kept.iterdir():
+        shutil.copy(file, site.folder)
+    await site.temporal.start()
+    temporal = await Client.connect(site.temporal.address)
+    handle = temporal.get_workflow_handle(transfer["workflow_id"])
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    await restarted(site, http)
+    assert (await handle.result())["state"] == "completed"
+    await reaches(payer, transfer["id"], "completed")
+    assert (await payer.balance(), await payee.balance()) == (2 * FUNDS - AMOUNT, AMOUNT)
+
+
+@asynccontextmanager
+async def embedded(home: Path) -> AsyncIterator[httpx.AsyncClient]:
+    ports = {name: free_port() for name in ("api_port", "temporal_port", "temporal_ui_port")}
+    settings = Settings.model_validate({"home": home, "sandbox_rails": True, **ports})
+    stack = Stack(settings, prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES)
+    async with stack.running() as running, httpx.AsyncClient(base_url=running.api_url, trust_env=False) as http:
+        yield http
+
+
+async def test_the_embedded_stack_goes_on_from_a_copy_of_its_folder(open_folder: Path) -> None:
+    first, copy = open_folder / "first", open_folder / "copy"
+    async with embedded(first) as http:
+        ada, ben = await register(http, full_name="Ada Obi"), await register(http, full_name="Ben Ola")
+        await ada.deposit(FUNDS)
+    copying = await asyncio.create_subprocess_exec("cp", "-a", str(first), str(copy))
+    assert await copying.wait() == 0
+    async with embedded(copy) as http:
+        ada, ben = replace(ada, http=http), replace(ben, http=http)
+        assert (await ada.pay(ben, AMOUNT)).json()["state"] == "completed"
+        assert (await ada.balance(), await ben.balance()) == (FUNDS - AMOUNT, AMOUNT)
