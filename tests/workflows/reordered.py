@@ -2,18 +2,18 @@
 
 from temporalio import workflow
 
-from ledger.transfers import Opened, Standing, TransferOrder
+from ledger.transfers import Standing, StraightThrough, TransferOrder
 from workflows.transfer import TransferWorkflow
 
 
 @workflow.defn(name="TransferWorkflow")
 class ScreensFirst(TransferWorkflow):
-    """Screens before it writes the row: other commands in another order."""
+    """Screens before all the rest: other commands in another order."""
 
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:
         return await super().run(order)
 
-    async def _open(self) -> Opened:
+    async def _straight_through(self) -> StraightThrough:
         await self._screen()
-        return await super()._open()
+        return await super()._straight_through()
