@@ -72,6 +72,10 @@ async def database(stack: Running) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 async def environment(stack: Running, home: Path) -> dict[str, str]:
+    return await terminal(stack, home)
+
+
+async def terminal(stack: Running, home: Path) -> dict[str, str]:
     """What the page has its reader export, and its commands on the path."""
     temporal = await temporal_binary(Settings().cache, print, Settings().temporal_cli)
     return {
