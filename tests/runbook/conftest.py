@@ -10,7 +10,7 @@ import pytest
 
 from cli import prepare
 from devenv.ports import free_port
-from devenv.stack import Running, Stack
+from devenv.stack import PROJECT, Running, Stack
 from devenv.temporal_binary import temporal_binary
 from ledger.postgres.database import Database
 from settings import Settings
@@ -81,6 +81,7 @@ async def terminal(stack: Running, home: Path) -> dict[str, str]:
     return {
         **os.environ,
         "PATH": os.pathsep.join((str(temporal.parent), str(Path(sys.executable).parent), os.environ["PATH"])),
+        "PYTHONPATH": str(PROJECT),
         "REMIT_HOME": str(home),
         "REMIT_DATABASE_URL": stack.database_url,
         "REMIT_TEMPORAL_ADDRESS": stack.temporal_address,

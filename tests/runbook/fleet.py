@@ -13,17 +13,21 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from devenv.process import Process
 from ledger.ids import CustomerId
-from ledger.transfers import Standing
+from ledger.recovery import Sweep
+from ledger.transfers import Standing, State
 from tests.api.people import Person, in_review, reaches
 from tests.runbook.lines import Runbook
 from tests.waiting import until
+from tests.workflows.sagas import builds, failed_tasks
 from workflows.transfer import TransferWorkflow
+from workflows.visibility import TRANSFER_STATE
 
 VERSIONS = re.compile(r"(?:remit:|--(?:versioning-override-)?build-id )[12]\b")
+COUNT_ON_2 = "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"
 IT_IS = "Successfully set the current worker deployment version"
 NOT_YET = re.compile("Version not found in deployment|Worker Deployment not found")
 Handle = WorkflowHandle[TransferWorkflow, Standing]
@@ -157,3 +161,110 @@ async def reviewed(payer: Person, payee: Person, amount: int) -> Sent:
 
 async def completed(payer: Person, transfer: Sent) -> None:
     await reaches(payer, transfer.id, "completed")
+
+
+async def leave_versions(fleet: Fleet) -> None:
+    await fleet.run("temporal worker deployment set-current-version --deployment-name remit --unversioned --yes")
+
+
+async def move_to_1(fleet: Fleet) -> None:
+    """All that version 2 has left."""
+    printed = await fleet.run(
+        """temporal workflow update-options --query "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"
+        --versioning-override-behavior pinned --versioning-override-deployment-name remit --versioning-override-build-id 1
+        --reason 'version 2 is gone' --yes"""
+    )
+    assert "Start batch against approximately 1 workflow(s)? y/N yes" in printed
+    assert "Started batch for job ID: " in printed
+
+
+async def drained(fleet: Fleet, version: int) -> None:
+    async def is_drained() -> bool:
+        described = await fleet.run("temporal worker deployment describe --name remit")
+        return f" remit {version} drained " in " ".join(described.split())
+
+    await until(is_drained, f"version {version} is drained")
+
+
+async def in_transit(fleet: Fleet, payer: Person, payee: Person) -> Sent:
+    """Whose destination's row somebody holds: its credit is asked again and again, where people see it."""
+    transfer = await sent(payer, payee)
+    await reaches(payer, transfer.id, "debited")
+
+    async def pending() -> bool:
+        return bool((await fleet.of(transfer).describe()).raw_description.pending_activities)
+
+    await until(pending, "the credit is pending")
+    return transfer
+
+
+async def stands_still(fleet: Fleet, transfer: Sent) -> None:
+    async def fails() -> bool:
+        return await failed_tasks(fleet.of(transfer)) > 0
+
+    await until(fails, "a task has failed")
+
+
+async def still_runs(fleet: Fleet, transfer: Sent) -> bool:
+    return (await fleet.of(transfer).describe()).status is WorkflowExecutionStatus.RUNNING
+
+
+async def waits_for_a_worker(fleet: Fleet, payer: Person, transfer: Sent) -> None:
+    """It was accepted, and nobody has looked at it."""
+    assert (await payer.get(f"/v1/transfers/{transfer.id}")).json()["state"] == "initiated"
+    history = await fleet.of(transfer).fetch_history()
+    assert not any(event.HasField("workflow_task_started_event_attributes") for event in history.events)
+
+
+async def ends_on(fleet: Fleet, transfer: Sent, *versions: int | None) -> None:
+    """It completes, by these versions and none of their tasks fails; None: a worker without one."""
+    assert (await fleet.of(transfer).result()).state is State.COMPLETED
+    names = ["" if version is None else fleet.name(version) for version in versions]
+    assert await builds(fleet.of(transfer)) == names
+    assert await failed_tasks(fleet.of(transfer)) == 0
+
+
+async def shows(fleet: Fleet, transfer: Sent, state: str) -> None:
+    """As its `TransferState`, while it runs."""
+
+    async def does() -> bool:
+        shown = (await fleet.of(transfer).describe()).typed_search_attributes.get(TRANSFER_STATE)
+        return shown == state and await still_runs(fleet, transfer)
+
+    await until(does, f"its state is shown as {state}")
+
+
+async def says(fleet: Fleet, line: str, text: str) -> None:
+    """This line prints it, soon."""
+
+    async def does() -> bool:
+        return text in await fleet.run(line)
+
+    await until(does, f"{text}: {line}")
+
+
+async def one_left_on_2(fleet: Fleet) -> None:
+    async def found() -> bool:
+        query = COUNT_ON_2.replace("remit:2", f"remit:{fleet.name(2)}")
+        return (await fleet.client.count_workflows(query)).count == 1
+
+    await until(found, "Temporal lists the one that version 2 has left")
+
+
+async def recovered(fleet: Fleet) -> Sweep:
+    """What recovery did when it was told to look."""
+    query = "WorkflowType='RecoveryWorkflow' AND ExecutionStatus='Completed'"
+
+    async def looks() -> set[str]:
+        return {found.id async for found in fleet.client.list_workflows(query)}
+
+    before = await looks()
+    await fleet.run("temporal schedule trigger  --schedule-id recovery")
+
+    async def has_looked() -> bool:
+        return bool(await looks() - before)
+
+    await until(has_looked, "recovery has looked")
+    (look,) = await looks() - before
+    swept: Sweep = await fleet.client.get_workflow_handle(look, result_type=Sweep).result()
+    return swept

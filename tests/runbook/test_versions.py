@@ -13,12 +13,12 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
 
 from cli import prepare
 from devenv.ports import LOCALHOST, free_port
 from devenv.process import Process
-from devenv.stack import PROJECT, Running, Stack
+from devenv.stack import Running, Stack
 from devenv.temporal import Temporal
 from devenv.temporal_binary import temporal_binary
 from ledger.ids import WORLD, AccountId, CustomerId
@@ -32,12 +32,31 @@ from settings import Settings
 from tests.api.people import Person, reaches, register
 from tests.orders import order, staff
 from tests.runbook.conftest import terminal
-from tests.runbook.fleet import Fleet, Sent, completed, other_release, reviewed, sent
+from tests.runbook.fleet import (
+    Fleet,
+    Sent,
+    completed,
+    drained,
+    ends_on,
+    in_transit,
+    leave_versions,
+    move_to_1,
+    one_left_on_2,
+    other_release,
+    recovered,
+    reviewed,
+    says,
+    sent,
+    shows,
+    stands_still,
+    still_runs,
+    waits_for_a_worker,
+)
 from tests.runbook.lines import STOP_SECONDS, Runbook
 from tests.runbook.locks import held
 from tests.waiting import until
-from tests.workflows.sagas import builds, failed_tasks
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES, TRANSFER_STATE
+from tests.workflows.sagas import builds
+from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
 
 # From these amounts on, in minor units, a person reviews, and two do.
 REVIEWED, FOUR_EYES = 100_00, 200_00
@@ -48,7 +67,6 @@ DRAINS_SOON = {
     "matching.wv.VersionDrainageStatusVisibilityGracePeriod": '"1s"',
     "matching.wv.VersionDrainageStatusRefreshInterval": '"1s"',
 }
-COUNT_ON_2 = "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"
 WAITS_FOR_A_ROW = """
     SELECT count(*) FROM pg_stat_activity
     WHERE application_name = 'remit-worker' AND wait_event_type = 'Lock'
@@ -99,7 +117,6 @@ async def stack(home: Path, server: str) -> AsyncIterator[Running]:
 async def environment(stack: Running, home: Path) -> Mapping[str, str]:
     return {
         **await terminal(stack, home),
-        "PYTHONPATH": str(PROJECT),
         "REMIT_JWT_SECRET": API_SECRET,
         "REMIT_REVIEW_FROM_MAJOR": str(REVIEWED // 100),
         "REMIT_FOUR_EYES_FROM_MAJOR": str(FOUR_EYES // 100),
@@ -138,65 +155,6 @@ async def fleet(
         await asyncio.gather(*(process.stop() for process in fleet.processes))
 
 
-async def leave_versions(fleet: Fleet) -> None:
-    await fleet.run("temporal worker deployment set-current-version --deployment-name remit --unversioned --yes")
-
-
-async def in_transit(fleet: Fleet, payer: Person, payee: Person) -> Sent:
-    """Whose destination's row somebody holds: its credit is asked again and again, where people see it."""
-    transfer = await sent(payer, payee)
-    await reaches(payer, transfer.id, "debited")
-
-    async def pending() -> bool:
-        return bool((await fleet.of(transfer).describe()).raw_description.pending_activities)
-
-    await until(pending, "the credit is pending")
-    return transfer
-
-
-async def stands_still(fleet: Fleet, transfer: Sent) -> None:
-    async def fails() -> bool:
-        return await failed_tasks(fleet.of(transfer)) > 0
-
-    await until(fails, "a task has failed")
-
-
-async def still_runs(fleet: Fleet, transfer: Sent) -> bool:
-    return (await fleet.of(transfer).describe()).status is WorkflowExecutionStatus.RUNNING
-
-
-async def waits_for_a_worker(fleet: Fleet, payer: Person, transfer: Sent) -> None:
-    """It was accepted, and nobody has looked at it."""
-    assert (await payer.get(f"/v1/transfers/{transfer.id}")).json()["state"] == "initiated"
-    history = await fleet.of(transfer).fetch_history()
-    assert not any(event.HasField("workflow_task_started_event_attributes") for event in history.events)
-
-
-async def ends_on(fleet: Fleet, transfer: Sent, *versions: int | None) -> None:
-    """It completes, by these versions and none of their tasks fails; None: a worker without one."""
-    assert (await fleet.of(transfer).result()).state is State.COMPLETED
-    names = ["" if version is None else fleet.name(version) for version in versions]
-    assert await builds(fleet.of(transfer)) == names
-    assert await failed_tasks(fleet.of(transfer)) == 0
-
-
-async def says(fleet: Fleet, line: str, text: str) -> None:
-    """This line prints it, soon."""
-
-    async def does() -> bool:
-        return text in await fleet.run(line)
-
-    await until(does, f"{text}: {line}")
-
-
-async def one_left_on_2(fleet: Fleet) -> None:
-    async def found() -> bool:
-        query = COUNT_ON_2.replace("remit:2", f"remit:{fleet.name(2)}")
-        return (await fleet.client.count_workflows(query)).count == 1
-
-    await until(found, "Temporal lists the one that version 2 has left")
-
-
 async def a_step_waits(stack: Running) -> None:
     """A worker's step waits for the row that the test holds."""
 
@@ -208,25 +166,6 @@ async def a_step_waits(stack: Running) -> None:
             await connection.close()
 
     await until(waits, "a step waits for the row")
-
-
-async def recovered(fleet: Fleet) -> Sweep:
-    """What recovery did when it was told to look."""
-    query = "WorkflowType='RecoveryWorkflow' AND ExecutionStatus='Completed'"
-
-    async def looks() -> set[str]:
-        return {found.id async for found in fleet.client.list_workflows(query)}
-
-    before = await looks()
-    await fleet.run("temporal schedule trigger  --schedule-id recovery")
-
-    async def has_looked() -> bool:
-        return bool(await looks() - before)
-
-    await until(has_looked, "recovery has looked")
-    (look,) = await looks() - before
-    swept: Sweep = await fleet.client.get_workflow_handle(look, result_type=Sweep).result()
-    return swept
 
 
 @asynccontextmanager
@@ -244,35 +183,6 @@ async def api_of(fleet: Fleet, person: Person, line: str, **variables: str) -> A
 
         await until(ready, "the API is ready")
         yield process, replace(person, http=http)
-
-
-async def move_to_1(fleet: Fleet) -> None:
-    """All that version 2 has left."""
-    printed = await fleet.run(
-        """temporal workflow update-options --query "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"
-        --versioning-override-behavior pinned --versioning-override-deployment-name remit --versioning-override-build-id 1
-        --reason 'version 2 is gone' --yes"""
-    )
-    assert "Start batch against approximately 1 workflow(s)? y/N yes" in printed
-    assert "Started batch for job ID: " in printed
-
-
-async def drained(fleet: Fleet, version: int) -> None:
-    async def is_drained() -> bool:
-        described = await fleet.run("temporal worker deployment describe --name remit")
-        return f" remit {version} drained " in " ".join(described.split())
-
-    await until(is_drained, f"version {version} is drained")
-
-
-async def shows(fleet: Fleet, transfer: Sent, state: str) -> None:
-    """As its `TransferState`, while it runs."""
-
-    async def does() -> bool:
-        shown = (await fleet.of(transfer).describe()).typed_search_attributes.get(TRANSFER_STATE)
-        return shown == state and await still_runs(fleet, transfer)
-
-    await until(does, f"its state is shown as {state}")
 
 
 @asynccontextmanager
