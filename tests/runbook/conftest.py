@@ -11,7 +11,7 @@ from temporalio.client import Client
 
 from cli import prepare
 from devenv.ports import free_port
-from devenv.stack import Running, Stack
+from devenv.stack import PROJECT, Running, Stack
 from devenv.temporal_binary import temporal_binary
 from ledger.postgres.database import Database
 from settings import Settings
@@ -82,11 +82,16 @@ async def client(stack: Running) -> Client:
 
 @pytest.fixture(scope="session")
 async def environment(stack: Running, home: Path) -> dict[str, str]:
+    return await terminal(stack, home)
+
+
+async def terminal(stack: Running, home: Path) -> dict[str, str]:
     """What the page has its reader export, and its commands on the path."""
     temporal = await temporal_binary(Settings().cache, print, Settings().temporal_cli)
     return {
         **os.environ,
         "PATH": os.pathsep.join((str(temporal.parent), str(Path(sys.executable).parent), os.environ["PATH"])),
+        "PYTHONPATH": str(PROJECT),
         "REMIT_HOME": str(home),
         "REMIT_DATABASE_URL": stack.database_url,
         "REMIT_TEMPORAL_ADDRESS": stack.temporal_address,

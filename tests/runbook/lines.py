@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from devenv.process import Child, Process
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
 COMMANDS = tuple("act curl docker pg_restore printf psql python remit REMIT_BUILD_ID=2 reverse temporal".split())
 BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
@@ -18,6 +20,8 @@ FUNCTION = re.compile(r"^(\w+)\(\) \{.*?^\}$", re.DOTALL | re.MULTILINE)
 COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
 OPEN = "…"
 SECONDS = 60
+# What the page allows a worker that is asked to stop.
+STOP_SECONDS = 20
 
 
 def normal(command: str) -> str:
@@ -62,7 +66,7 @@ class Runbook:
     page: str = field(default_factory=PAGE.read_text)
 
     def __post_init__(self) -> None:
-        self._lines = frozenset(documented(self.page))
+        self._lines = frozenset(documented(self.page)).union(INLINE.findall(self.page))
         self._functions = functions(self.page)
 
     async def run(
@@ -73,10 +77,15 @@ class Runbook:
         Fails where the page has no such line, and where it exits otherwise. `fill` maps what the page leaves open
         (`acc_…`, the key of an example) to what it is here; `variables` are the shell's.
         """
-        assert normal(line) in self._lines, f"docs/operating.md has no such line: {line}"
-        return await self._shell(filled(normal(line), fill or {}), exits, variables)
+        code, text = await self.tried(line, fill, **variables)
+        assert code == exits, f"{line}\nexit code {code}:\n{text}"
+        return text
 
-    async def _shell(self, command: str, exits: int, variables: Mapping[str, str]) -> str:
+    async def tried(
+        self, line: str, fill: Mapping[str, str | Iterable[str]] | None = None, **variables: str
+    ) -> tuple[int, str]:
+        """The same where a line may be refused: its exit code, and what it printed."""
+        command = self._command(line, fill)
         process = await asyncio.create_subprocess_exec(
             "bash",
             "-c",
@@ -92,9 +101,38 @@ class Runbook:
             process.kill()
             await process.wait()
             raise AssertionError(f"no end within {SECONDS} s: {command}") from None
-        text = printed.decode()
-        assert process.returncode == exits, f"{command}\nexit code {process.returncode}:\n{text}"
-        return text
+        assert process.returncode is not None
+        return process.returncode, printed.decode()
+
+    async def start(
+        self,
+        line: str,
+        fill: Mapping[str, str | Iterable[str]] | None = None,
+        *,
+        log: Path,
+        says: str,
+        **variables: str,
+    ) -> Process:
+        """Run a line that stays in the foreground; return once its log, a new file, says so. The pid is the command's."""
+        command = self._command(line, fill)
+
+        async def missing() -> str | None:
+            return None if says in log.read_text() else f"{log} does not say: {says}"
+
+        return await Process.start(
+            Child(
+                name=command,
+                argv=("bash", "-c", f"exec env {command}"),
+                env={**self.environment, **variables},
+                log=log,
+                ready=missing,
+                stop_seconds=STOP_SECONDS,
+            )
+        )
+
+    def _command(self, line: str, fill: Mapping[str, str | Iterable[str]] | None) -> str:
+        assert normal(line) in self._lines, f"docs/operating.md has no such line: {line}"
+        return filled(normal(line), fill or {})
 
 
 def _commands(block: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -124,3 +124,15 @@ async def sagas(
     settings = Settings().model_copy(update={"task_queue": f"test-{secrets.token_hex(6)}", **changes})
     async with build_worker(client, book, settings, rules=rules, workflows=workflows, runner=SandboxedWorkflowRunner()):
         yield Sagas(client, book, settings)
+
+
+async def builds(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """The versions that completed a workflow's tasks, in the order of their first."""
+    history = await handle.fetch_history()
+    tasks = [event.workflow_task_completed_event_attributes for event in history.events]
+    return list(dict.fromkeys(task.deployment_version.build_id for task in tasks if task.started_event_id))
+
+
+async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> int:
+    history = await handle.fetch_history()
+    return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)

@@ -26,7 +26,7 @@ from settings import Settings
 from tests.orders import Holder, funded, holder, order
 from tests.waiting import until
 from tests.workflows.reordered import ScreensFirst
-from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
+from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, builds, failed_tasks, line_breaks, sagas
 from worker import VERSIONED_WORKFLOWS, promotion
 from workflows.recovery import RecoveryWorkflow
 from workflows.versioned import AutoUpgradedRecovery
@@ -81,18 +81,6 @@ class Versions:
             return (await self.client.count_workflows(query)).count == number
 
         await until(found, f"{number} of {query}")
-
-
-async def builds(handle: Handle) -> list[str]:
-    """The versions that completed a workflow's tasks, in the order of their first."""
-    history = await handle.fetch_history()
-    tasks = [event.workflow_task_completed_event_attributes for event in history.events]
-    return list(dict.fromkeys(task.deployment_version.build_id for task in tasks if task.started_event_id))
-
-
-async def failed_tasks(handle: Handle) -> int:
-    history = await handle.fetch_history()
-    return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
 
 
 def pinned_to(build_id: str) -> str:

@@ -1,0 +1,270 @@
+"""Workers of several versions over the same books, each a process that a line of the page starts.
+
+Versions are called 1 and 2 as on the page, and something of their own behind that in Temporal, which never forgets one:
+so each check has versions that nobody has heard of.
+"""
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+
+from devenv.process import Process
+from ledger.ids import CustomerId
+from ledger.recovery import Sweep
+from ledger.transfers import Standing, State
+from tests.api.people import Person, in_review, reaches
+from tests.runbook.lines import Runbook
+from tests.waiting import until
+from tests.workflows.sagas import builds, failed_tasks
+from workflows.transfer import TransferWorkflow
+from workflows.visibility import TRANSFER_STATE
+
+VERSIONS = re.compile(r"(?:remit:|--(?:versioning-override-)?build-id )[12]\b")
+COUNT_ON_2 = "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"
+IT_IS = "Successfully set the current worker deployment version"
+NOT_YET = re.compile("Version not found in deployment|Worker Deployment not found")
+Handle = WorkflowHandle[TransferWorkflow, Standing]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A transfer that was sent."""
+
+    id: str
+    workflow_id: str
+
+
+@dataclass
+class Fleet:
+    """Those processes, and the terminal they are looked after from."""
+
+    runbook: Runbook
+    client: Client
+    staff: CustomerId
+    folder: Path
+    mark: str = field(default_factory=lambda: secrets.token_hex(3))
+    processes: list[Process] = field(default_factory=list)
+    has_versions: bool = False
+    _numbers: "count[int]" = field(default_factory=count)
+
+    async def run(
+        self, line: str, fill: Mapping[str, str | Iterable[str]] | None = None, *, exits: int = 0, **variables: str
+    ) -> str:
+        """Run a line of the page on this check's versions; what it prints has the page's names for them."""
+        printed = await self.runbook.run(line, {**self._marked(line), **(fill or {})}, exits=exits, **variables)
+        return printed.replace(f"-{self.mark}", "")
+
+    async def start(
+        self,
+        line: str,
+        fill: Mapping[str, str] | None = None,
+        *,
+        says: str = "worker runs",
+        variables: Mapping[str, str],
+    ) -> Process:
+        """Run a line that stays, until this check's end at most."""
+        log = self.folder / f"{next(self._numbers)}.log"
+        process = await self.runbook.start(line, fill, log=log, says=says, **variables)
+        self.processes.append(process)
+        return process
+
+    async def worker(self, version: int | None = None, **variables: str) -> Process:
+        """A worker of this version, or of none, which asks for work."""
+        if version is None:
+            return await self.start("remit worker", variables=variables)
+        self.has_versions = True
+        fill = {"REMIT_BUILD_ID=2": f"REMIT_BUILD_ID={self.name(version)}"}
+        worker = await self.start("REMIT_BUILD_ID=2 remit worker", fill, variables=variables)
+
+        async def asks() -> bool:
+            return await self.pollers(version, worker) >= {"workflow", "activity"}
+
+        await until(asks, f"the worker of version {version} asks for work")
+        return worker
+
+    async def pollers(self, version: int, worker: Process) -> set[str]:
+        """For which kinds of tasks the server has seen this worker ask."""
+        printed = await self.runbook.run(
+            "temporal task-queue describe --task-queue transfers --select-build-id remit:2",
+            {"remit:2": f"remit:{self.name(version)}"},
+        )
+        rows = (line.split() for line in printed.splitlines())
+        return {row[1] for row in rows if len(row) > 2 and row[2].startswith(f"{worker.pid}@")}
+
+    async def make_current(self, version: int) -> None:
+        """As soon as Temporal has heard of it, which is a moment after its worker came up."""
+        line = (
+            "temporal worker deployment set-current-version --deployment-name remit --build-id 1 --yes"
+            if version == 1
+            else "temporal worker deployment set-current-version --deployment-name remit --build-id 2 --yes"
+        )
+
+        async def is_made() -> bool:
+            code, printed = await self.runbook.tried(line, self._marked(line))
+            assert IT_IS in printed if code == 0 else NOT_YET.search(printed), printed
+            return code == 0
+
+        await until(is_made, f"version {version} is current")
+
+    async def approve(self, sent: Sent, by: CustomerId | None = None) -> None:
+        """By the CLI, which needs no API."""
+        await self.runbook.run(
+            """temporal workflow update execute --workflow-id "$ID" --name decide --input '{"decider": "cus_…", "ruling": "reject", "reason": "ticket 4711"}'""",
+            {"cus_…": by or self.staff, "reject": "approve"},
+            ID=sent.workflow_id,
+        )
+
+    def name(self, version: int) -> str:
+        """What Temporal knows the version by."""
+        return f"{version}-{self.mark}"
+
+    def of(self, sent: Sent) -> Handle:
+        """The transfer's workflow, in its latest run."""
+        return self.client.get_workflow_handle_for(TransferWorkflow.run, sent.workflow_id)
+
+    def log(self, process: Process) -> str:
+        """What it has said, with the page's names for versions."""
+        return process.child.log.read_text().replace(f"-{self.mark}", "")
+
+    def _marked(self, line: str) -> dict[str, str]:
+        return {found: f"{found}-{self.mark}" for found in VERSIONS.findall(line)}
+
+
+def other_release(folder: Path, fleet: Fleet) -> str:
+    """A path on which `remit` is another release: neither can replay what began on the other."""
+    folder.mkdir()
+    command = folder / "remit"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.runbook.next_release "$@"\n')
+    command.chmod(0o755)
+    return os.pathsep.join((str(folder), fleet.runbook.environment["PATH"]))
+
+
+async def sent(payer: Person, payee: Person, amount: int = 1_00, wait: int = 0) -> Sent:
+    answer = await payer.pay(payee, amount, prefer=f"wait={wait}")
+    assert answer.status_code in {201, 202}, answer.text
+    made = answer.json()
+    return Sent(made["id"], made["workflow_id"])
+
+
+async def reviewed(payer: Person, payee: Person, amount: int) -> Sent:
+    """A transfer that waits for people."""
+    transfer_id = await in_review(payer, payee, amount)
+    return Sent(transfer_id, (await payer.get(f"/v1/transfers/{transfer_id}")).json()["workflow_id"])
+
+
+async def completed(payer: Person, transfer: Sent) -> None:
+    await reaches(payer, transfer.id, "completed")
+
+
+async def leave_versions(fleet: Fleet) -> None:
+    await fleet.run("temporal worker deployment set-current-version --deployment-name remit --unversioned --yes")
+
+
+async def move_to_1(fleet: Fleet) -> None:
+    """All that version 2 has left."""
+    printed = await fleet.run(
+        """temporal workflow update-options --query "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"
+        --versioning-override-behavior pinned --versioning-override-deployment-name remit --versioning-override-build-id 1
+        --reason 'version 2 is gone' --yes"""
+    )
+    assert "Start batch against approximately 1 workflow(s)? y/N yes" in printed
+    assert "Started batch for job ID: " in printed
+
+
+async def drained(fleet: Fleet, version: int) -> None:
+    async def is_drained() -> bool:
+        described = await fleet.run("temporal worker deployment describe --name remit")
+        return f" remit {version} drained " in " ".join(described.split())
+
+    await until(is_drained, f"version {version} is drained")
+
+
+async def in_transit(fleet: Fleet, payer: Person, payee: Person) -> Sent:
+    """Whose destination's row somebody holds: its credit is asked again and again, where people see it."""
+    transfer = await sent(payer, payee)
+    await reaches(payer, transfer.id, "debited")
+
+    async def pending() -> bool:
+        return bool((await fleet.of(transfer).describe()).raw_description.pending_activities)
+
+    await until(pending, "the credit is pending")
+    return transfer
+
+
+async def stands_still(fleet: Fleet, transfer: Sent) -> None:
+    async def fails() -> bool:
+        return await failed_tasks(fleet.of(transfer)) > 0
+
+    await until(fails, "a task has failed")
+
+
+async def still_runs(fleet: Fleet, transfer: Sent) -> bool:
+    return (await fleet.of(transfer).describe()).status is WorkflowExecutionStatus.RUNNING
+
+
+async def waits_for_a_worker(fleet: Fleet, payer: Person, transfer: Sent) -> None:
+    """It was accepted, and nobody has looked at it."""
+    assert (await payer.get(f"/v1/transfers/{transfer.id}")).json()["state"] == "initiated"
+    history = await fleet.of(transfer).fetch_history()
+    assert not any(event.HasField("workflow_task_started_event_attributes") for event in history.events)
+
+
+async def ends_on(fleet: Fleet, transfer: Sent, *versions: int | None) -> None:
+    """It completes, by these versions and none of their tasks fails; None: a worker without one."""
+    assert (await fleet.of(transfer).result()).state is State.COMPLETED
+    names = ["" if version is None else fleet.name(version) for version in versions]
+    assert await builds(fleet.of(transfer)) == names
+    assert await failed_tasks(fleet.of(transfer)) == 0
+
+
+async def shows(fleet: Fleet, transfer: Sent, state: str) -> None:
+    """As its `TransferState`, while it runs."""
+
+    async def does() -> bool:
+        shown = (await fleet.of(transfer).describe()).typed_search_attributes.get(TRANSFER_STATE)
+        return shown == state and await still_runs(fleet, transfer)
+
+    await until(does, f"its state is shown as {state}")
+
+
+async def says(fleet: Fleet, line: str, text: str) -> None:
+    """This line prints it, soon."""
+
+    async def does() -> bool:
+        return text in await fleet.run(line)
+
+    await until(does, f"{text}: {line}")
+
+
+async def one_left_on_2(fleet: Fleet) -> None:
+    async def found() -> bool:
+        query = COUNT_ON_2.replace("remit:2", f"remit:{fleet.name(2)}")
+        return (await fleet.client.count_workflows(query)).count == 1
+
+    await until(found, "Temporal lists the one that version 2 has left")
+
+
+async def recovered(fleet: Fleet) -> Sweep:
+    """What recovery did when it was told to look."""
+    query = "WorkflowType='RecoveryWorkflow' AND ExecutionStatus='Completed'"
+
+    async def looks() -> set[str]:
+        return {found.id async for found in fleet.client.list_workflows(query)}
+
+    before = await looks()
+    await fleet.run("temporal schedule trigger  --schedule-id recovery")
+
+    async def has_looked() -> bool:
+        return bool(await looks() - before)
+
+    await until(has_looked, "recovery has looked")
+    (look,) = await looks() - before
+    swept: Sweep = await fleet.client.get_workflow_handle(look, result_type=Sweep).result()
+    return swept

@@ -1,0 +1,18 @@
+"""`remit` of another release, whose transfers this one cannot replay, nor that one those of this: for `python -m`."""
+
+from collections.abc import Sequence
+
+import worker
+from cli import main
+from tests.workflows.reordered import ScreensFirst
+from workflows.transfer import TransferWorkflow
+
+
+def _next(workflows: Sequence[type]) -> tuple[type, ...]:
+    return tuple(ScreensFirst if found is TransferWorkflow else found for found in workflows)
+
+
+worker.WORKFLOWS, worker.VERSIONED_WORKFLOWS = _next(worker.WORKFLOWS), _next(worker.VERSIONED_WORKFLOWS)
+
+if __name__ == "__main__":
+    main()
