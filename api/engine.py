@@ -169,7 +169,7 @@ class Engine:
                 batch,
                 id=batch_id,
                 task_queue=self.task_queue,
-                static_summary=f"{batch.decision.ruling} {len(batch.workflow_ids)} transfers",
+                static_summary=batch.summary,
                 rpc_timeout=RPC_LIMIT,
             )
         except (RPCError, RuntimeError) as error:

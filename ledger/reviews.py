@@ -118,6 +118,12 @@ class DecisionBatch:
     workflow_ids: list[str]
     patience_seconds: int = 60
 
+    @property
+    def summary(self) -> str:
+        """What is decided of how many transfers, and by whom, in a line."""
+        transfers = "1 transfer" if len(self.workflow_ids) == 1 else f"{len(self.workflow_ids)} transfers"
+        return f"{self.decision.ruling.capitalize()} {transfers}, decided by {self.decision.decider}"
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionRefused:
@@ -138,3 +144,14 @@ class BatchProgress:
     taken: int
     refused: list[DecisionRefused]
     unanswered: list[DecisionRefused] = field(default_factory=list)
+
+    @property
+    def told(self) -> str:
+        """The same for people who watch: who has not taken the decision is counted apart, and where to read why."""
+        told = f"{self.taken} of {self.total} have taken the decision"
+        if self.refused:
+            told += f", {len(self.refused)} refused it"
+        if self.unanswered:
+            told += f", {len(self.unanswered)} gave no answer"
+        which = " Which ones, and why: the result, or the query `progress` until there is one."
+        return f"{told}.{which if self.refused or self.unanswered else ''}"

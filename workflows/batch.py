@@ -24,6 +24,7 @@ class DecisionBatchWorkflow:
     @workflow.run
     async def run(self, batch: DecisionBatch) -> BatchProgress:
         """What became of each. A transfer that cannot take the decision, or does not answer, holds up no other."""
+        workflow.set_current_details(self._progress.told)
         turns = asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(*(self._decide(workflow_id, turns) for workflow_id in batch.workflow_ids))
         return self._progress
@@ -47,8 +48,7 @@ class DecisionBatchWorkflow:
                     progress.taken += 1
                 else:
                     progress.refused.append(DecisionRefused(workflow_id, why))
-        without = f", {len(progress.unanswered)} without an answer" if progress.unanswered else ""
-        workflow.set_current_details(f"{progress.taken + len(progress.refused)} of {progress.total} decided{without}.")
+        workflow.set_current_details(progress.told)
 
     async def _send(self, workflow_id: str) -> str | None:
         """None where it was taken, else why not. Raises where there was no answer in time."""

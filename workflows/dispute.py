@@ -71,8 +71,8 @@ class DisputeWorkflow:
         self._news = True
 
     @workflow.update(
-        description="Decide the dispute: the customer id of staff who are no party, `reverse` (an amount_minor, or all "
-        'that is left) or `reject`, and why. {"decider": "cus_…", "ruling": "reverse", "amount_minor": 2500, '
+        description='Decide the dispute: the customer id of staff who are no party, "reverse" (an amount_minor, or all '
+        'that is left) or "reject", and why. {"decider": "cus_…", "ruling": "reverse", "amount_minor": 2500, '
         '"reason": "ticket 4711"}'
     )
     async def decide(self, given: dict[str, Any]) -> str:

@@ -36,9 +36,10 @@ class RecoveryWorkflow:
         await asyncio.gather(*(self._finish(stranded, sweep, turns) for stranded in found.stranded))
         if workflow.patched("disputes"):
             sweep.disputes.extend(await self._disputes())
+        disputes = "1 dispute" if len(sweep.disputes) == 1 else f"{len(sweep.disputes)} disputes"
         workflow.set_current_details(
             f"{len(sweep.cancelled)} cancelled, {len(sweep.driven_on)} driven on, {len(sweep.unanswered)} without an "
-            f"answer, {len(sweep.disputes)} dispute(s) started again.{' There may be more.' if sweep.more else ''}"
+            f"answer, {disputes} started again.{' There may be more.' if sweep.more else ''}"
         )
         return sweep
 

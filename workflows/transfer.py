@@ -102,8 +102,8 @@ class TransferWorkflow:
     # converter.
 
     @workflow.update(
-        description="Approve or reject a transfer in review: the id or address of staff who are no party, `approve` or "
-        f"`reject`, and why. {DECISION_EXAMPLE}"
+        description='Approve or reject a transfer in review: the id or address of staff who are no party, "approve" or '
+        f'"reject", and why. {DECISION_EXAMPLE}'
     )
     async def decide(self, said: Any = None) -> str:
         """Keep a reviewer's word, then act on it. One that comes before the review begins is kept for it."""

@@ -1,6 +1,7 @@
 """A batch ends, whatever becomes of the single transfers, and says which of them it could not reach."""
 
 import secrets
+from typing import Any
 
 from temporalio.client import Client
 
@@ -34,15 +35,27 @@ async def test_a_transfer_that_never_answers_is_named_and_the_others_take_the_de
         await until(is_in_review, "the transfer is in review")
         decision = Decision(await staff(database), Ruling.APPROVE, "known customer")
         workflow_ids = [each.workflow_id for each in (mute, gone, waiting)]
-        ended: BatchProgress = await client.execute_workflow(
+        batch = await client.start_workflow(
             DecisionBatchWorkflow.run,
             DecisionBatch(decision, workflow_ids, patience_seconds=2),
             id=f"decisions/{secrets.token_hex(8)}",
             task_queue=saga.settings.task_queue,
         )
+        ended: BatchProgress = await batch.result()
+        shown: Any = await batch.query("__temporal_workflow_metadata")
         await nobody.terminate("nobody runs it")
         assert (await handle.result()).state is State.COMPLETED
     assert (ended.total, ended.taken) == (3, 1)
     assert [(each.workflow_id, each.why) for each in ended.refused] == [(gone.workflow_id, "The transfer has ended.")]
     assert [each.workflow_id for each in ended.unanswered] == [mute.workflow_id]
     assert ended.unanswered[0].why
+    assert shown.current_details == (
+        "1 of 3 have taken the decision, 1 refused it, 1 gave no answer."
+        " Which ones, and why: the result, or the query `progress` until there is one."
+    )
+
+
+def test_the_summary_of_a_batch_says_what_is_decided_of_how_many_and_by_whom() -> None:
+    decision = Decision("cus_1", Ruling.REJECT, "unknown")
+    assert DecisionBatch(decision, ["transfer/1"]).summary == "Reject 1 transfer, decided by cus_1"
+    assert DecisionBatch(decision, ["transfer/1", "transfer/2"]).summary == "Reject 2 transfers, decided by cus_1"
