@@ -24,6 +24,7 @@ from tests.deploy.test_databases import PASSWORDS, Server
 from tests.runbook.faults import ACCOUNT, held, sent
 from tests.runbook.lines import Runbook
 from tests.runbook.site import REVIEW_FROM, Site, client, is_ready, remit, running_site
+from tests.waiting import until
 from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
 
 FUNDS, AMOUNT, REVIEWED = 99_00, 10_00, REVIEW_FROM * 100
@@ -99,7 +100,8 @@ async def site(open_folder: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def books(site: Site) -> Books:
-    """Empty ones, which the processes of the site work on."""
+    """Empty ones, which the processes of the site work on, beside a Temporal that knows nothing."""
+    await start_empty(site)
     books = Books(site.postgres)
     await books.make()
     await remit(site.environment(REMIT_DATABASE_URL=books.owner_url), "migrate")
@@ -141,6 +143,16 @@ async def start_empty(site: Site) -> None:
     for file in files(site):
         file.unlink()
     await site.temporal.start()
+
+
+async def pause_recovery(site: Site) -> None:
+    """And let the look end that is under way: one that loses its worker holds up the next for a minute."""
+    await site.runbook().run("temporal schedule toggle   --schedule-id recovery --pause   --reason 'ticket 4711'")
+
+    async def none_runs() -> bool:
+        return "RunningWorkflows  []" in await site.runbook().run(DESCRIBE)
+
+    await until(none_runs, "the last look of recovery ends")
 
 
 def files(site: Site) -> list[Path]:
@@ -191,7 +203,7 @@ async def test_what_books_that_are_older_than_temporal_do_not_know_is_gone_and_i
 ) -> None:
     await books.dump(site)
     assert (await payer.pay(payee, AMOUNT, "late")).json()["state"] == "completed"
-    await site.runbook().run("temporal schedule toggle   --schedule-id recovery --pause   --reason 'ticket 4711'")
+    await pause_recovery(site)
     await site.stop_processes()
     await site.temporal.stop()
     await books.make()
