@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,9 @@ from tests.runbook.lines import Runbook
 from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
 
 HERE = Path(__file__).parent
+
+# Every test run reads the tests, and what clicks is installed by `make check-runbook` alone.
+collect_ignore_glob = [] if find_spec("playwright") else ["test_web_ui*.py"]
 
 # From these amounts on, in major units, a person reviews, and two do.
 REVIEW_FROM, FOUR_EYES_FROM = 100, 500
@@ -148,6 +152,14 @@ async def paid(payer: Person, payee: Person) -> str:
     answer = (await payer.pay(payee, 80_00)).json()
     assert answer["state"] == "completed", answer
     return str(answer["id"])
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """What a browser saw, for people to look at. Kept where REMIT_SCREENSHOTS says."""
+    folder = Path(os.environ.get("REMIT_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture

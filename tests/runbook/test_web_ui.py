@@ -1,11 +1,11 @@
 """What the runbook has people do in Temporal's Web UI, done by clicks."""
 
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from temporalio.api.enums.v1 import PendingActivityState
@@ -22,14 +22,6 @@ from tests.waiting import until
 
 REVIEWED = 150_00
 REASON = "ticket 4711"
-
-
-@pytest.fixture
-def screenshots(tmp_path: Path) -> Path:
-    """Kept where REMIT_SCREENSHOTS says."""
-    folder = Path(os.environ.get("REMIT_SCREENSHOTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture
@@ -145,6 +137,34 @@ async def test_a_stuck_step_is_tried_at_once(
         typed = '{"actor": "cus_…", "reason": "ticket 4711"}'
         await ui.send(await ui.update("retry_now", on_page(runbook, typed, by=operator.id)))
     await reaches(payer, sent["id"], "completed")
+
+
+async def attempts(client: Client, sent: dict[str, Any]) -> int:
+    """Of the step that is asked again and again."""
+    described = await client.get_workflow_handle(sent["workflow_id"]).describe()
+    (pending,) = described.raw_description.pending_activities
+    return pending.attempt
+
+
+async def test_a_step_that_is_reset_is_tried_from_its_first_attempt_on_and_the_transfer_is_not_reset(
+    ui: WebUI, stack: Running, client: Client, payer: Person, payee: Person
+) -> None:
+    async with in_transit(stack, payer, payee) as sent:
+        await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
+        began = await client.get_workflow_handle(sent["workflow_id"]).describe()
+        await ui.open(sent["workflow_id"])
+        await ui.tab("Pending Activities", shows="LockNotAvailableError")
+        before = await attempts(client, sent)
+        assert before > 1
+        await ui.page.get_by_role("button", name="Reset", exact=True).click()
+        await ui.page.get_by_role("dialog").get_by_role("button", name="Reset").click()
+
+        async def begins_anew() -> bool:
+            return await attempts(client, sent) < before
+
+        await until(begins_anew, "its attempts are counted anew")
+    await reaches(payer, sent["id"], "completed")
+    assert (await client.get_workflow_handle(sent["workflow_id"]).describe()).run_id == began.run_id
 
 
 async def is_paused(client: Client, sent: dict[str, Any]) -> bool:
@@ -331,3 +351,158 @@ async def test_a_batch_tells_how_far_it_is(ui: WebUI, runbook: Runbook, payer: P
     await ui.open(started["id"])
     await ui.user_metadata(f"{started['total']} of {started['total']}")
     await ui.picture("batch")
+
+
+async def test_what_is_in_transit_is_found_by_a_bookmark(
+    ui: WebUI, runbook: Runbook, stack: Running, payer: Person, payee: Person
+) -> None:
+    bookmark = 'TransferState="debited"'
+    assert f"…/workflows?query={quote(bookmark)}" in runbook.page
+    async with in_transit(stack, payer, payee) as sent:
+        await ui.list_by(bookmark, finds=sent["workflow_id"])
+
+
+async def test_a_key_with_signs_of_an_address_in_it_leads_to_its_transfer(
+    ui: WebUI, payer: Person, payee: Person
+) -> None:
+    sent = (await payer.pay(payee, 90_00, key="50% of rent/november #1")).json()
+    assert sent["workflow_id"] == f"transfer/{payer.id}/50%25 of rent/november %231"
+    await ui.open(sent["workflow_id"])
+    await ui.user_metadata("Completed: the amount is with the destination.")
+
+
+async def test_a_search_attribute_is_a_column_once_it_is_added(ui: WebUI, payer: Person, payee: Person) -> None:
+    workflow_id = (await transfer(payer, await in_review(payer, payee, REVIEWED)))["workflow_id"]
+    await ui.list_by(f"WorkflowId='{workflow_id}'", finds=workflow_id)
+    assert not await ui.page.get_by_role("columnheader", name="TransferState").count()
+    await ui.add_column("TransferState")
+    await ui.page.get_by_role("cell", name="in_review").wait_for()
+    await ui.picture("columns")
+
+
+async def test_a_reversal_is_found_by_the_payees_account(ui: WebUI, paid: str, payee: Person) -> None:
+    reversal = (await payee.post(f"/v1/transfers/{paid}/reversals", {"amount": 40_00})).json()
+    await ui.filter_by("SourceAccount", payee.account_id, finds=reversal["workflow_id"])
+    await ui.picture("filter-source-account")
+    await ui.open(reversal["workflow_id"])
+    await ui.user_metadata(f"Reversal of {paid}: $40.00 {payee.account_id} → ")
+
+
+async def test_no_workflow_is_deleted_here_and_one_that_is_deleted_elsewhere_is_ended_by_recovery(
+    ui: WebUI, runbook: Runbook, payer: Person, payee: Person
+) -> None:
+    done = (await payer.pay(payee, 90_00)).json()
+    await ui.open(done["workflow_id"])
+    assert "Delete" not in await ui.actions()
+    waiting = await in_review(payer, payee, REVIEWED)
+    workflow_id = (await transfer(payer, waiting))["workflow_id"]
+    await ui.open(workflow_id)
+    assert set(await ui.actions()) >= {"Reset", "Send an Update", "Terminate"}
+    assert "Delete" not in await ui.actions()
+    await runbook.run("""temporal workflow delete --workflow-id "$ID\"""", ID=workflow_id)
+    await sweep(ui, payer, waiting, "cancelled")
+
+
+async def test_nothing_is_sent_while_the_dialog_is_open_and_submit_again_sends(
+    ui: WebUI, runbook: Runbook, operator: Person, client: Client, payer: Person, payee: Person
+) -> None:
+    transfer_id = await in_review(payer, payee, REVIEWED)
+    workflow_id = (await transfer(payer, transfer_id))["workflow_id"]
+    await ui.open(workflow_id)
+    typed = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
+    dialog = await ui.update("decide", on_page(runbook, typed, by=operator.id))
+    await dialog.get_by_role("button", name="Submit").click()
+    await dialog.get_by_text('"ruling": "approve",', exact=True).wait_for()
+    await ui.picture("laid-out-anew")
+    assert await dialog.is_visible()
+    assert (await transfer(payer, transfer_id))["state"] == "in_review"
+    await dialog.get_by_role("button", name="Submit").click()
+    await reaches(payer, transfer_id, "completed")
+
+
+@pytest.fixture
+async def half_approved(ui: WebUI, runbook: Runbook, operator: Person, payer: Person, payee: Person) -> dict[str, Any]:
+    """A review that has one of its two approvals, sent from the Web UI, and is on the screen."""
+    sent = await transfer(payer, await in_review(payer, payee, FOUR_EYES_FROM * 100))
+    await ui.open(sent["workflow_id"])
+    await approve(ui, runbook, operator)
+    return sent
+
+
+async def approve(ui: WebUI, runbook: Runbook, by: Person) -> None:
+    typed = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
+    await ui.send(await ui.update("decide", on_page(runbook, typed, by=by.id)))
+
+
+async def test_a_reset_review_keeps_its_decisions_whatever_it_is_reset_to(
+    ui: WebUI, runbook: Runbook, half_approved: dict[str, Any], admin: Person, operator: Person, payer: Person
+) -> None:
+    await ui.reset(REASON, to_the_last=True)
+    await ui.open(half_approved["workflow_id"])
+    await ui.user_metadata(f"Approved by {operator.id}")
+    await ui.reset(REASON, excluding=["Signals", "Updates"])
+    await ui.open(half_approved["workflow_id"])
+    await ui.user_metadata(f"Approved by {operator.id}")
+    await approve(ui, runbook, admin)
+    await reaches(payer, half_approved["id"], "completed")
+
+
+async def test_a_decision_that_a_reset_to_a_later_event_excludes_is_known_again_after_one_to_the_first(
+    ui: WebUI, runbook: Runbook, half_approved: dict[str, Any], admin: Person, operator: Person, payer: Person
+) -> None:
+    await ui.reset(REASON, to_the_last=True, excluding=["Updates"])
+    await ui.open(half_approved["workflow_id"])
+    await ui.user_metadata("2 approvals or one rejection")
+    await ui.reset(REASON)
+    await ui.open(half_approved["workflow_id"])
+    await ui.user_metadata(f"Approved by {operator.id}")
+    await approve(ui, runbook, admin)
+    await reaches(payer, half_approved["id"], "completed")
+
+
+async def test_what_recovery_drives_on_names_the_run_that_did_and_what_it_found(
+    ui: WebUI, stack: Running, client: Client, payer: Person, payee: Person
+) -> None:
+    async with in_transit(stack, payer, payee) as sent:
+        driven_on = f"recover/{sent['id']}/1"
+        await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
+        await ui.open(sent["workflow_id"])
+        await ui.terminate(REASON)
+
+        async def is_driven_on() -> bool:
+            await ui.trigger()
+            return (await client.count_workflows(f"WorkflowId='{driven_on}'")).count == 1
+
+        await ui.schedule()
+        await until(is_driven_on, "recovery has started what drives it on")
+        await ui.list_by("WorkflowId STARTS_WITH 'recover/'", finds=driven_on)
+        await ui.open(driven_on)
+        await ui.tab("Relationships", shows="RecoveryWorkflow")
+        await ui.picture("driven-on")
+        await ui.page.get_by_role("link", name="recovery-").first.click()
+        await ui.page.get_by_text("driven_on").first.wait_for()
+        await ui.page.get_by_text(sent["id"]).first.wait_for()
+        await ui.user_metadata("1 driven on, ")
+        await ui.picture("recovery-run")
+    await reaches(payer, sent["id"], "completed")
+    assert [await payer.balance(), await payee.balance()] == [1_890_00, 90_00]
+
+
+async def test_a_batch_counts_apart_who_refused_it_and_says_why(
+    ui: WebUI, operator: Person, payer: Person, payee: Person
+) -> None:
+    lost, *others = [await in_review(payer, payee, REVIEWED) for _ in range(3)]
+    await ui.open((await transfer(payer, lost))["workflow_id"])
+    await ui.terminate(REASON)
+    wanted = {"ruling": "approve", "reason": REASON, "owner_id": payer.id}
+    started = (await operator.post("/v1/admin/reviews/decisions", wanted)).json()
+    for transfer_id in others:
+        await reaches(payer, transfer_id, "completed")
+    await ui.open(started["id"])
+    await ui.page.get_by_text("The transfer has ended.").first.wait_for()
+    await ui.picture("batch-result")
+    await ui.user_metadata("2 of 3 have taken the decision, 1 refused it. Which ones, and why: the result")
+    await ui.user_metadata(f"Approve 3 transfers, decided by {operator.id}")
+    await ui.picture("batch-refused")
+    await ui.query(shows="The transfer has ended.")
+    await ui.picture("batch-query")

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -53,19 +53,20 @@ class WebUI:
 
     async def list_by(self, query: str, finds: str) -> None:
         """The list by a filter, as a bookmark has it, once it shows what is looked for."""
+        await self.page.goto(f"{self._url}/workflows?query={quote(query)}")
         row = self.page.get_by_role("link", name=finds).first
-        for _ in range(10):  # Temporal's list lags
-            await self.page.goto(f"{self._url}/workflows?query={quote(query)}")
-            await self.page.get_by_role("heading", name="Workflow").first.wait_for()
-            await self.page.wait_for_load_state("networkidle")
-            if await row.count():
-                return
-        raise AssertionError(f"{query} does not show {finds}")
+        await self._until_listed(row, f"{query} does not show {finds}")
 
     async def open(self, workflow_id: str) -> None:
         """By its address: the latest run."""
         await self.page.goto(f"{self._url}/workflows/{quote(workflow_id, safe='')}")
         await self.page.get_by_role("button", name="More Actions").wait_for()
+
+    async def actions(self) -> list[str]:
+        """What **More Actions** offers."""
+        await self.page.get_by_role("button", name="More Actions").click()
+        offered: str = await self.page.get_by_role("menu").inner_text()
+        return offered.split("\n")
 
     async def choose(self, action: str) -> Locator:
         """An entry of **More Actions**, and the dialog that it opens."""
@@ -85,8 +86,11 @@ class WebUI:
         await dialog.get_by_role("button", name="Terminate").click()
         await dialog.wait_for(state="hidden")
 
-    async def reset(self, reason: str) -> None:
-        """To the first event that is offered. What has ended has a button of its own for it."""
+    async def reset(self, reason: str, *, to_the_last: bool = False, excluding: Sequence[str] = ()) -> None:
+        """To the first event that is offered, or to the last one, with these boxes ticked.
+
+        What has ended has a button of its own for it.
+        """
         button = self.page.get_by_role("button", name="Reset", exact=True)
         if await button.count():
             await button.click()
@@ -94,7 +98,10 @@ class WebUI:
         else:
             dialog = await self.choose("Reset")
         await dialog.get_by_test_id("workflow-reset-event-id-select-button").click()
-        await dialog.get_by_role("option").last.click()
+        events = dialog.get_by_role("option")
+        await (events.last if to_the_last else events.first).click()
+        for kind in excluding:
+            await dialog.get_by_text(f"Exclude {kind} that happened after the Reset point.").click()
         await dialog.get_by_test_id("reset-reason").fill(reason)
         await self.picture("reset")
         await dialog.get_by_role("button", name="Confirm").click()
@@ -149,6 +156,40 @@ class WebUI:
         await self.page.get_by_role("tab", name=name).click()
         await self.page.get_by_text(shows).first.wait_for()
 
+    async def query(self, shows: str) -> None:
+        """**Queries**, the one that is chosen already, **Run Query**."""
+        await self.page.get_by_role("tab", name="Queries").click()
+        await self.page.get_by_role("button", name="Run Query").click()
+        await self.page.get_by_text(shows).first.wait_for()
+
+    async def filter_by(self, attribute: str, value: str, finds: str) -> None:
+        """**Workflows**, **Add Filter**, the attribute and its value, once the list shows what is looked for."""
+        row = self.page.get_by_role("link", name=finds).first
+        await self.page.goto(f"{self._url}/workflows")
+        await self.page.get_by_role("button", name="Add Filter").click()
+        await self.page.get_by_role("menuitem", name=attribute).click()
+        await self.page.get_by_placeholder("Enter value...").fill(value)
+        await self.page.get_by_role("button", name="Apply").click()
+        await self.page.get_by_role("button", name=attribute).wait_for()
+        await self._until_listed(row, f"{attribute} {value} does not show {finds}")
+
+    async def add_column(self, name: str) -> None:
+        """The gear under the list, and **+** beside the name."""
+        await self.page.get_by_test_id("workflows-summary-table-configuration-button").click()
+        await self.page.get_by_text("Configure Workflows Table").wait_for()
+        await self.page.get_by_role("button", name=name).click()
+        await self.page.keyboard.press("Escape")
+        await self.page.get_by_role("columnheader", name=name).wait_for()
+
+    async def deployment(self, name: str) -> None:
+        """**Deployments**, and its name in the list."""
+        await self.page.goto(f"{self._url}/workflows")
+        await self.page.get_by_role("link", name="Deployments").click()
+        await self.page.get_by_role("heading", name="Worker Deployments").wait_for()
+        await self.picture("deployments")
+        await self.page.get_by_role("link", name=name, exact=True).click()
+        await self.page.get_by_role("heading", name=name, exact=True).wait_for()
+
     async def schedule(self) -> None:
         """**Schedules**, `recovery`."""
         await self.page.goto(f"{self._url}/workflows")
@@ -172,6 +213,16 @@ class WebUI:
         await self.picture(button.lower())
         await dialog.get_by_role("button", name=button, exact=True).click()
         await dialog.wait_for(state="hidden")
+
+    async def _until_listed(self, row: Locator, otherwise: str) -> None:
+        """Temporal's list lags, so it is read again some times."""
+        for _ in range(10):
+            await self.page.get_by_role("heading", name="Workflow").first.wait_for()
+            await self.page.wait_for_load_state("networkidle")
+            if await row.count():
+                return
+            await self.page.reload()
+        raise AssertionError(otherwise)
 
     async def _dialog(self, title: str) -> Locator:
         dialog = self.page.get_by_role("dialog").filter(has_text=title)

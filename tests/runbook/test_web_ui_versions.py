@@ -1,0 +1,112 @@
+"""The Web UI's pages of versions: who is current, who drains, and what still runs on whom."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from devenv.ports import free_port
+from devenv.temporal import Temporal
+from devenv.temporal_binary import temporal_binary
+from ledger.ids import AccountId, CustomerId
+from ledger.postgres.book import Book
+from ledger.postgres.database import Database
+from settings import Settings
+from tests.api.people import Person
+from tests.orders import order
+from tests.runbook.conftest import REVIEW_FROM
+from tests.runbook.lines import Runbook
+from tests.runbook.web_ui import WebUI, web_ui
+from tests.waiting import until
+from worker import build_worker
+from workflows.transfer import TransferWorkflow
+from workflows.visibility import SEARCH_ATTRIBUTE_TYPES, search_attributes
+
+SETTINGS = Settings().model_copy(update={"review_from_major": REVIEW_FROM})
+
+
+@dataclass
+class Site:
+    """A Temporal of its own, which has never heard of a version, beside the stack's books."""
+
+    client: Client
+    ui_url: str
+    runbook: Runbook
+
+
+@pytest.fixture
+async def site(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[Site]:
+    server = Temporal(
+        await temporal_binary(Settings().cache, print, Settings().temporal_cli),
+        log=tmp_path / "temporal.log",
+        ui_port=free_port(),
+        search_attributes=SEARCH_ATTRIBUTE_TYPES,
+    )
+    await server.start()
+    try:
+        assert server.ui_url is not None
+        client = await Client.connect(server.address)
+        yield Site(client, server.ui_url, Runbook({**environment, "TEMPORAL_ADDRESS": server.address}))
+    finally:
+        await server.stop()
+
+
+@pytest.fixture
+async def ui(site: Site, screenshots: Path) -> AsyncIterator[WebUI]:
+    async with web_ui(site.ui_url, screenshots) as ui:
+        yield ui
+
+
+async def is_current(site: Site, version: int) -> None:
+    """As soon as Temporal has heard of it."""
+    line = "temporal worker deployment set-current-version --deployment-name remit --build-id 1 --yes"
+    if version == 2:
+        line = "temporal worker deployment set-current-version --deployment-name remit --build-id 2 --yes"
+
+    async def is_done() -> bool:
+        try:
+            await site.runbook.run(line)
+        except AssertionError as error:
+            if "not found in deployment" in str(error):
+                return False
+            raise
+        return True
+
+    await until(is_done, f"version {version} is current")
+
+
+async def test_the_page_of_deployments_leads_from_a_draining_version_to_what_runs_on_it(
+    site: Site, ui: WebUI, database: Database, payer: Person, payee: Person
+) -> None:
+    accounts = AccountId(payer.account_id), AccountId(payee.account_id)
+    wanted = order(CustomerId(payer.id), *accounts, REVIEW_FROM * 100)
+    one, two = (SETTINGS.model_copy(update={"build_id": build_id}) for build_id in ("1", "2"))
+    async with build_worker(site.client, Book(database), one), build_worker(site.client, Book(database), two):
+        await is_current(site, 1)
+        handle = await site.client.start_workflow(
+            TransferWorkflow.run,
+            wanted,
+            id=wanted.workflow_id,
+            task_queue=SETTINGS.task_queue,
+            search_attributes=search_attributes(wanted),
+        )
+        await ui.list_by("TransferState='in_review'", finds=wanted.workflow_id)
+        await is_current(site, 2)
+
+        await ui.deployment("remit")
+        await ui.page.get_by_role("row", name="2 Current Since").wait_for()
+        await ui.page.get_by_role("row", name="1 Draining").wait_for()
+        await ui.picture("deployment")
+        await ui.page.get_by_role("row", name="1 Draining").get_by_role("link", name="Go to Workflows").click()
+        await ui.page.get_by_role("link", name=wanted.workflow_id).click()
+
+        await ui.page.get_by_text("Pinned", exact=True).wait_for()
+        await ui.picture("pinned")
+        await ui.page.get_by_role("link", name=SETTINGS.task_queue, exact=True).first.click()
+        for build_id in ("1", "2"):
+            await ui.page.get_by_role("row", name=f" {build_id} remit ").wait_for()
+        await ui.picture("task-queue")
+        await handle.cancel()
+        await handle.result()
