@@ -115,7 +115,14 @@ async def reaches(person: Person, transfer_id: str, state: str) -> None:
     await until(has, f"the transfer is {state}")
 
 
+async def sent(payer: Person, payee: Person, amount: int, state: str) -> dict[str, Any]:
+    """A transfer that got as far as this state, as it was accepted."""
+    answer = await payer.pay(payee, amount, prefer="wait=0")
+    assert answer.status_code in (201, 202), answer.text
+    transfer = dict(answer.json())
+    await reaches(payer, transfer["id"], state)
+    return transfer
+
+
 async def in_review(ada: Person, ben: Person, amount: int) -> str:
-    transfer_id = str((await ada.pay(ben, amount, prefer="wait=0")).json()["id"])
-    await reaches(ada, transfer_id, "in_review")
-    return transfer_id
+    return str((await sent(ada, ben, amount, "in_review"))["id"])

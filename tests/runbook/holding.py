@@ -1,7 +1,7 @@
 """Transactions of somebody else's that are at the books for long, and who waits for them."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -11,10 +11,12 @@ from tests.waiting import until
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
-_HOLD_ACCOUNT = "SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
+# What an UPDATE takes: rows that only refer to it may still be written.
+_ACCOUNT = "SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
+_TRANSFER = "SELECT FROM transfers WHERE id = $1 FOR NO KEY UPDATE"
 
 # Writers wait; readers do not.
-_HOLD_TABLE = "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE"
+_TABLE = "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE"
 
 _BLOCKED_BY = """
     SELECT pid FROM pg_stat_activity
@@ -23,50 +25,63 @@ _BLOCKED_BY = """
 
 
 class Held:
-    """What a connection holds until its block ends, or until somebody ends it with `pg_terminate_backend`."""
+    """A lock until its block ends, or until somebody ends its session. Remit's own limits do not."""
 
     def __init__(self, connection: "Connection", watch: "Connection") -> None:
         self._connection = connection
         self._watch = watch
+        self.pid = connection.get_server_pid()
 
-    @property
-    def pid(self) -> int:
-        """Of the session that holds it."""
-        return self._connection.get_server_pid()
+    async def release(self) -> None:
+        """Before the block ends."""
+        await self._connection.close()
 
-    async def somebody_waits(self, behind: int | None = None, *, for_less_than: float = 60) -> int:
-        """The session that waits for this one, or for the one `behind` whom it stands."""
+    async def is_waited_for(self, behind: int | None = None, *, for_less_than: float = 60) -> int:
+        """Return the session that waits for this one, or for the one `behind` whom it stands, once there is one."""
         found: list[int] = []
 
-        async def waits() -> bool:
-            rows = await self._watch.fetch(_BLOCKED_BY, behind or self.pid, for_less_than)
-            found[:] = [row["pid"] for row in rows]
+        async def somebody_waits() -> bool:
+            found[:] = await self._waiting(behind or self.pid, for_less_than)
             return bool(found)
 
-        await until(waits, "somebody waits for the lock")
+        await until(somebody_waits, "somebody waits for the lock")
         return found[0]
 
+    async def is_waited_for_by_nobody(self) -> None:
+        async def nobody_waits() -> bool:
+            return not await self._waiting(self.pid, 60)
 
-@asynccontextmanager
-async def account_held(database_url: str, account_id: str) -> AsyncIterator[Held]:
+        await until(nobody_waits, "nobody waits for the lock")
+
+    async def is_waited_for_anew(self) -> None:
+        """Return when a step has just begun to wait for it, with most of its two seconds left."""
+        await self.is_waited_for_by_nobody()
+        await self.is_waited_for()
+
+    async def _waiting(self, pid: int, for_less_than: float) -> list[int]:
+        return [row["pid"] for row in await self._watch.fetch(_BLOCKED_BY, pid, for_less_than)]
+
+
+def account_held(database_url: str, account_id: str) -> AbstractAsyncContextManager[Held]:
     """Hold an account's row: every step that needs it has no answer."""
-    async with _held(database_url, _HOLD_ACCOUNT, account_id) as held:
-        yield held
+    return _held(database_url, _ACCOUNT, account_id)
 
 
-@asynccontextmanager
-async def table_held(database_url: str, table: str) -> AsyncIterator[Held]:
+def transfer_held(database_url: str, transfer_id: str) -> AbstractAsyncContextManager[Held]:
+    """Hold a transfer's row: none of its steps has an answer."""
+    return _held(database_url, _TRANSFER, transfer_id)
+
+
+def table_held(database_url: str, table: str) -> AbstractAsyncContextManager[Held]:
     """Let nobody write to a table."""
-    async with _held(database_url, _HOLD_TABLE.format(table)) as held:
-        yield held
+    return _held(database_url, _TABLE.format(table))
 
 
 @asynccontextmanager
 async def _held(database_url: str, how: str, *arguments: str) -> AsyncIterator[Held]:
     connection, watch = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
     try:
-        transaction = connection.transaction()
-        await transaction.start()
+        await connection.transaction().start()
         await connection.execute(how, *arguments)
         yield Held(connection, watch)
     finally:

@@ -17,8 +17,8 @@ import pytest
 
 from devenv.ports import free_port
 from devenv.stack import Running
-from tests.api.people import PASSWORD, Person, reaches, register
-from tests.runbook.faults import ACCOUNT, held, sent
+from tests.api.people import PASSWORD, Person, reaches, register, sent
+from tests.runbook.holding import account_held
 from tests.runbook.lines import Runbook
 from tests.runbook.site import remit
 
@@ -177,7 +177,7 @@ async def test_no_money_moves_from_or_to_a_frozen_account(runbook: Runbook, paye
 async def test_an_amount_comes_back_to_a_frozen_account(
     stack: Running, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
-    async with held(stack.database_url, ACCOUNT, payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         transfer = await sent(payer, payee, AMOUNT, "debited")
         await act(runbook, FREEZE, payer.account_id)
         line = """act transfers/$TRF/give-back '{"reason": "ticket 4711"}'"""
@@ -187,7 +187,7 @@ async def test_an_amount_comes_back_to_a_frozen_account(
 
 
 async def test_freezing_waits_for_whoever_holds_the_account(stack: Running, runbook: Runbook, payee: Person) -> None:
-    async with held(stack.database_url, ACCOUNT, payee.account_id) as hold:
+    async with account_held(stack.database_url, payee.account_id) as hold:
         freezing = asyncio.create_task(act(runbook, FREEZE, payee.account_id))
         await hold.is_waited_for()
         assert not freezing.done()
@@ -199,7 +199,7 @@ async def test_what_is_in_the_way_of_closing_an_account_is_said_and_closed_is_fo
     stack: Running, as_admin: Runbook, payer: Person, payee: Person
 ) -> None:
     assert (await act(as_admin, CLOSE, payer.account_id))["code"] == "account_not_empty"
-    async with held(stack.database_url, ACCOUNT, payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         transfer = await sent(payer, payee, AMOUNT, "debited")
         assert (await act(as_admin, CLOSE, payer.account_id))["code"] == "account_in_transit"
     await reaches(payer, transfer["id"], "completed")

@@ -19,9 +19,9 @@ from devenv.ports import free_port
 from devenv.postgres import Postgres
 from devenv.stack import Stack
 from settings import Settings
-from tests.api.people import Person, in_review, reaches, register
+from tests.api.people import Person, in_review, reaches, register, sent
 from tests.deploy.test_databases import PASSWORDS, Server
-from tests.runbook.faults import ACCOUNT, held, sent
+from tests.runbook.holding import account_held
 from tests.runbook.lines import Runbook
 from tests.runbook.site import REVIEW_FROM, Site, client, is_ready, remit, running_site
 from tests.waiting import until
@@ -163,7 +163,7 @@ async def test_books_that_were_restored_go_on_with_an_empty_temporal(
     site: Site, books: Books, http: httpx.AsyncClient, payer: Person, payee: Person, open_folder: Path
 ) -> None:
     reviewed = await in_review(payer, payee, REVIEWED)
-    async with held(site.postgres.url, ACCOUNT, payee.account_id):
+    async with account_held(site.postgres.url, payee.account_id):
         debited = await sent(payer, payee, AMOUNT, "debited")
         for worker in site.alive("worker"):
             await worker.stop()
@@ -226,7 +226,7 @@ async def test_workflows_that_are_older_than_the_books_go_on_from_what_the_ledge
 ) -> None:
     kept = site.folder / "kept"
     kept.mkdir()
-    async with held(site.postgres.url, ACCOUNT, payee.account_id):
+    async with account_held(site.postgres.url, payee.account_id):
         transfer = await sent(payer, payee, AMOUNT, "debited")
         await site.temporal.stop()
         for file in files(site):

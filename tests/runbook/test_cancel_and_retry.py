@@ -135,9 +135,9 @@ async def test_a_credit_that_is_faster_than_the_cancellation_completes_it(
     async with account_held(stack.database_url, payee.account_id) as held:
         transfer = (await payer.pay(payee, AMOUNT, prefer="wait=0")).json()
         await reaches(payer, transfer["id"], "debited")
-        credit = await held.somebody_waits(for_less_than=0.3)
+        credit = await held.is_waited_for(for_less_than=0.3)
         cancelling = asyncio.create_task(cancel(runbook, transfer["id"]))
-        await held.somebody_waits(behind=credit)
+        await held.is_waited_for(behind=credit)
     refused = await cancelling
     assert (refused["status"], refused["code"]) == (409, "too_late_to_cancel")
     await reaches(payer, transfer["id"], "completed")

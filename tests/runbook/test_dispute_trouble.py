@@ -16,8 +16,8 @@ from devenv.stack import Running
 from tests.api.people import Person, register
 from tests.runbook.conftest import RECOVERY_GRACE_SECONDS
 from tests.runbook.disputes import Case, opened, opens
+from tests.runbook.holding import account_held
 from tests.runbook.lines import Runbook
-from tests.runbook.locks import held
 from tests.waiting import until
 
 REVERSE = """act disputes/$DSP/decisions '{"ruling": "reverse", "reason": "no proof"}'"""
@@ -67,7 +67,7 @@ async def retried(case: Case, reversal_id: str) -> dict[str, Any]:
 @asynccontextmanager
 async def stuck(case: Case, stack: Running, account_id: str) -> AsyncIterator[str]:
     """The reversal was decided, and its step at this account has no answer until the block ends. Its id."""
-    async with held(stack.database_url, "account", account_id):
+    async with account_held(stack.database_url, account_id):
         assert json.loads(await case.runbook.run(REVERSE, DSP=case.id))["state"] == "reversing"
         await needs_attention(case)
         (reversal,) = await reversals_of(case)
@@ -155,7 +155,7 @@ async def test_a_reversal_that_was_cancelled_before_its_debit_is_not_retried_but
     async def has_begun() -> bool:
         return [each["state"] for each in await reversals_of(case)] == ["initiated"]
 
-    async with held(stack.database_url, "account", case.payee.account_id):
+    async with account_held(stack.database_url, case.payee.account_id):
         await case.runbook.run(REVERSE, DSP=case.id)
         await until(has_begun, "the reversal waits for its debit")
         (reversal,) = await reversals_of(case)
@@ -292,7 +292,7 @@ async def goes_on_after(line: str, case: Case, client: Client, stack: Running) -
     async def arrived() -> bool:
         return await case.payer.balance() == 99_00
 
-    async with held(stack.database_url, "account", case.payer.account_id):
+    async with account_held(stack.database_url, case.payer.account_id):
         await case.runbook.run(REVERSE, DSP=case.id)
         await case.details_say(f"See {reversal_workflow_of(case)}.")
         await until(lambda: is_known(client, reversal_workflow_of(case)), "the reversal has begun")
@@ -336,7 +336,7 @@ async def has_completed(case: Case, client: Client) -> bool:
 async def test_a_dispute_that_is_reset_while_its_reversal_is_under_way_reverses_once(
     case: Case, client: Client, stack: Running
 ) -> None:
-    async with held(stack.database_url, "account", case.payer.account_id):
+    async with account_held(stack.database_url, case.payer.account_id):
         await case.runbook.run(REVERSE, DSP=case.id)
         await until(lambda: is_known(client, reversal_workflow_of(case)), "the reversal has begun")
         await case.runbook.run(RESET, DSP=case.id)

@@ -17,8 +17,8 @@ from devenv.ports import free_port
 from devenv.stack import Running
 from tests.api.people import Person, register
 from tests.runbook.disputes import Case, opened, opens
+from tests.runbook.holding import account_held
 from tests.runbook.lines import Runbook
-from tests.runbook.locks import held
 from tests.waiting import until
 
 REVERSE = """act disputes/$DSP/decisions '{"ruling": "reverse", "reason": "no proof"}'"""
@@ -249,7 +249,7 @@ async def test_what_is_decided_is_not_decided_again(case: Case) -> None:
 
 
 async def test_what_is_being_reversed_is_not_decided_again(case: Case, stack: Running) -> None:
-    async with held(stack.database_url, "account", case.payer.account_id):
+    async with account_held(stack.database_url, case.payer.account_id):
         await decided_by_api(case, REVERSE_PART)
         await case.details_say("Decided: $25.00 is to go back to the payer.")
         assert problem(await decided_by_api(case, REJECT)) == (409, "dispute_closed", "The dispute is reversing.")

@@ -14,8 +14,8 @@ import pytest
 from temporalio.client import Client
 
 from devenv.process import Process
-from tests.api.people import Person, reaches, register
-from tests.runbook.faults import ACCOUNT, MESSAGES, held, sent
+from tests.api.people import Person, reaches, register, sent
+from tests.runbook.holding import account_held, table_held
 from tests.runbook.lines import Runbook
 from tests.runbook.site import Site, client, is_ready, remit, running_site
 from tests.waiting import until
@@ -88,7 +88,7 @@ async def pending(temporal: Client, workflow_id: str) -> str:
 async def test_while_postgresql_is_away_requests_get_503_and_what_is_in_flight_ends_afterwards(
     site: Site, http: httpx.AsyncClient, runbook: Runbook, workers: list[Process], payer: Person, payee: Person
 ) -> None:
-    async with held(site.database_url, ACCOUNT, payee.account_id):
+    async with account_held(site.database_url, payee.account_id):
         transfer = await sent(payer, payee, AMOUNT, "debited")
         await site.postgres.stop()
     key = secrets.token_hex(8)
@@ -113,7 +113,7 @@ async def test_while_temporal_is_away_only_what_moves_money_gets_503(
 ) -> None:
     key, known = secrets.token_hex(8), secrets.token_hex(8)
     assert (await payer.pay(payee, AMOUNT, known)).json()["state"] == "completed"
-    async with held(site.database_url, ACCOUNT, payee.account_id):
+    async with account_held(site.database_url, payee.account_id):
         transfer = await sent(payer, payee, AMOUNT, "debited")
         site.temporal.kill()
         answer = await payer.pay(payee, AMOUNT, key)
@@ -132,7 +132,7 @@ async def test_while_temporal_is_away_only_what_moves_money_gets_503(
 async def test_the_transfers_of_a_worker_that_was_killed_go_on_elsewhere(
     site: Site, temporal: Client, runbook: Runbook, workers: list[Process], payer: Person, payee: Person
 ) -> None:
-    async with held(site.database_url, ACCOUNT, payee.account_id):
+    async with account_held(site.database_url, payee.account_id):
         transfer = await sent(payer, payee, AMOUNT, "debited")
         step = await pending(temporal, transfer["workflow_id"])
         victim = next(worker for worker in workers if f" {worker.pid}@" in step)
@@ -158,7 +158,7 @@ async def test_without_any_worker_transfers_are_accepted_and_run_when_one_starts
 async def test_a_notification_that_fails_is_repeated_and_the_transfer_is_final_meanwhile(
     site: Site, temporal: Client, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
-    async with held(site.database_url, MESSAGES) as hold:
+    async with table_held(site.database_url, "messages") as hold:
         answer = await payer.pay(payee, AMOUNT, prefer="wait=10")
         assert (answer.status_code, answer.json()["state"]) == (201, "completed")
         transfer = answer.json()
@@ -178,7 +178,7 @@ async def test_a_notification_that_fails_is_repeated_and_the_transfer_is_final_m
 async def test_a_notification_that_is_given_up_says_that_the_parties_were_not_told(
     site: Site, temporal: Client, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
-    async with held(site.database_url, MESSAGES):
+    async with table_held(site.database_url, "messages"):
         transfer = await sent(payer, payee, AMOUNT, "completed")
         await pending(temporal, transfer["workflow_id"])
         await runbook.run("""temporal workflow cancel --workflow-id "$ID\"""", ID=transfer["workflow_id"])

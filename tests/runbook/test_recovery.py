@@ -19,10 +19,10 @@ from ledger.postgres.book import Book
 from ledger.postgres.customers import Customers
 from ledger.postgres.database import Database
 from ledger.transfers import Step, TransferOrder
-from tests.api.people import Person, in_review, reaches, register
+from tests.api.people import Person, in_review, reaches, register, sent
 from tests.orders import funded, holder, order
 from tests.runbook.conftest import FOUR_EYES_FROM, REVIEW_FROM
-from tests.runbook.faults import ACCOUNT, TRANSFER, Held, held, sent
+from tests.runbook.holding import Held, account_held, transfer_held
 from tests.runbook.lines import Runbook
 from tests.runbook.site import remit
 from tests.waiting import until
@@ -125,7 +125,7 @@ def log(home: Path) -> Path:
 
 @pytest.fixture
 async def lost(stack: Running, runbook: Runbook, payer: Person, payee: Person) -> AsyncIterator[Lost]:
-    async with held(stack.database_url, ACCOUNT, payee.account_id) as hold:
+    async with account_held(stack.database_url, payee.account_id) as hold:
         transfer = await sent(payer, payee, SMALL, "debited")
         await terminate(runbook, transfer["workflow_id"])
         yield Lost(transfer, hold)
@@ -196,7 +196,7 @@ async def messages(database_url: str, transfer_id: str) -> int:
 async def test_recovery_cancels_what_lost_its_workflow_before_its_debit(
     stack: Running, runbook: Runbook, recovery: Recovery, payer: Person, payee: Person, log: Path
 ) -> None:
-    async with held(stack.database_url, ACCOUNT, payer.account_id) as hold:
+    async with account_held(stack.database_url, payer.account_id) as hold:
         transfer = await sent(payer, payee, SMALL, "initiated")
         await terminate(runbook, transfer["workflow_id"])
         await hold.is_waited_for_by_nobody()
@@ -278,7 +278,7 @@ async def test_the_command_line_reaches_what_recovery_drives_on_under_the_id_of_
 async def test_a_step_that_runs_when_its_workflow_is_terminated_still_counts(
     stack: Running, temporal: Client, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
-    async with held(stack.database_url, ACCOUNT, payee.account_id) as hold:
+    async with account_held(stack.database_url, payee.account_id) as hold:
         transfer = await sent(payer, payee, SMALL, "debited")
         await hold.is_waited_for_anew()
         await terminate(runbook, transfer["workflow_id"])
@@ -316,7 +316,7 @@ async def test_a_review_that_is_reset_keeps_its_decisions_and_its_deadline(
 async def test_a_transfer_in_transit_that_is_reset_goes_on_and_its_amount_moves_once(
     stack: Running, temporal: Client, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
-    async with held(stack.database_url, ACCOUNT, payee.account_id) as hold:
+    async with account_held(stack.database_url, payee.account_id) as hold:
         transfer = await sent(payer, payee, SMALL, "debited")
         assert "must be at the boundary" in await reset(runbook, transfer["workflow_id"], exits=1)
         await has_a_step_in_doubt(temporal, transfer["workflow_id"])
@@ -385,7 +385,7 @@ async def test_one_look_takes_so_many_those_in_transit_first_and_one_without_an_
         return newest in {transfer["id"] for transfer in waiting.json()["items"]}
 
     await until(old_enough, "the newest has not changed for a while")
-    async with held(stack.database_url, TRANSFER, oldest):
+    async with transfer_held(stack.database_url, oldest):
         first = await recovery.look()
     assert (first["looked_at"], first["more"], first["driven_on"]) == (AT_MOST, True, [newest])
     assert "LockNotAvailableError" in first["unanswered"][oldest]

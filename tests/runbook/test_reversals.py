@@ -12,8 +12,8 @@ from temporalio.service import RPCError
 
 from devenv.stack import Running
 from tests.api.people import Person, in_review, register
+from tests.runbook.holding import transfer_held
 from tests.runbook.lines import Runbook
-from tests.runbook.locks import held
 from tests.waiting import until
 
 REVIEWED = 150_00
@@ -292,7 +292,7 @@ async def test_of_two_reversals_at_once_the_slower_one_fails_and_what_is_left_is
         return all([await is_known(client, f"transfer/{payee.id}/{key}") for key in keys])
 
     await payee.deposit(99_00)
-    async with held(stack.database_url, "transfer", paid):
+    async with transfer_held(stack.database_url, paid):
         asked = [asyncio.create_task(back_in_part(runbook, payee, paid, 50_00, key)) for key in keys]
         await until(both_are_under_way, "both reversals have begun, and neither has taken its part")
     first, second = sorted(await asyncio.gather(*asked), key=lambda made: str(made["state"]))

@@ -52,8 +52,8 @@ from tests.runbook.fleet import (
     still_runs,
     waits_for_a_worker,
 )
+from tests.runbook.holding import account_held
 from tests.runbook.lines import STOP_SECONDS, Runbook
-from tests.runbook.locks import held
 from tests.waiting import until
 from tests.workflows.sagas import builds
 from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
@@ -259,7 +259,7 @@ async def test_every_transfer_ends_on_its_version_through_a_roll_out_and_back_be
     await fleet.worker(2, PATH=other_release(tmp_path / "next", fleet))
     await fleet.make_current(1)
     in_review_on_1 = await reviewed(payer, payee, REVIEWED)
-    async with held(stack.database_url, "account", payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         in_transit_on_1 = await in_transit(fleet, payer, payee)
         await fleet.make_current(2)
         in_transit_on_2 = await in_transit(fleet, payer, payee)
@@ -329,7 +329,7 @@ async def test_what_a_lost_version_left_is_moved_to_one_that_can_replay_it(
     await fleet.worker(1)
     lost = await fleet.worker(2)
     await fleet.make_current(2)
-    async with held(stack.database_url, "account", payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         transfer = await in_transit(fleet, payer, payee)
         await a_step_waits(stack)
         lost.kill()
@@ -346,7 +346,7 @@ async def test_what_a_lost_version_left_begins_anew_on_one_that_cannot_replay_it
     await fleet.worker(1)
     lost = await fleet.worker(2, PATH=other_release(tmp_path / "next", fleet))
     await fleet.make_current(2)
-    async with held(stack.database_url, "account", payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         transfer = await in_transit(fleet, payer, payee)
         lost.kill()
         await fleet.make_current(1)
@@ -368,7 +368,7 @@ async def test_workers_without_versions_are_replaced_one_by_one(
     fleet: Fleet, stack: Running, payer: Person, payee: Person
 ) -> None:
     before = await fleet.worker()
-    async with held(stack.database_url, "account", payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         credited = await in_transit(fleet, payer, payee)
         waiting = await reviewed(payer, payee, REVIEWED)
         await fleet.worker()
@@ -383,7 +383,7 @@ async def test_what_the_new_code_cannot_replay_goes_on_by_a_reset_by_recovery_or
     fleet: Fleet, stack: Running, payer: Person, payee: Person, tmp_path: Path
 ) -> None:
     old = await fleet.worker()
-    async with held(stack.database_url, "account", payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         overlooked = await asyncio.gather(*(in_transit(fleet, payer, payee) for _ in range(3)))
         anew, ended, left = overlooked
         await old.stop()
@@ -442,7 +442,7 @@ async def test_a_worker_that_is_asked_to_stop_ends_the_step_that_it_runs(
     fleet: Fleet, stack: Running, payer: Person, payee: Person
 ) -> None:
     worker = await fleet.worker()
-    async with held(stack.database_url, "account", payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         transfer = await sent(payer, payee)
         await a_step_waits(stack)
         os.kill(worker.pid, signal.SIGTERM)
@@ -455,7 +455,7 @@ async def test_the_step_of_a_worker_that_is_killed_is_repeated_elsewhere(
     fleet: Fleet, stack: Running, payer: Person, payee: Person
 ) -> None:
     worker = await fleet.worker()
-    async with held(stack.database_url, "account", payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         transfer = await sent(payer, payee)
         await a_step_waits(stack)
         worker.kill()
@@ -500,7 +500,7 @@ async def test_one_process_for_both_answers_beside_its_steps_and_stops_as_the_tw
 ) -> None:
     one = {"REMIT_DATABASE_CONNECTIONS": "1"}
     async with api_of(fleet, payer, "remit api --with-worker", **one) as (both, client):
-        async with held(stack.database_url, "account", payee.account_id):
+        async with account_held(stack.database_url, payee.account_id):
             request = asyncio.create_task(client.pay(payee, SMALL, prefer="wait=30"))
             await a_step_waits(stack)
             assert await client.balance() == FUNDS - SMALL

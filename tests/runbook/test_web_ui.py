@@ -15,8 +15,8 @@ from devenv.stack import Running
 from tests.api.people import Person, in_review, reaches
 from tests.api.test_disputes import becomes, opens
 from tests.runbook.conftest import FOUR_EYES_FROM
+from tests.runbook.holding import account_held
 from tests.runbook.lines import Runbook
-from tests.runbook.locks import held
 from tests.runbook.web_ui import WebUI, web_ui
 from tests.waiting import until
 
@@ -44,7 +44,7 @@ async def transfer(person: Person, transfer_id: str) -> dict[str, Any]:
 @asynccontextmanager
 async def in_transit(stack: Running, payer: Person, payee: Person) -> AsyncIterator[dict[str, Any]]:
     """A transfer whose amount has left the payer and cannot reach the payee while the block lasts."""
-    async with held(stack.database_url, "account", payee.account_id):
+    async with account_held(stack.database_url, payee.account_id):
         before = await payer.balance()
         sent = (await payer.pay(payee, 90_00, prefer="wait=0")).json()
 
