@@ -67,8 +67,11 @@ async def worker_problem() -> str | None:
 def main() -> None:
     """`healthcheck.py api|ready|worker`."""
     what = sys.argv[1]
-    if problem := asyncio.run(worker_problem()) if what == "worker" else api_problem(PATHS[what]):
-        raise SystemExit(problem)
+    problem = asyncio.run(worker_problem()) if what == "worker" else api_problem(PATHS[what])
+    if problem:
+        print(problem, file=sys.stderr, flush=True)  # noqa: T201
+    # Threads of Temporal's client that reach for an interpreter which is ending abort it, whatever the answer was.
+    os._exit(1 if problem else 0)
 
 
 if __name__ == "__main__":

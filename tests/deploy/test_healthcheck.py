@@ -1,0 +1,36 @@
+"""The health checks inside the image: what they say, they say by their exit code."""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+from devenv.temporal import Temporal
+
+CHECK = Path(__file__).resolve().parents[2] / "deploy" / "healthcheck.py"
+AT_ONCE = 8
+
+
+async def exit_code(*arguments: str, **settings: str) -> tuple[int | None, str]:
+    """And what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(CHECK), *arguments),
+        env={**os.environ, **settings},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def test_a_check_of_a_worker_ends_with_its_answer_also_on_a_busy_machine(temporal: Temporal) -> None:
+    asked = {"REMIT_TEMPORAL_ADDRESS": temporal.address, "REMIT_TASK_QUEUE": "nobody-asks"}
+    answers = await asyncio.gather(*(exit_code("worker", **asked) for _ in range(AT_ONCE)))
+    assert Counter(code for code, _ in answers) == {1: AT_ONCE}, answers
+    assert all("asks for work" in said for _, said in answers)
+
+
+async def test_a_check_of_an_api_that_does_not_answer_fails_with_the_reason() -> None:
+    code, said = await exit_code("api", REMIT_API_PORT="1")
+    assert (code, said.startswith("/health does not answer")) == (1, True)
