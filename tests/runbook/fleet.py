@@ -268,3 +268,12 @@ async def recovered(fleet: Fleet) -> Sweep:
     (look,) = await looks() - before
     swept: Sweep = await fleet.client.get_workflow_handle(look, result_type=Sweep).result()
     return swept
+
+
+async def is_driven_on(fleet: Fleet, transfer: Sent) -> None:
+    """By recovery, at its first look after Temporal lists the transfer as one that does not run."""
+
+    async def is_found() -> bool:
+        return (await recovered(fleet)).driven_on == [transfer.id]
+
+    await until(is_found, "recovery drives the transfer on")
