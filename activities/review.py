@@ -41,7 +41,8 @@ class ReviewSteps:
     async def record_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
         """Keep what one of the staff asked for, once a request.
 
-        Refuses everybody else as `not_staff`, and a party of the transfer as `conflict_of_interest`.
+        Refuses everybody else as `not_staff`, a party of the transfer as `conflict_of_interest`, and as
+        `UnknownTransfer` where the transfer has no row yet.
         """
         with refusals_as_answers():
             await self._reviews.write_instruction(step, action, instruction, request)

@@ -14,7 +14,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError, FailureError
 
-from ledger.refusals import REFUSAL_CODES, FraudDeclined, ReviewExpired, ReviewRejected
+from ledger.refusals import REFUSAL_CODES, FraudDeclined, ReviewExpired, ReviewRejected, UnknownTransfer
 from ledger.reviews import (
     DECISION_EXAMPLE,
     Decision,
@@ -68,7 +68,7 @@ class TransferWorkflow:
         self._attention = Attention(show=self._show)
         self._in_doubt: str | None = None
         self._opened = False
-        self._asked_before_it_opened = 0
+        self._came_early = 0
         self._reviewable = True
         self._elsewhere: str | None = None
         self._deciding: list[Decision] = []
@@ -81,7 +81,7 @@ class TransferWorkflow:
         straight = await self._straight_through()
         opened, standing = straight.opened, straight.standing
         self._opened, self._state = True, standing.state
-        await self._happens(lambda: not self._asked_before_it_opened)
+        await self._happens(lambda: not self._came_early)
         if not self._is_mine(standing):
             self._leave(standing)
         self._attention.stuck_after = timedelta(seconds=opened.stuck_after_seconds)
@@ -139,8 +139,10 @@ class TransferWorkflow:
     )
     async def retry_now(self, said: Any = None) -> str:
         """Do not wait for the next retry. The step stays safe to repeat, so this can never move money twice."""
-        await self._keep(steps.record_instruction, self._step, "retry_now", instruction_in(said))
+        is_recorded = await self._is_recorded("retry_now", said)
         self._attention.retry_now = True
+        if not is_recorded:
+            await self._record_once_opened("retry_now", said)
         return "The step is tried again."
 
     @retry_now.validator
@@ -158,15 +160,14 @@ class TransferWorkflow:
 
         Before there is a row, the transfer goes no further than to it: what was asked is kept beside it.
         """
-        if self._opened:
-            await self._record_give_back(said)
-        else:
-            self._asked_before_it_opened += 1
-            try:
-                await workflow.wait_condition(lambda: self._opened)
-                await self._record_give_back(said)
-            finally:
-                self._asked_before_it_opened -= 1
+        came_early = not self._opened
+        self._came_early += came_early
+        try:
+            if not await self._is_recorded("give_back", said):
+                await self._record_once_opened("give_back", said)
+            self._attention.note_cancellation()
+        finally:
+            self._came_early -= came_early
         return "The amount goes back to its source, unless it has been delivered meanwhile."
 
     @give_back.validator
@@ -175,9 +176,19 @@ class TransferWorkflow:
             raise ApplicationError(f"It is too late: the transfer is {self._state}.", type="too_late")
         self._check(said)
 
-    async def _record_give_back(self, said: Any) -> None:
-        await self._keep(steps.record_instruction, self._step, "give_back", instruction_in(said))
-        self._attention.note_cancellation()
+    async def _is_recorded(self, action: str, said: Any) -> bool:
+        """Keep what one of the staff asks for beside the transfer's row. False: there is no row yet."""
+        try:
+            await self._keep(steps.record_instruction, self._step, action, instruction_in(said))
+        except ApplicationError as error:
+            if error.type == UnknownTransfer.__name__:
+                return False
+            raise
+        return True
+
+    async def _record_once_opened(self, action: str, said: Any) -> None:
+        await workflow.wait_condition(lambda: self._opened)
+        await self._is_recorded(action, said)
 
     def _check_reviewable(self) -> None:
         if self._elsewhere:

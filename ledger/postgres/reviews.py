@@ -11,6 +11,7 @@ from ledger.ids import CustomerId
 from ledger.operators import STAFF, Action, ConflictOfInterest, DecidedAlready, NotStaff, Role
 from ledger.postgres.database import Database
 from ledger.postgres.rows import only
+from ledger.refusals import UnknownTransfer
 from ledger.reviews import Decision, ReviewTerms, Ruling
 from ledger.steering import Instruction
 from ledger.transfers import Step
@@ -79,15 +80,19 @@ _WRITE_DECISION = """
 """
 
 _WRITE_INSTRUCTION = """
-    INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state, request, action_id)
-    SELECT id, $2, $3, $4, $5, state, $6, (
-        SELECT a.id FROM operator_actions a
-        WHERE a.id = $7 AND a.actor_id = $4 AND a.subject = $1 AND a.action = ANY ($8::text[])
-            AND NOT EXISTS (SELECT FROM action_outcomes o WHERE o.action_id = a.id)
-            AND NOT EXISTS (SELECT FROM instructions i WHERE i.action_id = a.id)
+    WITH known AS (SELECT id, state FROM transfers WHERE id = $1),
+    written AS (
+        INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state, request, action_id)
+        SELECT id, $2, $3, $4, $5, state, $6, (
+            SELECT a.id FROM operator_actions a
+            WHERE a.id = $7 AND a.actor_id = $4 AND a.subject = $1 AND a.action = ANY ($8::text[])
+                AND NOT EXISTS (SELECT FROM action_outcomes o WHERE o.action_id = a.id)
+                AND NOT EXISTS (SELECT FROM instructions i WHERE i.action_id = a.id)
+        )
+        FROM known
+        ON CONFLICT DO NOTHING
     )
-    FROM transfers WHERE id = $1
-    ON CONFLICT DO NOTHING
+    SELECT EXISTS (SELECT FROM known)
 """
 
 # The actions that a workflow's update may be the doing of; the first is its own.
@@ -150,7 +155,8 @@ class Reviews:
     async def write_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
         """Keep what one of the staff, named by id or address, asked of the transfer, and the state it was in.
 
-        Once for each `request`. Refuses with `NotStaff`, and with `ConflictOfInterest` for whoever is a party.
+        Once for each `request`. Refuses with `NotStaff`, and with `ConflictOfInterest` for whoever is a party; raises
+        `UnknownTransfer` where the transfer has no row yet.
         """
         async with self._database.transaction() as connection:
             actor, role = await self._named(connection, instruction.actor)
@@ -158,7 +164,9 @@ class Reviews:
             if await connection.fetchval(_IS_PARTY, step.transfer_id, actor):
                 raise ConflictOfInterest(_ACTIONS_OF[action][0])
             said = (action, actor, instruction.reason, request, instruction.action_id, _ACTIONS_OF[action])
-            await connection.execute(_WRITE_INSTRUCTION, step.transfer_id, step.attempt, *said)
+            is_known = await connection.fetchval(_WRITE_INSTRUCTION, step.transfer_id, step.attempt, *said)
+            if not is_known:
+                raise UnknownTransfer(step.transfer_id)
 
     @staticmethod
     async def _named(connection: "Connection", name: str) -> tuple[CustomerId, Role]:

@@ -164,6 +164,23 @@ async def test_giving_back_before_the_row_is_written_is_kept_with_it_and_no_mone
     assert [tuple(row) for row in kept] == [("give_back", ask.actor, "the database is back", "initiated")]
 
 
+async def test_trying_at_once_before_the_row_is_written_is_kept_with_it(
+    saga: Sagas, wanted: TransferOrder, ask: Instruction, database_url: str
+) -> None:
+    outage = Outage(saga.book.before["open"])
+    handle = await saga.start(wanted)
+    await until(lambda: is_in_doubt(handle, "open_transfer"), "the opening is in doubt")
+    update = asyncio.create_task(handle.execute_update("retry_now", ask))
+    await until(lambda: accepted(handle, "retry_now"), "the workflow has taken the update")
+    outage.over = True
+    await update
+    assert (await handle.result()).state is State.COMPLETED
+    connection = await asyncpg.connect(database_url)
+    kept = await connection.fetch("SELECT action, actor, reason FROM instructions")
+    await connection.close()
+    assert [tuple(row) for row in kept] == [("retry_now", ask.actor, "the database is back")]
+
+
 async def test_instructions_need_an_actor_a_reason_and_something_to_do(saga: Sagas, wanted: TransferOrder) -> None:
     outage = Outage(saga.book.before["credit"])
     handle = await saga.start(wanted)
