@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowExecutionStatus, WorkflowHandle
 
 from devenv.process import Process
 from ledger.ids import CustomerId
@@ -23,6 +23,7 @@ from tests.api.people import Person, in_review, reaches
 from tests.runbook.lines import Runbook
 from tests.waiting import until
 from tests.workflows.sagas import builds, failed_tasks
+from workflows.registration import RECOVERY_SCHEDULE
 from workflows.transfer import TransferWorkflow
 from workflows.visibility import TRANSFER_STATE
 
@@ -220,7 +221,8 @@ async def ends_on(fleet: Fleet, transfer: Sent, *versions: int | None) -> None:
     """It completes, by these versions and none of their tasks fails; None: a worker without one."""
     assert (await fleet.of(transfer).result()).state is State.COMPLETED
     names = ["" if version is None else fleet.name(version) for version in versions]
-    assert await builds(fleet.of(transfer)) == names
+    ran_on = await builds(fleet.of(transfer))
+    assert ran_on == names, f"it ran on {ran_on}"
     assert await failed_tasks(fleet.of(transfer)) == 0
 
 
@@ -244,29 +246,28 @@ async def says(fleet: Fleet, line: str, text: str) -> None:
 
 
 async def one_left_on_2(fleet: Fleet) -> None:
+    """Pinned to it: its first task has ended there."""
+
     async def found() -> bool:
         query = COUNT_ON_2.replace("remit:2", f"remit:{fleet.name(2)}")
         return (await fleet.client.count_workflows(query)).count == 1
 
-    await until(found, "Temporal lists the one that version 2 has left")
+    await until(found, "Temporal lists one that is pinned to version 2")
 
 
 async def recovered(fleet: Fleet) -> Sweep:
     """What recovery did when it was told to look."""
-    query = "WorkflowType='RecoveryWorkflow' AND ExecutionStatus='Completed'"
-
-    async def looks() -> set[str]:
-        return {found.id async for found in fleet.client.list_workflows(query)}
-
-    before = await looks()
+    schedule = fleet.client.get_schedule_handle(RECOVERY_SCHEDULE)
+    before = (await schedule.describe()).info.num_actions
     await fleet.run("temporal schedule trigger  --schedule-id recovery")
 
-    async def has_looked() -> bool:
-        return bool(await looks() - before)
+    async def looks() -> bool:
+        return (await schedule.describe()).info.num_actions > before
 
-    await until(has_looked, "recovery has looked")
-    (look,) = await looks() - before
-    swept: Sweep = await fleet.client.get_workflow_handle(look, result_type=Sweep).result()
+    await until(looks, "recovery looks")
+    look = (await schedule.describe()).info.recent_actions[-1].action
+    assert isinstance(look, ScheduleActionExecutionStartWorkflow)
+    swept: Sweep = await fleet.client.get_workflow_handle(look.workflow_id, result_type=Sweep).result()
     return swept
 
 

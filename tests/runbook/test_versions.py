@@ -307,6 +307,7 @@ async def test_a_version_whose_workers_died_is_made_current_all_the_same_and_goe
     lost = await fleet.worker(2)
     await fleet.make_current(2)
     pinned = await reviewed(payer, payee, REVIEWED)
+    await one_left_on_2(fleet)
     lost.kill()
     assert await fleet.pollers(2, lost) == {"workflow", "activity"}, "it stays in the list for some minutes"
     await fleet.make_current(1)
