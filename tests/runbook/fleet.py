@@ -30,7 +30,7 @@ from workflows.visibility import TRANSFER_STATE
 VERSIONS = re.compile(r"(?:remit:|--(?:versioning-override-)?build-id )[12]\b")
 COUNT_ON_2 = "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"
 IT_IS = "Successfully set the current worker deployment version"
-NOT_YET = re.compile("Version not found in deployment|Worker Deployment not found")
+NOT_YET = re.compile("Version not found in deployment|Worker Deployment not found|missing active task queues")
 Handle = WorkflowHandle[TransferWorkflow, Standing]
 
 
@@ -106,13 +106,17 @@ class Fleet:
             if version == 1
             else "temporal worker deployment set-current-version --deployment-name remit --build-id 2 --yes"
         )
+        await self.route_new(line)
+
+    async def route_new(self, line: str) -> None:
+        """Have new transfers go where the line says, as soon as Temporal knows it."""
 
         async def is_made() -> bool:
             code, printed = await self.runbook.tried(line, self._marked(line))
             assert IT_IS in printed if code == 0 else NOT_YET.search(printed), printed
             return code == 0
 
-        await until(is_made, f"version {version} is current")
+        await until(is_made, line)
 
     async def approve(self, sent: Sent, by: CustomerId | None = None) -> None:
         """By the CLI, which needs no API."""
@@ -165,7 +169,7 @@ async def completed(payer: Person, transfer: Sent) -> None:
 
 
 async def leave_versions(fleet: Fleet) -> None:
-    await fleet.run("temporal worker deployment set-current-version --deployment-name remit --unversioned --yes")
+    await fleet.route_new("temporal worker deployment set-current-version --deployment-name remit --unversioned --yes")
 
 
 async def move_to_1(fleet: Fleet) -> None:
