@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from playwright.async_api import Browser
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client
 
@@ -17,17 +18,23 @@ from tests.api.test_disputes import becomes, opens
 from tests.runbook.conftest import FOUR_EYES_FROM
 from tests.runbook.holding import account_held
 from tests.runbook.lines import Runbook
-from tests.runbook.web_ui import WebUI, web_ui
+from tests.runbook.web_ui import WebUI, running_browser, web_ui
 from tests.waiting import until
 
 REVIEWED = 150_00
 REASON = "ticket 4711"
 
 
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    async with running_browser() as chromium:
+        yield chromium
+
+
 @pytest.fixture
-async def ui(stack: Running, screenshots: Path) -> AsyncIterator[WebUI]:
+async def ui(chromium: Browser, stack: Running, screenshots: Path) -> AsyncIterator[WebUI]:
     assert stack.temporal_ui_url is not None
-    async with web_ui(stack.temporal_ui_url, screenshots) as ui:
+    async with web_ui(chromium, stack.temporal_ui_url, screenshots) as ui:
         yield ui
 
 

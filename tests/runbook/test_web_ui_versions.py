@@ -18,7 +18,7 @@ from tests.api.people import Person
 from tests.orders import order
 from tests.runbook.conftest import REVIEW_FROM
 from tests.runbook.lines import Runbook
-from tests.runbook.web_ui import WebUI, web_ui
+from tests.runbook.web_ui import WebUI, running_browser, web_ui
 from tests.waiting import until
 from worker import build_worker
 from workflows.transfer import TransferWorkflow
@@ -55,7 +55,7 @@ async def site(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[Sit
 
 @pytest.fixture
 async def ui(site: Site, screenshots: Path) -> AsyncIterator[WebUI]:
-    async with web_ui(site.ui_url, screenshots) as ui:
+    async with running_browser() as chromium, web_ui(chromium, site.ui_url, screenshots) as ui:
         yield ui
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from playwright.async_api import Error, Frame, Locator, Page, async_playwright
+from playwright.async_api import Browser, Error, Frame, Locator, Page, async_playwright
 from playwright.async_api import TimeoutError as NotSeen
 
 from tests.waiting import until
@@ -24,20 +24,29 @@ def browser() -> str:
 
 
 @asynccontextmanager
-async def web_ui(url: str, screenshots: Path) -> AsyncIterator["WebUI"]:
-    """The Web UI in a window of its own. Pictures go to a folder, for people to look at."""
+async def running_browser() -> AsyncIterator[Browser]:
+    """The machine's own, without a screen."""
     arguments = ["--disable-gpu", "--disable-background-networking", "--no-first-run"]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
     async with async_playwright() as hands:
         chromium = await hands.chromium.launch(executable_path=browser(), args=arguments)
         try:
-            window = await chromium.new_context(viewport={"width": 1500, "height": 1100}, locale="en-US")
-            page = await window.new_page()
-            page.set_default_timeout(PATIENCE_MS)
-            yield WebUI(page, f"{url}/namespaces/default", screenshots)
+            yield chromium
         finally:
             await chromium.close()
+
+
+@asynccontextmanager
+async def web_ui(chromium: Browser, url: str, screenshots: Path) -> AsyncIterator["WebUI"]:
+    """The Web UI in a window that remembers nothing. Pictures go to a folder, for people to look at."""
+    window = await chromium.new_context(viewport={"width": 1500, "height": 1100}, locale="en-US")
+    try:
+        page = await window.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        yield WebUI(page, f"{url}/namespaces/default", screenshots)
+    finally:
+        await window.close()
 
 
 class WebUI:
@@ -64,14 +73,12 @@ class WebUI:
 
     async def actions(self) -> list[str]:
         """What **More Actions** offers."""
-        await self.page.get_by_role("button", name="More Actions").click()
-        offered: str = await self.page.get_by_role("menu").inner_text()
+        offered: str = await (await self._menu("More Actions")).inner_text()
         return offered.split("\n")
 
     async def choose(self, action: str) -> Locator:
         """An entry of **More Actions**, and the dialog that it opens."""
-        await self.page.get_by_role("button", name="More Actions").click()
-        await self.page.get_by_role("menu").get_by_text(action, exact=True).click()
+        await (await self._menu("More Actions")).get_by_text(action, exact=True).click()
         return await self._dialog(action)
 
     async def request_cancellation(self) -> None:
@@ -198,8 +205,7 @@ class WebUI:
         await self.page.get_by_role("heading", name="Recent Runs").wait_for()
 
     async def trigger(self) -> None:
-        await self.page.get_by_role("button", name="Schedule Actions").click()
-        await self.page.get_by_role("menu").get_by_text("Trigger", exact=True).click()
+        await (await self._menu("Schedule Actions")).get_by_text("Trigger", exact=True).click()
         dialog = await self._dialog("Trigger")
         await dialog.get_by_role("button", name="Trigger").click()
         await dialog.wait_for(state="hidden")
@@ -213,6 +219,18 @@ class WebUI:
         await self.picture(button.lower())
         await dialog.get_by_role("button", name=button, exact=True).click()
         await dialog.wait_for(state="hidden")
+
+    async def _menu(self, button: str) -> Locator:
+        """What a button opens. A page that is drawn anew at that moment closes it again, so it is pressed again."""
+        menu = self.page.get_by_role("menu")
+        for _ in range(3):
+            await self.page.get_by_role("button", name=button).click()
+            try:
+                await menu.wait_for(timeout=PATIENCE_MS / 5)
+            except NotSeen:
+                continue
+            break
+        return menu
 
     async def _until_listed(self, row: Locator, otherwise: str) -> None:
         """Temporal's list lags, so it is read again some times."""
