@@ -85,7 +85,9 @@ class Runbook:
         self, line: str, fill: Mapping[str, str | Iterable[str]] | None = None, **variables: str
     ) -> tuple[int, str]:
         """The same where a line may be refused: its exit code, and what it printed."""
-        command = self._command(line, fill)
+        return await self._shell(self._command(line, fill), variables)
+
+    async def _shell(self, command: str, variables: Mapping[str, str]) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
             "bash",
             "-c",

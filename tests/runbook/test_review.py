@@ -230,7 +230,7 @@ async def test_many_are_decided_at_once_as_the_filter_finds_them(
     line = "temporal workflow query --workflow-id 'decisions/…' --type progress"
     asked = json.loads((await runbook.run(line, {"decisions/…": batch_id})).partition("QueryResult")[2])
     assert asked == {"total": 2, "taken": 2, "refused": None, "unanswered": None}
-    assert await details(runbook, batch_id) == "2 of 2 decided."
+    assert await details(runbook, batch_id) == "2 of 2 have taken the decision."
     for transfer_id in wanted:
         await reaches(payer, transfer_id, "completed")
     assert (await file_of(operator, larger))["state"] == "in_review"
