@@ -45,6 +45,12 @@ class Attention:
         """Answered between steps, or where a step may be left."""
         self.cancel_requested = True
 
+    def is_answered(self) -> None:
+        """No step is in doubt any more."""
+        self.in_doubt = self.retry_now = False
+        if self.stuck:
+            self.mark(stuck=False)
+
     def mark(self, *, stuck: bool) -> None:
         """Raise the flag, or take it down."""
         self.stuck = stuck
@@ -115,12 +121,15 @@ async def local_first(
             summary=summary,
         )
     )
+    # Not `finally`: a coroutine that is dropped with its worker is closed wherever the garbage collector runs, inside
+    # of another workflow too, and would speak there.
     try:
-        return await _watched(regular, attempt_locally, attention, may_be_left=may_be_left)
-    finally:
-        attention.in_doubt = attention.retry_now = False
-        if attention.stuck:
-            attention.mark(stuck=False)
+        answer = await _watched(regular, attempt_locally, attention, may_be_left=may_be_left)
+    except Exception:
+        attention.is_answered()
+        raise
+    attention.is_answered()
+    return answer
 
 
 async def _watched(
