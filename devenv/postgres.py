@@ -84,7 +84,7 @@ class Postgres:
 
     async def child(self) -> Child:
         """How to run it; makes the cluster first if there is none. Raises StackError when that fails."""
-        binaries = _binaries()
+        binaries = server_binaries()
         account = account_for(self.cluster)
         self.folder.mkdir(mode=0o711 if account else 0o700, parents=True, exist_ok=True)
         if account is not None:
@@ -185,7 +185,8 @@ class Postgres:
         lock_file.unlink(missing_ok=True)
 
 
-def _binaries() -> Path:
+def server_binaries() -> Path:
+    """Where the wheel keeps PostgreSQL's programs, `psql` and `pg_dump` among them. Raises StackError without it."""
     wheel = importlib.util.find_spec(WHEEL)
     if wheel is None or wheel.origin is None:
         raise StackError(

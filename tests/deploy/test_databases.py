@@ -39,9 +39,9 @@ class Server:
         }
         psql = shutil.which("psql")
         if psql is None:
-            from devenv.postgres import _binaries  # noqa: PLC0415 - the wheel's, without a psql of the system
+            from devenv.postgres import server_binaries  # noqa: PLC0415 - of the wheel, with no psql installed
 
-            psql = str(_binaries() / "psql")
+            psql = str(server_binaries() / "psql")
         command = [psql, "--no-psqlrc", "--quiet", "--file", str(SCRIPT)]
         subprocess.run(command, env=environment | PASSWORDS | passwords, check=True, capture_output=True, timeout=30)
 

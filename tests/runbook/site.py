@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from devenv.ports import LOCALHOST, free_port
-from devenv.postgres import Postgres, _binaries
+from devenv.postgres import Postgres, server_binaries
 from devenv.process import Child, Process, Ready
 from devenv.stack import PROJECT
 from devenv.temporal import Temporal
@@ -46,7 +46,7 @@ class Site:
 
     def environment(self, **more: str) -> dict[str, str]:
         """What the page has its reader export, and the settings of all processes."""
-        tools = (self._temporal_cli.parent, Path(sys.executable).parent, _binaries())
+        tools = (self._temporal_cli.parent, Path(sys.executable).parent, server_binaries())
         return {
             **os.environ,
             "PATH": os.pathsep.join((*map(str, tools), os.environ["PATH"])),
