@@ -14,9 +14,15 @@ WORKDIR /app
 COPY *.py ./
 COPY activities activities
 COPY api api
+COPY customers customers
+COPY database database
 COPY devenv devenv
+COPY disputes disputes
 COPY ledger ledger
 COPY migrations migrations
+COPY reviews reviews
+COPY screening screening
+COPY staff staff
 COPY workflows workflows
 COPY deploy/healthcheck.py deploy/healthcheck.py
 COPY --chmod=755 deploy/remit /opt/remit/bin/remit

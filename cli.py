@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from database.connections import Database, Unavailable
 from ledger.money import Money
 from ledger.postgres.audit import Audit, audit
-from ledger.postgres.database import Database, Unavailable
 from settings import Settings
 
 if TYPE_CHECKING:
-    from ledger.postgres.operators import MadeAdmin
+    from staff.postgres.operators import MadeAdmin
 
 app = typer.Typer(
     help="Durable money transfers on Temporal and PostgreSQL.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -51,7 +51,7 @@ def main() -> None:
 def run() -> None:
     """Run the embedded stack in the foreground: PostgreSQL, Temporal with its Web UI, API and worker. Ctrl-C stops."""
     from devenv.stack import Stack
-    from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+    from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
     stack = Stack(Settings(), prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=_say)
     _await(stack.run_until_stopped())
@@ -62,7 +62,7 @@ def demo(
     save_svg: Annotated[Path | None, typer.Option(hidden=True, help="Also save the story as a picture.")] = None,
 ) -> None:
     """Tell the main story on embedded servers; exit 0 only if all of it held."""
-    from devenv.demo import tell
+    from devenv.demo.command import tell
 
     raise SystemExit(0 if _await(tell(Settings(), prepare, _say, save_svg)) else 1)
 
@@ -141,7 +141,7 @@ def create(
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input, not a prompt.")] = False,
 ) -> None:
     """Make an admin, with a password that is asked for, or make a customer with this address one. Safe to repeat."""
-    from ledger.operators import Role
+    from staff.permissions import Role
 
     wanted = {"email": email, "full_name": full_name}
     made = _await(_make_admin(Settings(), **wanted))
@@ -158,9 +158,9 @@ def create(
 
 
 async def _make_admin(settings: Settings, **wanted: str) -> "MadeAdmin | None":
-    from api.models_admin import AdminIn
-    from api.passwords import hash_password
-    from ledger.postgres.operators import Operators
+    from api.auth.passwords import hash_password
+    from api.customers.models import AdminIn
+    from staff.postgres.operators import Operators
 
     try:
         person = AdminIn.model_validate(wanted)
@@ -199,7 +199,7 @@ async def _database_url(settings: Settings) -> AsyncIterator[str]:
     """The database that the settings name, else that of the running stack, else the embedded one, just for this."""
     from devenv.errors import StackError
     from devenv.home import Home, live_run
-    from devenv.postgres import Postgres
+    from devenv.servers.postgres_server import PostgresServer
 
     if settings.database_url is not None:
         yield settings.database_url
@@ -210,7 +210,7 @@ async def _database_url(settings: Settings) -> AsyncIterator[str]:
         if not home.postgres.exists():
             raise StackError(f"There are no books yet in {home.path}: set REMIT_DATABASE_URL, or `remit run` first.")
         with home.held():
-            postgres = Postgres(home.postgres, log=home.log("postgres"), say=_say)
+            postgres = PostgresServer(home.postgres, log=home.log("postgres"), say=_say)
             await postgres.start()
             try:
                 yield postgres.url
@@ -224,7 +224,7 @@ async def prepare(database_url: str, temporal_address: str) -> None:
 
 
 async def _migrate(database_url: str, settings: Settings) -> None:
-    from ledger.postgres.migrations import migrate as migrate_database
+    from database.migrations import migrate as migrate_database
     from worker import connect_temporal
     from workflows.registration import register_search_attributes, schedule_recovery
 

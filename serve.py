@@ -10,25 +10,29 @@ from functools import partial
 import structlog
 import uvicorn
 
-from api.acceptance import Acceptance
 from api.app import create_app
-from api.engine import Engine
-from api.gauges import AttentionCount
-from api.settling import Settlements
-from api.state import State
-from api.steering import Steering
-from api.tokens import Tokens
+from api.auth.tokens import Tokens
+from api.http.metrics import AttentionCount
+from api.services import Services
+from api.staff.interventions import Interventions
+from api.temporal import TemporalGateway
+from api.transfers.acceptance import Acceptance
+from api.transfers.completion import Completions
 from api.web_ui import WebUi
-from ledger.disputes import DisputeTerms
+from customers.postgres import Customers
+from database.connections import Database
+from disputes.dispute import DisputeTerms
+from disputes.postgres import Disputes
+from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.disputes import Disputes
-from ledger.postgres.operators import Operators
-from ledger.postgres.oversight import Oversight
 from ledger.postgres.reversals import Reversals
-from ledger.postgres.statements import Statements
+from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
+from staff.postgres.action_log import ActionLog
+from staff.postgres.operators import Operators
+from staff.postgres.stats import LedgerStats
+from staff.postgres.transfer_file import TransferFiles
+from staff.postgres.transfer_search import TransferSearches
 from worker import build_worker, connect_temporal, promotion
 
 log = structlog.get_logger()
@@ -49,38 +53,43 @@ class _Server(uvicorn.Server):
 class Composed:
     """An API process, and what a worker in it tells it."""
 
-    state: State
-    settlements: Settlements
+    state: Services
+    completions: Completions
 
 
 def compose_api(settings: Settings, database: Database, *, with_worker: bool) -> Composed:
     """Put an API process together; `with_worker` where a worker in it will tell of the transfers it settles."""
     assert settings.jwt_secret is not None
-    settlements = Settlements(worker_is_here=with_worker)
-    book = Book(database, settlements.announce)
-    statements = Statements(database)
-    engine = Engine(partial(connect_temporal, settings), settings.task_queue)
-    acceptance = Acceptance(engine, statements, book, settlements)
-    operators, oversight = Operators(database), Oversight(database)
+    completions = Completions(worker_is_here=with_worker)
+    book = Book(database, completions.announce)
+    transfer_reads = TransferReads(database)
+    temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
+    acceptance = Acceptance(temporal, transfer_reads, book, completions)
+    operators = Operators(database)
+    searches, files = TransferSearches(database), TransferFiles(database)
     reversals, disputes = Reversals(database), Disputes(database)
-    state = State(
+    state = Services(
         database=database,
         customers=Customers(database),
-        statements=statements,
+        account_reads=AccountReads(database),
+        transfer_reads=transfer_reads,
         acceptance=acceptance,
-        engine=engine,
+        temporal=temporal,
         tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds),
         sandbox_rails=settings.sandbox_rails,
         operators=operators,
-        oversight=oversight,
+        transfer_searches=searches,
+        transfer_files=files,
+        action_log=ActionLog(database),
+        stats=LedgerStats(database),
         reversals=reversals,
         disputes=disputes,
         dispute_terms=DisputeTerms(settings.dispute_window_days, settings.dispute_deadline_seconds),
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
-        steering=Steering(acceptance, engine, operators, oversight, reversals, disputes),
-        attention=AttentionCount(engine),
+        steering=Interventions(acceptance, temporal, operators, searches, files, reversals, disputes),
+        attention=AttentionCount(temporal),
     )
-    return Composed(state, settlements)
+    return Composed(state, completions)
 
 
 async def serve_api(settings: Settings, *, with_worker: bool) -> None:
@@ -96,7 +105,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         Database(settings.database_url, connections, "remit-worker") as steps_database,
     ):
         parts = compose_api(settings, database, with_worker=with_worker)
-        steps_book = Book(steps_database, parts.settlements.announce)
+        steps_book = Book(steps_database, parts.completions.announce)
         config = uvicorn.Config(
             create_app(parts.state, docs=settings.docs),
             host=settings.api_host,
@@ -114,12 +123,12 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
             # A second signal does not wait for requests that are being answered.
             server.force_exit = server.should_exit
             server.should_exit = True
-            parts.settlements.close()
+            parts.completions.close()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, shut_down)
         running = asyncio.create_task(
-            run_engine(parts.state.engine, steps_book, settings, stop, with_worker=with_worker)
+            run_with_temporal(parts.state.temporal, steps_book, settings, stop, with_worker=with_worker)
         )
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
         if with_worker and settings.build_id is not None:
@@ -131,9 +140,11 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         log.info("api stopped")
 
 
-async def run_engine(engine: Engine, book: Book, settings: Settings, stop: asyncio.Event, *, with_worker: bool) -> None:
+async def run_with_temporal(
+    temporal: TemporalGateway, book: Book, settings: Settings, stop: asyncio.Event, *, with_worker: bool
+) -> None:
     """Connect to Temporal, run the worker if there is one, and leave once `stop` is set and its steps have ended."""
-    connecting = asyncio.create_task(engine.keep_connecting())
+    connecting = asyncio.create_task(temporal.keep_connecting())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not connecting.done():
@@ -157,6 +168,6 @@ async def run_worker(settings: Settings) -> None:
     if settings.build_id is not None:
         log.info("new transfers come once this version is current", make_it_so=promotion(settings.build_id))
     async with Database(settings.database_url, settings.database_connections, "remit-worker") as database:
-        engine = Engine(partial(connect_temporal, settings), settings.task_queue)
-        await run_engine(engine, Book(database), settings, stop, with_worker=True)
+        temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
+        await run_with_temporal(temporal, Book(database), settings, stop, with_worker=True)
     log.info("worker stopped")

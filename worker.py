@@ -12,24 +12,24 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
-from activities.batch import BatchSteps
+from activities.decision_batch import BatchSteps
 from activities.disputes import DisputeSteps
-from activities.money import MoneySteps
-from activities.notification import NotificationSteps
+from activities.notifications import NotificationSteps
 from activities.recovery import RecoverySteps
-from activities.review import ReviewSteps
+from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.straight_through import StraightThroughSteps
+from activities.transfers import TransferSteps
+from disputes.postgres import Disputes
 from ledger.postgres.book import Book
-from ledger.postgres.disputes import Disputes
-from ledger.reviews import ReviewPolicy
-from ledger.screening import AmountThreshold, Answer, ScreeningRule
+from reviews.review import ReviewPolicy
+from screening.rules import AmountThreshold, ScreeningAnswer, ScreeningRule
 from settings import Settings
 from workflows import policies
-from workflows.batch import DecisionBatchWorkflow
+from workflows.decision_batch import DecisionBatchWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.recovery import RecoveryWorkflow
-from workflows.transfer import TransferWorkflow
+from workflows.transfer.saga import TransferWorkflow
 from workflows.versioned import AutoUpgradedDispute, AutoUpgradedRecovery
 
 WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DecisionBatchWorkflow, DisputeWorkflow)
@@ -67,7 +67,7 @@ def screening_rules(settings: Settings) -> list[ScreeningRule]:
     """What every transfer is screened by. Add rules here; the strictest answer counts."""
     rules: list[ScreeningRule] = [AmountThreshold(settings.decline_from_major)]
     if settings.review_from_major is not None:
-        rules.append(AmountThreshold(settings.review_from_major, Answer.REVIEW))
+        rules.append(AmountThreshold(settings.review_from_major, ScreeningAnswer.REVIEW))
     return rules
 
 
@@ -100,7 +100,7 @@ def build_worker(
     runner: WorkflowRunner = DIRECT,
 ) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
-    money = MoneySteps(book, settings.stuck_after_seconds)
+    money = TransferSteps(book, settings.stuck_after_seconds)
     review = ReviewSteps(
         book,
         ReviewPolicy(settings.review_deadline_seconds, settings.review_reminder_seconds, settings.four_eyes_from_major),

@@ -5,11 +5,11 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.refusals import refusals_as_answers
-from ledger.disputes import Course, DisputeDecision, workflow_id_of
+from disputes.dispute import DisputeDecision, DisputeProgress, workflow_id_of
+from disputes.postgres import Disputes
 from ledger.ids import DisputeId
-from ledger.operators import Channel
-from ledger.postgres.disputes import Disputes
 from ledger.transfers import Failure
+from staff.permissions import Channel
 
 
 class DisputeSteps:
@@ -21,26 +21,26 @@ class DisputeSteps:
         self._grace_seconds = grace_seconds
 
     @activity.defn
-    async def read_dispute(self, dispute_id: DisputeId) -> Course:
+    async def read_dispute(self, dispute_id: DisputeId) -> DisputeProgress:
         """Where the dispute stands."""
         with refusals_as_answers():
             return await self._disputes.course(dispute_id)
 
     @activity.defn
-    async def decide_dispute(self, dispute_id: DisputeId, decision: DisputeDecision) -> Course:
+    async def decide_dispute(self, dispute_id: DisputeId, decision: DisputeDecision) -> DisputeProgress:
         """Rule. Refuses as `forbidden`, `decision_refused` or `dispute_closed`."""
         with refusals_as_answers():
             await self._disputes.decide(dispute_id, decision, Channel.TEMPORAL)
             return await self._disputes.course(dispute_id)
 
     @activity.defn
-    async def expire_dispute(self, dispute_id: DisputeId) -> Course:
+    async def expire_dispute(self, dispute_id: DisputeId) -> DisputeProgress:
         """End a dispute that nobody decided. The workflow's timer says when."""
         with refusals_as_answers():
             return await self._disputes.expire(dispute_id)
 
     @activity.defn
-    async def close_dispute(self, dispute_id: DisputeId, failure: Failure | None) -> Course:
+    async def close_dispute(self, dispute_id: DisputeId, failure: Failure | None) -> DisputeProgress:
         """End a dispute whose reversal has ended, or could not begin."""
         with refusals_as_answers():
             return await self._disputes.close(dispute_id, impossible=failure is not None)

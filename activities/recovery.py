@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ledger.postgres.book import Book
 from ledger.postgres.unfinished import Unfinished
-from ledger.recovery import Found, Stranded
+from ledger.recovery import Stranded, StrandedTransfers
 from ledger.refusals import LedgerConflict
 from ledger.transfers import Ending, State, Step
 
@@ -54,7 +54,7 @@ class RecoverySteps:
         self._within_seconds = within_seconds
 
     @activity.defn
-    async def find_stranded(self) -> Found:
+    async def find_stranded(self) -> StrandedTransfers:
         """Transfers that are not final and whose workflow does not run: those in transit first, then the oldest.
 
         One list of what runs spares a question for each. That list lags: what is missing from it is asked about by ID
@@ -65,7 +65,7 @@ class RecoverySteps:
         running: set[str] | None = None
         async for order, state in self._unfinished.transfers(older_than_seconds=self._grace_seconds):
             if len(stranded) >= self._at_most or monotonic() >= until:
-                return Found(stranded, more=True)
+                return StrandedTransfers(stranded, more=True)
             if running is None:
                 running = await self._listed_as_running()
             found = Stranded(order, state)
@@ -75,7 +75,7 @@ class RecoverySteps:
             if await self._is_lost(found):
                 log.warning("transfer lost its workflow", transfer_id=order.transfer_id, state=state)
                 stranded.append(found)
-        return Found(stranded, more=False)
+        return StrandedTransfers(stranded, more=False)
 
     @activity.defn
     async def cancel_stranded(self, step: Step) -> bool:

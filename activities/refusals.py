@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from ledger.operators import ActionRefused
 from ledger.refusals import LedgerConflict, Refusal
+from ledger.refused_actions import ActionRefused
 
 # An answer, not a malfunction: neither logged as a failure nor counted as one.
 BENIGN = ApplicationErrorCategory.BENIGN

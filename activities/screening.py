@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
-from ledger.screening import ScreeningRule, Verdict, screen
 from ledger.transfers import TransferOrder
+from screening.rules import ScreeningRule, Verdict, screen
 
 
 class ScreeningSteps:

@@ -11,17 +11,17 @@ from dataclasses import replace
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.money import MoneySteps
-from activities.notification import NotificationSteps
+from activities.notifications import NotificationSteps
 from activities.screening import ScreeningSteps
-from ledger.screening import Answer
+from activities.transfers import TransferSteps
 from ledger.transfers import Opened, State, Step, StraightThrough, TransferOrder
+from screening.rules import ScreeningAnswer
 
 
 class StraightThroughSteps:
     """The steps of others, one after the other."""
 
-    def __init__(self, money: MoneySteps, screening: ScreeningSteps, notification: NotificationSteps) -> None:
+    def __init__(self, money: TransferSteps, screening: ScreeningSteps, notification: NotificationSteps) -> None:
         self._money = money
         self._screening = screening
         self._notification = notification
@@ -42,7 +42,7 @@ class StraightThroughSteps:
         step: Callable[..., object] = self._screening.screen_transfer
         try:
             verdict = await self._screening.screen_transfer(order)
-            if verdict.answer is not Answer.ALLOW:
+            if verdict.answer is not ScreeningAnswer.ALLOW:
                 return reached
             step = self._money.debit_source
             reached = replace(reached, standing=await self._money.debit_source(debit))

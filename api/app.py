@@ -1,17 +1,24 @@
-"""The HTTP application: routes, problems and limits around a state that a composition root has made."""
+"""The HTTP application: routes, problems and limits over services that a composition root has made."""
 
 from fastapi import FastAPI
 
-from api.edge import BodyLimit, Metrics
-from api.problems import handle_problems, problem_responses
-from api.routes import accounts, auth, disputes, health, reversals, transfers
-from api.routes.admin import accounts as admin_accounts
-from api.routes.admin import books as admin_books
-from api.routes.admin import customers as admin_customers
-from api.routes.admin import disputes as admin_disputes
-from api.routes.admin import steering as admin_steering
-from api.routes.admin import transfers as admin_transfers
-from api.state import State
+from api.accounts import routes as accounts
+from api.accounts import staff_routes as staff_accounts
+from api.auth import routes as auth
+from api.books import routes as books
+from api.customers import routes as customers
+from api.disputes import routes as disputes
+from api.disputes import staff_routes as staff_disputes
+from api.http import health
+from api.http.middleware import BodyLimit, RequestMetrics
+from api.http.problems import handle_problems, problem_responses
+from api.reviews import routes as reviews
+from api.services import Services
+from api.staff import routes as staff
+from api.transfers import intervention_routes as interventions
+from api.transfers import reversal_routes as reversals
+from api.transfers import routes as transfers
+from api.transfers import staff_routes as staff_transfers
 
 DESCRIPTION = """
 Durable money transfers. Every request that moves money carries an `Idempotency-Key`: repeat it, with the same key and
@@ -22,8 +29,8 @@ Amounts are integers in the currency's minor unit. Errors are `application/probl
 """
 
 
-def create_app(state: State, *, docs: bool) -> FastAPI:
-    """The application over this state. The caller owns the state's connections."""
+def create_app(services: Services, *, docs: bool) -> FastAPI:
+    """The application over these services. The caller owns their connections."""
     app = FastAPI(
         title="Remit",
         version="1",
@@ -37,13 +44,13 @@ def create_app(state: State, *, docs: bool) -> FastAPI:
         # Every operation lists its own problems, instead of FastAPI's default body for 422.
         responses=problem_responses("validation_failed"),
     )
-    app.state.remit = state
+    app.state.remit = services
     handle_problems(app)
     # Routes are searched in this order, so the busiest come first.
-    for router in (transfers.router, accounts.router, auth.router, reversals.router, disputes.router, health.router):
-        app.include_router(router)
-    for admin in (admin_customers, admin_accounts, admin_transfers, admin_steering, admin_disputes, admin_books):
-        app.include_router(admin.router)
+    for room in (transfers, accounts, auth, reversals, disputes, health):
+        app.include_router(room.router)
+    for room in (customers, staff_accounts, staff_transfers, interventions, reviews, staff_disputes, books, staff):
+        app.include_router(room.router)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Metrics)
+    app.add_middleware(RequestMetrics)
     return app

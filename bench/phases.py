@@ -14,8 +14,8 @@ from bench.load import Load
 from bench.postgres.million import fill_with_entries
 from bench.processes import resident_mb
 from bench.run import Run
-from devenv.ports import free_port
-from devenv.process import Child, Process
+from devenv.processes.ports import free_port
+from devenv.processes.process import Child, Process
 from devenv.stack import PROJECT
 
 ENTRIES = 1_000_000

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from api.acceptance import Wish, order_for
+from api.transfers.acceptance import TransferRequest, order_for
 from ledger.ids import AccountId, CustomerId
 from ledger.transfers import TransferOrder
 
@@ -70,7 +70,7 @@ def pairs(choice: Choice, holders: list[Holder], seed: int) -> Callable[[], Pair
 def order_between(pair: Pair, key: str) -> TransferOrder:
     """The order that the API would make of the same request."""
     source, destination = pair
-    wish = Wish(source.account_id, destination.account_id, AMOUNT_MINOR, CURRENCY)
+    wish = TransferRequest(source.account_id, destination.account_id, AMOUNT_MINOR, CURRENCY)
     return order_for(source.customer_id, key, wish)
 
 

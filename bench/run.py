@@ -12,8 +12,8 @@ from bench.load import Load
 from bench.postgres import plain
 from bench.processes import cpu_seconds, memory_mb
 from bench.servers import Servers
+from database.connections import Database
 from ledger.postgres.audit import audit
-from ledger.postgres.database import Database
 
 # Between rounds: what a system does after its last answer is not the next one's.
 SETTLE_SECONDS = 0.4

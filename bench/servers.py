@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from api.tokens import Tokens
+from api.auth.tokens import Tokens
 from bench.cases import MILLION, REMIT
 from bench.population import Holder, save
 from bench.postgres.filling import copy_database, fill
-from devenv.ports import answers, free_port
-from devenv.process import Child, Process, Say
+from devenv.processes.ports import answers, free_port
+from devenv.processes.process import Child, Process, Say
 from devenv.stack import PROJECT, Prepare, Running, Stack
 from settings import Settings
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 TOKEN_SECONDS = 6 * 3600
 GENERATORS = ("load", "reads")

@@ -1,6 +1,7 @@
 """Proof that the deployment works, on a machine without containers: `python -m deploy.check_native`.
 
 Runs what `docker-compose.yml` runs, as plain processes on 127.0.0.1: the same commands, scripts and environment, read
+from devenv.processes.process import OsAccount
 from that file; only host names, ports and folders differ. Then moves money over HTTP, kills a worker in the middle,
 and checks the books. Exit code 0: all of it held.
 
@@ -29,12 +30,12 @@ import httpx
 import yaml
 
 from deploy.native_story import Story, StoryError
-from devenv.accounts import account_for, let_read, let_through
-from devenv.binaries import build, cache_held, draft, executable
 from devenv.errors import StackError
-from devenv.ports import LOCALHOST, free_port
-from devenv.process import Account, Child, Process
-from devenv.temporal_binary import temporal_binary
+from devenv.processes.ports import LOCALHOST, free_port
+from devenv.processes.process import Child, Process
+from devenv.servers.binaries import build, cache_held, draft, executable
+from devenv.servers.os_accounts import account_for, let_read, let_through
+from devenv.servers.temporal_binary import temporal_binary
 from settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -247,7 +248,7 @@ def _version(path: Path) -> int:
     return int(re.sub(r"\D", "", path.parent.name) or 0)
 
 
-def _run_as(argv: Sequence[str], account: Account | None) -> None:
+def _run_as(argv: Sequence[str], account: OsAccount | None) -> None:
     done = subprocess.run(  # noqa: S603 - our own command
         argv,
         env={"PATH": os.environ["PATH"], "LC_ALL": "C"},

@@ -4,8 +4,8 @@ import asyncio
 import sys
 
 from devenv.errors import StackError
-from devenv.temporal_binary import temporal_binary
-from devenv.time_skipping import time_skipping_server
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.time_skipping import time_skipping_server
 from settings import Settings
 
 

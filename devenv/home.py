@@ -12,12 +12,12 @@ import psutil
 
 from devenv.errors import StackError
 from devenv.files import kept_secret, read_json, write_private
-from devenv.ports import described
-from devenv.supervisor import is_same
+from devenv.processes.ports import described
+from devenv.processes.supervisor import is_same
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """A running stack as `run.json` tells it. The API process holds the worker, so `pids` names no `worker`."""
 
     api_url: str
@@ -82,19 +82,19 @@ class Home:
             lock.flush()
             yield
 
-    def write_run(self, run: Run) -> None:
+    def write_run(self, run: RunRecord) -> None:
         """Tell other processes what runs here. Private: the database's password is in it."""
         write_private(self.run_file, json.dumps(asdict(run), indent=2) + "\n")
 
 
-def live_run(home: Path) -> Run | None:
+def live_run(home: Path) -> RunRecord | None:
     """What runs on this home now; None when nothing does, also after a stack was killed and left its `run.json`."""
     path = Home(home).path
     found = read_json(path / "run.json")
     if found is None or _lock_holder(path) is None:
         return None
     with suppress(TypeError):
-        return Run(**found)
+        return RunRecord(**found)
     return None
 
 

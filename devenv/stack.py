@@ -17,13 +17,13 @@ import httpx
 from pydantic import SecretStr
 
 from devenv.errors import StackError
-from devenv.home import Home, Run
-from devenv.ports import LOCALHOST, check_free
-from devenv.postgres import Postgres
-from devenv.process import Child, Say, silent
-from devenv.supervisor import Supervisor, end_leftovers
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
+from devenv.home import Home, RunRecord
+from devenv.processes.ports import LOCALHOST, check_free
+from devenv.processes.process import Child, Say, silent
+from devenv.processes.supervisor import Supervisor, end_leftovers
+from devenv.servers.postgres_server import PostgresServer
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -188,7 +188,7 @@ class Stack:
         if self._settings.database_url is not None:
             return
         self._say("starting PostgreSQL")
-        postgres = Postgres(self.home.postgres, log=self.home.log("postgres"), say=self._say)
+        postgres = PostgresServer(self.home.postgres, log=self.home.log("postgres"), say=self._say)
         await self.supervisor.start(await postgres.child())
         self.database_url = postgres.url
 
@@ -198,7 +198,7 @@ class Stack:
             return
         binary = await temporal_binary(settings.cache, self._say, settings.temporal_cli)
         self._say("starting Temporal")
-        temporal = Temporal(
+        temporal = TemporalServer(
             binary,
             log=self.home.log("temporal"),
             database=self.home.temporal_database,
@@ -260,7 +260,7 @@ class Stack:
     def _write_run_if_ready(self) -> None:
         if self._ready:
             self.home.write_run(
-                Run(
+                RunRecord(
                     api_url=self.api_url,
                     temporal_address=self.temporal_address,
                     temporal_ui_url=self.temporal_ui_url,

@@ -29,7 +29,7 @@ class Stranded:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StrandedTransfers:
     """What one look found stranded. `more`: it stopped at one of its limits, and there may be others."""
 
     stranded: list[Stranded]

@@ -25,7 +25,7 @@ from ledger.refusals import (
     Refusal,
     SameAccount,
 )
-from ledger.transfers import MAX_ATTEMPTS, NEXT, Failure, Kind, Leg, Side, State, Transfer, TransferOrder
+from ledger.transfers import MAX_ATTEMPTS, NEXT_STATE, Failure, Kind, Leg, Side, State, Transfer, TransferOrder
 
 Moving = Transfer | TransferOrder
 
@@ -182,7 +182,7 @@ def _of_this_attempt(transfer: Transfer, attempt: int, step: str) -> None:
 
 
 def _may_become(transfer: Transfer, state: State, step: str) -> None:
-    if state not in NEXT[transfer.state]:
+    if state not in NEXT_STATE[transfer.state]:
         raise IllegalTransition(transfer.id, transfer.state, step)
 
 

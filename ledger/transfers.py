@@ -35,7 +35,7 @@ FINAL = frozenset({State.COMPLETED, State.COMPENSATED, State.FAILED, State.CANCE
 
 # Checked under the transfer's row lock by every step, whatever the workflow engine believes, and once more by a
 # trigger. `failed` and `compensated` lead back to `initiated` only as the next attempt.
-NEXT: Mapping[State, frozenset[State]] = {
+NEXT_STATE: Mapping[State, frozenset[State]] = {
     State.INITIATED: frozenset({State.IN_REVIEW, State.DEBITED, State.FAILED, State.CANCELLED}),
     State.IN_REVIEW: frozenset({State.DEBITED, State.FAILED, State.CANCELLED}),
     State.DEBITED: frozenset({State.COMPLETED, State.COMPENSATED}),
@@ -44,7 +44,7 @@ NEXT: Mapping[State, frozenset[State]] = {
     State.FAILED: frozenset({State.INITIATED}),
     State.CANCELLED: frozenset(),
 }
-assert NEXT.keys() == set(State)
+assert NEXT_STATE.keys() == set(State)
 
 
 class Kind(StrEnum):

@@ -15,19 +15,20 @@ import pytest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from devenv.postgres import Postgres
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
-from devenv.time_skipping import time_skipping_server
+from customers.postgres import Customers
+from database.connections import Database
+from database.migrations import migrate
+from devenv.servers.postgres_server import PostgresServer
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
+from devenv.servers.time_skipping import time_skipping_server
+from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.migrations import migrate
-from ledger.postgres.statements import Statements
+from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
 from workflows.registration import register_search_attributes
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 TEMPLATE = "remit_template"
 
@@ -45,8 +46,8 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def postgres(open_folder: Path) -> AsyncIterator[Postgres]:
-    server = Postgres(open_folder / "postgres", say=print)
+async def postgres(open_folder: Path) -> AsyncIterator[PostgresServer]:
+    server = PostgresServer(open_folder / "postgres", say=print)
     await server.start()
     try:
         connection = await asyncpg.connect(server.url)
@@ -59,7 +60,7 @@ async def postgres(open_folder: Path) -> AsyncIterator[Postgres]:
 
 
 @pytest.fixture
-async def database_url(postgres: Postgres) -> AsyncIterator[str]:
+async def database_url(postgres: PostgresServer) -> AsyncIterator[str]:
     """A migrated, empty database of its own, as its owner."""
     name = f"test_{secrets.token_hex(6)}"
     connection = await asyncpg.connect(postgres.url)
@@ -92,14 +93,19 @@ def customers(database: Database) -> Customers:
 
 
 @pytest.fixture
-def statements(database: Database) -> Statements:
-    return Statements(database)
+def account_reads(database: Database) -> AccountReads:
+    return AccountReads(database)
+
+
+@pytest.fixture
+def transfer_reads(database: Database) -> TransferReads:
+    return TransferReads(database)
 
 
 @pytest.fixture(scope="session")
-async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Temporal]:
+async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TemporalServer]:
     """A real Temporal server, in memory and without its Web UI."""
-    server = Temporal(
+    server = TemporalServer(
         await temporal_binary(Settings().cache, print, Settings().temporal_cli),
         log=tmp_path_factory.mktemp("temporal") / "temporal.log",
         search_attributes=SEARCH_ATTRIBUTE_TYPES,
@@ -112,7 +118,7 @@ async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Te
 
 
 @pytest.fixture(scope="session")
-async def client(temporal: Temporal) -> Client:
+async def client(temporal: TemporalServer) -> Client:
     return await Client.connect(temporal.address)
 
 

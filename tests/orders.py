@@ -4,13 +4,13 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+from customers.postgres import Customers
+from database.connections import Database
 from ledger.ids import WORLD, AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.operators import Operators
 from ledger.rules import kind_of
 from ledger.transfers import Kind, Step, TransferOrder
+from staff.postgres.operators import Operators
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowHandle
 
-from ledger.disputes import Course, DecisionRefused, DisputeState, decision_of
+from disputes.dispute import DecisionRefused, DisputeProgress, DisputeState, decision_of
 from ledger.ids import DisputeId
 from ledger.transfers import Failure, Standing, TransferOrder
 from workflows import policies, steps
-from workflows.running import answer_in
-from workflows.transfer import TransferWorkflow
-from workflows.visibility import search_attributes, summary
+from workflows.search_attributes import search_attributes, summary
+from workflows.step_execution import answer_in
+from workflows.transfer.saga import TransferWorkflow
 
 _ENDINGS: Mapping[DisputeState, str] = {
     DisputeState.REVERSED: "Reversed",
@@ -38,7 +38,7 @@ class DisputeWorkflow:
     @workflow.init
     def __init__(self, dispute_id: DisputeId) -> None:
         self._id = dispute_id
-        self._course: Course | None = None
+        self._course: DisputeProgress | None = None
         self._news = False
 
     @workflow.run
@@ -110,7 +110,7 @@ class DisputeWorkflow:
         self._news = False
         return True
 
-    async def _reverse(self, course: Course) -> Course:
+    async def _reverse(self, course: DisputeProgress) -> DisputeProgress:
         """Have what was decided done by a transfer like any other, and wait for its end, whoever drives it."""
         order = course.reversal
         assert order is not None
@@ -169,7 +169,9 @@ class DisputeWorkflow:
             workflow.logger.info("The reversal lost its workflow, and recovery sees to it: %s", lost)
         return True
 
-    async def _step(self, saying: str, step: Callable[..., Awaitable[Course]], *arguments: Any) -> Course:
+    async def _step(
+        self, saying: str, step: Callable[..., Awaitable[DisputeProgress]], *arguments: Any
+    ) -> DisputeProgress:
         self._course = await self._activity(saying, step, self._id, *arguments)
         return self._course
 

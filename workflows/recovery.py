@@ -6,13 +6,13 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
 
-from ledger.disputes import workflow_id_of
+from disputes.dispute import workflow_id_of
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import State, Step
 from workflows import policies, steps
 from workflows.dispute import DisputeWorkflow
-from workflows.transfer import TransferWorkflow
-from workflows.visibility import search_attributes, summary
+from workflows.search_attributes import search_attributes, summary
+from workflows.transfer.saga import TransferWorkflow
 
 AT_ONCE = 10
 

@@ -7,13 +7,13 @@ anything else is in doubt.
 
 from temporalio import activity
 
-from ledger.disputes import Course, DisputeDecision
+from disputes.dispute import DisputeDecision, DisputeProgress
 from ledger.ids import DisputeId
-from ledger.recovery import Found
-from ledger.reviews import Decision, Review
-from ledger.screening import Verdict
-from ledger.steering import Instruction
+from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, Failure, Opened, Standing, Step, StraightThrough, TransferOrder
+from reviews.review import Decision, Review
+from screening.rules import Verdict
+from staff.instructions import Instruction
 
 
 @activity.defn
@@ -95,7 +95,7 @@ async def send_decision(workflow_id: str, decision: Decision) -> str | None:
 
 
 @activity.defn
-async def find_stranded() -> Found:
+async def find_stranded() -> StrandedTransfers:
     """Find transfers that are not final and have no running workflow, up to a limit; those in transit first."""
     raise NotImplementedError
 
@@ -113,25 +113,25 @@ async def find_stranded_disputes() -> list[DisputeId]:
 
 
 @activity.defn
-async def read_dispute(dispute_id: DisputeId) -> Course:
+async def read_dispute(dispute_id: DisputeId) -> DisputeProgress:
     """Say where a dispute stands."""
     raise NotImplementedError
 
 
 @activity.defn
-async def decide_dispute(dispute_id: DisputeId, decision: DisputeDecision) -> Course:
+async def decide_dispute(dispute_id: DisputeId, decision: DisputeDecision) -> DisputeProgress:
     """Rule, or refuse."""
     raise NotImplementedError
 
 
 @activity.defn
-async def expire_dispute(dispute_id: DisputeId) -> Course:
+async def expire_dispute(dispute_id: DisputeId) -> DisputeProgress:
     """End a dispute that nobody decided."""
     raise NotImplementedError
 
 
 @activity.defn
-async def close_dispute(dispute_id: DisputeId, failure: Failure | None) -> Course:
+async def close_dispute(dispute_id: DisputeId, failure: Failure | None) -> DisputeProgress:
     """End a dispute whose reversal has ended, or could not begin."""
     raise NotImplementedError
 

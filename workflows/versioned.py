@@ -7,7 +7,7 @@ plain ones, because the server turns away every task in which a worker without a
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
-from ledger.disputes import DisputeState
+from disputes.dispute import DisputeState
 from ledger.ids import DisputeId
 from ledger.recovery import Sweep
 from workflows.dispute import DisputeWorkflow

@@ -5,12 +5,12 @@ import secrets
 
 import asyncpg
 
-from api.acceptance import Wish, order_for
+from api.transfers.acceptance import TransferRequest, order_for
 from bench.population import CURRENCY
+from customers.postgres import Customers
+from database.connections import Database
 from ledger.ids import WORLD, AccountId, CustomerId
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
 from ledger.transfers import Step
 
 # Enough for any run, and far from the limit of a balance.
@@ -30,7 +30,9 @@ async def fill(database_url: str, accounts: int) -> list[tuple[CustomerId, Accou
                 customer, account = await customers.register(
                     f"{name}@example.com", "-", name, "NIN", "12345678901", CURRENCY
                 )
-                deposit = order_for(customer.id, "first", Wish(WORLD, account.id, FIRST_BALANCE_MINOR, CURRENCY))
+                deposit = order_for(
+                    customer.id, "first", TransferRequest(WORLD, account.id, FIRST_BALANCE_MINOR, CURRENCY)
+                )
                 await book.open_transfer(deposit)
                 await book.debit(Step(deposit.transfer_id, 1))
                 await book.credit(Step(deposit.transfer_id, 1, account.id))

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from api.acceptance import Wish, order_for
+from api.transfers.acceptance import TransferRequest, order_for
 from bench.population import AMOUNT_MINOR, CURRENCY
 from ledger.chain import entry_hash
 from ledger.ids import CLEARING, AccountId, CustomerId, TransferId, posting_id
@@ -95,7 +95,7 @@ def _transfers(
     began = datetime.now(UTC) - timedelta(days=1)
     for count in range(number):
         source, destination = chance.sample(accounts, 2)
-        wish = Wish(source.id, destination.id, AMOUNT_MINOR, CURRENCY)
+        wish = TransferRequest(source.id, destination.id, AMOUNT_MINOR, CURRENCY)
         order = order_for(source.owner_id, f"filled-{name}-{count}", wish)
         at = began + timedelta(milliseconds=count)
         debit = source.enter(order.transfer_id, Leg.DEBIT, -AMOUNT_MINOR, at)

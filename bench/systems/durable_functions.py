@@ -6,13 +6,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 from dbos import DBOS, SetWorkflowID
 
-from activities.notification import NotificationSteps
+from activities.notifications import NotificationSteps
 from bench.systems.running import DATABASE_CONNECTIONS, Setting, Transfer
+from database.connections import Database
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
 from ledger.refusals import FraudDeclined, Refusal
-from ledger.screening import AmountThreshold, Answer, screen
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
+from screening.rules import AmountThreshold, ScreeningAnswer, screen
 
 RULES = [AmountThreshold(10_000)]
 
@@ -30,7 +30,7 @@ async def durable_functions(setting: Setting) -> AsyncIterator[Mapping[str, Tran
         async def saga(order: TransferOrder) -> str:
             step = Step(order.transfer_id, order.attempt, order.source_account_id)
             await run({"name": "open"}, book.open_transfer, order)
-            if screen(order, RULES).answer is not Answer.ALLOW:
+            if screen(order, RULES).answer is not ScreeningAnswer.ALLOW:
                 await run({"name": "fail"}, book.end, Ending(step, FraudDeclined().failure), State.FAILED)
                 return State.FAILED.value
             await run({"name": "debit"}, book.debit, step)

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from bench.postgres import plain
 from bench.systems.running import DATABASE_CONNECTIONS, Setting, Transfer
+from database.connections import Database
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
 from ledger.transfers import Step, TransferOrder
 
 

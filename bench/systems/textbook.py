@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.money import MoneySteps
-from activities.notification import NotificationSteps
+from activities.notifications import NotificationSteps
+from activities.transfers import TransferSteps
 from bench.systems.running import DATABASE_CONNECTIONS, Setting, Transfer
 from bench.systems.textbook_workflow import TextbookWorkflow
+from database.connections import Database
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
 from ledger.transfers import TransferOrder
 
 TASK_QUEUE = "bench-textbook"
@@ -29,7 +29,7 @@ async def textbook(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
 
     async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-textbook") as database:
         book = Book(database)
-        money, notification = MoneySteps(book, 60), NotificationSteps(book)
+        money, notification = TransferSteps(book, 60), NotificationSteps(book)
         async with Worker(
             client,
             task_queue=TASK_QUEUE,

@@ -8,8 +8,8 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.exceptions import ActivityError
 
     from ledger.refusals import FraudDeclined
-    from ledger.screening import AmountThreshold, Answer, screen
     from ledger.transfers import Ending, State, Step, TransferOrder
+    from screening.rules import AmountThreshold, ScreeningAnswer, screen
     from workflows import steps
 
 LIMIT = timedelta(seconds=10)
@@ -26,7 +26,7 @@ class TextbookWorkflow:
         step = Step(order.transfer_id, order.attempt, order.source_account_id)
         credit = Step(order.transfer_id, order.attempt, order.destination_account_id)
         await workflow.execute_activity(steps.open_transfer, order, start_to_close_timeout=LIMIT)
-        if screen(order, RULES).answer is not Answer.ALLOW:
+        if screen(order, RULES).answer is not ScreeningAnswer.ALLOW:
             declined = Ending(step, FraudDeclined().failure)
             await workflow.execute_activity(steps.fail_transfer, declined, start_to_close_timeout=LIMIT)
             return State.FAILED.value

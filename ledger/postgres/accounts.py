@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from database.connections import Database
 from ledger.accounts import Account, AccountStatus
 from ledger.ids import AccountId
-from ledger.postgres.database import Database
 from ledger.postgres.rows import ACCOUNT_COLUMNS, account_of
 from ledger.refusals import AccountNotFound
 
 if TYPE_CHECKING:
-    from ledger.postgres.database import Connection
+    from database.connections import Connection
 
 _SET_STATUS = f"""
     UPDATE accounts a SET status = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 
-from ledger.postgres.database import Database, NoSchema, Unavailable
+from database.connections import Database, NoSchema, Unavailable
 
 INVARIANTS_SQL = (Path(__file__).parent / "invariants.sql").read_text()
 

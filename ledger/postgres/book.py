@@ -9,25 +9,25 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from database.connections import Database
 from ledger import rules
 from ledger.accounts import Account
 from ledger.ids import AccountId, TransferId
-from ledger.postgres.changes import write, write_if_unchanged
-from ledger.postgres.database import Database
-from ledger.postgres.lines import Lines
+from ledger.postgres.account_queue import AccountQueues
+from ledger.postgres.postings import write, write_if_unchanged
 from ledger.postgres.reversals import hold_original, record_staff
-from ledger.postgres.reviews import begun, decisions_of
+from ledger.postgres.row_cache import RowCache
 from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
-from ledger.postgres.seen import Seen
 from ledger.refusals import LedgerConflict, OrderMismatch, Refusal, UnknownTransfer
-from ledger.reviews import Review, ReviewTerms
 from ledger.rules import Change
 from ledger.transfers import Ending, Opened, Side, Standing, State, Step, Transfer, TransferOrder
+from reviews.postgres import begun, decisions_of
+from reviews.review import Review, ReviewTerms
 
 if TYPE_CHECKING:
-    from ledger.postgres.database import Connection
+    from database.connections import Connection
 
-Settled = Callable[[TransferId, Transfer | None], None]
+OnFinal = Callable[[TransferId, Transfer | None], None]
 Decide = Callable[[Transfer, int, Account | None, datetime], Change | None]
 
 # Written and read in one round trip: the row, unless it is there already, and both accounts as they are just now.
@@ -100,15 +100,15 @@ class Book:
     and a `LedgerConflict` where the state forbids the step. After the last two nothing has changed.
     """
 
-    def __init__(self, database: Database, settled: Settled = lambda *_: None) -> None:
-        """`settled` is told, after its commit, of each transfer that this book finds in a final state or brings to it.
+    def __init__(self, database: Database, on_final: OnFinal = lambda *_: None) -> None:
+        """`on_final` is told, after its commit, of each transfer that this book finds in a final state or brings to it.
 
         With the row, where this book has just written or read it.
         """
         self._database = database
-        self._settled = settled
-        self._lines = Lines()
-        self._seen = Seen()
+        self._on_final = on_final
+        self._queues = AccountQueues()
+        self._cache = RowCache()
 
     @property
     def database(self) -> Database:
@@ -183,15 +183,15 @@ class Book:
 
     async def _take_turn(self, step: Step, side: Side, decide: Decide) -> Standing:
         """A step on one account: written at once if both rows are as they were last seen, else under their locks."""
-        async with self._lines.turn(step.account_id):
-            transfer = await self._write_as_seen(step, side, decide)
+        async with self._queues.turn(step.account_id):
+            transfer = await self._write_as_cache(step, side, decide)
             if transfer is None:
                 transfer = await self._write_locked(step, side, decide)
         return self._announced(transfer)
 
-    async def _write_as_seen(self, step: Step, side: Side, decide: Decide) -> Transfer | None:
+    async def _write_as_cache(self, step: Step, side: Side, decide: Decide) -> Transfer | None:
         """One round trip. None: there is nothing to rest a write on, or it has changed, and nothing was written."""
-        seen = self._seen.transfer_and_account(step.transfer_id, side)
+        seen = self._cache.transfer_and_account(step.transfer_id, side)
         if seen is None:
             return None
         transfer, account, now = seen
@@ -205,7 +205,7 @@ class Book:
         async with self._database.connection() as connection:
             if not await write_if_unchanged(connection, change, account):
                 return None
-        self._saw(change, account)
+        self._remember(change, account)
         return change.after
 
     async def _write_locked(self, step: Step, side: Side, decide: Decide) -> Transfer:
@@ -215,25 +215,25 @@ class Book:
             change = decide(transfer, step.attempt, account, now)
             transfer = await self._write(connection, transfer, change)
         if change is not None:
-            self._saw(change, account)
+            self._remember(change, account)
         return transfer
 
     def _forget(self, transfer: Transfer, account: Account | None) -> None:
         """They are about to change, and if no answer comes back nobody knows how."""
-        self._seen.transfers.forget(transfer.id)
+        self._cache.transfers.forget(transfer.id)
         if account is not None:
-            self._seen.accounts.forget(account.id)
+            self._cache.accounts.forget(account.id)
 
-    def _saw(self, change: Change, account: Account | None) -> None:
+    def _remember(self, change: Change, account: Account | None) -> None:
         """What this process has just committed."""
         if not change.state.is_final:
-            self._seen.transfers.remember(change.transfer.id, change.after, change.recorded_at)
+            self._cache.transfers.remember(change.transfer.id, change.after, change.recorded_at)
         if account is not None and change.posting is not None and (entry := change.posting.entry):
-            self._seen.accounts.remember(account.id, entry.after(account), change.recorded_at)
+            self._cache.accounts.remember(account.id, entry.after(account), change.recorded_at)
 
     def _announced(self, transfer: Transfer) -> Standing:
         if transfer.state.is_final:
-            self._settled(transfer.id, transfer)
+            self._on_final(transfer.id, transfer)
         return transfer.standing
 
     async def _open(self, connection: "Connection", order: TransferOrder) -> tuple[Opened, bool]:
@@ -257,14 +257,14 @@ class Book:
         now: datetime = rows[0]["now"]
         accounts: dict[AccountId, Account] = {row["a_id"]: account_of(row) for row in rows if row["a_id"]}
         for account in accounts.values():
-            self._seen.accounts.remember(account.id, account, now)
+            self._cache.accounts.remember(account.id, account, now)
         objection = rules.objection_to(
             order, accounts.get(order.source_account_id), accounts.get(order.destination_account_id)
         )
         foreseen = objection.failure if objection else None
         if rows[0]["opened_at"]:
             transfer = order.opened(rows[0]["opened_at"], rows[0]["updated_at"])
-            self._seen.transfers.remember(transfer.id, transfer, now)
+            self._cache.transfers.remember(transfer.id, transfer, now)
             return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen), True
         standing, began = await self._opened_before(connection, order), False
         if standing.duplicate_of is None and order.attempt > standing.attempt:
@@ -286,7 +286,7 @@ class Book:
 
     def _announced_opening(self, opened: Opened) -> Opened:
         if opened.standing.state.is_final:
-            self._settled(opened.standing.transfer_id, None)
+            self._on_final(opened.standing.transfer_id, None)
         return opened
 
     async def _opened_before(self, connection: "Connection", order: TransferOrder) -> Standing:

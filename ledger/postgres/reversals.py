@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from database.connections import Database
 from ledger.ids import CustomerId, TransferId
-from ledger.operators import Action, Actor, Role
-from ledger.postgres.database import Database
-from ledger.postgres.operators import record_action
 from ledger.postgres.rows import TRANSFER_COLUMNS, only, transfer_of
-from ledger.postgres.statements import VISIBLE
+from ledger.postgres.transfer_reads import VISIBLE
 from ledger.refusals import NotReversible, Refusal, UnknownTransfer
 from ledger.reversals import decide_reversal
 from ledger.transfers import Transfer, TransferOrder
+from staff.permissions import Action, Actor, Role
+from staff.postgres.operators import record_action
 
 if TYPE_CHECKING:
-    from ledger.postgres.database import Connection
+    from database.connections import Connection
 
 _LOCK = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1 FOR NO KEY UPDATE"
 

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from database.connections import Database
 from ledger.ids import TransferId
-from ledger.postgres.database import Database
 from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
 from ledger.transfers import State, TransferOrder
 

@@ -102,7 +102,7 @@ TRANSFER_INDEXES = (
     """,
 )
 
-# The same table as NEXT in ledger/transfers.py.
+# The same table as NEXT_STATE in ledger/transfers.py.
 LEGAL_TRANSITION = """
 CREATE FUNCTION refuse_illegal_transition() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -2,7 +2,7 @@
 
 import pytest
 
-from activities.notification import messages
+from activities.notifications import messages
 from ledger.ids import WORLD, AccountId, new_account_id, new_customer_id
 from ledger.money import Money
 from ledger.refusals import (

@@ -17,13 +17,13 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.recovery import RUNNING, RecoverySteps
+from customers.postgres import Customers
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.recovery import Found
+from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, State, Step, TransferOrder
 from tests.orders import funded, holder, order
 from tests.waiting import until
-from workflows.transfer import TransferWorkflow
+from workflows.transfer.saga import TransferWorkflow
 
 RUNS, LOST = 5, 2
 
@@ -94,7 +94,7 @@ async def orders(client: Client, book: Book, customers: Customers) -> AsyncItera
             await handle.terminate()
 
 
-def orders_of(found: Found) -> list[TransferOrder]:
+def orders_of(found: StrandedTransfers) -> list[TransferOrder]:
     return [stranded.order for stranded in found.stranded]
 
 
@@ -139,7 +139,7 @@ async def test_one_look_finds_so_many_and_says_that_there_are_more(
 async def test_a_look_that_has_no_time_left_says_that_there_are_more(
     client: Client, book: Book, orders: list[TransferOrder]
 ) -> None:
-    assert await RecoverySteps(client, book, 0, within_seconds=0).find_stranded() == Found([], more=True)
+    assert await RecoverySteps(client, book, 0, within_seconds=0).find_stranded() == StrandedTransfers([], more=True)
 
 
 async def test_what_is_in_transit_is_found_first(client: Client, book: Book, orders: list[TransferOrder]) -> None:

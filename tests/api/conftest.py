@@ -7,11 +7,11 @@ import argon2
 import httpx
 import pytest
 
-from api import passwords
-from devenv.temporal import Temporal
-from ledger.postgres.database import Database
-from ledger.postgres.operators import Operators
+from api.auth import passwords
+from database.connections import Database
+from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
+from staff.postgres.operators import Operators
 from tests.api.people import Person, register, running_api
 
 
@@ -25,7 +25,7 @@ def quick_hashes() -> Iterator[None]:
 
 
 @pytest.fixture
-def settings(database_url: str, temporal: Temporal) -> Settings:
+def settings(database_url: str, temporal: TemporalServer) -> Settings:
     return Settings.model_validate(
         {
             "database_url": database_url,

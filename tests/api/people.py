@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 
 from api.app import create_app
+from database.connections import Database
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
-from serve import Composed, compose_api, run_engine
+from serve import Composed, compose_api, run_with_temporal
 from settings import Settings
 from tests.waiting import until
 
@@ -94,11 +94,11 @@ async def running_api(
     """The API, connected to Temporal, with its worker (whose steps go to such a book) or with no worker anywhere."""
     composed = compose_api(settings, database, with_worker=worker)
     stop = asyncio.Event()
-    engine = composed.state.engine
+    engine = composed.state.temporal
     assert settings.database_url is not None
     async with Database(settings.database_url, settings.database_connections) as steps_database:
-        steps_book = book(steps_database, composed.settlements.announce)
-        running = asyncio.create_task(run_engine(engine, steps_book, settings, stop, with_worker=worker))
+        steps_book = book(steps_database, composed.completions.announce)
+        running = asyncio.create_task(run_with_temporal(engine, steps_book, settings, stop, with_worker=worker))
         try:
             await asyncio.wait_for(engine.connected.wait(), timeout=20)
             async with client_of(settings, composed) as http:

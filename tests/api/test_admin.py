@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from devenv.ports import free_port
+from database.connections import Database
+from devenv.processes.ports import free_port
 from ledger.ids import AccountId, CustomerId
 from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
 from ledger.transfers import Step
 from serve import compose_api
 from settings import Settings

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from devenv.home import Home, Run
-from ledger.postgres.database import Database
-from ledger.postgres.oversight import ActionSearch, Oversight
+from database.connections import Database
+from devenv.home import Home, RunRecord
+from staff.postgres.action_log import ActionLog, ActionSearch
 from tests.api.people import PASSWORD, Person
 
 CREATE = [sys.executable, "-m", "cli", "admin", "create"]
@@ -56,7 +56,7 @@ async def test_the_first_admin_is_made_from_the_command_line_and_signs_in(
     assert (await person.get("/v1/admin/stats")).status_code == 200
     account = await person.post("/v1/accounts", {"currency": "USD"})
     assert (account.status_code, account.json()["code"]) == (403, "identity_missing")
-    (recorded,) = await Oversight(database).actions(ActionSearch(subject=me["id"]), 50)
+    (recorded,) = await ActionLog(database).find(ActionSearch(subject=me["id"]), 50)
     assert (recorded.actor_id, recorded.before, recorded.after) == (me["id"], None, {"role": "admin"})
 
 
@@ -66,7 +66,7 @@ async def test_a_customer_is_promoted_in_the_running_stacks_database(
     home = Home(tmp_path / "home")
     home.make()
     with home.held():
-        home.write_run(Run("", "", None, database_url, {}))
+        home.write_run(RunRecord("", "", None, database_url, {}))
         options = ["--email", ada.email, "--full-name", "Somebody Else"]
         status, said = await create(*options, REMIT_HOME=str(home.path))
     assert (status, "was registered as customer and is an admin now" in said) == (0, True), said

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
 
+from database.connections import Database
 from ledger.ids import AccountId
 from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
-from ledger.steering import Instruction
 from ledger.transfers import Standing, Step
 from settings import Settings
+from staff.instructions import Instruction
 from tests.api.people import Person, in_review, reaches, register, running_api
 from tests.waiting import until
 

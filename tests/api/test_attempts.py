@@ -7,9 +7,10 @@ import anyio
 import httpx
 import pytest
 
-from api import attempts, passwords
-from api.attempts import FAILURES_PER_ADDRESS, FAILURES_PER_EMAIL, KEYS, WITHIN_SECONDS, SignIns, Window
-from api.problems import Problem
+from api.auth import login_limits as attempts
+from api.auth import passwords
+from api.auth.login_limits import FAILURES_PER_ADDRESS, FAILURES_PER_EMAIL, KEYS, WITHIN_SECONDS, LoginLimits, Window
+from api.http.problems import Problem
 from tests.api.people import PASSWORD, register, registration
 from tests.waiting import until
 
@@ -23,10 +24,10 @@ class Clock:
         return self.now
 
 
-def fail(sign_ins: SignIns, email: str | None, client: str) -> str:
+def fail(login_limits: LoginLimits, email: str | None, client: str) -> str:
     """The code that a failed attempt ends with."""
     try:
-        with sign_ins.attempt(email, client):
+        with login_limits.attempt(email, client):
             turn_away()
     except Problem as problem:
         return problem.code
@@ -58,45 +59,45 @@ async def test_logins_that_succeed_are_not_counted(http: httpx.AsyncClient) -> N
 
 
 def test_an_address_of_a_client_has_its_own_limit_whomever_it_tries() -> None:
-    sign_ins = SignIns(Clock())
+    login_limits = LoginLimits(Clock())
     for n in range(FAILURES_PER_ADDRESS):
-        assert fail(sign_ins, f"{n}@example.com" if n % 2 else None, "192.0.2.1") == "credentials_invalid"
-    assert fail(sign_ins, "more@example.com", "192.0.2.1") == "too_many_attempts"
-    assert fail(sign_ins, "more@example.com", "192.0.2.2") == "credentials_invalid"
+        assert fail(login_limits, f"{n}@example.com" if n % 2 else None, "192.0.2.1") == "credentials_invalid"
+    assert fail(login_limits, "more@example.com", "192.0.2.1") == "too_many_attempts"
+    assert fail(login_limits, "more@example.com", "192.0.2.2") == "credentials_invalid"
 
 
 def test_the_addresses_of_an_ipv6_network_count_as_one() -> None:
-    sign_ins = SignIns(Clock())
+    login_limits = LoginLimits(Clock())
     for n in range(FAILURES_PER_ADDRESS):
-        fail(sign_ins, None, f"2001:db8::{n:x}")
-    assert fail(sign_ins, None, "2001:db8::ffff:1") == "too_many_attempts"
-    assert fail(sign_ins, None, "2001:db8:0:1::1") == "credentials_invalid"
+        fail(login_limits, None, f"2001:db8::{n:x}")
+    assert fail(login_limits, None, "2001:db8::ffff:1") == "too_many_attempts"
+    assert fail(login_limits, None, "2001:db8:0:1::1") == "credentials_invalid"
 
 
 def test_failures_are_forgotten_after_their_time_one_by_one() -> None:
     clock = Clock()
-    sign_ins = SignIns(clock)
+    login_limits = LoginLimits(clock)
     for _ in range(FAILURES_PER_EMAIL):
-        fail(sign_ins, "ada@example.com", "192.0.2.1")
+        fail(login_limits, "ada@example.com", "192.0.2.1")
         clock.now += 10
-    with pytest.raises(Problem) as refused, sign_ins.attempt("ada@example.com", "192.0.2.1"):
+    with pytest.raises(Problem) as refused, login_limits.attempt("ada@example.com", "192.0.2.1"):
         pass
     assert refused.value.headers["Retry-After"] == str(WITHIN_SECONDS - 10 * FAILURES_PER_EMAIL)
     clock.now += WITHIN_SECONDS - 10 * FAILURES_PER_EMAIL
-    assert fail(sign_ins, "ada@example.com", "192.0.2.1") == "credentials_invalid"
-    assert fail(sign_ins, "ada@example.com", "192.0.2.1") == "too_many_attempts"
+    assert fail(login_limits, "ada@example.com", "192.0.2.1") == "credentials_invalid"
+    assert fail(login_limits, "ada@example.com", "192.0.2.1") == "too_many_attempts"
 
 
 def test_attempts_at_once_are_no_way_around_the_limit_and_a_lost_database_counts_for_nobody() -> None:
-    sign_ins = SignIns(Clock())
-    open_attempts = [sign_ins.attempt("ada@example.com", "192.0.2.1") for _ in range(FAILURES_PER_EMAIL)]
+    login_limits = LoginLimits(Clock())
+    open_attempts = [login_limits.attempt("ada@example.com", "192.0.2.1") for _ in range(FAILURES_PER_EMAIL)]
     for attempt in open_attempts:
         attempt.__enter__()
-    assert fail(sign_ins, "ada@example.com", "192.0.2.1") == "too_many_attempts"
+    assert fail(login_limits, "ada@example.com", "192.0.2.1") == "too_many_attempts"
     for attempt in open_attempts:
         with suppress(ConnectionError):
             attempt.__exit__(ConnectionError, ConnectionError(), None)
-    assert fail(sign_ins, "ada@example.com", "192.0.2.1") == "credentials_invalid"
+    assert fail(login_limits, "ada@example.com", "192.0.2.1") == "credentials_invalid"
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

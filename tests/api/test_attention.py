@@ -11,21 +11,21 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from api import gauges
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
+from api.http import metrics as gauges
+from database.connections import Database
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
 from ledger.ids import AccountId
 from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
-from ledger.postgres.operators import Operators
 from ledger.recovery import Stranded
 from ledger.transfers import State, TransferOrder
 from settings import Settings
+from staff.postgres.operators import Operators
 from tests.api.people import Person, register, running_api
 from tests.waiting import until
-from workflows.transfer import TransferWorkflow
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
+from workflows.transfer.saga import TransferWorkflow
 
 LIST = "/v1/admin/transfers"
 
@@ -126,7 +126,7 @@ async def test_a_stuck_transfer_that_recovery_drives_is_listed_too(
 async def test_while_temporal_is_away_the_list_is_a_503_and_metrics_come_without_the_gauge(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    server = Temporal(
+    server = TemporalServer(
         await temporal_binary(settings.cache, print, settings.temporal_cli),
         log=tmp_path / "temporal.log",
         search_attributes=SEARCH_ATTRIBUTE_TYPES,

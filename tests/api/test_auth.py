@@ -6,7 +6,7 @@ import argon2
 import httpx
 import pytest
 
-from api import passwords
+from api.auth import passwords
 from tests.api.people import PASSWORD, Person, register, registration
 
 

@@ -4,24 +4,24 @@ import asyncio
 import secrets
 from pathlib import Path
 
-from devenv.ports import free_port
-from devenv.postgres import Postgres
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
+from database.connections import Database
+from database.migrations import migrate
+from devenv.processes.ports import free_port
+from devenv.servers.postgres_server import PostgresServer
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
 from ledger.postgres.audit import audit
-from ledger.postgres.database import Database
-from ledger.postgres.migrations import migrate
 from serve import compose_api
 from settings import Settings
 from tests.api.people import client_of, register, running_api
 from tests.waiting import until
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 
 async def test_while_temporal_is_away_transfers_get_503_and_afterwards_the_same_key_works(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    server = Temporal(
+    server = TemporalServer(
         await temporal_binary(settings.cache, print, settings.temporal_cli),
         log=tmp_path / "temporal.log",
         database=tmp_path / "temporal.db",
@@ -64,9 +64,9 @@ async def test_the_api_starts_without_temporal_and_says_what_is_missing(settings
 
 
 async def test_while_postgresql_is_away_requests_get_503_and_transfers_in_flight_finish_afterwards(
-    settings: Settings, temporal: Temporal, open_folder: Path
+    settings: Settings, temporal: TemporalServer, open_folder: Path
 ) -> None:
-    server = Postgres(open_folder / "away")
+    server = PostgresServer(open_folder / "away")
     await server.start()
     try:
         await migrate(server.url)

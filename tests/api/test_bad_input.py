@@ -9,7 +9,7 @@ import httpx
 import jwt
 import pytest
 
-from api.tokens import ALGORITHM, AUDIENCE, ISSUER
+from api.auth.tokens import ALGORITHM, AUDIENCE, ISSUER
 from settings import Settings
 from tests.api.people import Person, registration, transfer_body
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from ledger.disputes import DisputeDecision, DisputeRuling
+from database.connections import Database
+from disputes.dispute import DisputeDecision, DisputeRuling
 from ledger.ids import CustomerId
-from ledger.postgres.database import Database
 from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.waiting import until

@@ -8,8 +8,8 @@ import pytest
 import structlog
 from fastapi import FastAPI
 
-from api.models import LoginIn
-from api.problems import handle_problems
+from api.auth.models import LoginIn
+from api.http.problems import handle_problems
 from logs import configure_logging
 from settings import Settings
 from tests.api.people import Person, transfer_body

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from temporalio.client import Client
 
-from ledger.postgres.database import Database
+from database.connections import Database
 from settings import Settings
 from tests.api.people import register, running_api
 from workflows.recovery import RecoveryWorkflow

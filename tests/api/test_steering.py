@@ -4,11 +4,11 @@ import asyncio
 
 import httpx
 
+from database.connections import Database
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
 from ledger.postgres.accounts import holding, set_account_status
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
 from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.waiting import until

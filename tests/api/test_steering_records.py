@@ -10,21 +10,22 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
+from database.connections import Database, Unavailable
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
 from ledger.ids import AccountId, ActionId, CustomerId, TransferId
-from ledger.operators import Action, Actor, Conclusion, Intention, Role
 from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database, Unavailable
-from ledger.postgres.operators import Operators
-from ledger.postgres.reviews import Reviews
-from ledger.reviews import Decision, Ruling
-from ledger.steering import Instruction
 from ledger.transfers import Step
+from reviews.postgres import Reviews
+from reviews.review import Decision, Ruling
 from settings import Settings
+from staff.actions import Conclusion, Intention
+from staff.instructions import Instruction
+from staff.permissions import Action, Actor, Role
+from staff.postgres.operators import Operators
 from tests.api.people import Person, in_review, reaches, register, running_api
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 WHY = {"reason": "ticket 4711"}
 
@@ -102,7 +103,7 @@ async def test_a_retry_whose_answer_is_lost_begins_one_attempt(
 async def test_what_is_sent_while_temporal_is_away_is_on_record(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    server = Temporal(
+    server = TemporalServer(
         await temporal_binary(settings.cache, print, settings.temporal_cli),
         log=tmp_path / "temporal.log",
         search_attributes=SEARCH_ATTRIBUTE_TYPES,

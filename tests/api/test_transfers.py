@@ -11,11 +11,11 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from database.connections import Database
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
 from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
 from settings import Settings
 from tests.api.people import Person, register, running_api, transfer_body
 from tests.waiting import until

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from devenv.ports import free_port
+from devenv.processes.ports import free_port
 from tests.conftest import database_named
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from api.problems import PROBLEMS
+from api.http.problems import PROBLEMS
 from cli import app
 from ledger.refusals import REFUSAL_CODES
 from ledger.transfers import State
 from settings import Settings
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()

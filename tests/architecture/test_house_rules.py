@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from temporalio import activity
 
-from activities.batch import BatchSteps
+from activities.decision_batch import BatchSteps
 from activities.disputes import DisputeSteps
-from activities.money import MoneySteps
-from activities.notification import NotificationSteps
+from activities.notifications import NotificationSteps
 from activities.recovery import RecoverySteps
-from activities.review import ReviewSteps
+from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.straight_through import StraightThroughSteps
+from activities.transfers import TransferSteps
 from workflows import steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +53,7 @@ def activities() -> dict[str, object]:
         for room in (
             BatchSteps,
             DisputeSteps,
-            MoneySteps,
+            TransferSteps,
             NotificationSteps,
             RecoverySteps,
             ReviewSteps,

@@ -8,7 +8,7 @@ import pytest
 
 from bench.connections import Connections
 from bench.load import Load, Tally, arrivals, percentile, run_load
-from devenv.ports import free_port
+from devenv.processes.ports import free_port
 
 
 def test_arrivals_keep_their_rate_and_repeat_with_their_seed() -> None:

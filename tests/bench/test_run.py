@@ -11,8 +11,8 @@ from bench.postgres.million import fill_with_entries
 from bench.run import BooksBroken, Progress, Run
 from bench.servers import Servers, servers
 from cli import prepare
+from database.connections import Database
 from ledger.postgres.audit import audit
-from ledger.postgres.database import Database
 
 CASES = (UNIFORM, STEPS, PLAIN)
 LEVEL = Level(in_flight=4, rounds=1, seconds=1, cases=CASES, lead_in=0.2)

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from devenv.postgres import Postgres
-from ledger.postgres.database import Database
-from ledger.postgres.migrations import migrate
+from database.connections import Database
+from database.migrations import migrate
+from devenv.servers.postgres_server import PostgresServer
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "databases.sql"
 PASSWORDS = {
@@ -39,7 +39,7 @@ class Server:
         }
         psql = shutil.which("psql")
         if psql is None:
-            from devenv.postgres import server_binaries  # noqa: PLC0415 - of the wheel, with no psql installed
+            from devenv.servers.postgres_server import server_binaries
 
             psql = str(server_binaries() / "psql")
         command = [psql, "--no-psqlrc", "--quiet", "--file", str(SCRIPT)]
@@ -56,7 +56,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    postgres = Postgres(tmp_path_factory.mktemp("roles"))
+    postgres = PostgresServer(tmp_path_factory.mktemp("roles"))
     await postgres.start()
     try:
         # The embedded server begins with a database that the script is to make.

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from devenv.temporal import Temporal
+from devenv.servers.temporal_server import TemporalServer
 
 CHECK = Path(__file__).resolve().parents[2] / "deploy" / "healthcheck.py"
 AT_ONCE = 8
@@ -24,7 +24,7 @@ async def exit_code(*arguments: str, **settings: str) -> tuple[int | None, str]:
     return process.returncode, said.decode()
 
 
-async def test_a_check_of_a_worker_ends_with_its_answer_also_on_a_busy_machine(temporal: Temporal) -> None:
+async def test_a_check_of_a_worker_ends_with_its_answer_also_on_a_busy_machine(temporal: TemporalServer) -> None:
     asked = {"REMIT_TEMPORAL_ADDRESS": temporal.address, "REMIT_TASK_QUEUE": "nobody-asks"}
     answers = await asyncio.gather(*(exit_code("worker", **asked) for _ in range(AT_ONCE)))
     assert Counter(code for code, _ in answers) == {1: AT_ONCE}, answers

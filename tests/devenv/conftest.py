@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devenv.ports import free_port
+from devenv.processes.ports import free_port
 from settings import Settings
 
 Until = Callable[..., Awaitable[None]]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from devenv import binaries
-from devenv.binaries import build, cache_held, draft
 from devenv.errors import StackError
-from devenv.process import silent
-from devenv.temporal_binary import temporal_binary
-from devenv.time_skipping import time_skipping_server
+from devenv.processes.process import silent
+from devenv.servers import binaries
+from devenv.servers.binaries import build, cache_held, draft
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.time_skipping import time_skipping_server
 
 Until = Callable[..., Awaitable[None]]
 

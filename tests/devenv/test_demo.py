@@ -8,12 +8,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from cli import prepare
-from devenv.demo import tell
-from devenv.home import Home, Run, live_run
-from devenv.narration import Narration
+from devenv.demo.command import tell
+from devenv.demo.narration import Narration
+from devenv.home import Home, RunRecord, live_run
 from devenv.stack import Stack
 from settings import Settings
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 Captured = pytest.CaptureFixture[str]
 
@@ -70,7 +70,7 @@ async def test_a_stack_that_does_not_answer_ends_the_story(settings: Settings, c
     home.make()
     nowhere = f"127.0.0.1:{settings.api_port}"
     with home.held():
-        home.write_run(Run(f"http://{nowhere}", nowhere, None, f"postgresql://remit@{nowhere}/remit", {}))
+        home.write_run(RunRecord(f"http://{nowhere}", nowhere, None, f"postgresql://remit@{nowhere}/remit", {}))
         assert not await tell(settings, prepare, print)
     assert f"✗ The story breaks off: http://{nowhere} does not answer" in capsys.readouterr().out
 

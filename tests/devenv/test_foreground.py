@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devenv.home import Run, live_run
+from devenv.home import RunRecord, live_run
 from settings import Settings
 
 Until = Callable[..., Awaitable[None]]
@@ -45,7 +45,7 @@ class Foreground:
         self._until = until
         self.process: subprocess.Popen[bytes] | None = None
 
-    async def start(self) -> Run:
+    async def start(self) -> RunRecord:
         settings = self.settings
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]),

@@ -11,12 +11,12 @@ import psutil
 import pytest
 
 from devenv.errors import StackError
-from devenv.postgres import Postgres
+from devenv.servers.postgres_server import PostgresServer
 
 
 @pytest.fixture
-async def postgres(tmp_path: Path) -> AsyncIterator[Postgres]:
-    server = Postgres(tmp_path / "postgres")
+async def postgres(tmp_path: Path) -> AsyncIterator[PostgresServer]:
+    server = PostgresServer(tmp_path / "postgres")
     await server.start()
     yield server
     await server.stop()
@@ -30,7 +30,7 @@ async def fetch(url: str, query: str) -> object:
         await connection.close()
 
 
-async def test_postgres_survives_kill_9_and_keeps_what_was_committed(postgres: Postgres) -> None:
+async def test_postgres_survives_kill_9_and_keeps_what_was_committed(postgres: PostgresServer) -> None:
     url = postgres.url
     await fetch(url, "CREATE TABLE kept AS SELECT 42 AS answer")
     postgres.kill()
@@ -44,7 +44,7 @@ async def test_postgres_survives_kill_9_and_keeps_what_was_committed(postgres: P
     assert await fetch(url, "SELECT answer FROM kept") == 42
 
 
-async def test_postgres_is_durable_and_speaks_utf8(postgres: Postgres) -> None:
+async def test_postgres_is_durable_and_speaks_utf8(postgres: PostgresServer) -> None:
     assert await fetch(postgres.url, "SHOW fsync") == "on"
     assert await fetch(postgres.url, "SHOW server_encoding") == "UTF8"
     assert await fetch(postgres.url, "SHOW max_connections") == "200"
@@ -52,7 +52,7 @@ async def test_postgres_is_durable_and_speaks_utf8(postgres: Postgres) -> None:
     assert await fetch(postgres.url, "SELECT upper('zürich')") == "ZÜRICH"
 
 
-async def test_postgres_asks_for_its_password_and_listens_on_localhost_only(postgres: Postgres) -> None:
+async def test_postgres_asks_for_its_password_and_listens_on_localhost_only(postgres: PostgresServer) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(postgres.url.replace("remit:", "remit:not-"))
     listening = [c.laddr[0] for c in psutil.Process(postgres.pid).net_connections() if c.status == psutil.CONN_LISTEN]
@@ -60,7 +60,7 @@ async def test_postgres_asks_for_its_password_and_listens_on_localhost_only(post
     assert stat.S_IMODE((postgres.folder / "server.json").stat().st_mode) == 0o600
 
 
-async def test_a_port_that_was_taken_meanwhile_is_replaced(postgres: Postgres) -> None:
+async def test_a_port_that_was_taken_meanwhile_is_replaced(postgres: PostgresServer) -> None:
     before = postgres.url
     await postgres.stop()
     with socket.create_server(("127.0.0.1", int(before.rsplit(":", 1)[1].split("/")[0]))):
@@ -69,14 +69,14 @@ async def test_a_port_that_was_taken_meanwhile_is_replaced(postgres: Postgres) -
         assert await fetch(postgres.url, "SELECT 1") == 1
 
 
-async def test_a_server_that_cannot_start_shows_the_end_of_its_log(postgres: Postgres) -> None:
+async def test_a_server_that_cannot_start_shows_the_end_of_its_log(postgres: PostgresServer) -> None:
     await postgres.stop()
     (postgres.cluster / "postgresql.conf").write_text("no_such_setting = 1\n")
     with pytest.raises(StackError, match="no_such_setting"):
         await postgres.start()
 
 
-async def test_data_without_its_password_is_refused_with_a_way_out(postgres: Postgres) -> None:
+async def test_data_without_its_password_is_refused_with_a_way_out(postgres: PostgresServer) -> None:
     await postgres.stop()
     (postgres.folder / "server.json").unlink()
     with pytest.raises(StackError, match=r"put it back, or remove"):

@@ -14,7 +14,7 @@ import pytest
 
 from devenv.errors import StackError
 from devenv.home import live_run
-from devenv.ports import is_free
+from devenv.processes.ports import is_free
 from devenv.stack import Stack
 from settings import Settings
 

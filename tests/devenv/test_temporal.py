@@ -6,19 +6,19 @@ import psutil
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-from devenv.ports import free_port
-from devenv.process import silent
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
+from devenv.processes.ports import free_port
+from devenv.processes.process import silent
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
 
 
 async def test_temporal_keeps_its_file_and_takes_new_search_attributes(tmp_path: Path, settings: Settings) -> None:
     binary = await temporal_binary(settings.cache, silent, settings.temporal_cli)
 
-    def server(**search_attributes: str) -> Temporal:
+    def server(**search_attributes: str) -> TemporalServer:
         file, log = tmp_path / "temporal.db", tmp_path / "temporal.log"
-        return Temporal(binary, log=log, database=file, ui_port=free_port(), search_attributes=search_attributes)
+        return TemporalServer(binary, log=log, database=file, ui_port=free_port(), search_attributes=search_attributes)
 
     first = server(RemitState="Keyword")
     await first.start()

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from cli import prepare
-from devenv.ports import free_port
+from devenv.processes.ports import free_port
 from devenv.stack import Running, Stack
 from settings import Settings
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 
 @pytest.fixture(scope="session")

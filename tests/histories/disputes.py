@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
 from ledger.accounts import AccountStatus
-from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
 from ledger.postgres.accounts import set_account_status
 from ledger.transfers import TransferOrder
-from tests.histories.stage import Recorded, Stage, path
+from tests.histories.stage import RecordedAction, Stage, path
 from tests.histories.steering import AT_ONCE, swept
 from tests.ledger.test_reversals import completed as done
 from tests.orders import reversal
@@ -30,7 +30,7 @@ async def opened(stage: Stage, deadline_seconds: int = FORTNIGHT) -> Dispute:
     return dispute
 
 
-async def started(stage: Stage, dispute: Dispute) -> Recorded:
+async def started(stage: Stage, dispute: Dispute) -> RecordedAction:
     return await stage.saga.client.start_workflow(
         DisputeWorkflow.run, dispute.id, id=dispute.workflow_id, task_queue=stage.saga.settings.task_queue
     )
@@ -60,22 +60,22 @@ async def stopped_while_reversing(stage: Stage) -> tuple[Dispute, Hold]:
 
 
 @path()
-async def reversal_of_a_part(stage: Stage) -> Recorded:
+async def reversal_of_a_part(stage: Stage) -> RecordedAction:
     return await stage.saga.start(reversal(await paid(stage), stage.ben.id, 1_000))
 
 
 @path()
-async def reversal_by_staff(stage: Stage) -> Recorded:
+async def reversal_by_staff(stage: Stage) -> RecordedAction:
     return await stage.saga.start(reversal(await paid(stage), stage.olu, PAID, note="Court order 7"))
 
 
 @path()
-async def reversal_of_too_much(stage: Stage) -> Recorded:
+async def reversal_of_too_much(stage: Stage) -> RecordedAction:
     return await stage.saga.start(reversal(await paid(stage), stage.ben.id, PAID + 1))
 
 
 @path()
-async def reversal_compensated(stage: Stage) -> Recorded:
+async def reversal_compensated(stage: Stage) -> RecordedAction:
     async def freeze() -> None:
         await set_account_status(stage.saga.book.database, stage.ada.account_id, AccountStatus.FROZEN)
 
@@ -85,14 +85,14 @@ async def reversal_compensated(stage: Stage) -> Recorded:
 
 
 @path()
-async def dispute_reversed(stage: Stage) -> Recorded:
+async def dispute_reversed(stage: Stage) -> RecordedAction:
     handle = await started(stage, await opened(stage))
     await handle.execute_update("decide", reverses(stage, 1_000))
     return handle
 
 
 @path()
-async def dispute_stated_and_decided_at_the_api(stage: Stage) -> Recorded:
+async def dispute_stated_and_decided_at_the_api(stage: Stage) -> RecordedAction:
     dispute = await opened(stage)
     handle = await started(stage, dispute)
     await stage.disputes.state(dispute.id, stage.ben.id, "They came on Monday")
@@ -103,19 +103,19 @@ async def dispute_stated_and_decided_at_the_api(stage: Stage) -> Recorded:
 
 
 @path()
-async def dispute_rejected(stage: Stage) -> Recorded:
+async def dispute_rejected(stage: Stage) -> RecordedAction:
     handle = await started(stage, await opened(stage))
     await handle.execute_update("decide", DisputeDecision(stage.olu, DisputeRuling.REJECT, "Delivery is proven"))
     return handle
 
 
 @path()
-async def dispute_expired(stage: Stage) -> Recorded:
+async def dispute_expired(stage: Stage) -> RecordedAction:
     return await started(stage, await opened(stage, deadline_seconds=1))
 
 
 @path()
-async def dispute_whose_reversal_failed(stage: Stage) -> Recorded:
+async def dispute_whose_reversal_failed(stage: Stage) -> RecordedAction:
     dispute = await opened(stage)
     await set_account_status(stage.saga.book.database, stage.ben.account_id, AccountStatus.FROZEN)
     handle = await started(stage, dispute)
@@ -124,7 +124,7 @@ async def dispute_whose_reversal_failed(stage: Stage) -> Recorded:
 
 
 @path()
-async def dispute_whose_reversal_could_not_begin(stage: Stage) -> Recorded:
+async def dispute_whose_reversal_could_not_begin(stage: Stage) -> RecordedAction:
     """Its key was used for something else."""
     dispute = await opened(stage)
     await stage.disputes.decide(dispute.id, reverses(stage))
@@ -136,7 +136,7 @@ async def dispute_whose_reversal_could_not_begin(stage: Stage) -> Recorded:
 
 
 @path()
-async def dispute_whose_reversal_lost_its_workflow(stage: Stage) -> Recorded:
+async def dispute_whose_reversal_lost_its_workflow(stage: Stage) -> RecordedAction:
     dispute, hold = await opened(stage), Hold()
     stage.saga.book.before["credit"] += [line_breaks, hold]
     handle = await started(stage, dispute)
@@ -151,7 +151,7 @@ async def dispute_whose_reversal_lost_its_workflow(stage: Stage) -> Recorded:
 
 
 @path()
-async def dispute_terminated_and_run_again(stage: Stage) -> Recorded:
+async def dispute_terminated_and_run_again(stage: Stage) -> RecordedAction:
     dispute, hold = await stopped_while_reversing(stage)
     handle = await started(stage, dispute)
     hold.released.set()
@@ -159,7 +159,7 @@ async def dispute_terminated_and_run_again(stage: Stage) -> Recorded:
 
 
 @path()
-async def dispute_run_again_after_its_end(stage: Stage) -> Recorded:
+async def dispute_run_again_after_its_end(stage: Stage) -> RecordedAction:
     dispute = await opened(stage)
     await stage.disputes.decide(dispute.id, reverses(stage))
     assert await (await started(stage, dispute)).result() is DisputeState.REVERSED
@@ -167,7 +167,7 @@ async def dispute_run_again_after_its_end(stage: Stage) -> Recorded:
 
 
 @path(**AT_ONCE)
-async def recovery_started_a_dispute_again(stage: Stage) -> Recorded:
+async def recovery_started_a_dispute_again(stage: Stage) -> RecordedAction:
     dispute, hold = await stopped_while_reversing(stage)
     handle = await swept(stage)
     hold.released.set()

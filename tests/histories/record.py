@@ -14,17 +14,17 @@ from typing import Any
 
 from temporalio.client import Client
 
-from devenv.postgres import Postgres
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
+from database.connections import Database
+from database.migrations import migrate
+from devenv.servers.postgres_server import PostgresServer
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
 from ledger.postgres.audit import audit
-from ledger.postgres.database import Database
-from ledger.postgres.migrations import migrate
 from settings import Settings
 from tests.histories import disputes, reviews, steering, transfers
 from tests.histories.stage import PATHS, Stage
 from tests.workflows.sagas import UnreliableBook, sagas
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 FOLDER = Path(__file__).parent / "2"
 
@@ -66,8 +66,8 @@ async def main() -> None:
     folder = Path(tempfile.mkdtemp())
     recorded = folder / "recorded"
     recorded.mkdir()
-    postgres = Postgres(folder / "postgres")
-    temporal = Temporal(
+    postgres = PostgresServer(folder / "postgres")
+    temporal = TemporalServer(
         await temporal_binary(settings.cache, print, settings.temporal_cli),
         log=folder / "temporal.log",
         search_attributes=SEARCH_ATTRIBUTE_TYPES,

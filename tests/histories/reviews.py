@@ -3,13 +3,13 @@
 import asyncio
 import secrets
 
-from ledger.reviews import Decision, DecisionBatch, Ruling
 from ledger.transfers import State
-from tests.histories.stage import Recorded, Stage, path
+from reviews.review import Decision, DecisionBatch, Ruling
+from tests.histories.stage import RecordedAction, Stage, path
 from tests.waiting import until
 from tests.workflows.sagas import Handle
-from workflows.batch import DecisionBatchWorkflow
-from workflows.transfer import TransferWorkflow
+from workflows.decision_batch import DecisionBatchWorkflow
+from workflows.transfer.saga import TransferWorkflow
 
 REVIEWED, TWICE = 2_500, 5_000
 FROM = {"review_from_major": 20, "four_eyes_from_major": 50}
@@ -44,21 +44,21 @@ async def shows(handle: Handle, what: str) -> None:
 
 
 @path(**FROM)
-async def review_approved(stage: Stage) -> Recorded:
+async def review_approved(stage: Stage) -> RecordedAction:
     handle = await in_review(stage)
     await handle.execute_update("decide", approval(stage))
     return handle
 
 
 @path(**FROM)
-async def review_rejected(stage: Stage) -> Recorded:
+async def review_rejected(stage: Stage) -> RecordedAction:
     handle = await in_review(stage)
     await handle.execute_update("decide", rejection(stage))
     return handle
 
 
 @path(**FROM)
-async def review_by_four_eyes(stage: Stage) -> Recorded:
+async def review_by_four_eyes(stage: Stage) -> RecordedAction:
     handle = await in_review(stage, TWICE)
     for decision in (approval(stage), second_approval(stage)):
         await handle.execute_update("decide", decision)
@@ -66,7 +66,7 @@ async def review_by_four_eyes(stage: Stage) -> Recorded:
 
 
 @path(**FROM)
-async def review_decided_early(stage: Stage) -> Recorded:
+async def review_decided_early(stage: Stage) -> RecordedAction:
     handle, hold = await stage.held_at("open", stage.order(REVIEWED))
     deciding = asyncio.create_task(handle.execute_update("decide", approval(stage)))
     await shows(handle, "workflowExecutionUpdateAccepted")
@@ -76,14 +76,14 @@ async def review_decided_early(stage: Stage) -> Recorded:
 
 
 @path(**FROM)
-async def review_cancelled(stage: Stage) -> Recorded:
+async def review_cancelled(stage: Stage) -> RecordedAction:
     handle = await in_review(stage)
     await handle.cancel()
     return handle
 
 
 @path(**FROM)
-async def review_found_again(stage: Stage) -> Recorded:
+async def review_found_again(stage: Stage) -> RecordedAction:
     wanted = stage.order(TWICE)
     first = await stage.saga.start(wanted)
     await stage.is_now(wanted, State.IN_REVIEW)
@@ -95,17 +95,17 @@ async def review_found_again(stage: Stage) -> Recorded:
 
 
 @path(**FROM, review_deadline_seconds=1, review_reminder_seconds=5)
-async def review_expired(stage: Stage) -> Recorded:
+async def review_expired(stage: Stage) -> RecordedAction:
     return await in_review(stage)
 
 
 @path(**FROM, review_deadline_seconds=2, review_reminder_seconds=1)
-async def review_reminded_and_expired(stage: Stage) -> Recorded:
+async def review_reminded_and_expired(stage: Stage) -> RecordedAction:
     return await in_review(stage)
 
 
 @path(**FROM, review_reminder_seconds=1)
-async def review_reminded(stage: Stage) -> Recorded:
+async def review_reminded(stage: Stage) -> RecordedAction:
     handle = await in_review(stage)
     await until(lambda: _timer_fired(handle), "the reminder is due")
     await handle.execute_update("decide", approval(stage))
@@ -117,7 +117,7 @@ async def _timer_fired(handle: Handle) -> bool:
 
 
 @path(**FROM)
-async def batch_of_decisions(stage: Stage) -> Recorded:
+async def batch_of_decisions(stage: Stage) -> RecordedAction:
     ended = await stage.start(100)
     await ended.result()
     waiting = [await in_review(stage) for _ in range(2)]
@@ -132,7 +132,7 @@ async def batch_of_decisions(stage: Stage) -> Recorded:
 
 
 @path(**FROM)
-async def batch_without_an_answer(stage: Stage) -> Recorded:
+async def batch_without_an_answer(stage: Stage) -> RecordedAction:
     wanted, client = stage.order(REVIEWED), stage.saga.client
     mute = await client.start_workflow(
         TransferWorkflow.run, wanted, id=wanted.workflow_id, task_queue=f"nobody-{secrets.token_hex(6)}"

@@ -6,17 +6,17 @@ from typing import Any
 
 from temporalio.client import WorkflowHandle
 
+from customers.postgres import Customers
+from disputes.postgres import Disputes
 from ledger.ids import CustomerId
-from ledger.postgres.customers import Customers
-from ledger.postgres.disputes import Disputes
-from ledger.postgres.statements import Statements
+from ledger.postgres.transfer_reads import TransferReads
 from ledger.transfers import State, TransferOrder
 from tests.orders import Holder, funded, holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, line_breaks
 
-Recorded = WorkflowHandle[Any, Any]
-Told = Callable[["Stage"], Awaitable[Recorded]]
+RecordedAction = WorkflowHandle[Any, Any]
+Told = Callable[["Stage"], Awaitable[RecordedAction]]
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class Stage:
         return handle, hold
 
     async def is_now(self, wanted: TransferOrder, state: State) -> None:
-        statements = Statements(self.saga.book.database)
+        transfer_reads = TransferReads(self.saga.book.database)
 
         async def reached() -> bool:
-            transfer = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+            transfer = await transfer_reads.visible(wanted.owner_id, wanted.transfer_id)
             return transfer is not None and transfer.state is state
 
         await until(reached, f"the transfer is {state}")

@@ -5,9 +5,9 @@ import secrets
 from temporalio.exceptions import ApplicationError
 
 from ledger.recovery import Stranded, Sweep
-from ledger.steering import Instruction
 from ledger.transfers import State
-from tests.histories.stage import Recorded, Stage, path
+from staff.instructions import Instruction
+from tests.histories.stage import RecordedAction, Stage, path
 from tests.workflows.sagas import Handle, Hold
 from tests.workflows.test_stuck import Outage, is_flagged
 from workflows.recovery import RecoveryWorkflow
@@ -35,7 +35,7 @@ async def stranded(stage: Stage, step: str) -> tuple[Stranded, Hold]:
     return Stranded(wanted, State.DEBITED), hold
 
 
-async def swept(stage: Stage) -> Recorded:
+async def swept(stage: Stage) -> RecordedAction:
     handle = await stage.saga.client.start_workflow(
         RecoveryWorkflow.run, id=f"recovery-{secrets.token_hex(6)}", task_queue=stage.saga.settings.task_queue
     )
@@ -44,14 +44,14 @@ async def swept(stage: Stage) -> Recorded:
 
 
 @path(**SOON)
-async def stuck_and_healed(stage: Stage) -> Recorded:
+async def stuck_and_healed(stage: Stage) -> RecordedAction:
     handle, outage = await stuck(stage)
     outage.over = True
     return handle
 
 
 @path(**SOON)
-async def stuck_and_retried_now(stage: Stage) -> Recorded:
+async def stuck_and_retried_now(stage: Stage) -> RecordedAction:
     handle, outage = await stuck(stage)
     outage.over = True
     await handle.execute_update("retry_now", ask(stage))
@@ -59,7 +59,7 @@ async def stuck_and_retried_now(stage: Stage) -> Recorded:
 
 
 @path(**SOON)
-async def stuck_and_retried_in_vain(stage: Stage) -> Recorded:
+async def stuck_and_retried_in_vain(stage: Stage) -> RecordedAction:
     handle, outage = await stuck(stage, "debit")
     await handle.execute_update("retry_now", ask(stage))
     outage.over = True
@@ -67,7 +67,7 @@ async def stuck_and_retried_in_vain(stage: Stage) -> Recorded:
 
 
 @path(**SOON)
-async def stuck_and_given_back(stage: Stage) -> Recorded:
+async def stuck_and_given_back(stage: Stage) -> RecordedAction:
     handle, outage = await stuck(stage)
     await handle.execute_update("give_back", ask(stage))
     await handle.result()
@@ -76,12 +76,12 @@ async def stuck_and_given_back(stage: Stage) -> Recorded:
 
 
 @path(**AT_ONCE)
-async def recovery_found_nothing(stage: Stage) -> Recorded:
+async def recovery_found_nothing(stage: Stage) -> RecordedAction:
     return await swept(stage)
 
 
 @path(**AT_ONCE)
-async def recovery_drove_on(stage: Stage) -> Recorded:
+async def recovery_drove_on(stage: Stage) -> RecordedAction:
     lost, hold = await stranded(stage, "credit")
     handle = await swept(stage)
     hold.released.set()
@@ -90,7 +90,7 @@ async def recovery_drove_on(stage: Stage) -> Recorded:
 
 
 @path(**AT_ONCE)
-async def driven_on_by_recovery(stage: Stage) -> Recorded:
+async def driven_on_by_recovery(stage: Stage) -> RecordedAction:
     lost, hold = await stranded(stage, "credit")
     await swept(stage)
     hold.released.set()
@@ -98,7 +98,7 @@ async def driven_on_by_recovery(stage: Stage) -> Recorded:
 
 
 @path(**AT_ONCE)
-async def recovery_cancelled(stage: Stage) -> Recorded:
+async def recovery_cancelled(stage: Stage) -> RecordedAction:
     lost, hold = await stranded(stage, "debit")
     handle = await swept(stage)
     hold.released.set()
@@ -107,7 +107,7 @@ async def recovery_cancelled(stage: Stage) -> Recorded:
 
 
 @path(**AT_ONCE)
-async def recovery_could_not_end_one(stage: Stage) -> Recorded:
+async def recovery_could_not_end_one(stage: Stage) -> RecordedAction:
     for _ in range(2):
         await stage.saga.book.open_transfer(stage.order(100))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from ledger.postgres.database import Database
+from database.connections import Database
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

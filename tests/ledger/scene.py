@@ -1,11 +1,11 @@
 """The books that the audit's tests tamper with."""
 
-from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
+from customers.postgres import Customers
+from database.connections import Database
+from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
+from disputes.postgres import Disputes
 from ledger.ids import WORLD, AccountId, TransferId
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.disputes import Disputes
 from ledger.transfers import Ending, Failure, State, Step
 from tests.ledger.conftest import Connection
 from tests.ledger.test_reversals import completed

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
+from customers.postgres import Customers
+from database.connections import APPLICATION_ROLE
 from ledger.ids import WORLD
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import APPLICATION_ROLE
 from ledger.transfers import Step
 from tests.ledger.conftest import Connection
 from tests.orders import Holder, funded, holder, order

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
+from database.connections import Database
 from ledger.postgres.audit import INVARIANTS_SQL, Broken, Totals, audit
-from ledger.postgres.database import Database
 from tests.ledger.conftest import Connection
 from tests.ledger.scene import scene
 from tests.ledger.tamperings import TAMPERINGS, UNSEEN, Tampering

@@ -5,14 +5,15 @@ import asyncio
 import asyncpg
 import pytest
 
+from customers.postgres import Customers
+from database.connections import Database
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD, AccountId
+from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.accounts import set_account_status
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.statements import Statements
+from ledger.postgres.transfer_reads import TransferReads
 from ledger.refusals import (
     AccountFrozen,
     AccountNotFound,
@@ -50,25 +51,25 @@ def step(opened: TransferOrder) -> Step:
     return Step(opened.transfer_id, 1)
 
 
-async def balances(statements: Statements, *owners: Holder) -> list[int]:
-    accounts = [await statements.account(owner.id, owner.account_id) for owner in owners]
+async def balances(account_reads: AccountReads, *owners: Holder) -> list[int]:
+    accounts = [await account_reads.own(owner.id, owner.account_id) for owner in owners]
     return [account.balance_minor for account in accounts if account]
 
 
 async def test_money_is_in_transit_between_debit_and_credit(
-    book: Book, database: Database, statements: Statements, alice: Holder, bob: Holder, step: Step
+    book: Book, database: Database, account_reads: AccountReads, alice: Holder, bob: Holder, step: Step
 ) -> None:
     await book.debit(step)
-    assert await balances(statements, alice, bob) == [7_500, 0]
+    assert await balances(account_reads, alice, bob) == [7_500, 0]
     assert [(t.customers_minor, t.in_transit_minor, t.world_minor) for t in (await audit(database)).totals] == [
         (7_500, 2_500, -10_000)
     ]
     await book.credit(step)
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_every_step_repeated_moves_money_once(
-    book: Book, statements: Statements, alice: Holder, bob: Holder, opened: TransferOrder, step: Step
+    book: Book, account_reads: AccountReads, alice: Holder, bob: Holder, opened: TransferOrder, step: Step
 ) -> None:
     for _ in range(3):
         await book.open_transfer(opened)
@@ -77,35 +78,35 @@ async def test_every_step_repeated_moves_money_once(
         assert (await book.credit(step)).state is State.COMPLETED
         assert (await book.debit(step)).state is State.COMPLETED
         assert (await book.open_transfer(opened)).standing.state is State.COMPLETED
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_twenty_debits_at_once_take_the_amount_once(
-    book: Book, statements: Statements, alice: Holder, step: Step
+    book: Book, account_reads: AccountReads, alice: Holder, step: Step
 ) -> None:
     standings = await asyncio.gather(*(book.debit(step) for _ in range(20)))
     assert {standing.state for standing in standings} == {State.DEBITED}
-    assert await balances(statements, alice) == [7_500]
+    assert await balances(account_reads, alice) == [7_500]
 
 
 async def test_a_debit_that_arrives_after_its_compensation_is_refused(
-    book: Book, statements: Statements, alice: Holder, step: Step
+    book: Book, account_reads: AccountReads, alice: Holder, step: Step
 ) -> None:
     assert (await book.refund(Ending(step))).state is State.CANCELLED
     with pytest.raises(IllegalTransition):
         await book.debit(step)
-    assert await balances(statements, alice) == [10_000]
+    assert await balances(account_reads, alice) == [10_000]
 
 
 async def test_a_compensated_transfer_is_never_credited(
-    book: Book, statements: Statements, alice: Holder, bob: Holder, step: Step
+    book: Book, account_reads: AccountReads, alice: Holder, bob: Holder, step: Step
 ) -> None:
     await book.debit(step)
     await book.refund(Ending(step, REFUSED))
     assert (await book.debit(step)).state is State.COMPENSATED
     with pytest.raises(IllegalTransition):
         await book.credit(step)
-    assert await balances(statements, alice, bob) == [10_000, 0]
+    assert await balances(account_reads, alice, bob) == [10_000, 0]
 
 
 async def test_a_completed_transfer_is_never_refunded(book: Book, step: Step) -> None:
@@ -141,7 +142,7 @@ async def test_a_step_for_a_transfer_that_was_never_opened_is_refused(book: Book
 
 
 async def test_a_debit_without_funds_is_refused_and_changes_nothing(
-    book: Book, statements: Statements, alice: Holder, bob: Holder
+    book: Book, account_reads: AccountReads, alice: Holder, bob: Holder
 ) -> None:
     wanted = order(alice.id, alice.account_id, bob.account_id, 10_001)
     assert (await book.open_transfer(wanted)).objection == Failure(
@@ -149,35 +150,35 @@ async def test_a_debit_without_funds_is_refused_and_changes_nothing(
     )
     with pytest.raises(InsufficientFunds):
         await book.debit(Step(wanted.transfer_id, 1))
-    assert await balances(statements, alice) == [10_000]
+    assert await balances(account_reads, alice) == [10_000]
 
 
 async def test_a_credit_to_a_frozen_account_is_refused_and_the_refund_tells_why(
-    book: Book, statements: Statements, alice: Holder, bob: Holder, step: Step
+    book: Book, account_reads: AccountReads, transfer_reads: TransferReads, alice: Holder, bob: Holder, step: Step
 ) -> None:
     await book.debit(step)
     await set_account_status(book.database, bob.account_id, AccountStatus.FROZEN)
     with pytest.raises(AccountFrozen) as refusal:
         await book.credit(step)
     await book.refund(Ending(step, refusal.value.failure))
-    transfer = await statements.transfer(alice.id, step.transfer_id)
+    transfer = await transfer_reads.visible(alice.id, step.transfer_id)
     assert transfer is not None
     assert transfer.failure == refusal.value.failure
-    lines = await statements.lines(alice.account_id, below_version=100, limit=50)
+    lines = await account_reads.entries(alice.account_id, below_version=100, limit=50)
     assert [(line.leg, line.amount_minor) for line in lines[:2]] == [(Leg.REFUND, 2_500), (Leg.DEBIT, -2_500)]
-    assert await statements.lines(bob.account_id, below_version=100, limit=50) == []
+    assert await account_reads.entries(bob.account_id, below_version=100, limit=50) == []
 
 
 @pytest.mark.parametrize("status", [AccountStatus.FROZEN, AccountStatus.CLOSED])
 async def test_a_refund_reaches_a_frozen_and_a_closed_source(
-    book: Book, statements: Statements, alice: Holder, bob: Holder, status: AccountStatus
+    book: Book, account_reads: AccountReads, alice: Holder, bob: Holder, status: AccountStatus
 ) -> None:
     wanted = order(alice.id, alice.account_id, bob.account_id, 100)
     await book.open_transfer(wanted)
     await book.debit(Step(wanted.transfer_id, 1))
     await set_account_status(book.database, alice.account_id, status)
     await book.refund(Ending(Step(wanted.transfer_id, 1), REFUSED))
-    assert await balances(statements, alice) == [10_000]
+    assert await balances(account_reads, alice) == [10_000]
 
 
 async def test_freezing_an_account_that_does_not_exist_says_so(book: Book) -> None:
@@ -195,7 +196,7 @@ async def test_a_key_with_another_order_is_refused_and_the_first_stays(
 
 
 async def test_a_deposit_with_a_known_transaction_id_is_the_first_one(
-    book: Book, statements: Statements, bob: Holder
+    book: Book, account_reads: AccountReads, bob: Holder
 ) -> None:
     first = order(bob.id, WORLD, bob.account_id, 500, transaction_id="bank-1")
     again = order(bob.id, WORLD, bob.account_id, 500, transaction_id="bank-1")
@@ -208,11 +209,11 @@ async def test_a_deposit_with_a_known_transaction_id_is_the_first_one(
     step = Step(duplicates[0].duplicate_of, 1)
     await book.debit(step)
     await book.credit(step)
-    assert await balances(statements, bob) == [500]
+    assert await balances(account_reads, bob) == [500]
 
 
 async def test_opposite_transfers_at_once_never_deadlock(
-    book: Book, database_url: str, statements: Statements, alice: Holder, bob: Holder, customers: Customers
+    book: Book, database_url: str, account_reads: AccountReads, alice: Holder, bob: Holder, customers: Customers
 ) -> None:
     bob = await funded(customers, book, 10_000)
 
@@ -224,7 +225,7 @@ async def test_opposite_transfers_at_once_never_deadlock(
 
     pairs = [(alice, bob), (bob, alice)] * 50
     await asyncio.gather(*(move(source, destination) for source, destination in pairs))
-    assert await balances(statements, alice, bob) == [10_000, 10_000]
+    assert await balances(account_reads, alice, bob) == [10_000, 10_000]
     connection = await asyncpg.connect(database_url)
     deadlocks = await connection.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
     await connection.close()

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ledger.disputes import Dispute, DisputeClosed, DisputeDecision, DisputeOpen, DisputeRuling, DisputeTerms
+from customers.postgres import Customers
+from database.connections import Database
+from disputes.dispute import Dispute, DisputeClosed, DisputeDecision, DisputeOpen, DisputeRuling, DisputeTerms
+from disputes.postgres import Disputes
 from ledger.ids import CustomerId
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.disputes import Disputes
 from ledger.transfers import Step, TransferOrder
 from tests.ledger.conftest import Connection
 from tests.ledger.test_reversals import completed

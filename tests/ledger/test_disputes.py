@@ -3,12 +3,12 @@
 import asyncpg
 import pytest
 
-from ledger.disputes import DisputeDecision, DisputeRuling, DisputeTerms, NotDisputable
-from ledger.operators import NotAllowed
+from customers.postgres import Customers
+from database.connections import Database
+from disputes.dispute import DisputeDecision, DisputeRuling, DisputeTerms, NotDisputable
+from disputes.postgres import Disputes
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.disputes import Disputes
+from staff.permissions import NotAllowed
 from tests.ledger.conftest import Connection
 from tests.ledger.test_reversals import completed
 from tests.orders import funded, holder, order, reversal

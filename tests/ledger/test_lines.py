@@ -4,21 +4,21 @@ import asyncio
 
 import pytest
 
+from database.connections import Unavailable
 from ledger.ids import AccountId
-from ledger.postgres.database import Unavailable
-from ledger.postgres.lines import AT_ONCE, PATIENCE_SECONDS, Lines
+from ledger.postgres.account_queue import AT_ONCE, PATIENCE_SECONDS, AccountQueues
 
 ACCOUNT, OTHER = AccountId("acc_busy"), AccountId("acc_other")
 AWAY = "PostgreSQL did not answer: ConnectionRefusedError: [Errno 111] Connect call failed"
 
 
-async def fails_once(lines: Lines, account_id: AccountId = ACCOUNT) -> None:
+async def fails_once(lines: AccountQueues, account_id: AccountId = ACCOUNT) -> None:
     with pytest.raises(Unavailable, match="ConnectionRefusedError"):
         async with lines.turn(account_id):
             raise Unavailable(AWAY)
 
 
-async def waits_in_vain(lines: Lines, account_id: AccountId = ACCOUNT) -> str:
+async def waits_in_vain(lines: AccountQueues, account_id: AccountId = ACCOUNT) -> str:
     """What is said to a step behind as many as get a turn, which keep it for longer than it waits."""
     served, over = [asyncio.Event() for _ in range(AT_ONCE)], asyncio.Event()
 
@@ -40,7 +40,7 @@ async def waits_in_vain(lines: Lines, account_id: AccountId = ACCOUNT) -> str:
 
 
 async def test_a_step_in_line_says_why_the_line_does_not_move() -> None:
-    lines = Lines()
+    lines = AccountQueues()
     await fails_once(lines)
     said = await waits_in_vain(lines)
     assert said.startswith(AWAY)
@@ -48,7 +48,7 @@ async def test_a_step_in_line_says_why_the_line_does_not_move() -> None:
 
 
 async def test_a_cause_that_has_gone_and_one_of_another_account_are_not_named() -> None:
-    lines = Lines()
+    lines = AccountQueues()
     await fails_once(lines)
     await fails_once(lines, OTHER)
     async with lines.turn(ACCOUNT):

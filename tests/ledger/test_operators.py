@@ -6,33 +6,22 @@ import secrets
 import asyncpg
 import pytest
 
+from customers.customer import EmailTaken, IdentityMissing
+from customers.postgres import Customers
+from database.connections import Database
 from ledger.accounts import NEXT_STATUS, AccountStatus
 from ledger.ids import AccountId, CustomerId
-from ledger.operators import (
-    ALLOWED,
-    STATUS_AFTER,
-    Action,
-    ActionRefused,
-    Actor,
-    AuditRunning,
-    ClosedForGood,
-    ConflictOfInterest,
-    EntriesBroken,
-    HoldsMoney,
-    MoneyInTransit,
-    NoSuchAccount,
-    NoSuchCustomer,
-    NotAllowed,
-    Role,
-)
+from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers, EmailTaken, IdentityMissing
-from ledger.postgres.database import Database
-from ledger.postgres.operators import BOOKS, Operators
-from ledger.postgres.oversight import ActionSearch, Oversight, Recorded
 from ledger.refusals import Refusal
+from ledger.refused_actions import ActionRefused, EntriesBroken
 from ledger.transfers import Ending, Step
+from staff.account_actions import STATUS_AFTER, ClosedForGood, HoldsMoney, MoneyInTransit, NoSuchAccount
+from staff.actions import AuditRunning
+from staff.permissions import ALLOWED, Action, Actor, ConflictOfInterest, NoSuchCustomer, NotAllowed, Role
+from staff.postgres.action_log import ActionLog, ActionSearch, RecordedAction
+from staff.postgres.operators import BOOKS, Operators
 from tests.ledger.conftest import Connection
 from tests.orders import Holder, funded, holder, order
 
@@ -45,8 +34,8 @@ def operators(database: Database) -> Operators:
 
 
 @pytest.fixture
-def oversight(database: Database) -> Oversight:
-    return Oversight(database)
+def action_log(database: Database) -> ActionLog:
+    return ActionLog(database)
 
 
 async def new_admin(operators: Operators) -> Actor:
@@ -70,16 +59,16 @@ async def bob(customers: Customers) -> Holder:
     return await holder(customers)
 
 
-async def about(oversight: Oversight, subject: str) -> list[Recorded]:
+async def about(action_log: ActionLog, subject: str) -> list[RecordedAction]:
     """The record of a subject, oldest first."""
-    return (await oversight.actions(ActionSearch(subject=subject), 100))[::-1]
+    return (await action_log.find(ActionSearch(subject=subject), 100))[::-1]
 
 
 @pytest.mark.parametrize(
     "action", [*STATUS_AFTER, Action.SET_TIER, Action.REBUILD_ACCOUNT, Action.GRANT_ROLE, Action.RUN_AUDIT]
 )
 async def test_each_role_may_do_what_it_includes_and_no_more(
-    operators: Operators, oversight: Oversight, admin: Actor, bob: Holder, action: Action
+    operators: Operators, action_log: ActionLog, admin: Actor, bob: Holder, action: Action
 ) -> None:
     for role in Role:
         actor = Actor(admin.id, role)
@@ -99,39 +88,39 @@ async def test_each_role_may_do_what_it_includes_and_no_more(
 
         if role in ALLOWED[action]:
             await act()
-            assert (await oversight.actions(ActionSearch(actor_id=admin.id), 1))[0].action == action
+            assert (await action_log.find(ActionSearch(actor_id=admin.id), 1))[0].action == action
         else:
             with pytest.raises(NotAllowed):
                 await act()
 
 
 async def test_an_action_is_recorded_with_who_why_before_and_after(
-    operators: Operators, oversight: Oversight, admin: Actor, alice: Holder
+    operators: Operators, account_reads: AccountReads, action_log: ActionLog, admin: Actor, alice: Holder
 ) -> None:
     await operators.set_status(admin, Action.FREEZE_ACCOUNT, alice.account_id, REASON)
     await operators.set_tier(admin, alice.account_id, 3, REASON)
     await operators.set_status(admin, Action.UNFREEZE_ACCOUNT, alice.account_id, REASON)
-    recorded = await about(oversight, alice.account_id)
+    recorded = await about(action_log, alice.account_id)
     assert {(one.actor_id, one.actor_role, one.reason) for one in recorded} == {(admin.id, Role.ADMIN, REASON)}
     assert [(one.action, one.before, one.after) for one in recorded] == [
         (Action.FREEZE_ACCOUNT, {"status": "active"}, {"status": "frozen"}),
         (Action.SET_TIER, {"tier": 1}, {"tier": 3}),
         (Action.UNFREEZE_ACCOUNT, {"status": "frozen"}, {"status": "active"}),
     ]
-    account = await oversight.account(alice.account_id)
+    account = await account_reads.find(alice.account_id)
     assert account is not None
     assert (account.status, account.tier, account.balance_minor) == (AccountStatus.ACTIVE, 3, 10_000)
 
 
 async def test_an_action_that_cannot_be_recorded_is_not_done(
-    operators: Operators, oversight: Oversight, admin: Actor, alice: Holder
+    operators: Operators, account_reads: AccountReads, admin: Actor, alice: Holder
 ) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
         await operators.set_status(admin, Action.FREEZE_ACCOUNT, alice.account_id, " \n")
     nobody = Actor(CustomerId("cus_" + "a" * 26), Role.ADMIN)
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await operators.set_tier(nobody, alice.account_id, 2, REASON)
-    account = await oversight.account(alice.account_id)
+    account = await account_reads.find(alice.account_id)
     assert account is not None
     assert (account.status, account.tier) == (AccountStatus.ACTIVE, 1)
 
@@ -153,15 +142,15 @@ async def test_the_record_cannot_be_edited_by_anybody(
 
 
 async def test_an_account_that_holds_money_is_not_closed(
-    operators: Operators, oversight: Oversight, admin: Actor, alice: Holder
+    operators: Operators, action_log: ActionLog, admin: Actor, alice: Holder
 ) -> None:
     with pytest.raises(HoldsMoney, match=r"holds \$100\.00"):
         await operators.set_status(admin, Action.CLOSE_ACCOUNT, alice.account_id, REASON)
-    assert await about(oversight, alice.account_id) == []
+    assert await about(action_log, alice.account_id) == []
 
 
 async def test_an_account_is_not_closed_while_money_is_in_transit_from_or_to_it(
-    operators: Operators, oversight: Oversight, book: Book, admin: Actor, alice: Holder, bob: Holder
+    operators: Operators, action_log: ActionLog, book: Book, admin: Actor, alice: Holder, bob: Holder
 ) -> None:
     wanted = order(alice.id, alice.account_id, bob.account_id, 10_000)
     step = Step(wanted.transfer_id, 1)
@@ -170,14 +159,14 @@ async def test_an_account_is_not_closed_while_money_is_in_transit_from_or_to_it(
     for account_id in (alice.account_id, bob.account_id):
         with pytest.raises(MoneyInTransit, match="1 transfer is in transit"):
             await operators.set_status(admin, Action.CLOSE_ACCOUNT, account_id, REASON)
-        assert await about(oversight, account_id) == []
+        assert await about(action_log, account_id) == []
     await book.credit(step)
     closed = await operators.set_status(admin, Action.CLOSE_ACCOUNT, alice.account_id, REASON)
     assert closed.status is AccountStatus.CLOSED
 
 
 async def test_a_close_that_races_debits_leaves_no_money_behind(
-    operators: Operators, oversight: Oversight, book: Book, admin: Actor, alice: Holder, bob: Holder
+    operators: Operators, account_reads: AccountReads, book: Book, admin: Actor, alice: Holder, bob: Holder
 ) -> None:
     """Closing waits for a debit that holds the account, and then sees the money in transit."""
 
@@ -199,7 +188,7 @@ async def test_a_close_that_races_debits_leaves_no_money_behind(
         return True
 
     answers = await asyncio.gather(*(move(1_000) for _ in range(10)), *(close() for _ in range(20)))
-    account = await oversight.account(alice.account_id)
+    account = await account_reads.find(alice.account_id)
     assert account is not None
     assert (account.status is AccountStatus.CLOSED) == any(answers)
     assert account.balance_minor == 0
@@ -207,14 +196,14 @@ async def test_a_close_that_races_debits_leaves_no_money_behind(
 
 
 async def test_a_closed_account_never_opens_again(
-    operators: Operators, oversight: Oversight, admin: Actor, bob: Holder, owner: Connection
+    operators: Operators, action_log: ActionLog, admin: Actor, bob: Holder, owner: Connection
 ) -> None:
     await operators.set_status(admin, Action.CLOSE_ACCOUNT, bob.account_id, REASON)
     for action in (Action.FREEZE_ACCOUNT, Action.UNFREEZE_ACCOUNT):
         with pytest.raises(ClosedForGood):
             await operators.set_status(admin, action, bob.account_id, REASON)
     await operators.set_status(admin, Action.CLOSE_ACCOUNT, bob.account_id, REASON)
-    assert [(one.before, one.after) for one in await about(oversight, bob.account_id)] == [
+    assert [(one.before, one.after) for one in await about(action_log, bob.account_id)] == [
         ({"status": "active"}, {"status": "closed"}),
         ({"status": "closed"}, {"status": "closed"}),
     ]
@@ -245,23 +234,23 @@ async def test_nobody_acts_on_themselves_or_on_an_account_of_their_own(operators
 
 
 async def test_of_many_operators_at_once_the_last_one_wins_and_the_record_is_a_chain(
-    operators: Operators, oversight: Oversight, admin: Actor, alice: Holder
+    operators: Operators, account_reads: AccountReads, action_log: ActionLog, admin: Actor, alice: Holder
 ) -> None:
     other = await new_admin(operators)
     await asyncio.gather(
         *(operators.set_tier((admin, other)[n % 2], alice.account_id, 1 + n % 9, REASON) for n in range(20))
     )
-    recorded = await about(oversight, alice.account_id)
+    recorded = await about(action_log, alice.account_id)
     assert len(recorded) == 20
     assert recorded[0].before == {"tier": 1}
     assert [one.before for one in recorded[1:]] == [one.after for one in recorded[:-1]]
-    account = await oversight.account(alice.account_id)
+    account = await account_reads.find(alice.account_id)
     assert account is not None
     assert recorded[-1].after == {"tier": account.tier}
 
 
 async def test_freezing_while_transfers_run_loses_nothing(
-    operators: Operators, oversight: Oversight, book: Book, admin: Actor, alice: Holder, bob: Holder
+    operators: Operators, account_reads: AccountReads, book: Book, admin: Actor, alice: Holder, bob: Holder
 ) -> None:
     async def move() -> bool:
         wanted = order(alice.id, alice.account_id, bob.account_id, 10)
@@ -280,12 +269,12 @@ async def test_freezing_while_transfers_run_loses_nothing(
             await operators.set_status(admin, action, bob.account_id, REASON)
 
     moved, _ = await asyncio.gather(asyncio.gather(*(move() for _ in range(60))), freeze_and_open())
-    accounts = [await oversight.account(one.account_id) for one in (alice, bob)]
+    accounts = [await account_reads.find(one.account_id) for one in (alice, bob)]
     assert [account.balance_minor for account in accounts if account] == [10_000 - 10 * sum(moved), 10 * sum(moved)]
 
 
 async def test_two_admins_who_take_each_others_role_leave_one_admin(
-    operators: Operators, oversight: Oversight, admin: Actor
+    operators: Operators, customers: Customers, admin: Actor
 ) -> None:
     other = await new_admin(operators)
     answers = await asyncio.gather(
@@ -294,22 +283,22 @@ async def test_two_admins_who_take_each_others_role_leave_one_admin(
         return_exceptions=True,
     )
     assert sorted(type(answer).__name__ for answer in answers) == ["Customer", "NotAllowed"]
-    found = [await oversight.customer(one.id) for one in (admin, other)]
+    found = [await customers.find(one.id) for one in (admin, other)]
     assert sorted(customer.role for customer in found if customer) == [Role.ADMIN, Role.CUSTOMER]
 
 
-async def test_ten_commands_at_once_make_one_admin_and_one_record(operators: Operators, oversight: Oversight) -> None:
+async def test_ten_commands_at_once_make_one_admin_and_one_record(operators: Operators, action_log: ActionLog) -> None:
     made = await asyncio.gather(*(operators.make_admin("grace@example.com", "Grace", "-") for _ in range(10)))
     ids = {one.customer.id for one in made if one}
     assert len(ids) == 1
     assert [one.was for one in made if one].count(None) == 1
-    (recorded,) = await about(oversight, ids.pop())
+    (recorded,) = await about(action_log, ids.pop())
     assert (recorded.before, recorded.after) == (None, {"role": "admin"})
     assert await operators.make_admin("nobody@example.com", "Nobody", None) is None
 
 
 async def test_a_registered_customer_is_promoted_as_they_are(
-    operators: Operators, oversight: Oversight, customers: Customers
+    operators: Operators, action_log: ActionLog, customers: Customers
 ) -> None:
     ada, _ = await customers.register("ada@example.com", "hash", "Ada Obi", "NIN", "12345678901", "USD")
     made = await operators.make_admin("ada@example.com", "Somebody Else", "another hash")
@@ -319,21 +308,21 @@ async def test_a_registered_customer_is_promoted_as_they_are(
     again = await operators.make_admin("ada@example.com", "Ada Obi", None)
     assert again is not None
     assert again.was is Role.ADMIN
-    assert [(one.before, one.after) for one in await about(oversight, ada.id)] == [
+    assert [(one.before, one.after) for one in await about(action_log, ada.id)] == [
         ({"role": "customer"}, {"role": "admin"})
     ]
 
 
 async def test_staff_without_an_identity_document_hold_no_account(
-    operators: Operators, oversight: Oversight, customers: Customers, admin: Actor
+    operators: Operators, customers: Customers, admin: Actor
 ) -> None:
     with pytest.raises(IdentityMissing):
         await customers.open_account(admin.id, "USD")
-    assert (await oversight.customers("", "", 50))[0].id == admin.id
+    assert (await customers.search("", "", 50))[0].id == admin.id
 
 
 async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
-    operators: Operators, oversight: Oversight, admin: Actor, alice: Holder
+    operators: Operators, action_log: ActionLog, admin: Actor, alice: Holder
 ) -> None:
     first, second = await asyncio.gather(
         operators.audit(admin, REASON), operators.audit(admin, REASON), return_exceptions=True
@@ -341,18 +330,18 @@ async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
     assert not isinstance(first, BaseException)
     assert first.clean
     assert isinstance(second, AuditRunning)
-    (recorded,) = await about(oversight, BOOKS)
+    (recorded,) = await about(action_log, BOOKS)
     assert (recorded.before, recorded.after) == (None, {"clean": True, "findings": 0})
     assert (await operators.audit(admin, REASON)).clean
 
 
-async def test_customers_are_found_by_a_prefix_of_their_address(customers: Customers, oversight: Oversight) -> None:
+async def test_customers_are_found_by_a_prefix_of_their_address(customers: Customers) -> None:
     names = ["a%b@example.com", "a_b@example.com", "ab@example.com", "abc@example.com", "b@example.com"]
     for name in names:
         await customers.register(name, "-", name, "NIN", "12345678901", "USD")
     for prefix, found in (("", names), ("ab", names[2:4]), ("a_", names[1:2]), ("a%", names[:1]), ("c", [])):
-        assert [customer.email for customer in await oversight.customers(prefix, "", 50)] == found
-    assert [customer.email for customer in await oversight.customers("a", names[1], 1)] == names[2:3]
+        assert [customer.email for customer in await customers.search(prefix, "", 50)] == found
+    assert [customer.email for customer in await customers.search("a", names[1], 1)] == names[2:3]
     with pytest.raises(EmailTaken):
         await customers.register(names[0], "-", "", "NIN", "1", "USD")
 
@@ -371,7 +360,8 @@ async def test_customers_are_found_by_a_prefix_of_their_address(customers: Custo
 )
 async def test_an_account_row_that_was_edited_is_rebuilt_from_its_entries(
     operators: Operators,
-    oversight: Oversight,
+    account_reads: AccountReads,
+    action_log: ActionLog,
     book: Book,
     database: Database,
     admin: Actor,
@@ -381,14 +371,14 @@ async def test_an_account_row_that_was_edited_is_rebuilt_from_its_entries(
     tampering: str,
 ) -> None:
     await pay(book, alice, bob, 2_500)
-    whole = await oversight.account(alice.account_id)
+    whole = await account_reads.find(alice.account_id)
     await owner.execute(tampering, alice.account_id)
-    edited = await oversight.account(alice.account_id)
+    edited = await account_reads.find(alice.account_id)
     assert not (await audit(database)).clean
     assert await operators.rebuild(admin, alice.account_id, REASON) == whole
     assert edited is not None
     assert whole is not None
-    assert [(one.before, one.after) for one in await about(oversight, alice.account_id)] == [
+    assert [(one.before, one.after) for one in await about(action_log, alice.account_id)] == [
         (
             {"balance": edited.balance_minor, "version": edited.version, "head_hash": edited.head_hash.hex()},
             {"balance": whole.balance_minor, "version": whole.version, "head_hash": whole.head_hash.hex()},
@@ -399,7 +389,7 @@ async def test_an_account_row_that_was_edited_is_rebuilt_from_its_entries(
 
 async def test_rebuilding_an_account_that_is_right_changes_nothing(
     operators: Operators,
-    oversight: Oversight,
+    account_reads: AccountReads,
     book: Book,
     customers: Customers,
     admin: Actor,
@@ -412,10 +402,10 @@ async def test_rebuilding_an_account_that_is_right_changes_nothing(
     await book.open_transfer(refunded)
     await book.debit(Step(refunded.transfer_id, 1))
     for account_id in (alice.account_id, bob.account_id, empty.account_id):
-        before = await oversight.account(account_id)
+        before = await account_reads.find(account_id)
         assert await operators.rebuild(admin, account_id, REASON) == before
     await book.refund(Ending(Step(refunded.transfer_id, 1)))
-    before = await oversight.account(alice.account_id)
+    before = await account_reads.find(alice.account_id)
     assert await operators.rebuild(admin, alice.account_id, REASON) == before
 
 
@@ -438,7 +428,8 @@ TAMPERED = {
 @pytest.mark.parametrize("what", TAMPERED)
 async def test_an_account_whose_entries_are_not_what_was_written_is_left_as_it_is(
     operators: Operators,
-    oversight: Oversight,
+    account_reads: AccountReads,
+    action_log: ActionLog,
     book: Book,
     admin: Actor,
     alice: Holder,
@@ -451,12 +442,12 @@ async def test_an_account_whose_entries_are_not_what_was_written_is_left_as_it_i
     await owner.execute("SET session_replication_role = replica")
     await owner.execute(TAMPERED[what].format(mine="account_id = $1"), alice.account_id)
     await owner.execute("UPDATE accounts SET balance_minor = 7 WHERE id = $1", alice.account_id)
-    before = await oversight.account(alice.account_id)
+    before = await account_reads.find(alice.account_id)
     with pytest.raises(EntriesBroken) as refusal:
         await operators.rebuild(admin, alice.account_id, REASON)
     assert refusal.value.findings
-    assert await oversight.account(alice.account_id) == before
-    assert await about(oversight, alice.account_id) == []
+    assert await account_reads.find(alice.account_id) == before
+    assert await about(action_log, alice.account_id) == []
 
 
 async def test_every_refusal_of_an_action_has_a_code_of_its_own() -> None:

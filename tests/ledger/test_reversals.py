@@ -6,15 +6,15 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from customers.postgres import Customers
+from database.connections import Database
 from ledger.accounts import AccountStatus
-from ledger.operators import Action
 from ledger.postgres.accounts import set_account_status
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.oversight import ActionSearch, Oversight
 from ledger.refusals import NotReversible, OrderMismatch, UnknownTransfer
 from ledger.transfers import Ending, Opened, State, Step, TransferOrder
+from staff.permissions import Action
+from staff.postgres.action_log import ActionLog, ActionSearch
 from tests.ledger.conftest import Connection
 from tests.orders import Holder, funded, holder, order, reversal
 
@@ -139,7 +139,7 @@ async def test_a_reversal_by_staff_is_recorded_with_its_row_and_once(
     await book.open_transfer(reversal(original, payee.id, 100))
     with pytest.raises(NotReversible):
         await book.open_transfer(reversal(original, staff.id, 100))
-    actions = await Oversight(database).actions(ActionSearch(subject=original.transfer_id), 10)
+    actions = await ActionLog(database).find(ActionSearch(subject=original.transfer_id), 10)
     assert [(a.actor_id, a.action, a.reason) for a in actions] == [(staff.id, Action.REVERSE_TRANSFER, "Court order 7")]
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from customers.postgres import Customers
 from ledger import rules
 from ledger.accounts import Account, AccountStatus
 from ledger.chain import entry_hash, genesis_hash
@@ -29,7 +30,6 @@ from ledger.ids import (
 from ledger.money import MAX_AMOUNT_MINOR, MINOR_UNIT_DIGITS, Money, is_currency, major_to_minor
 from ledger.postgres.audit import INVARIANTS_SQL
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
 from ledger.refusals import (
     REFUSAL_CODES,
     REFUSALS,
@@ -48,8 +48,20 @@ from ledger.refusals import (
     SameAccount,
     is_about_destination,
 )
-from ledger.screening import AmountThreshold, Answer, Verdict, screen
-from ledger.transfers import FINAL, MAX_ATTEMPTS, NEXT, Ending, Kind, Leg, Side, State, Step, Transfer, TransferOrder
+from ledger.transfers import (
+    FINAL,
+    MAX_ATTEMPTS,
+    NEXT_STATE,
+    Ending,
+    Kind,
+    Leg,
+    Side,
+    State,
+    Step,
+    Transfer,
+    TransferOrder,
+)
+from screening.rules import AmountThreshold, ScreeningAnswer, Verdict, screen
 from tests.ledger.conftest import Connection
 from tests.orders import Holder, funded, holder, order
 
@@ -107,21 +119,21 @@ async def bob(customers: Customers) -> Holder:
 
 
 def test_every_state_says_what_may_follow() -> None:
-    assert NEXT.keys() == set(State)
-    assert frozenset().union(*NEXT.values()) == set(State)
+    assert NEXT_STATE.keys() == set(State)
+    assert frozenset().union(*NEXT_STATE.values()) == set(State)
 
 
 def test_a_final_state_leads_nowhere_but_to_another_attempt() -> None:
     for state in State:
-        assert state.is_final == (NEXT[state] <= {State.INITIATED}), state
-    assert {state for state in FINAL if NEXT[state]} == {State.FAILED, State.COMPENSATED}
+        assert state.is_final == (NEXT_STATE[state] <= {State.INITIATED}), state
+    assert {state for state in FINAL if NEXT_STATE[state]} == {State.FAILED, State.COMPENSATED}
 
 
 def test_every_state_is_reached_from_initiated_and_reaches_an_end() -> None:
     def reached(start: State) -> set[State]:
         seen, due = {start}, [start]
         while due:
-            new = NEXT[due.pop()] - seen
+            new = NEXT_STATE[due.pop()] - seen
             seen |= new
             due += new
         return seen
@@ -131,8 +143,8 @@ def test_every_state_is_reached_from_initiated_and_reaches_an_end() -> None:
 
 
 def test_money_in_transit_either_arrives_or_returns() -> None:
-    assert NEXT[State.DEBITED] == {State.COMPLETED, State.COMPENSATED}
-    assert {state for state, after in NEXT.items() if State.COMPLETED in after} == {State.DEBITED}
+    assert NEXT_STATE[State.DEBITED] == {State.COMPLETED, State.COMPENSATED}
+    assert {state for state, after in NEXT_STATE.items() if State.COMPLETED in after} == {State.DEBITED}
 
 
 async def test_postgres_allows_the_same_transitions(owner: Connection, alice: Holder, bob: Holder) -> None:
@@ -144,8 +156,8 @@ async def test_postgres_allows_the_same_transitions(owner: Connection, alice: Ho
         for more in (0, 1, 2)
         if await _allowed(owner, alice, bob, (before, 1), (after, 1 + more))
     }
-    anew = {(before, State.INITIATED, 1) for before in State if State.INITIATED in NEXT[before]}
-    onward = {(before, after, 0) for before in State for after in NEXT[before] - {State.INITIATED}}
+    anew = {(before, State.INITIATED, 1) for before in State if State.INITIATED in NEXT_STATE[before]}
+    onward = {(before, after, 0) for before in State for after in NEXT_STATE[before] - {State.INITIATED}}
     assert anew <= allowed
     assert {pair for pair in allowed if pair[2] == 0 or pair[1] is State.INITIATED} == anew | onward
 
@@ -154,7 +166,7 @@ async def test_postgres_allows_another_attempt_only_where_a_transfer_starts_agai
     owner: Connection, alice: Holder, bob: Holder
 ) -> None:
     for before in State:
-        for after in NEXT[before] - {State.INITIATED}:
+        for after in NEXT_STATE[before] - {State.INITIATED}:
             assert not await _allowed(owner, alice, bob, (before, 1), (after, 2)), (before, after)
 
 
@@ -440,8 +452,8 @@ def test_major_units_become_minor_ones_by_the_currency(currency: str, amount_min
     assert major_to_minor(10_000, currency) == amount_minor
     threshold = AmountThreshold(10_000)
     below, at = (order(OWNER, MINE, THEIRS, amount, currency=currency) for amount in (amount_minor - 1, amount_minor))
-    assert screen(below, [threshold]).answer is Answer.ALLOW
-    assert screen(at, [threshold]) == Verdict(Answer.DECLINE, [threshold.name])
+    assert screen(below, [threshold]).answer is ScreeningAnswer.ALLOW
+    assert screen(at, [threshold]) == Verdict(ScreeningAnswer.DECLINE, [threshold.name])
 
 
 def test_metals_test_codes_and_other_words_are_no_currency() -> None:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from customers.postgres import Customers
+from database.connections import Database
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId, CustomerId
+from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.accounts import set_account_status
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.seen import REMEMBERED, Seen
-from ledger.postgres.statements import Statements
+from ledger.postgres.row_cache import REMEMBERED, RowCache
 from ledger.refusals import AccountFrozen, IllegalTransition
 from ledger.transfers import Ending, State, Step, Transfer, TransferOrder
 from tests.orders import Holder, funded, holder, order
@@ -44,14 +44,14 @@ async def opened(book: Book, source: Holder, destination: Holder, amount_minor: 
     return Step(wanted.transfer_id, 1, source.account_id)
 
 
-async def balance(statements: Statements, owner: Holder) -> int:
-    account = await statements.account(owner.id, owner.account_id)
+async def balance(account_reads: AccountReads, owner: Holder) -> int:
+    account = await account_reads.own(owner.id, owner.account_id)
     assert account is not None
     return account.balance_minor
 
 
 async def test_two_processes_take_turns_on_one_account(
-    book: Book, elsewhere: Book, statements: Statements, database_url: str, alice: Holder, bob: Holder
+    book: Book, elsewhere: Book, account_reads: AccountReads, database_url: str, alice: Holder, bob: Holder
 ) -> None:
     for _ in range(5):
         steps = [(each, await opened(each, alice, bob, 100)) for each in (book, elsewhere)]
@@ -59,7 +59,7 @@ async def test_two_processes_take_turns_on_one_account(
             await each.debit(step)
         for each, step in reversed(steps):
             await each.credit(step)
-    assert (await balance(statements, alice), await balance(statements, bob)) == (0, 1_000)
+    assert (await balance(account_reads, alice), await balance(account_reads, bob)) == (0, 1_000)
     connection = await asyncpg.connect(database_url)
     for owner in (alice, bob):
         times = [
@@ -103,18 +103,18 @@ async def test_a_transfer_cancelled_elsewhere_is_not_debited_though_it_was_seen_
 
 
 async def test_a_refund_elsewhere_comes_before_a_late_credit(
-    book: Book, elsewhere: Book, statements: Statements, alice: Holder, bob: Holder
+    book: Book, elsewhere: Book, account_reads: AccountReads, alice: Holder, bob: Holder
 ) -> None:
     step = await opened(book, alice, bob, 100)
     await book.debit(step)
     await elsewhere.refund(Ending(step))
     with pytest.raises(IllegalTransition):
         await book.credit(step)
-    assert (await balance(statements, alice), await balance(statements, bob)) == (1_000, 0)
+    assert (await balance(account_reads, alice), await balance(account_reads, bob)) == (1_000, 0)
 
 
 async def test_a_step_that_two_processes_take_at_once_happens_once(
-    book: Book, elsewhere: Book, statements: Statements, alice: Holder, bob: Holder
+    book: Book, elsewhere: Book, account_reads: AccountReads, alice: Holder, bob: Holder
 ) -> None:
     for _ in range(10):
         wanted = order(alice.id, alice.account_id, bob.account_id, 10)
@@ -124,12 +124,12 @@ async def test_a_step_that_two_processes_take_at_once_happens_once(
         handed = await asyncio.gather(*(each.credit(step) for each in (elsewhere, book, elsewhere)))
         assert {standing.state for standing in debits} == {State.DEBITED}
         assert {standing.state for standing in handed} == {State.COMPLETED}
-    assert (await balance(statements, alice), await balance(statements, bob)) == (900, 100)
+    assert (await balance(account_reads, alice), await balance(account_reads, bob)) == (900, 100)
 
 
 @pytest.mark.parametrize("forged", ["balance_minor = 1000000", "head_hash = sha256('another past')"])
 async def test_a_row_of_another_past_under_the_same_version_is_not_written_to(
-    book: Book, statements: Statements, database_url: str, alice: Holder, bob: Holder, forged: str
+    book: Book, account_reads: AccountReads, database_url: str, alice: Holder, bob: Holder, forged: str
 ) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("CREATE TABLE before AS SELECT balance_minor, head_hash FROM accounts WHERE false")
@@ -143,11 +143,11 @@ async def test_a_row_of_another_past_under_the_same_version_is_not_written_to(
     await connection.close()
     await book.debit(step)
     await book.credit(step)
-    assert (await balance(statements, alice), await balance(statements, bob)) == (900, 100)
+    assert (await balance(account_reads, alice), await balance(account_reads, bob)) == (900, 100)
 
 
 def test_an_answer_that_was_long_on_its_way_does_not_hide_a_newer_one() -> None:
-    seen, wanted = Seen(), order(SOMEBODY, ONE, OTHER, 1)
+    seen, wanted = RowCache(), order(SOMEBODY, ONE, OTHER, 1)
     newer, older = changed(wanted, 2), changed(wanted, 1)
     for transfer in (newer, older):
         seen.transfers.remember(transfer.id, transfer, transfer.updated_at)
@@ -157,7 +157,7 @@ def test_an_answer_that_was_long_on_its_way_does_not_hide_a_newer_one() -> None:
 
 
 def test_only_so_many_are_remembered() -> None:
-    seen = Seen()
+    seen = RowCache()
     orders = [order(SOMEBODY, ONE, OTHER, 1, key=str(number)) for number in range(REMEMBERED + 1)]
     for wanted in orders:
         seen.transfers.remember(wanted.transfer_id, changed(wanted, 0), EPOCH)

@@ -36,7 +36,7 @@ DECIDED_FIRST = (
 
 
 @dataclass(frozen=True)
-class Wish:
+class TransferRequest:
     """What a customer asks for under a key of theirs: `name` is `ann-1`, the first key of ann."""
 
     name: str
@@ -66,7 +66,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Open:
-    wish: Wish
+    wish: TransferRequest
 
     def __str__(self) -> str:
         return f"open {self.wish}"
@@ -116,7 +116,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Known:
-    wish: Wish
+    wish: TransferRequest
     state: str = "initiated"
     reason: str | None = None
     attempt: int = 1
@@ -199,7 +199,7 @@ class PlainBooks:
     def by_state(self) -> dict[str, int]:
         return dict(Counter(known.state for known in self.transfers.values()))
 
-    def _open(self, wish: Wish) -> Answer:
+    def _open(self, wish: TransferRequest) -> Answer:
         self._unless_irreversible(wish)
         foreseen = self._first(self._foreseen(wish))
         if known := self.transfers.get(wish.name):
@@ -215,7 +215,7 @@ class PlainBooks:
         self.transfers[wish.name] = Known(wish)
         return Answer("initiated", foreseen)
 
-    def _unless_irreversible(self, wish: Wish) -> None:
+    def _unless_irreversible(self, wish: TransferRequest) -> None:
         """Only what went from one customer to another comes back, by the way it went, and is no reversal itself."""
         if wish.reverses is None:
             return
@@ -313,7 +313,7 @@ class PlainBooks:
         if code := self._first(codes):
             raise Refused(f"refused: {code}")
 
-    def _foreseen(self, wish: Wish) -> set[str]:
+    def _foreseen(self, wish: TransferRequest) -> set[str]:
         same = {"same_account"} if wish.source == wish.destination else set()
         source, destination = (
             self._against(wish, wish.source, -wish.amount),
@@ -321,7 +321,7 @@ class PlainBooks:
         )
         return same | source | destination
 
-    def _against(self, wish: Wish, account: str, change: int) -> set[str]:
+    def _against(self, wish: TransferRequest, account: str, change: int) -> set[str]:
         """Every code that speaks against changing this account's balance for this wish."""
         if account == WORLD:
             return set()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
-from tests.properties.plain_books import MOST, NOBODY, WORLD, AtOnce, Move, Open, SetStatus, Step, Wish
+from tests.properties.plain_books import MOST, NOBODY, WORLD, AtOnce, Move, Open, SetStatus, Step, TransferRequest
 
 OWNERS = ("ann", "ben")
 CURRENCIES = ("USD", "EUR")
@@ -16,8 +16,8 @@ REASONS = ("fraud_declined", "account_frozen", None)
 PROLOGUE: tuple[Step, ...] = tuple(
     step
     for wish in (
-        Wish("ann-0", WORLD, "ann.USD", 100, "USD"),
-        Wish("ben-0", WORLD, "ben.USD", 100, "USD"),
+        TransferRequest("ann-0", WORLD, "ann.USD", 100, "USD"),
+        TransferRequest("ben-0", WORLD, "ben.USD", 100, "USD"),
     )
     for step in (Open(wish), Move("debit", wish.name), Move("credit", wish.name))
 )
@@ -33,7 +33,7 @@ class Story:
 
 
 @st.composite
-def wishes(draw: st.DrawFn) -> Wish:
+def wishes(draw: st.DrawFn) -> TransferRequest:
     """Mostly sensible ones. Keys are few, so that they meet again with other contents."""
     owner, currency = draw(st.sampled_from(OWNERS)), draw(st.sampled_from(["USD", "USD", "USD", "EUR"]))
     other = OWNERS[1 - OWNERS.index(owner)]
@@ -44,11 +44,11 @@ def wishes(draw: st.DrawFn) -> Wish:
     key = "self" if source == destination else draw(st.sampled_from("123"))
     reference = draw(st.sampled_from([None, "ref", "ref"])) if WORLD in (source, destination) else None
     amount = draw(st.sampled_from([10, 1, 7, 20, 30, 50, 99, 100, 101, MOST - 100, MOST]))
-    return Wish(f"{owner}-{key}", source, destination, amount, currency, reference)
+    return TransferRequest(f"{owner}-{key}", source, destination, amount, currency, reference)
 
 
 @st.composite
-def pools(draw: st.DrawFn) -> list[Wish]:
+def pools(draw: st.DrawFn) -> list[TransferRequest]:
     """A few wishes, some of them again under another key, or with another amount under the same key."""
     pool = draw(st.lists(wishes(), min_size=1, max_size=4))
     for wish in [wish for wish in pool if not wish.name.endswith("self")]:
@@ -60,16 +60,18 @@ def pools(draw: st.DrawFn) -> list[Wish]:
 
 
 @st.composite
-def reversals(draw: st.DrawFn, pool: list[Wish]) -> list[Wish]:
+def reversals(draw: st.DrawFn, pool: list[TransferRequest]) -> list[TransferRequest]:
     """Some that bring back parts of one of these, by either side, some that cannot, and some under a key in use."""
     payer, payee = draw(st.permutations(OWNERS))
-    honest = Wish(f"{payer}-8", f"{payer}.USD", f"{payee}.USD", draw(st.sampled_from([10, 7, 20])), "USD")
+    honest = TransferRequest(f"{payer}-8", f"{payer}.USD", f"{payee}.USD", draw(st.sampled_from([10, 7, 20])), "USD")
     first = draw(st.sampled_from([honest] * 5 + [wish for wish in pool if not wish.name.endswith("self")]))
     found = [honest] if first == honest else []
     for _ in range(draw(st.integers(0, 3))):
         owner, key = draw(st.sampled_from(OWNERS)), draw(st.sampled_from("5555666681"))
         amount = draw(st.sampled_from([first.amount, first.amount // 2 or 1, first.amount // 2 + 1, 1]))
-        back = Wish(f"{owner}-{key}", first.destination, first.source, amount, first.currency, reverses=first.name)
+        back = TransferRequest(
+            f"{owner}-{key}", first.destination, first.source, amount, first.currency, reverses=first.name
+        )
         wrong = [replace(back, destination=draw(st.sampled_from(ACCOUNTS)))]
         wrong += [replace(back, name=f"{owner}-7", source=first.source, destination=first.destination)]
         wrong += [replace(back, name=f"{owner}-7", reverses=again.name) for again in found if again.reverses]
@@ -78,7 +80,7 @@ def reversals(draw: st.DrawFn, pool: list[Wish]) -> list[Wish]:
 
 
 @st.composite
-def runs(draw: st.DrawFn, pool: list[Wish]) -> list[Step]:
+def runs(draw: st.DrawFn, pool: list[TransferRequest]) -> list[Step]:
     """One step, or a few in their order, of one transfer."""
     wish = draw(st.sampled_from(pool))
     reason = draw(st.sampled_from(REASONS))
@@ -111,7 +113,7 @@ def statuses(draw: st.DrawFn, *, closing: bool = True) -> list[Step]:
 
 
 @st.composite
-def crowds(draw: st.DrawFn, pool: list[Wish]) -> list[AtOnce]:
+def crowds(draw: st.DrawFn, pool: list[TransferRequest]) -> list[AtOnce]:
     """Up to five steps at once, often the same one several times."""
     one = st.one_of(runs(pool), runs(pool), runs(pool), statuses(closing=False))
     steps = [step for run in draw(st.lists(one, min_size=2, max_size=5)) for step in run]
@@ -119,7 +121,7 @@ def crowds(draw: st.DrawFn, pool: list[Wish]) -> list[AtOnce]:
 
 
 @st.composite
-def rushes(draw: st.DrawFn, pool: list[Wish]) -> list[Step | AtOnce]:
+def rushes(draw: st.DrawFn, pool: list[TransferRequest]) -> list[Step | AtOnce]:
     """Wishes opened in turn, then all of their debits at once, then all of their credits and refunds."""
     names = [wish.name for wish in pool if not wish.name.endswith("self")][:5]
     ends = [Move(draw(st.sampled_from(["credit", "credit", "refund"])), name) for name in names]

@@ -17,18 +17,18 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
+from disputes.postgres import Disputes
 from ledger.accounts import AccountStatus
-from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
 from ledger.ids import CustomerId, TransferId
-from ledger.operators import ActionRefused
 from ledger.postgres.accounts import set_account_status
 from ledger.postgres.book import Book
-from ledger.postgres.disputes import Disputes
 from ledger.postgres.reversals import Reversals
-from ledger.postgres.statements import Statements
-from ledger.reviews import Decision, Ruling
-from ledger.steering import Instruction
+from ledger.postgres.transfer_reads import TransferReads
+from ledger.refused_actions import ActionRefused
 from ledger.transfers import MAX_ATTEMPTS, State, Transfer, TransferOrder
+from reviews.review import Decision, Ruling
+from staff.instructions import Instruction
 from tests.orders import Holder, order
 from tests.waiting import until
 from tests.workflows.sagas import Sagas
@@ -143,7 +143,7 @@ class Storm:
         self._asked: dict[str, TransferOrder] = {wanted.transfer_id: wanted}
         self._started: list[TransferOrder] = []
         database = saga.book.database
-        self._statements = Statements(database)
+        self._transfer_reads = TransferReads(database)
         self._reversals = Reversals(database)
         self._disputes = Disputes(database)
 
@@ -224,7 +224,7 @@ class Storm:
         return Aftermath(transfer, await self._all_reversals(), await self._all_disputes())
 
     async def _transfer(self, wanted: TransferOrder) -> Transfer | None:
-        return await self._statements.transfer(wanted.owner_id, wanted.transfer_id)
+        return await self._transfer_reads.visible(wanted.owner_id, wanted.transfer_id)
 
     async def _all_reversals(self) -> list[Transfer]:
         """Oldest first."""

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 
+from customers.postgres import Customers
+from database.connections import Database
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD, AccountId, CustomerId, TransferId, new_account_id
 from ledger.postgres.accounts import set_account_status
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
 from ledger.refusals import IllegalTransition, LedgerConflict, NotReversible, OrderMismatch, Refusal, UnknownTransfer
 from ledger.transfers import Ending, Failure, Standing, State, TransferOrder
 from ledger.transfers import Step as StepKey
 from tests.orders import order
 from tests.properties import plain_books as plain
 from tests.properties.conftest import Eraser
-from tests.properties.plain_books import Answer, AtOnce, Move, Open, Picture, PlainBooks, Step, Sums, Wish
+from tests.properties.plain_books import Answer, AtOnce, Move, Open, Picture, PlainBooks, Step, Sums, TransferRequest
 from tests.properties.stories import ACCOUNTS, CURRENCIES, OWNERS, PROLOGUE, Story, stories
 
 LONG_RUN_SECONDS = 3_600
@@ -92,7 +92,7 @@ class Teller:
             case verb:
                 return await self.book.end(ending, {"fail": State.FAILED, "cancel": State.CANCELLED}[verb])
 
-    def _order(self, wish: Wish) -> TransferOrder:
+    def _order(self, wish: TransferRequest) -> TransferOrder:
         wanted = order(
             self.owners[wish.owner],
             self.accounts[wish.source],
@@ -108,7 +108,7 @@ class Teller:
         return wanted
 
     def _transfer_id(self, name: str) -> TransferId:
-        return self._order(Wish(name, plain.WORLD, plain.WORLD, 1, "USD")).transfer_id
+        return self._order(TransferRequest(name, plain.WORLD, plain.WORLD, 1, "USD")).transfer_id
 
     def _said(self, standing: Standing) -> str:
         said = _standing(standing.state, standing.failure.code if standing.failure else None)

@@ -15,15 +15,15 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from temporalio.client import Client
 
-from ledger.disputes import DisputeState
-from ledger.operators import Role
+from customers.postgres import Customers
+from database.connections import Database
+from disputes.dispute import DisputeState
+from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.audit import audit
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.oversight import ActionSearch, Oversight
-from ledger.postgres.statements import Statements
-from ledger.reviews import Ruling
 from ledger.transfers import State
+from reviews.review import Ruling
+from staff.permissions import Role
+from staff.postgres.action_log import ActionLog, ActionSearch
 from tests.ledger.test_reversals import completed
 from tests.orders import Holder, funded, holder, order
 from tests.properties.storms import (
@@ -103,11 +103,11 @@ def break_lines(book: UnreliableBook, broken: list[Fault]) -> None:
 
 async def held(database: Database, *owners: Holder) -> list[int]:
     """The balances of these accounts, each of which is what its statement adds up to."""
-    statements = Statements(database)
+    account_reads = AccountReads(database)
     found = []
     for owner in owners:
-        (account,) = await statements.accounts(owner.id)
-        lines = await statements.lines(account.id, account.version + 1, account.version + 1)
+        (account,) = await account_reads.all_of(owner.id)
+        lines = await account_reads.entries(account.id, account.version + 1, account.version + 1)
         assert sum(line.amount_minor for line in lines) == account.balance_minor
         found.append(account.balance_minor)
     return found
@@ -126,7 +126,7 @@ async def check_disputes(database: Database, found: Aftermath) -> None:
     """Each was decided once, by one person and on the record, and did what was decided, or says that it could not."""
     reversals = {reversal.id: reversal for reversal in found.reversals}
     for dispute in found.disputes:
-        decided = await Oversight(database).actions(ActionSearch(subject=dispute.id), 10)
+        decided = await ActionLog(database).find(ActionSearch(subject=dispute.id), 10)
         assert [action.actor_id for action in decided] == ([dispute.decided_by] if dispute.decided_by else [])
         assert dispute.outcome
         assert (dispute.state is DisputeState.EXPIRED) == (dispute.ruling is None)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from devenv.home import Home
-from devenv.ports import free_port
+from devenv.processes.ports import free_port
 from tests.api.people import Person
 from tests.waiting import until
 

@@ -11,14 +11,14 @@ import pytest
 from temporalio.client import Client
 
 from cli import prepare
-from devenv.ports import free_port
+from database.connections import Database
+from devenv.processes.ports import free_port
+from devenv.servers.temporal_binary import temporal_binary
 from devenv.stack import PROJECT, Running, Stack
-from devenv.temporal_binary import temporal_binary
-from ledger.postgres.database import Database
 from settings import Settings
 from tests.api.people import PASSWORD, Person, register
 from tests.runbook.lines import Runbook
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 HERE = Path(__file__).parent
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowExecutionStatus, WorkflowHandle
 
-from devenv.process import Process
+from devenv.processes.process import Process
 from ledger.ids import CustomerId
 from ledger.recovery import Sweep
 from ledger.transfers import Standing, State
@@ -24,8 +24,8 @@ from tests.runbook.lines import Runbook
 from tests.waiting import until
 from tests.workflows.sagas import builds, failed_tasks
 from workflows.registration import RECOVERY_SCHEDULE
-from workflows.transfer import TransferWorkflow
-from workflows.visibility import TRANSFER_STATE
+from workflows.search_attributes import TRANSFER_STATE
+from workflows.transfer.saga import TransferWorkflow
 
 VERSIONS = re.compile(r"(?:remit:|--(?:versioning-override-)?build-id )[12]\b")
 COUNT_ON_2 = "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"

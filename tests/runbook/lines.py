@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devenv.process import Child, Process
+from devenv.processes.process import Child, Process
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
 COMMANDS = tuple("act curl docker pg_restore printf psql python remit REMIT_BUILD_ID=2 reverse temporal".split())

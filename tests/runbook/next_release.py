@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import worker
 from cli import main
 from tests.workflows.reordered import ScreensFirst
-from workflows.transfer import TransferWorkflow
+from workflows.transfer.saga import TransferWorkflow
 
 
 def _next(workflows: Sequence[type]) -> tuple[type, ...]:

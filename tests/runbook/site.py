@@ -11,16 +11,16 @@ from pathlib import Path
 
 import httpx
 
-from devenv.ports import LOCALHOST, free_port
-from devenv.postgres import Postgres, server_binaries
-from devenv.process import Child, Process, Ready
+from devenv.processes.ports import LOCALHOST, free_port
+from devenv.processes.process import Child, Process, Ready
+from devenv.servers.postgres_server import PostgresServer, server_binaries
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
 from devenv.stack import PROJECT
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
 from settings import Settings
 from tests.runbook.lines import Runbook
 from tests.waiting import until
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 REVIEW_FROM = 100
 
@@ -31,8 +31,8 @@ class Site:
     def __init__(self, folder: Path, temporal_cli: Path) -> None:
         self.folder = folder
         self.temporal_file = folder / "temporal.db"
-        self.postgres = Postgres(folder / "postgres")
-        self.temporal = Temporal(
+        self.postgres = PostgresServer(folder / "postgres")
+        self.temporal = TemporalServer(
             temporal_cli,
             log=folder / "temporal.log",
             database=self.temporal_file,

@@ -15,7 +15,7 @@ import asyncpg
 import httpx
 import pytest
 
-from devenv.ports import free_port
+from devenv.processes.ports import free_port
 from devenv.stack import Running
 from tests.api.people import PASSWORD, Person, reaches, register, sent
 from tests.runbook.holding import account_held

@@ -15,8 +15,8 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from cli import prepare
-from devenv.ports import free_port
-from devenv.postgres import Postgres
+from devenv.processes.ports import free_port
+from devenv.servers.postgres_server import PostgresServer
 from devenv.stack import Stack
 from settings import Settings
 from tests.api.people import Person, in_review, reaches, register, sent
@@ -25,7 +25,7 @@ from tests.runbook.holding import account_held
 from tests.runbook.lines import Runbook
 from tests.runbook.site import REVIEW_FROM, Site, client, is_ready, remit, running_site
 from tests.waiting import until
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 FUNDS, AMOUNT, REVIEWED = 99_00, 10_00, REVIEW_FROM * 100
 DESCRIBE = "temporal schedule describe --schedule-id recovery                                           # says whether it is paused"
@@ -39,7 +39,7 @@ test "$1 $2 $3 $4" = "compose exec -T postgres" && shift 4 && exec "$@"
 class Books:
     """A server with the roles and databases that the compose file makes."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: PostgresServer) -> None:
         self.postgres = postgres
         self._server = Server(postgres.url)
         self.owner_url = self._server.url("remit_owner", quote(PASSWORDS["REMIT_OWNER_PASSWORD"]))
@@ -172,7 +172,7 @@ async def test_books_that_were_restored_go_on_with_an_empty_temporal(
         await books.dump(site)
     await site.stop_processes()
 
-    elsewhere = Postgres(open_folder / "restored")
+    elsewhere = PostgresServer(open_folder / "restored")
     await elsewhere.start()
     try:
         restored = Books(elsewhere)

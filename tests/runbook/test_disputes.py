@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
-from devenv.ports import free_port
+from devenv.processes.ports import free_port
 from devenv.stack import Running
 from tests.api.people import Person, register
 from tests.runbook.disputes import Case, opened, opens

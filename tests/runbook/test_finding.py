@@ -24,7 +24,7 @@ from tests.runbook.holding import account_held
 from tests.runbook.lines import Runbook
 from tests.runbook.looking import described, details, ends_as, events, is_pending
 from tests.waiting import until
-from workflows.transfer import TransferWorkflow
+from workflows.transfer.saga import TransferWorkflow
 
 Look = Callable[[], Awaitable[str]]
 

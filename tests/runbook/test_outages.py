@@ -13,7 +13,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from devenv.process import Process
+from devenv.processes.process import Process
 from tests.api.people import Person, reaches, register, sent
 from tests.runbook.holding import account_held, table_held
 from tests.runbook.lines import Runbook

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from customers.postgres import Customers
+from database.connections import Database
 from devenv.stack import Running
 from ledger.postgres.book import Book
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
 from ledger.transfers import Step, TransferOrder
 from tests.api.people import Person, in_review, reaches, register, sent
 from tests.orders import funded, holder, order

@@ -16,15 +16,15 @@ import pytest
 from temporalio.client import Client
 
 from cli import prepare
-from devenv.ports import LOCALHOST, free_port
-from devenv.process import Process
+from database.connections import Database
+from devenv.processes.ports import LOCALHOST, free_port
+from devenv.processes.process import Process
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
 from devenv.stack import Running, Stack
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
 from ledger.ids import WORLD, AccountId, CustomerId
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
 from ledger.recovery import Sweep
 from ledger.transfers import State, Step
 from serve import HTTP_STOP_SECONDS
@@ -57,7 +57,7 @@ from tests.runbook.holding import account_held
 from tests.runbook.lines import STOP_SECONDS, Runbook
 from tests.waiting import until
 from tests.workflows.sagas import builds
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 # From these amounts on, in minor units, a person reviews, and two do.
 REVIEWED, FOUR_EYES = 100_00, 200_00
@@ -87,7 +87,7 @@ async def server(home: Path) -> AsyncIterator[str]:
     """The address of a Temporal whose versions drain within seconds."""
     binary = await temporal_binary(Settings().cache, print, Settings().temporal_cli)
     home.mkdir(mode=0o711)
-    temporal = Temporal(binary, log=home / "temporal.log", search_attributes=SEARCH_ATTRIBUTE_TYPES)
+    temporal = TemporalServer(binary, log=home / "temporal.log", search_attributes=SEARCH_ATTRIBUTE_TYPES)
     child = temporal.child()
     drains = [part for name, value in DRAINS_SOON.items() for part in ("--dynamic-config-value", f"{name}={value}")]
     process = await Process.start(replace(child, argv=[*child.argv, *drains]))

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from devenv.ports import free_port
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
+from database.connections import Database
+from devenv.processes.ports import free_port
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
 from ledger.ids import AccountId, CustomerId
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
 from settings import Settings
 from tests.api.people import Person
 from tests.orders import order
@@ -21,8 +21,8 @@ from tests.runbook.lines import Runbook
 from tests.runbook.web_ui import WebUI, running_browser, web_ui
 from tests.waiting import until
 from worker import build_worker
-from workflows.transfer import TransferWorkflow
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES, search_attributes
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES, search_attributes
+from workflows.transfer.saga import TransferWorkflow
 
 SETTINGS = Settings().model_copy(update={"review_from_major": REVIEW_FROM})
 
@@ -38,7 +38,7 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[Site]:
-    server = Temporal(
+    server = TemporalServer(
         await temporal_binary(Settings().cache, print, Settings().temporal_cli),
         log=tmp_path / "temporal.log",
         ui_port=free_port(),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
+from customers.postgres import Customers
+from database.connections import Database
 from tests.orders import Holder, funded, holder
 from tests.workflows.disputing import Case, opened
 from tests.workflows.sagas import UnreliableBook

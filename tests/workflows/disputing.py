@@ -9,13 +9,13 @@ from temporalio.api.enums.v1 import EventType, ResetReapplyType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
 
-from ledger.disputes import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
+from database.connections import Database
+from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
+from disputes.postgres import Disputes
 from ledger.ids import CustomerId
+from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database
-from ledger.postgres.disputes import Disputes
-from ledger.postgres.oversight import ActionSearch, Oversight, Recorded
-from ledger.postgres.statements import Statements
+from staff.postgres.action_log import ActionLog, ActionSearch, RecordedAction
 from tests.ledger.test_reversals import completed
 from tests.orders import Holder, order, staff
 from tests.waiting import until
@@ -73,10 +73,10 @@ class Case:
         await until(has_ended, f"the dispute is {state}")
 
     async def balances(self) -> list[int]:
-        return await balances(Statements(self.database), self.payer, self.payee)
+        return await balances(AccountReads(self.database), self.payer, self.payee)
 
-    async def actions(self) -> list[Recorded]:
-        return await Oversight(self.database).actions(ActionSearch(subject=self.dispute.id), 10)
+    async def actions(self) -> list[RecordedAction]:
+        return await ActionLog(self.database).find(ActionSearch(subject=self.dispute.id), 10)
 
     async def told(self) -> list[tuple[str, str]]:
         """Who was told of what."""

@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 from ledger.transfers import Standing, StraightThrough, TransferOrder
-from workflows.transfer import TransferWorkflow
+from workflows.transfer.saga import TransferWorkflow
 
 
 @workflow.defn(name="TransferWorkflow")

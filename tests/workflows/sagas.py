@@ -12,19 +12,19 @@ from typing import Any, TypeVar
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from database.connections import Database, Unavailable
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
-from ledger.postgres.database import Database, Unavailable
 from ledger.refusals import LedgerConflict
-from ledger.screening import ScreeningRule
 from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
+from screening.rules import ScreeningRule
 from settings import Settings
 from worker import build_worker
 from workflows.policies import TASK_TIMEOUT
-from workflows.transfer import TransferWorkflow
-from workflows.visibility import search_attributes, summary
+from workflows.search_attributes import search_attributes, summary
+from workflows.transfer.saga import TransferWorkflow
 
-Answer = TypeVar("Answer")
+ScreeningAnswer = TypeVar("ScreeningAnswer")
 Handle = WorkflowHandle[TransferWorkflow, Standing]
 Fault = Callable[[], Awaitable[None]]
 
@@ -39,7 +39,7 @@ class UnreliableBook(Book):
         self.calls: list[str] = []
         self.refused: list[str] = []
 
-    async def _through(self, name: str, step: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _through(self, name: str, step: Callable[[], Awaitable[ScreeningAnswer]]) -> ScreeningAnswer:
         self.calls.append(name)
         if self.before[name]:
             await self.before[name].pop(0)()

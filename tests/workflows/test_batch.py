@@ -5,20 +5,20 @@ from typing import Any
 
 from temporalio.client import Client
 
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database
-from ledger.postgres.statements import Statements
-from ledger.reviews import BatchProgress, Decision, DecisionBatch, Ruling
+from customers.postgres import Customers
+from database.connections import Database
+from ledger.postgres.transfer_reads import TransferReads
 from ledger.transfers import State
+from reviews.review import BatchProgress, Decision, DecisionBatch, Ruling
 from tests.orders import funded, holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import UnreliableBook, sagas
-from workflows.batch import DecisionBatchWorkflow
-from workflows.transfer import TransferWorkflow
+from workflows.decision_batch import DecisionBatchWorkflow
+from workflows.transfer.saga import TransferWorkflow
 
 
 async def test_a_transfer_that_never_answers_is_named_and_the_others_take_the_decision(
-    client: Client, database: Database, book: UnreliableBook, customers: Customers, statements: Statements
+    client: Client, database: Database, book: UnreliableBook, customers: Customers, transfer_reads: TransferReads
 ) -> None:
     payer, payee = await funded(customers, book, 20_000), await holder(customers)
     mute, gone, waiting = (order(payer.id, payer.account_id, payee.account_id, 2_500) for _ in range(3))
@@ -29,7 +29,7 @@ async def test_a_transfer_that_never_answers_is_named_and_the_others_take_the_de
         handle = await saga.start(waiting)
 
         async def is_in_review() -> bool:
-            transfer = await statements.transfer(payer.id, waiting.transfer_id)
+            transfer = await transfer_reads.visible(payer.id, waiting.transfer_id)
             return transfer is not None and transfer.state is State.IN_REVIEW
 
         await until(is_in_review, "the transfer is in review")

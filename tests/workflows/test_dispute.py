@@ -12,9 +12,9 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from ledger.disputes import DisputeState
+from disputes.dispute import DisputeState
 from ledger.ids import CustomerId
-from ledger.postgres.statements import Statements
+from ledger.postgres.transfer_reads import TransferReads
 from tests.ledger.test_reversals import completed
 from tests.orders import order, staff
 from tests.waiting import until
@@ -57,7 +57,7 @@ async def test_a_decision_by_update_brings_the_money_back_and_is_recorded(saga: 
     assert await handle.result() is DisputeState.REVERSED
     ended = await case.now()
     assert ended.reversal_transfer_id is not None
-    reversal = await Statements(case.database).transfer(case.payer.id, ended.reversal_transfer_id)
+    reversal = await TransferReads(case.database).visible(case.payer.id, ended.reversal_transfer_id)
     assert reversal is not None
     assert (reversal.reverses_transfer_id, reversal.amount_minor) == (case.dispute.transfer_id, 1_000)
     assert await case.balances() == [8_500, 1_500]

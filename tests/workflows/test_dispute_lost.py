@@ -8,8 +8,8 @@ from temporalio.api.enums.v1 import ResetReapplyType
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError
 
+from disputes.dispute import DisputeState
 from ledger.accounts import AccountStatus
-from ledger.disputes import DisputeState
 from ledger.postgres.accounts import set_account_status
 from tests.waiting import until
 from tests.workflows.disputing import Case, Handle, decide, looked, reset, tasks_of

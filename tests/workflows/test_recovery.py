@@ -13,7 +13,8 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from ledger.postgres.statements import Statements
+from ledger.postgres.account_reads import AccountReads
+from ledger.postgres.transfer_reads import TransferReads
 from ledger.recovery import Sweep
 from ledger.transfers import State, Step, TransferOrder
 from tests.orders import Holder, order
@@ -40,32 +41,37 @@ async def sweep(saga: Sagas) -> Sweep:
     )
 
 
-async def ends(statements: Statements, wanted: TransferOrder, state: State) -> None:
+async def ends(transfer_reads: TransferReads, wanted: TransferOrder, state: State) -> None:
     async def ended() -> bool:
-        transfer = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+        transfer = await transfer_reads.visible(wanted.owner_id, wanted.transfer_id)
         return transfer is not None and transfer.state is state
 
     await until(ended, f"the transfer is {state}")
 
 
-async def balances(statements: Statements, *owners: Holder) -> list[int]:
-    accounts = [await statements.account(owner.id, owner.account_id) for owner in owners]
+async def balances(account_reads: AccountReads, *owners: Holder) -> list[int]:
+    accounts = [await account_reads.own(owner.id, owner.account_id) for owner in owners]
     return [account.balance_minor for account in accounts if account]
 
 
 async def test_a_transfer_terminated_in_review_is_cancelled(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder
 ) -> None:
     large = order(alice.id, alice.account_id, bob.account_id, 9_500)
     handle = await saga.start(large)
-    await ends(statements, large, State.IN_REVIEW)
+    await ends(transfer_reads, large, State.IN_REVIEW)
     await handle.terminate("by an operator")
     assert (await sweep(saga)).cancelled == [large.transfer_id]
-    await ends(statements, large, State.CANCELLED)
+    await ends(transfer_reads, large, State.CANCELLED)
 
 
 async def test_a_transfer_terminated_in_transit_is_driven_on(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    saga: Sagas,
+    account_reads: AccountReads,
+    transfer_reads: TransferReads,
+    alice: Holder,
+    bob: Holder,
+    wanted: TransferOrder,
 ) -> None:
     hold = Hold()
     saga.book.before["credit"] += [line_breaks, hold, line_breaks]
@@ -74,13 +80,13 @@ async def test_a_transfer_terminated_in_transit_is_driven_on(
     await handle.terminate("by an operator")
     found = await sweep(saga)
     assert (found.driven_on, found.cancelled) == ([wanted.transfer_id], [])
-    await ends(statements, wanted, State.COMPLETED)
+    await ends(transfer_reads, wanted, State.COMPLETED)
     hold.released.set()
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_recovery_leaves_running_transfers_alone_and_repeats_nothing(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     hold = Hold()
     saga.book.before["credit"] += [line_breaks, hold]
@@ -90,11 +96,17 @@ async def test_recovery_leaves_running_transfers_alone_and_repeats_nothing(
     hold.released.set()
     await handle.result()
     assert await sweep(saga) == Sweep(0, [], [])
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_a_transfer_that_temporal_forgot_is_finished(
-    saga: Sagas, statements: Statements, client: Client, alice: Holder, bob: Holder, wanted: TransferOrder
+    saga: Sagas,
+    account_reads: AccountReads,
+    transfer_reads: TransferReads,
+    client: Client,
+    alice: Holder,
+    bob: Holder,
+    wanted: TransferOrder,
 ) -> None:
     hold = Hold()
     saga.book.before["credit"] += [line_breaks, hold]
@@ -118,15 +130,15 @@ async def test_a_transfer_that_temporal_forgot_is_finished(
 
     async def is_finished() -> bool:
         await sweep(saga)
-        transfer = await statements.transfer(alice.id, wanted.transfer_id)
+        transfer = await transfer_reads.visible(alice.id, wanted.transfer_id)
         return transfer is not None and transfer.state is State.COMPLETED
 
     await until(is_finished, "the transfer is completed")
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_a_transfer_terminated_before_its_debit_is_cancelled_and_a_late_debit_refused(
-    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder
+    saga: Sagas, account_reads: AccountReads, transfer_reads: TransferReads, alice: Holder, wanted: TransferOrder
 ) -> None:
     hold = Hold()
     saga.book.before["debit"] += [line_breaks, hold]
@@ -135,13 +147,13 @@ async def test_a_transfer_terminated_before_its_debit_is_cancelled_and_a_late_de
     await handle.terminate("by an operator")
     assert (await sweep(saga)).cancelled == [wanted.transfer_id]
     hold.released.set()
-    await ends(statements, wanted, State.CANCELLED)
+    await ends(transfer_reads, wanted, State.CANCELLED)
 
     async def debit_was_refused() -> bool:
         return saga.book.refused.count("debit") > 0
 
     await until(debit_was_refused, "the late debit has been refused")
-    assert await balances(statements, alice) == [10_000]
+    assert await balances(account_reads, alice) == [10_000]
 
 
 async def stranded_before_its_debit(saga: Sagas, payer: Holder, payee: Holder) -> TransferOrder:
@@ -156,7 +168,7 @@ async def cannot() -> None:
 
 
 async def test_one_transfer_that_cannot_be_ended_holds_up_no_other_and_is_named(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     lost = {(await stranded_before_its_debit(saga, alice, bob)).transfer_id for _ in range(3)}
     await saga.book.open_transfer(wanted)
@@ -168,12 +180,12 @@ async def test_one_transfer_that_cannot_be_ended_holds_up_no_other_and_is_named(
     assert set(first.cancelled) == lost - {failed}
     assert first.driven_on == [wanted.transfer_id]
     assert "not this one" in first.unanswered[failed]
-    await ends(statements, wanted, State.COMPLETED)
+    await ends(transfer_reads, wanted, State.COMPLETED)
     assert (await sweep(saga)).cancelled == [failed]
 
 
 async def test_a_transfer_that_is_held_lets_the_others_go_first(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder
 ) -> None:
     lost = [await stranded_before_its_debit(saga, alice, bob) for _ in range(3)]
     hold = Hold()
@@ -182,7 +194,7 @@ async def test_a_transfer_that_is_held_lets_the_others_go_first(
     await hold.reached.wait()
 
     async def others_have_ended() -> bool:
-        found = [await statements.transfer(alice.id, each.transfer_id) for each in lost]
+        found = [await transfer_reads.visible(alice.id, each.transfer_id) for each in lost]
         return [each.state for each in found if each].count(State.CANCELLED) == len(lost) - 1
 
     await until(others_have_ended, "the others have ended")
@@ -192,7 +204,7 @@ async def test_a_transfer_that_is_held_lets_the_others_go_first(
 
 @pytest.mark.parametrize("ending", ["completed", "compensated", "failed", "cancelled"])
 async def test_resetting_an_ended_transfer_to_any_of_its_tasks_moves_no_money(
-    saga: Sagas, statements: Statements, client: Client, alice: Holder, bob: Holder, ending: str
+    saga: Sagas, account_reads: AccountReads, client: Client, alice: Holder, bob: Holder, ending: str
 ) -> None:
     wanted = order(alice.id, alice.account_id, bob.account_id, 2_500 if ending != "failed" else 99_999)
     hold = Hold()
@@ -205,7 +217,7 @@ async def test_resetting_an_ended_transfer_to_any_of_its_tasks_moves_no_money(
         hold.released.set()
     before = (await handle.result()).state
     assert before == ending
-    held = await balances(statements, alice, bob)
+    held = await balances(account_reads, alice, bob)
     history = await handle.fetch_history()
     tasks = [
         event.event_id for event in history.events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
@@ -224,19 +236,26 @@ async def test_resetting_an_ended_transfer_to_any_of_its_tasks_moves_no_money(
         )
         again = client.get_workflow_handle(wanted.workflow_id, result_type=dict)
         assert (await again.result())["state"] == ending
-        assert await balances(statements, alice, bob) == held
+        assert await balances(account_reads, alice, bob) == held
 
 
 @pytest.mark.parametrize(("step", "state"), [("debit", State.INITIATED), ("credit", State.DEBITED)])
 async def test_resetting_a_transfer_under_way_to_any_of_its_tasks_and_running_it_again_moves_its_money_once(
-    saga: Sagas, statements: Statements, client: Client, alice: Holder, bob: Holder, step: str, state: State
+    saga: Sagas,
+    account_reads: AccountReads,
+    transfer_reads: TransferReads,
+    client: Client,
+    alice: Holder,
+    bob: Holder,
+    step: str,
+    state: State,
 ) -> None:
     wanted = order(alice.id, alice.account_id, bob.account_id, 2_500)
     hold = Hold()
     saga.book.before[step] += [line_breaks, hold]
     first = await saga.start(wanted)
     await hold.reached.wait()
-    transfer = await statements.transfer(alice.id, wanted.transfer_id)
+    transfer = await transfer_reads.visible(alice.id, wanted.transfer_id)
     assert transfer is not None
     assert transfer.state is state
     history = await first.fetch_history()
@@ -254,15 +273,15 @@ async def test_resetting_a_transfer_under_way_to_any_of_its_tasks_and_running_it
             )
         )
     hold.released.set()
-    await ends(statements, wanted, State.COMPLETED)
+    await ends(transfer_reads, wanted, State.COMPLETED)
     newest = client.get_workflow_handle(wanted.workflow_id, result_type=dict)
     assert (await newest.result())["state"] == State.COMPLETED
     assert (await saga.run(wanted)).state is State.COMPLETED
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_the_schedule_finishes_what_is_stranded_without_anyone(
-    saga: Sagas, statements: Statements, client: Client, wanted: TransferOrder
+    saga: Sagas, transfer_reads: TransferReads, client: Client, wanted: TransferOrder
 ) -> None:
     hold = Hold()
     saga.book.before["credit"] += [line_breaks, hold]
@@ -273,7 +292,7 @@ async def test_the_schedule_finishes_what_is_stranded_without_anyone(
     try:
         for seconds in (60, 1):  # set up twice, as every deployment does: the newest interval counts
             await schedule_recovery(client, saga.settings.task_queue, timedelta(seconds=seconds))
-        await ends(statements, wanted, State.COMPLETED)
+        await ends(transfer_reads, wanted, State.COMPLETED)
         recovery = client.get_schedule_handle(RECOVERY_SCHEDULE)
         await recovery.pause(note="maintenance")
         await schedule_recovery(client, saga.settings.task_queue, timedelta(seconds=1))

@@ -14,17 +14,17 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
+from customers.postgres import Customers
+from database.connections import Database
 from ledger.ids import WORLD, CustomerId
-from ledger.operators import Actor, DecidedAlready, Role
-from ledger.postgres.database import Database
-from ledger.postgres.operators import Operators
-from ledger.postgres.oversight import Oversight
-from ledger.postgres.reviews import Reviews
-from ledger.postgres.statements import Statements
-from ledger.reviews import DECISION_EXAMPLE, Decision, ReviewTerms, Ruling
-from ledger.steering import INSTRUCTION_EXAMPLE
+from ledger.postgres.transfer_reads import TransferReads
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
+from reviews.postgres import Reviews
+from reviews.review import DECISION_EXAMPLE, DecidedAlready, Decision, ReviewTerms, Ruling
 from settings import Settings
+from staff.instructions import INSTRUCTION_EXAMPLE
+from staff.permissions import Actor, Role
+from staff.postgres.operators import Operators
 from tests.orders import Holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
@@ -61,9 +61,9 @@ def wanted(alice: Holder, bob: Holder) -> TransferOrder:
     return order(alice.id, alice.account_id, bob.account_id, 2_500)
 
 
-async def in_review(statements: Statements, wanted: TransferOrder) -> None:
+async def in_review(transfer_reads: TransferReads, wanted: TransferOrder) -> None:
     async def is_in_review() -> bool:
-        transfer = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+        transfer = await transfer_reads.visible(wanted.owner_id, wanted.transfer_id)
         return transfer is not None and transfer.state is State.IN_REVIEW
 
     await until(is_in_review, "the transfer is in review")
@@ -74,8 +74,8 @@ async def decide(handle: Handle, decision: Decision) -> str:
     return answer
 
 
-async def state_of(statements: Statements, wanted: TransferOrder) -> State:
-    transfer = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+async def state_of(transfer_reads: TransferReads, wanted: TransferOrder) -> State:
+    transfer = await transfer_reads.visible(wanted.owner_id, wanted.transfer_id)
     assert transfer is not None
     return transfer.state
 
@@ -91,19 +91,19 @@ async def refused(handle: Handle, update: str, argument: object) -> str:
 
 
 async def test_an_approved_transfer_goes_on(
-    saga: Sagas, statements: Statements, wanted: TransferOrder, approve: Decision
+    saga: Sagas, transfer_reads: TransferReads, wanted: TransferOrder, approve: Decision
 ) -> None:
     handle = await saga.start(wanted)
-    await in_review(statements, wanted)
+    await in_review(transfer_reads, wanted)
     await decide(handle, approve)
     assert (await handle.result()).state is State.COMPLETED
 
 
 async def test_a_rejected_transfer_fails_and_says_so(
-    saga: Sagas, statements: Statements, wanted: TransferOrder, reject: Decision
+    saga: Sagas, transfer_reads: TransferReads, wanted: TransferOrder, reject: Decision
 ) -> None:
     handle = await saga.start(wanted)
-    await in_review(statements, wanted)
+    await in_review(transfer_reads, wanted)
     await decide(handle, reject)
     ended = await handle.result()
     assert (ended.state, ended.failure and ended.failure.code) == (State.FAILED, "review_rejected")
@@ -147,7 +147,7 @@ async def test_a_review_whose_deadline_alone_was_lowered_reminds_before_it(
 
 
 async def test_a_decision_that_comes_before_the_review_is_kept_for_it(
-    saga: Sagas, statements: Statements, wanted: TransferOrder, approve: Decision
+    saga: Sagas, wanted: TransferOrder, approve: Decision
 ) -> None:
     hold = Hold()
     saga.book.before["open"] += [line_breaks, hold]
@@ -166,14 +166,14 @@ async def test_a_decision_that_comes_before_the_review_is_kept_for_it(
 
 
 async def test_a_large_amount_needs_two_different_deciders(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, approve_too: Decision, approve: Decision
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder, approve_too: Decision, approve: Decision
 ) -> None:
     large = order(alice.id, alice.account_id, bob.account_id, 5_000)
     handle = await saga.start(large)
-    await in_review(statements, large)
+    await in_review(transfer_reads, large)
     await decide(handle, approve)
     assert "has decided" in await refused(handle, "decide", approve)
-    transfer = await statements.transfer(alice.id, large.transfer_id)
+    transfer = await transfer_reads.visible(alice.id, large.transfer_id)
     assert transfer is not None
     assert transfer.state is State.IN_REVIEW
     await decide(handle, approve_too)
@@ -181,10 +181,10 @@ async def test_a_large_amount_needs_two_different_deciders(
 
 
 async def test_nobody_decides_without_a_name_a_reason_or_about_their_own_transfer(
-    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, wanted: TransferOrder
 ) -> None:
     handle = await saga.start(wanted)
-    await in_review(statements, wanted)
+    await in_review(transfer_reads, wanted)
     for bad, why in (
         (Decision(" ", Ruling.APPROVE, "fine"), "decider is empty"),
         (Decision(alice.id, Ruling.APPROVE, "fine"), "cannot decide"),
@@ -196,11 +196,11 @@ async def test_nobody_decides_without_a_name_a_reason_or_about_their_own_transfe
 
 
 async def test_a_transfer_in_review_that_is_reset_or_run_twice_keeps_its_decisions(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, approve_too: Decision, approve: Decision
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder, approve_too: Decision, approve: Decision
 ) -> None:
     large = order(alice.id, alice.account_id, bob.account_id, 5_000)
     first = await saga.start(large)
-    await in_review(statements, large)
+    await in_review(transfer_reads, large)
     await decide(first, approve)
     await first.terminate("lost")
     second = await saga.start(large)
@@ -213,11 +213,11 @@ async def test_a_small_transfer_is_not_reviewed(saga: Sagas, alice: Holder, bob:
 
 
 async def test_current_details_say_how_many_approvals_are_missing_and_who_has_approved(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, approve: Decision
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder, approve: Decision
 ) -> None:
     large = order(alice.id, alice.account_id, bob.account_id, 5_000)
     handle = await saga.start(large)
-    await in_review(statements, large)
+    await in_review(transfer_reads, large)
     assert "2 approvals or one rejection is needed" in await details(handle)
     await decide(handle, approve)
     told = await details(handle)
@@ -237,7 +237,7 @@ async def test_a_review_keeps_the_terms_it_began_on(book: UnreliableBook, wanted
 
 
 async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_once(
-    client: Client, book: UnreliableBook, statements: Statements, wanted: TransferOrder
+    client: Client, book: UnreliableBook, transfer_reads: TransferReads, wanted: TransferOrder
 ) -> None:
     deadline, terms = 6, ReviewTerms(6, 1, 1)
     with capture_logs() as logged:
@@ -245,7 +245,7 @@ async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_onc
             client, book, review_from_major=20, review_deadline_seconds=deadline, review_reminder_seconds=1
         ) as saga:
             handle = await saga.start(wanted)
-            await in_review(statements, wanted)
+            await in_review(transfer_reads, wanted)
             step = Step(wanted.transfer_id, wanted.attempt)
 
             async def is_nearly_over() -> bool:
@@ -266,7 +266,7 @@ async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_onc
             again = client.get_workflow_handle(wanted.workflow_id, result_type=Standing)
             ended = await again.result()
     assert (ended.state, ended.failure and ended.failure.code) == (State.FAILED, "review_expired")
-    row = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+    row = await transfer_reads.visible(wanted.owner_id, wanted.transfer_id)
     assert row is not None
     assert row.completed_at is not None
     assert deadline - 1 <= (row.completed_at - row.created_at).total_seconds() < deadline + 3
@@ -291,20 +291,20 @@ async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_onc
     ],
 )
 async def test_a_decision_that_cannot_be_read_is_refused_with_what_can(
-    saga: Sagas, statements: Statements, wanted: TransferOrder, said: object, why: str
+    saga: Sagas, transfer_reads: TransferReads, wanted: TransferOrder, said: object, why: str
 ) -> None:
     handle = await saga.start(wanted)
-    await in_review(statements, wanted)
+    await in_review(transfer_reads, wanted)
     assert why in await refused(handle, "decide", said)
     await handle.cancel()
     assert (await handle.result()).state is State.CANCELLED
 
 
 async def test_an_update_without_anything_is_refused_with_what_to_send(
-    saga: Sagas, statements: Statements, wanted: TransferOrder
+    saga: Sagas, transfer_reads: TransferReads, wanted: TransferOrder
 ) -> None:
     handle = await saga.start(wanted)
-    await in_review(statements, wanted)
+    await in_review(transfer_reads, wanted)
     for update in ("decide", "give_back"):
         with pytest.raises(WorkflowUpdateFailedError) as error:
             await handle.execute_update(update)
@@ -314,10 +314,10 @@ async def test_an_update_without_anything_is_refused_with_what_to_send(
 
 
 async def test_the_descriptions_of_updates_show_what_to_send(
-    saga: Sagas, statements: Statements, wanted: TransferOrder
+    saga: Sagas, transfer_reads: TransferReads, wanted: TransferOrder
 ) -> None:
     handle = await saga.start(wanted)
-    await in_review(statements, wanted)
+    await in_review(transfer_reads, wanted)
     metadata: Any = await handle.query("__temporal_workflow_metadata")
     described = {update.name: update.description for update in metadata.definition.update_definitions}
     assert DECISION_EXAMPLE in described["decide"]
@@ -328,26 +328,31 @@ async def test_the_descriptions_of_updates_show_what_to_send(
 
 
 async def test_one_person_is_one_decider_under_every_name(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, approve: Decision
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder, approve: Decision
 ) -> None:
     large = order(alice.id, alice.account_id, bob.account_id, 5_000)
     handle = await saga.start(large)
-    await in_review(statements, large)
-    person = await Oversight(saga.book.database).customer(CustomerId(approve.decider))
+    await in_review(transfer_reads, large)
+    person = await Customers(saga.book.database).find(CustomerId(approve.decider))
     assert person is not None
     assert approve.decider in await decide(handle, replace(approve, decider=f" {person.email.upper()} "))
     assert "has decided" in await refused(handle, "decide", approve)
     assert "has decided" in await refused(handle, "decide", replace(approve, decider=person.email))
-    assert await state_of(statements, large) is State.IN_REVIEW
+    assert await state_of(transfer_reads, large) is State.IN_REVIEW
     await handle.cancel()
     assert (await handle.result()).state is State.CANCELLED
 
 
 async def test_only_staff_who_are_no_party_decide_and_a_refused_word_can_be_said_better(
-    saga: Sagas, statements: Statements, database: Database, bob: Holder, wanted: TransferOrder, approve: Decision
+    saga: Sagas,
+    transfer_reads: TransferReads,
+    database: Database,
+    bob: Holder,
+    wanted: TransferOrder,
+    approve: Decision,
 ) -> None:
     handle = await saga.start(wanted)
-    await in_review(statements, wanted)
+    await in_review(transfer_reads, wanted)
     for nobody in ("olu", "olu@example.com", bob.id):
         assert "is no operator or admin" in await refused(handle, "decide", replace(approve, decider=nobody))
     admin = Actor(CustomerId(approve.decider), Role.ADMIN)
@@ -371,14 +376,14 @@ async def test_a_word_whose_answer_is_lost_counts_once(
 
 
 async def test_a_decision_about_what_is_completed_and_only_not_told_yet_is_too_late(
-    client: Client, book: UnreliableBook, statements: Statements, wanted: TransferOrder, approve: Decision
+    client: Client, book: UnreliableBook, transfer_reads: TransferReads, wanted: TransferOrder, approve: Decision
 ) -> None:
     async with sagas(client, book) as saga:
         outage = Outage(book.before["notify"])
         handle = await saga.start(wanted)
 
         async def is_completed() -> bool:
-            transfer = await statements.transfer(wanted.owner_id, wanted.transfer_id)
+            transfer = await transfer_reads.visible(wanted.owner_id, wanted.transfer_id)
             return transfer is not None and transfer.state is State.COMPLETED
 
         await until(is_completed, "the transfer is completed")
@@ -390,7 +395,7 @@ async def test_a_decision_about_what_is_completed_and_only_not_told_yet_is_too_l
 async def test_a_decision_that_the_transfer_overtakes_while_it_is_written_down_is_told_so(
     client: Client,
     book: UnreliableBook,
-    statements: Statements,
+    transfer_reads: TransferReads,
     database_url: str,
     wanted: TransferOrder,
     approve: Decision,
@@ -399,7 +404,7 @@ async def test_a_decision_that_the_transfer_overtakes_while_it_is_written_down_i
     connection = await asyncpg.connect(database_url)
     async with sagas(client, book, review_from_major=20) as saga:
         handle = await saga.start(wanted)
-        await in_review(statements, wanted)
+        await in_review(transfer_reads, wanted)
         async with connection.transaction():
             await connection.execute("SELECT FROM customers WHERE id = $1 FOR UPDATE", approve_too.decider)
             deciding = asyncio.create_task(refused(handle, "decide", approve_too))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from temporalio import workflow
 
-from workflows.running import Attention, local_first
+from workflows.step_execution import Attention, local_first
 from workflows.steps import debit_source
 
 

@@ -7,14 +7,14 @@ import asyncpg
 import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
 
-from ledger.postgres.database import Database
-from ledger.postgres.statements import Statements
-from ledger.steering import Instruction
+from database.connections import Database
+from ledger.postgres.account_reads import AccountReads
 from ledger.transfers import State, TransferOrder
+from staff.instructions import Instruction
 from tests.orders import Holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Fault, Handle, Sagas, UnreliableBook, line_breaks, sagas
-from workflows.visibility import NEEDS_ATTENTION, TRANSFER_STATE
+from workflows.search_attributes import NEEDS_ATTENTION, TRANSFER_STATE
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_retry_now_during_an_outage_changes_nothing(saga: Sagas, wanted: T
 
 
 async def test_an_undelivered_amount_is_given_back_on_request(
-    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder, ask: Instruction
+    saga: Sagas, account_reads: AccountReads, alice: Holder, wanted: TransferOrder, ask: Instruction
 ) -> None:
     Outage(saga.book.before["credit"])
     handle = await saga.start(wanted)
@@ -127,13 +127,13 @@ async def test_an_undelivered_amount_is_given_back_on_request(
     await handle.execute_update("give_back", ask)
     ended = await handle.result()
     assert (ended.state, ended.failure and ended.failure.code) == (State.COMPENSATED, "cancelled")
-    account = await statements.account(alice.id, alice.account_id)
+    account = await account_reads.own(alice.id, alice.account_id)
     assert account is not None
     assert account.balance_minor == 10_000
 
 
 async def test_giving_back_while_the_debit_is_in_doubt_waits_for_its_answer(
-    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder, ask: Instruction
+    saga: Sagas, account_reads: AccountReads, alice: Holder, wanted: TransferOrder, ask: Instruction
 ) -> None:
     outage = Outage(saga.book.after["debit"])
     handle = await saga.start(wanted)
@@ -141,13 +141,13 @@ async def test_giving_back_while_the_debit_is_in_doubt_waits_for_its_answer(
     await handle.execute_update("give_back", ask)
     outage.over = True
     assert (await handle.result()).state is State.COMPENSATED
-    account = await statements.account(alice.id, alice.account_id)
+    account = await account_reads.own(alice.id, alice.account_id)
     assert account is not None
     assert account.balance_minor == 10_000
 
 
 async def test_giving_back_before_the_row_is_written_is_kept_with_it_and_no_money_moves(
-    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder, ask: Instruction, database_url: str
+    saga: Sagas, alice: Holder, wanted: TransferOrder, ask: Instruction, database_url: str
 ) -> None:
     outage = Outage(saga.book.before["open"])
     handle = await saga.start(wanted)

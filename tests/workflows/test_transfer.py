@@ -9,19 +9,19 @@ import pytest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
+from customers.postgres import Customers
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD
+from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.accounts import set_account_status
-from ledger.postgres.customers import Customers
-from ledger.postgres.statements import Statements
 from ledger.refusals import IllegalTransition
-from ledger.screening import Answer
 from ledger.transfers import Ending, State, Step, TransferOrder
+from screening.rules import ScreeningAnswer
 from settings import Settings
 from tests.orders import Holder, funded, order
 from tests.waiting import until
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
-from workflows.visibility import TRANSFER_STATE
+from workflows.search_attributes import TRANSFER_STATE
 
 DAY = 24 * 60 * 60
 
@@ -45,17 +45,17 @@ def wanted(alice: Holder, bob: Holder) -> TransferOrder:
     return order(alice.id, alice.account_id, bob.account_id, 2_500)
 
 
-async def balances(statements: Statements, *owners: Holder) -> list[int]:
-    accounts = [await statements.account(owner.id, owner.account_id) for owner in owners]
+async def balances(account_reads: AccountReads, *owners: Holder) -> list[int]:
+    accounts = [await account_reads.own(owner.id, owner.account_id) for owner in owners]
     return [account.balance_minor for account in accounts if account]
 
 
 async def test_a_transfer_completes_in_one_go_and_tells_both_parties(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder, database_url: str
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder, database_url: str
 ) -> None:
     handle = await saga.start(wanted)
     assert (await handle.result()).state is State.COMPLETED
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
     assert saga.book.calls == ["open", "debit", "credit", "notify"]
     history = await handle.fetch_history()
     assert [
@@ -71,23 +71,23 @@ async def test_a_transfer_completes_in_one_go_and_tells_both_parties(
 
 
 async def test_a_deposit_and_a_withdrawal_run_through_the_same_saga(
-    saga: Sagas, statements: Statements, bob: Holder
+    saga: Sagas, account_reads: AccountReads, bob: Holder
 ) -> None:
     deposit = order(bob.id, WORLD, bob.account_id, 900)
     withdrawal = order(bob.id, bob.account_id, WORLD, 400)
     assert (await saga.run(deposit)).state is State.COMPLETED
     assert (await saga.run(withdrawal)).state is State.COMPLETED
-    assert await balances(statements, bob) == [500]
+    assert await balances(account_reads, bob) == [500]
 
 
 async def test_too_little_money_fails_the_transfer_before_screening(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder
 ) -> None:
     ended = await saga.run(order(alice.id, alice.account_id, bob.account_id, 5_000_000))
     assert ended.state is State.FAILED
     assert ended.failure is not None
     assert ended.failure.code == "insufficient_funds"
-    assert await balances(statements, alice, bob) == [10_000, 0]
+    assert await balances(account_reads, alice, bob) == [10_000, 0]
 
 
 @pytest.mark.parametrize(("amount_minor", "state"), [(999_999, State.COMPLETED), (1_000_000, State.FAILED)])
@@ -101,7 +101,7 @@ async def test_screening_declines_from_its_threshold_on(
 
 
 async def test_money_that_is_gone_between_open_and_debit_fails_the_transfer(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     hold = Hold()
     saga.book.before["debit"].append(hold)
@@ -114,39 +114,39 @@ async def test_money_that_is_gone_between_open_and_debit_fails_the_transfer(
     hold.released.set()
     ended = await handle.result()
     assert (ended.state, ended.failure and ended.failure.code) == (State.FAILED, "insufficient_funds")
-    assert await balances(statements, alice, bob) == [1_000, 0]
+    assert await balances(account_reads, alice, bob) == [1_000, 0]
 
 
 async def test_a_destination_frozen_between_debit_and_credit_gets_nothing_and_the_source_everything_back(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     hold = Hold()
     saga.book.before["credit"].append(hold)
     handle = await saga.start(wanted)
     await hold.reached.wait()
-    assert await balances(statements, alice, bob) == [7_500, 0]
+    assert await balances(account_reads, alice, bob) == [7_500, 0]
     await set_account_status(saga.book.database, bob.account_id, AccountStatus.FROZEN)
     hold.released.set()
     ended = await handle.result()
     assert (ended.state, ended.failure and ended.failure.code) == (State.COMPENSATED, "account_frozen")
-    assert await balances(statements, alice, bob) == [10_000, 0]
+    assert await balances(account_reads, alice, bob) == [10_000, 0]
 
 
 @pytest.mark.parametrize("step", ["open", "debit", "credit", "notify"])
 @pytest.mark.parametrize("commit", ["lost", "hidden"])
 async def test_a_step_without_an_answer_is_asked_again_and_moves_money_once(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder, step: str, commit: str
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder, step: str, commit: str
 ) -> None:
     faults = saga.book.before if commit == "lost" else saga.book.after
     faults[step] += [line_breaks] * 3
     assert (await saga.run(wanted)).state is State.COMPLETED
     assert saga.book.calls.count(step) == 4
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_a_refund_without_an_answer_is_retried_until_it_succeeds(
     saga: Sagas,
-    statements: Statements,
+    account_reads: AccountReads,
     alice: Holder,
     bob: Holder,
     wanted: TransferOrder,
@@ -163,7 +163,7 @@ async def test_a_refund_without_an_answer_is_retried_until_it_succeeds(
     assert (await handle.result()).state is State.COMPENSATED
     assert saga.book.calls.count("refund") == 301
     assert (await time_skipping.get_current_time() - started).total_seconds() > 20 * 60
-    assert await balances(statements, alice, bob) == [10_000, 0]
+    assert await balances(account_reads, alice, bob) == [10_000, 0]
 
 
 async def test_a_stuck_credit_shows_as_an_activity_with_its_state_and_what_is_happening(
@@ -185,7 +185,7 @@ async def test_a_stuck_credit_shows_as_an_activity_with_its_state_and_what_is_ha
 
 async def test_notification_down_for_days_delays_no_money_and_is_told_in_the_end(
     saga: Sagas,
-    statements: Statements,
+    account_reads: AccountReads,
     alice: Holder,
     bob: Holder,
     wanted: TransferOrder,
@@ -195,16 +195,16 @@ async def test_notification_down_for_days_delays_no_money_and_is_told_in_the_end
     saga.book.before["notify"] += [line_breaks] * 400
     assert (await saga.run(wanted)).state is State.COMPLETED
     assert (await time_skipping.get_current_time() - started).total_seconds() > 2 * DAY
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_notification_that_never_works_is_given_up_and_the_transfer_stays_completed(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     saga.book.before["notify"] += [line_breaks] * 5_000
     handle = await saga.start(wanted)
     assert (await handle.result()).state is State.COMPLETED
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_notification_that_never_works_is_given_up_and_the_transfer_stays_
     ],
 )
 async def test_a_cancel_during_a_step_waits_for_it_and_then_does_what_is_still_possible(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder, step: str, ends: State
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder, step: str, ends: State
 ) -> None:
     hold = Hold()
     saga.book.before[step] += [line_breaks, hold]  # the second attempt is a regular activity
@@ -227,11 +227,11 @@ async def test_a_cancel_during_a_step_waits_for_it_and_then_does_what_is_still_p
     ended = await handle.result()
     assert ended.state is ends
     expected = [7_500, 2_500] if ends is State.COMPLETED else [10_000, 0]
-    assert await balances(statements, alice, bob) == expected
+    assert await balances(account_reads, alice, bob) == expected
 
 
 async def test_a_cancel_while_the_credit_is_stuck_gives_the_amount_back_and_a_late_credit_is_refused(
-    live: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    live: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     hold = Hold()
     live.book.before["credit"] += [line_breaks, hold]
@@ -242,11 +242,11 @@ async def test_a_cancel_while_the_credit_is_stuck_gives_the_amount_back_and_a_la
     hold.released.set()
     with pytest.raises(IllegalTransition):
         await live.book.credit(Step(wanted.transfer_id, 1))
-    assert await balances(statements, alice, bob) == [10_000, 0]
+    assert await balances(account_reads, alice, bob) == [10_000, 0]
 
 
 async def test_a_cancel_that_meets_a_credit_finds_the_transfer_completed(
-    live: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    live: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     hold = Hold()
     live.book.after["credit"] += [line_breaks, hold]  # both commit; nobody hears of it
@@ -255,13 +255,13 @@ async def test_a_cancel_that_meets_a_credit_finds_the_transfer_completed(
     await handle.cancel()
     assert (await handle.result()).state is State.COMPLETED
     hold.released.set()
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_a_cancel_before_the_first_task_moves_nothing(
     time_skipping: WorkflowEnvironment,
     book: UnreliableBook,
-    statements: Statements,
+    account_reads: AccountReads,
     alice: Holder,
     wanted: TransferOrder,
 ) -> None:
@@ -270,29 +270,29 @@ async def test_a_cancel_before_the_first_task_moves_nothing(
     await handle.cancel()
     async with sagas(time_skipping.client, book, task_queue=settings.task_queue):
         assert (await handle.result()).state is State.CANCELLED
-    assert await balances(statements, alice) == [10_000]
+    assert await balances(account_reads, alice) == [10_000]
 
 
 async def test_two_workflows_for_one_transfer_move_its_money_once(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     first = await saga.start(wanted)
     second = await saga.start(replace(wanted, workflow_id=f"{wanted.workflow_id}/again"))
     assert {(await first.result()).state, (await second.result()).state} == {State.COMPLETED}
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_a_workflow_that_meets_a_transfer_in_transit_drives_it_on(
-    saga: Sagas, statements: Statements, alice: Holder, bob: Holder, wanted: TransferOrder
+    saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     await saga.book.open_transfer(wanted)
     await saga.book.debit(Step(wanted.transfer_id, 1))
     assert (await saga.run(wanted)).state is State.COMPLETED
-    assert await balances(statements, alice, bob) == [7_500, 2_500]
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
 async def test_a_transfer_that_is_cancelled_under_a_running_workflow_ends_it_as_cancelled(
-    saga: Sagas, statements: Statements, alice: Holder, wanted: TransferOrder
+    saga: Sagas, account_reads: AccountReads, alice: Holder, wanted: TransferOrder
 ) -> None:
     hold = Hold()
     saga.book.before["debit"].append(hold)
@@ -301,7 +301,7 @@ async def test_a_transfer_that_is_cancelled_under_a_running_workflow_ends_it_as_
     await saga.book.end(Ending(Step(wanted.transfer_id, 1)), State.CANCELLED)
     hold.released.set()
     assert (await handle.result()).state is State.CANCELLED
-    assert await balances(statements, alice) == [10_000]
+    assert await balances(account_reads, alice) == [10_000]
 
 
 class SilentProvider:
@@ -309,14 +309,14 @@ class SilentProvider:
 
     name = "silent_provider"
 
-    def screen(self, order: TransferOrder) -> Answer:
+    def screen(self, order: TransferOrder) -> ScreeningAnswer:
         raise ConnectionError(f"no answer about {order.transfer_id}")
 
 
 async def test_screening_without_an_answer_is_no_yes_and_a_cancel_ends_the_wait_for_it(
     time_skipping: WorkflowEnvironment,
     book: UnreliableBook,
-    statements: Statements,
+    account_reads: AccountReads,
     alice: Holder,
     wanted: TransferOrder,
 ) -> None:
@@ -328,7 +328,7 @@ async def test_screening_without_an_answer_is_no_yes_and_a_cancel_ends_the_wait_
             return any(activity.attempt > 2 for activity in description.raw_description.pending_activities)
 
         await until(is_retried, "screening is tried again where operators see it")
-        assert await balances(statements, alice) == [10_000]
+        assert await balances(account_reads, alice) == [10_000]
         await handle.cancel()
         assert (await handle.result()).state is State.CANCELLED
     assert "debit" not in book.calls

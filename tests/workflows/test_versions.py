@@ -15,11 +15,11 @@ import pytest
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior
 
-from devenv.temporal import Temporal
-from devenv.temporal_binary import temporal_binary
-from ledger.postgres.customers import Customers
-from ledger.postgres.database import Database, Unavailable
-from ledger.postgres.statements import Statements
+from customers.postgres import Customers
+from database.connections import Database, Unavailable
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
+from ledger.postgres.account_reads import AccountReads
 from ledger.recovery import Sweep
 from ledger.transfers import Standing, State, TransferOrder
 from settings import Settings
@@ -29,8 +29,8 @@ from tests.workflows.reordered import ScreensFirst
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, builds, failed_tasks, line_breaks, sagas
 from worker import VERSIONED_WORKFLOWS, promotion
 from workflows.recovery import RecoveryWorkflow
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 from workflows.versioned import AutoUpgradedRecovery
-from workflows.visibility import SEARCH_ATTRIBUTE_TYPES
 
 INCOMPATIBLE = (ScreensFirst, AutoUpgradedRecovery)
 
@@ -40,7 +40,7 @@ class Versions:
     """A server with one deployment, one task queue, and versions of the worker that come and go."""
 
     binary: Path
-    server: Temporal
+    server: TemporalServer
     client: Client
     database: Database
     payer: Holder
@@ -94,7 +94,7 @@ def pinned_to(build_id: str) -> str:
 async def versions(tmp_path: Path, database: Database, customers: Customers) -> AsyncIterator[Versions]:
     """A server of its own for each test: a deployment is known to all of its namespace, and never forgotten."""
     binary = await temporal_binary(Settings().cache, print, Settings().temporal_cli)
-    server = Temporal(binary, log=tmp_path / "temporal.log", search_attributes=SEARCH_ATTRIBUTE_TYPES)
+    server = TemporalServer(binary, log=tmp_path / "temporal.log", search_attributes=SEARCH_ATTRIBUTE_TYPES)
     await server.start()
     try:
         payer = await funded(customers, UnreliableBook(database), 10_000)
@@ -213,7 +213,7 @@ async def test_a_transfer_whose_version_is_gone_for_good_begins_anew_and_moves_i
         anew = versions.client.get_workflow_handle(handle.id, result_type=Standing)
         assert (await anew.result()).state is State.COMPLETED
         assert "open" in one.calls
-        arrived = await Statements(versions.database).account(versions.payee.id, versions.payee.account_id)
+        arrived = await AccountReads(versions.database).own(versions.payee.id, versions.payee.account_id)
         assert arrived is not None
         assert arrived.balance_minor == 100
 

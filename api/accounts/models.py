@@ -1,0 +1,99 @@
+"""Accounts as requests and answers."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from api.http.fields import Amount, Currency, In, Text
+from api.staff.models import ReasonIn
+from ledger.accounts import Account, AccountStatus
+from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.postgres.account_reads import AccountEntry
+from ledger.transfers import Leg
+
+
+class AccountIn(In):
+    currency: Currency
+
+
+class CashIn(In):
+    """A deposit or a withdrawal. `transaction_id` is the customer's own reference, unique per account."""
+
+    amount: Amount
+    currency: Currency
+    transaction_id: Annotated[str, Text, Field(max_length=100, examples=["bank-2026-11-0042"])] | None = None
+
+
+class AccountOut(BaseModel):
+    id: AccountId
+    owner_id: CustomerId
+    currency: str
+    status: AccountStatus
+    tier: int
+    balance: int
+    version: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, account: Account) -> "AccountOut":
+        return cls(
+            id=account.id,
+            owner_id=account.owner_id,
+            currency=account.currency,
+            status=account.status,
+            tier=account.tier,
+            balance=account.balance_minor,
+            version=account.version,
+            created_at=account.created_at,
+        )
+
+
+class AccountsOut(BaseModel):
+    items: list[AccountOut]
+
+
+class EntryOut(BaseModel):
+    """One line of an account's statement. `amount` is signed: negative where money left."""
+
+    transfer_id: TransferId
+    leg: Leg
+    amount: int
+    balance_before: int
+    balance_after: int
+    version: int
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, line: AccountEntry) -> "EntryOut":
+        return cls(
+            transfer_id=line.transfer_id,
+            leg=line.leg,
+            amount=line.amount_minor,
+            balance_before=line.balance_before,
+            balance_after=line.balance_after,
+            version=line.version,
+            recorded_at=line.recorded_at,
+        )
+
+
+class EntriesOut(BaseModel):
+    items: list[EntryOut]
+    next_cursor: str | None
+
+
+MAX_TIER = 9
+
+
+class TierIn(ReasonIn):
+    tier: Annotated[int, Field(strict=True, ge=1, le=MAX_TIER, examples=[2])]
+
+
+class AccountFileOut(AccountOut):
+    """An account with the hash of its newest entry, in hex."""
+
+    head_hash: str
+
+    @classmethod
+    def of(cls, account: Account) -> "AccountFileOut":
+        return cls(**AccountOut.of(account).model_dump(), head_hash=account.head_hash.hex())

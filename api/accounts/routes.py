@@ -1,0 +1,129 @@
+"""A customer's accounts, their statements, and money in and out of the service."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+
+from api.accounts.entries import entries_page
+from api.accounts.models import AccountIn, AccountOut, AccountsOut, CashIn, EntriesOut
+from api.auth.sessions import CurrentSession, Session
+from api.http.fields import Limit
+from api.http.headers import IdempotencyKey, WaitSeconds
+from api.http.problems import Problem, problem_responses
+from api.services import Remit, Services
+from api.transfers.acceptance import TransferRequest
+from api.transfers.models import TransferOut
+from api.transfers.responses import MOVING_RESPONSES, move
+from customers.customer import AccountExists, IdentityMissing
+from ledger.ids import WORLD, AccountId
+
+router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
+
+_CASH_RESPONSES = MOVING_RESPONSES | problem_responses(
+    "sandbox_rails_off", "validation_failed", "idempotency_key_reused", "transaction_id_reused"
+)
+_READING = ("not_authenticated", "token_expired", "database_unavailable")
+
+
+@router.get("", summary="List my accounts", responses=problem_responses(*_READING))
+async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
+    """At most one per currency, oldest first."""
+    return AccountsOut(
+        items=[AccountOut.of(account) for account in await remit.account_reads.all_of(session.customer.id)]
+    )
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Open an account",
+    responses=problem_responses(*_READING, "identity_missing", "invalid_json", "account_exists", "validation_failed"),
+)
+async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit, response: Response) -> AccountOut:
+    """A new, empty account; one per currency."""
+    try:
+        account = await remit.customers.open_account(session.customer.id, wanted.currency)
+    except AccountExists as error:
+        raise Problem("account_exists", f"You hold an account in {wanted.currency} already.") from error
+    except IdentityMissing as error:
+        raise Problem("identity_missing") from error
+    response.headers["Location"] = f"/v1/accounts/{account.id}"
+    return AccountOut.of(account)
+
+
+@router.get("/{account_id}", summary="Get an account", responses=problem_responses(*_READING, "account_not_found"))
+async def account(account_id: AccountId, session: CurrentSession, remit: Remit) -> AccountOut:
+    """Its balance is in the currency's minor unit, and `version` counts its entries."""
+    found = await remit.account_reads.own(session.customer.id, account_id)
+    if found is None:
+        raise Problem("account_not_found")
+    return AccountOut.of(found)
+
+
+@router.get(
+    "/{account_id}/entries",
+    summary="Read an account's statement",
+    responses=problem_responses(*_READING, "account_not_found", "cursor_invalid", "validation_failed"),
+)
+async def entries(
+    account_id: AccountId,
+    session: CurrentSession,
+    remit: Remit,
+    limit: Annotated[Limit, Query()] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+) -> EntriesOut:
+    """Newest first. Entries are never changed or removed, so pages stay what they were."""
+    found = await remit.account_reads.own(session.customer.id, account_id)
+    if found is None:
+        raise Problem("account_not_found")
+    return await entries_page(remit, found, limit, cursor)
+
+
+@router.post(
+    "/{account_id}/deposits",
+    status_code=status.HTTP_201_CREATED,
+    summary="Deposit money (sandbox rail)",
+    responses=_CASH_RESPONSES,
+)
+async def deposit(
+    account_id: AccountId,
+    wanted: CashIn,
+    session: CurrentSession,
+    remit: Remit,
+    key: IdempotencyKey,
+    wait: WaitSeconds,
+    response: Response,
+) -> TransferOut:
+    """A transfer from `world`. The same `transaction_id` never moves money twice, whatever the key."""
+    return await _cash(remit, session, key, _wish(WORLD, account_id, wanted), wait, response)
+
+
+@router.post(
+    "/{account_id}/withdrawals",
+    status_code=status.HTTP_201_CREATED,
+    summary="Withdraw money (sandbox rail)",
+    responses=_CASH_RESPONSES,
+)
+async def withdraw(
+    account_id: AccountId,
+    wanted: CashIn,
+    session: CurrentSession,
+    remit: Remit,
+    key: IdempotencyKey,
+    wait: WaitSeconds,
+    response: Response,
+) -> TransferOut:
+    """A transfer to `world`. The same `transaction_id` never moves money twice, whatever the key."""
+    return await _cash(remit, session, key, _wish(account_id, WORLD, wanted), wait, response)
+
+
+def _wish(source: AccountId, destination: AccountId, wanted: CashIn) -> TransferRequest:
+    return TransferRequest(source, destination, wanted.amount, wanted.currency, transaction_id=wanted.transaction_id)
+
+
+async def _cash(
+    remit: Services, session: Session, key: str, requested: TransferRequest, wait: int, response: Response
+) -> TransferOut:
+    if not remit.sandbox_rails:
+        raise Problem("sandbox_rails_off")
+    return await move(remit, session, key, requested, wait, response)

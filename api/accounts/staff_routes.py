@@ -1,0 +1,120 @@
+"""Accounts as staff see them: look, freeze, unfreeze, close, set the tier, and rebuild from the entries."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from api.accounts.entries import entries_page
+from api.accounts.models import AccountFileOut, EntriesOut, TierIn
+from api.http.fields import Limit
+from api.http.problems import problem_responses
+from api.services import Remit
+from api.staff.authorization import ACTING, LOOKING, Staff, may
+from api.staff.models import ReasonIn
+from ledger.ids import AccountId
+from staff.account_actions import NoSuchAccount
+from staff.permissions import Action, Actor
+
+router = APIRouter(prefix="/v1/admin/accounts/{account_id}", tags=["admin"])
+
+_CHANGING = (*ACTING, "account_not_found")
+
+
+@router.get("", summary="Get any account", responses=problem_responses(*LOOKING, "account_not_found"))
+async def account(account_id: AccountId, _: Staff, remit: Remit) -> AccountFileOut:
+    """Its balance is in the currency's minor unit, `version` counts its entries, and `head_hash` seals them."""
+    found = await remit.account_reads.find(account_id)
+    if found is None:
+        raise NoSuchAccount(account_id)
+    return AccountFileOut.of(found)
+
+
+@router.get(
+    "/entries",
+    summary="Read any account's statement",
+    responses=problem_responses(*LOOKING, "account_not_found", "cursor_invalid", "validation_failed"),
+)
+async def entries(
+    account_id: AccountId,
+    _: Staff,
+    remit: Remit,
+    limit: Annotated[Limit, Query()] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+) -> EntriesOut:
+    """Newest first, as its owner sees it."""
+    found = await remit.account_reads.find(account_id)
+    if found is None:
+        raise NoSuchAccount(account_id)
+    return await entries_page(remit, found, limit, cursor)
+
+
+@router.post("/freeze", summary="Freeze an account", responses=problem_responses(*_CHANGING, "account_closed"))
+async def freeze(
+    account_id: AccountId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.FREEZE_ACCOUNT))],
+    remit: Remit,
+) -> AccountFileOut:
+    """No money moves from or to it until it is unfrozen, except amounts that come back.
+
+    A step that holds the account ends first. What is in transit to it returns to where it came from.
+    """
+    return AccountFileOut.of(await remit.operators.set_status(actor, Action.FREEZE_ACCOUNT, account_id, wanted.reason))
+
+
+@router.post("/unfreeze", summary="Unfreeze an account", responses=problem_responses(*_CHANGING, "account_closed"))
+async def unfreeze(
+    account_id: AccountId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.UNFREEZE_ACCOUNT))],
+    remit: Remit,
+) -> AccountFileOut:
+    """Money may move again."""
+    return AccountFileOut.of(
+        await remit.operators.set_status(actor, Action.UNFREEZE_ACCOUNT, account_id, wanted.reason)
+    )
+
+
+@router.post(
+    "/close",
+    summary="Close an account for good (admins)",
+    responses=problem_responses(*_CHANGING, "account_not_empty", "account_in_transit"),
+)
+async def close(
+    account_id: AccountId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.CLOSE_ACCOUNT))],
+    remit: Remit,
+) -> AccountFileOut:
+    """It must be empty, with nothing in transit from or to it. It never opens again."""
+    return AccountFileOut.of(await remit.operators.set_status(actor, Action.CLOSE_ACCOUNT, account_id, wanted.reason))
+
+
+@router.post("/tier", summary="Move an account to a tier (admins)", responses=problem_responses(*_CHANGING))
+async def set_tier(
+    account_id: AccountId,
+    wanted: TierIn,
+    actor: Annotated[Actor, Depends(may(Action.SET_TIER))],
+    remit: Remit,
+) -> AccountFileOut:
+    """Every account begins in tier 1."""
+    return AccountFileOut.of(await remit.operators.set_tier(actor, account_id, wanted.tier, wanted.reason))
+
+
+@router.post(
+    "/rebuild",
+    summary="Rebuild an account from its entries (admins)",
+    responses=problem_responses(*_CHANGING, "entries_broken"),
+)
+async def rebuild(
+    account_id: AccountId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.REBUILD_ACCOUNT))],
+    remit: Remit,
+) -> AccountFileOut:
+    """Sets balance, version and head hash to what the entries say, if those are exactly what was written.
+
+    Where an entry was edited, dropped or added behind the ledger's back, nothing changes and the answer says what was
+    found: restore the entries from a backup first.
+    """
+    return AccountFileOut.of(await remit.operators.rebuild(actor, account_id, wanted.reason))

@@ -1,0 +1,40 @@
+"""What the routes of signing up and in take and give."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, SecretStr, StringConstraints
+
+from api.accounts.models import AccountOut
+from api.customers.models import CustomerOut
+from api.http.fields import Currency, Email, In, Text
+
+
+class IdentityDocumentIn(In):
+    type: Literal["NIN", "BVN", "ID_CARD"]
+    number: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 /-]{2,31}$"), Field(examples=["22334455667"])
+    ]
+
+
+class RegisterIn(In):
+    email: Email
+    password: Annotated[SecretStr, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
+    full_name: Annotated[str, Text, Field(max_length=200, examples=["Ada Obi"])]
+    currency: Currency
+    identity_document: IdentityDocumentIn
+
+
+class LoginIn(In):
+    email: Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
+    password: Annotated[SecretStr, Field(max_length=128, examples=["correct horse battery"])]
+
+
+class TokenOut(BaseModel):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the kind of token
+    expires_in: int = Field(description="Seconds", examples=[900])
+
+
+class RegisteredOut(TokenOut):
+    customer: CustomerOut
+    account: AccountOut

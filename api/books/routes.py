@@ -1,0 +1,39 @@
+"""The books as a whole: totals, audit and figures."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from api.books.models import AuditOut, BooksOut, StatsOut, TotalsOut
+from api.http.problems import problem_responses
+from api.services import Remit
+from api.staff.authorization import ACTING, LOOKING, Staff, may
+from api.staff.models import ReasonIn
+from api.transfers.staff_models import AnyTransferOut
+from staff.permissions import Action, Actor
+
+router = APIRouter(prefix="/v1/admin", tags=["admin"])
+
+
+@router.get("/books", summary="Totals per currency", responses=problem_responses(*LOOKING))
+async def books(_: Staff, remit: Remit) -> BooksOut:
+    """What customers hold, what is in transit and what the world owes or is owed, in one snapshot.
+
+    Reads every posting: ask for it now and then, not every second.
+    """
+    return BooksOut(items=[TotalsOut.of(totals) for totals in await remit.stats.totals()])
+
+
+@router.post("/audit", summary="Audit the books (admins)", responses=problem_responses(*ACTING, "audit_running"))
+async def audit(wanted: ReasonIn, actor: Annotated[Actor, Depends(may(Action.RUN_AUDIT))], remit: Remit) -> AuditOut:
+    """Checks every invariant over every entry, in one snapshot. Takes no lock, and may take minutes on large books."""
+    return AuditOut.of(await remit.operators.audit(actor, wanted.reason))
+
+
+@router.get("/stats", summary="Figures for operators", responses=problem_responses(*LOOKING))
+async def stats(_: Staff, remit: Remit) -> StatsOut:
+    """How transfers ended lately, what is not final and for how long, and what is in transit."""
+    found = await remit.stats.read()
+    if (oldest := found.oldest_not_final) is None:
+        return StatsOut.of(found, None)
+    return StatsOut.of(found, AnyTransferOut.told(oldest, remit.web_ui.workflow(oldest.workflow_id)))

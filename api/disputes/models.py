@@ -1,0 +1,123 @@
+"""What the routes of disputes take and give. Parties are called `payer` and `payee`: neither learns the other's id."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from api.http.fields import Amount, In, Text
+from api.staff.models import Reason
+from disputes.dispute import Dispute, DisputeRuling, DisputeState
+from disputes.postgres import DisputeStatement
+from ledger.ids import CustomerId, DisputeId, TransferId
+from staff.permissions import Channel
+
+
+class DisputeIn(In):
+    """A payer's objection to a completed transfer."""
+
+    reason: Annotated[
+        str,
+        Text,
+        Field(max_length=500, description="Why; the payee and staff read it", examples=["The goods never came"]),
+    ]
+
+
+class StatementIn(In):
+    """What a party says. It cannot be changed or taken back."""
+
+    text: Annotated[
+        str,
+        Text,
+        Field(
+            max_length=2_000,
+            description="The other party and staff read it",
+            examples=["They were sent on Monday, parcel 4711"],
+        ),
+    ]
+
+
+class DisputeDecisionIn(In):
+    """How staff decide. What is decided stays so."""
+
+    ruling: DisputeRuling = Field(description="Bring money back, or leave it where it is", examples=["reverse"])
+    reason: Reason = Field(description="Both parties read it", examples=["No proof of delivery"])
+    amount: Amount | None = Field(
+        None,
+        description="Of a reversal: how much, in the currency's minor unit; all that is left where it is not given",
+        examples=[6000],
+    )
+
+
+class StatementOut(BaseModel):
+    """What a party said, and when."""
+
+    author: Literal["payer", "payee"]
+    text: str = Field(examples=["They were sent on Monday, parcel 4711"])
+    stated_at: datetime
+
+
+class DisputeOut(BaseModel):
+    """A dispute: what the payer objects to, what both said, what staff decided and what became of it."""
+
+    id: DisputeId = Field(examples=["dsp_fcunsiksm3ppucbrdqutxaufvi"])
+    transfer_id: TransferId = Field(description="What it is about", examples=["trf_iuwbh4hkzdez5j5ag3ea6cau2u"])
+    state: DisputeState = Field(examples=["reversed"])
+    reason: str = Field(description="What the payer objects to", examples=["The goods never came"])
+    deadline: datetime = Field(description="Undecided by then, it expires")
+    ruling: DisputeRuling | None = Field(description="Null until it is decided", examples=["reverse"])
+    amount: int | None = Field(description="That was decided to be reversed", examples=[6000])
+    decided_reason: str | None = Field(examples=["No proof of delivery"])
+    decided_at: datetime | None
+    reversal_transfer_id: TransferId | None = Field(
+        description="What brought the amount back, or tried to", examples=["trf_kmny7whqmhlvztmx66nmd4wnzq"]
+    )
+    outcome: str | None = Field(
+        description="Once it is closed: how it ended, in a sentence", examples=["$60.00 was brought back to the payer."]
+    )
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None = Field(description="Null while it is open or its reversal is under way")
+    statements: list[StatementOut] = Field(description="Oldest first; empty in lists")
+    payer_id: CustomerId | None = Field(description="For staff")
+    payee_id: CustomerId | None = Field(description="For staff")
+    decided_by: CustomerId | None = Field(description="For staff")
+    decided_channel: Channel | None = Field(description="For staff: `api`, or `temporal` for its Web UI or CLI")
+
+    @classmethod
+    def of(cls, dispute: Dispute, statements: list[DisputeStatement], *, as_staff: bool) -> "DisputeOut":
+        return cls(
+            id=dispute.id,
+            transfer_id=dispute.transfer_id,
+            state=dispute.state,
+            reason=dispute.reason,
+            deadline=dispute.deadline,
+            ruling=dispute.ruling,
+            amount=dispute.amount_minor,
+            decided_reason=dispute.decided_reason,
+            decided_at=dispute.decided_at,
+            reversal_transfer_id=dispute.reversal_transfer_id,
+            outcome=dispute.outcome,
+            created_at=dispute.created_at,
+            updated_at=dispute.updated_at,
+            closed_at=dispute.closed_at,
+            statements=[
+                StatementOut(
+                    author="payer" if said.author_id == dispute.payer_id else "payee",
+                    text=said.text,
+                    stated_at=said.stated_at,
+                )
+                for said in statements
+            ],
+            payer_id=dispute.payer_id if as_staff else None,
+            payee_id=dispute.payee_id if as_staff else None,
+            decided_by=dispute.decided_by if as_staff else None,
+            decided_channel=dispute.decided_channel if as_staff else None,
+        )
+
+
+class DisputesOut(BaseModel):
+    """A page of disputes, newest first."""
+
+    items: list[DisputeOut]
+    next_cursor: str | None

@@ -1,0 +1,93 @@
+"""Disputes: a payer objects to a completed transfer, both parties state their case, and follow what becomes of it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+
+from api.auth.sessions import CurrentSession, Session
+from api.disputes.models import DisputeIn, DisputeOut, DisputesOut, StatementIn
+from api.http.fields import Limit
+from api.http.paging import place_in, place_of
+from api.http.problems import Problem, problem_responses
+from api.services import Remit, Services
+from api.staff.authorization import ACTING, LOOKING
+from disputes.dispute import NoSuchDispute
+from ledger.ids import DisputeId, TransferId
+from staff.permissions import STAFF, Role
+
+router = APIRouter(prefix="/v1", tags=["disputes"])
+
+_READING = tuple(code for code in LOOKING if code != "forbidden")
+_WRITING = tuple(code for code in ACTING if code not in ("forbidden", "conflict_of_interest"))
+
+
+@router.post(
+    "/transfers/{transfer_id}/disputes",
+    status_code=status.HTTP_201_CREATED,
+    summary="Dispute a transfer",
+    responses=problem_responses(*_WRITING, "transfer_not_found", "not_disputable", "dispute_open"),
+)
+async def open_dispute(
+    transfer_id: TransferId, wanted: DisputeIn, session: CurrentSession, remit: Remit, response: Response
+) -> DisputeOut:
+    """Object to a completed transfer that I asked for. Staff decide, or the dispute expires at its deadline."""
+    me = session.customer.id
+    opened = await remit.disputes.open(me, transfer_id, wanted.reason, remit.dispute_terms)
+    if opened is None:
+        raise Problem("transfer_not_found")
+    # Where Temporal is away, the row is there all the same, and recovery starts what waits for it.
+    await remit.temporal.start_dispute(opened)
+    response.headers["Location"] = f"/v1/disputes/{opened.id}"
+    return DisputeOut.of(opened, [], as_staff=False)
+
+
+@router.get(
+    "/disputes",
+    summary="List my disputes",
+    responses=problem_responses(*_READING, "cursor_invalid", "validation_failed"),
+)
+async def disputes(
+    session: CurrentSession,
+    remit: Remit,
+    limit: Annotated[Limit, Query()] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+) -> DisputesOut:
+    """Those that I opened and those about what I was paid, newest first, without their statements."""
+    found = await remit.disputes.all_of(session.customer.id, None, place_in(cursor), limit + 1)
+    more = place_of(found[limit - 1].created_at, found[limit - 1].id) if len(found) > limit else None
+    return DisputesOut(items=[DisputeOut.of(one, [], as_staff=False) for one in found[:limit]], next_cursor=more)
+
+
+@router.get(
+    "/disputes/{dispute_id}",
+    summary="Get a dispute",
+    responses=problem_responses(*_READING, "dispute_not_found"),
+)
+async def dispute(dispute_id: DisputeId, session: CurrentSession, remit: Remit) -> DisputeOut:
+    """Its course, what both parties said and what was decided: for the parties and staff."""
+    return await _readable(dispute_id, session, remit)
+
+
+@router.post(
+    "/disputes/{dispute_id}/statements",
+    status_code=status.HTTP_201_CREATED,
+    summary="State my case",
+    responses=problem_responses(*_WRITING, "dispute_not_found", "dispute_closed", "too_many_statements"),
+)
+async def state_case(dispute_id: DisputeId, wanted: StatementIn, session: CurrentSession, remit: Remit) -> DisputeOut:
+    """Say something as a party, while the dispute is open. What is said stays."""
+    found = await remit.disputes.find(dispute_id)
+    if found is None or session.customer.id not in found[0].parties:
+        raise NoSuchDispute(dispute_id)
+    await remit.disputes.state(dispute_id, session.customer.id, wanted.text)
+    await remit.temporal.nudge_dispute(found[0])
+    return await _readable(dispute_id, session, remit)
+
+
+async def _readable(dispute_id: DisputeId, session: Session, remit: Services) -> DisputeOut:
+    found = await remit.disputes.find(dispute_id)
+    is_staff = Role(session.customer.role) in STAFF
+    if found is None or not (is_staff or session.customer.id in found[0].parties):
+        raise NoSuchDispute(dispute_id)
+    # Staff who are a party see what a party sees.
+    return DisputeOut.of(*found, as_staff=is_staff and session.customer.id not in found[0].parties)

@@ -1,0 +1,55 @@
+"""Disputes as staff see them: all of them, and the decision about one."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from api.disputes.models import DisputeDecisionIn, DisputeOut, DisputesOut
+from api.http.fields import Limit
+from api.http.paging import place_in, place_of
+from api.http.problems import problem_responses
+from api.services import Remit
+from api.staff.authorization import ACTING, LOOKING, Staff, may
+from disputes.dispute import DisputeDecision, DisputeState, NoSuchDispute
+from ledger.ids import DisputeId
+from staff.permissions import Action, Actor
+
+router = APIRouter(prefix="/v1/admin/disputes", tags=["admin"])
+
+
+@router.get("", summary="Find disputes", responses=problem_responses(*LOOKING, "cursor_invalid", "validation_failed"))
+async def disputes(
+    _: Staff,
+    remit: Remit,
+    state: Annotated[DisputeState | None, Query()] = None,
+    limit: Annotated[Limit, Query()] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+) -> DisputesOut:
+    """Anybody's, newest first, without their statements."""
+    found = await remit.disputes.all_of(None, state, place_in(cursor), limit + 1)
+    more = place_of(found[limit - 1].created_at, found[limit - 1].id) if len(found) > limit else None
+    return DisputesOut(items=[DisputeOut.of(one, [], as_staff=True) for one in found[:limit]], next_cursor=more)
+
+
+@router.post(
+    "/{dispute_id}/decisions",
+    summary="Decide a dispute",
+    responses=problem_responses(*ACTING, "dispute_not_found", "dispute_closed", "decision_refused"),
+)
+async def decide(
+    dispute_id: DisputeId,
+    wanted: DisputeDecisionIn,
+    actor: Annotated[Actor, Depends(may(Action.DECIDE_DISPUTE))],
+    remit: Remit,
+) -> DisputeOut:
+    """Reverse or reject, once: the first decision counts, and the same one again finds it made.
+
+    A reversal goes on by itself: `reversing` becomes `reversed`, or `reversal_failed`: the reversal says why.
+    """
+    decision = DisputeDecision(actor.id, wanted.ruling, wanted.reason, wanted.amount)
+    decided = await remit.disputes.decide(dispute_id, decision)
+    await remit.temporal.nudge_dispute(decided)
+    found = await remit.disputes.find(dispute_id)
+    if found is None:
+        raise NoSuchDispute(dispute_id)
+    return DisputeOut.of(*found, as_staff=True)

@@ -1,0 +1,73 @@
+"""Fields that several requests share. Amounts are integers in the currency's minor unit; unknown fields are refused."""
+
+import re
+from typing import Annotated
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from ledger.ids import ACCOUNT_ID, AccountId
+from ledger.money import MAX_AMOUNT_MINOR, is_currency
+
+MAX_PAGE = 50
+
+
+def _known_currency(code: str) -> str:
+    if not is_currency(code):
+        raise ValueError(f"{code!r} is not an ISO 4217 currency code in circulation, such as USD")
+    return code
+
+
+def normalised_email(address: str) -> str:
+    """The address as it is kept, however it is typed: international names in one form, and lower case.
+
+    Raises ValueError for what is no address, a name with an address in brackets included.
+    """
+    try:
+        return validate_email(address.strip(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError as error:
+        raise ValueError(f"value is not a valid email address: {error}") from error
+
+
+Email = Annotated[
+    str,
+    Field(max_length=254, examples=["ada@example.com"], json_schema_extra={"format": "email"}),
+    AfterValidator(normalised_email),
+]
+
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+# No line breaks or other control characters; spaces around it do not count.
+Text = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")
+
+
+Amount = Annotated[
+    int, Field(strict=True, ge=1, le=MAX_AMOUNT_MINOR, description="In the currency's minor unit", examples=[125500])
+]
+
+
+Currency = Annotated[str, AfterValidator(_known_currency), Field(description="ISO 4217 code", examples=["USD"])]
+
+
+AccountIdIn = Annotated[
+    AccountId, StringConstraints(pattern=f"^{ACCOUNT_ID.pattern}$"), Field(examples=["acc_k5qd4ahyfpuxzmo2c3r7wn6tbe"])
+]
+
+
+Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page size")]
+
+
+class In(BaseModel):
+    """A request. Fields that it does not name are refused, so that a typing error is never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        # JSON's escapes can say both; UTF-8 cannot hold the one, nor PostgreSQL the other.
+        if isinstance(value, str) and _NO_TEXT.search(value):
+            raise ValueError("Text must hold no zero character and no half of a surrogate pair")
+        return value

@@ -1,0 +1,112 @@
+"""Request headers: what clients may send, read strictly."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from api.http.problems import Problem
+
+DEFAULT_WAIT_SECONDS = 5
+
+
+MAX_WAIT_SECONDS = 30
+
+
+_PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+# A string of RFC 9651, section 3.3.3: only quotes and backslashes are escaped.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+
+
+_ESCAPED = re.compile(r'\\(["\\])')
+
+
+_WAIT = re.compile(r'\s*wait\s*=\s*("?)([0-9]{1,9})\1\s*', re.IGNORECASE)
+
+
+# What stands between commas, or semicolons, that are not in a quoted string. One that never ends takes the rest.
+_PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
+
+
+_PART = re.compile(r'(?:[^";]|"(?:[^"\\]|\\.)*"?)+')
+
+
+async def idempotency_key(
+    request: Request,
+    _documented: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Names this movement of money: 1 to 255 printable ASCII characters, bare or as a quoted "
+            "string. The same key with the same request is the same transfer, forever; with another it is refused.",
+            examples=["3f0c5a6e-pay-rent-november"],
+        ),
+    ] = None,
+) -> str:
+    """The customer's key, without its quotes."""
+    key = _key_in(request)
+    if key is None:
+        raise Problem("idempotency_key_missing")
+    return key
+
+
+def optional_idempotency_key(
+    request: Request,
+    _documented: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Optional. The same person's same key is one action, recorded once; for another action, or "
+            "with another reason, it is refused.",
+            examples=["ticket-4711-give-back"],
+        ),
+    ] = None,
+) -> str | None:
+    """What staff name an action by, without its quotes; None: every request is an action of its own."""
+    return _key_in(request)
+
+
+def _key_in(request: Request) -> str | None:
+    sent = request.headers.getlist("idempotency-key")
+    if not sent or not sent[0]:
+        return None
+    key = sent[0]
+    if quoted := _QUOTED.fullmatch(key):
+        key = _ESCAPED.sub(r"\1", quoted[1])
+    if len(sent) > 1 or not _PRINTABLE.fullmatch(key):
+        raise Problem("idempotency_key_invalid")
+    return key
+
+
+async def wait_seconds(
+    request: Request,
+    _documented: Annotated[
+        str | None,
+        Header(
+            alias="Prefer",
+            description="`wait=N`: wait up to N seconds (0 to 30, default 5) for the final state (RFC 7240).",
+            examples=["wait=10"],
+        ),
+    ] = None,
+) -> int:
+    """How long the client wants to wait for a final state. Preferences that this service does not know are ignored."""
+    for preference in _PREFERENCE.findall(", ".join(request.headers.getlist("prefer"))):
+        stated = next(iter(_PART.findall(preference)), "")  # without the parameters behind it
+        if stated.split("=")[0].strip().lower() != "wait":
+            continue
+        wait = _WAIT.fullmatch(stated)
+        if not wait or int(wait[2]) > MAX_WAIT_SECONDS:
+            raise Problem("prefer_invalid")
+        return int(wait[2])
+    return DEFAULT_WAIT_SECONDS
+
+
+IdempotencyKey = Annotated[str, Depends(idempotency_key)]
+
+
+OptionalIdempotencyKey = Annotated[str | None, Depends(optional_idempotency_key)]
+
+
+WaitSeconds = Annotated[int, Depends(wait_seconds)]

@@ -1,0 +1,48 @@
+"""Cursors: the place of the last item in its list, opaque to clients."""
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime
+
+from api.http.problems import Problem
+
+
+def to_cursor(*parts: object) -> str:
+    """An opaque cursor out of the last item's place in its list."""
+    return base64.urlsafe_b64encode("|".join(map(str, parts)).encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: str, parts: int) -> list[str]:
+    """The parts again, or a problem that says where cursors come from."""
+    try:
+        found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split("|")
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise Problem("cursor_invalid") from error
+    if len(found) != parts:
+        raise Problem("cursor_invalid")
+    return found
+
+
+_ANY_ID = re.compile(r"[a-z]{3}_[a-z2-7]{26}")
+
+
+def place_of(moment: datetime, id_: str) -> str:
+    """The cursor behind an item of a list that is sorted by time and id."""
+    return to_cursor(moment.isoformat(), id_)
+
+
+def place_in(cursor: str | None, ids: re.Pattern[str] = _ANY_ID) -> tuple[datetime, str] | None:
+    """The time and id in such a cursor, of a list whose ids look like `ids`."""
+    if cursor is None:
+        return None
+    moment, id_ = from_cursor(cursor, parts=2)
+    try:
+        place = datetime.fromisoformat(moment)
+        # Near the first and the last year there is a time here that is none in UTC.
+        utc = place.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Problem("cursor_invalid") from error
+    if place.tzinfo is None or not ids.fullmatch(id_):
+        raise Problem("cursor_invalid")
+    return utc, id_

@@ -1,0 +1,256 @@
+"""Problem responses (RFC 9457), and the only table from codes to HTTP."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from database.connections import NotText, Unavailable
+from ledger.refused_actions import ActionRefused
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a code means: its HTTP status, a title that never changes, and an example of the detail."""
+
+    status: int
+    title: str
+    example: str
+
+
+PROBLEMS: Mapping[str, Meaning] = {
+    "invalid_json": Meaning(400, "The body is not JSON", "Expecting value at line 1, column 1."),
+    "idempotency_key_missing": Meaning(
+        400, "Idempotency-Key is missing", "Send an Idempotency-Key header that is unique to this movement of money."
+    ),
+    "idempotency_key_invalid": Meaning(
+        400, "Idempotency-Key is not valid", "Use 1 to 255 printable ASCII characters, bare or as a quoted string."
+    ),
+    "prefer_invalid": Meaning(400, "Prefer is not valid", "Use `Prefer: wait=N` with N from 0 to 30 seconds."),
+    "cursor_invalid": Meaning(400, "The cursor is not valid", "Use the next_cursor of the page before, unchanged."),
+    "not_authenticated": Meaning(401, "Not signed in", "Send `Authorization: Bearer` with an access token."),
+    "token_expired": Meaning(401, "The access token has expired", "Sign in again at /v1/auth/login."),
+    "credentials_invalid": Meaning(401, "Wrong email or password", "No customer has this email and password."),
+    "forbidden": Meaning(403, "Not allowed", "Your role does not include this."),
+    "sandbox_rails_off": Meaning(
+        403, "Deposits and withdrawals are not yours to make", "This service receives them from its payment rails."
+    ),
+    "identity_missing": Meaning(
+        403, "Accounts need an identity document", "You are staff without one: register with another address."
+    ),
+    "conflict_of_interest": Meaning(
+        403, "This concerns yourself", "Somebody else has to decide on yourself and on accounts of yours."
+    ),
+    "not_found": Meaning(404, "There is nothing here", "No such path."),
+    "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
+    "customer_not_found": Meaning(404, "No such customer", "There is no customer with this id."),
+    "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
+    "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
+    "batch_not_found": Meaning(404, "No such batch", "Use the Location that the batch was answered with."),
+    "method_not_allowed": Meaning(405, "Method not allowed", "This path does not take this method."),
+    "email_taken": Meaning(409, "The email is taken", "A customer with this email is registered already."),
+    "account_exists": Meaning(409, "The account exists", "You hold an account in this currency already."),
+    "too_late": Meaning(409, "It is too late", "The transfer is completed."),
+    "nothing_to_retry": Meaning(409, "No step is stuck", "No step is waiting to be retried."),
+    "decision_refused": Meaning(409, "The decision cannot be taken", "This person has decided already."),
+    "nothing_matches": Meaning(409, "Nothing matches", "No transfer in review matches the filter."),
+    "too_late_to_cancel": Meaning(409, "It is too late to cancel", "The transfer is debited."),
+    "not_retryable": Meaning(409, "The transfer cannot be retried", "Only failed and compensated transfers are."),
+    "attempts_used_up": Meaning(409, "No attempts are left", "All 3 attempts were made. Send a new transfer."),
+    "not_reversible": Meaning(
+        409,
+        "The transfer cannot be reversed",
+        "Only completed transfers that are no reversals themselves are reversed.",
+    ),
+    "reversal_too_large": Meaning(
+        409, "Too little is left to reverse", "Other reversals have brought back the rest, or are under way."
+    ),
+    "not_disputable": Meaning(
+        409, "The transfer cannot be disputed", "Only what was completed, lately, and is not reversed yet."
+    ),
+    "dispute_open": Meaning(409, "A dispute is open already", "There is one at a time about a transfer."),
+    "dispute_closed": Meaning(409, "The dispute is closed", "It was decided, or nobody decided in time."),
+    "too_many_statements": Meaning(409, "Too many statements", "Each party makes at most 20 in a dispute."),
+    "transfer_not_final": Meaning(409, "The transfer is not final yet", "Its receipt is there once it is."),
+    "account_closed": Meaning(409, "The account is closed", "It never opens again."),
+    "account_not_empty": Meaning(409, "The account is not empty", "It can be closed once it holds nothing."),
+    "account_in_transit": Meaning(
+        409, "Money is in transit", "The account can be closed once no transfer is in transit from or to it."
+    ),
+    "entries_broken": Meaning(
+        409, "The entries are not what was written", "The account is left as it is. Restore its entries first."
+    ),
+    "audit_running": Meaning(409, "An audit is running", "Ask again when it has ended."),
+    "body_too_large": Meaning(413, "The body is too large", "Send at most 65,536 bytes."),
+    "validation_failed": Meaning(422, "The request is not valid", "See errors for the fields."),
+    "same_account": Meaning(422, "Source and destination are one account", "A transfer needs two accounts."),
+    "idempotency_key_reused": Meaning(
+        422, "The Idempotency-Key names another request", "The first request's transfer is untouched. Use a new key."
+    ),
+    "transaction_id_reused": Meaning(
+        422, "The transaction_id names another movement", "It was used for another amount, currency or direction."
+    ),
+    "too_many_attempts": Meaning(429, "Too many attempts", "Wait for the seconds in Retry-After, then try again."),
+    "internal_error": Meaning(500, "Something went wrong here", "The request may be repeated with the same key."),
+    "workflow_lost": Meaning(
+        503, "No workflow drives the transfer just now", "Recovery drives it on. Repeat the request after Retry-After."
+    ),
+    "temporal_unavailable": Meaning(
+        503, "Temporal does not answer", "Repeat the request with the same key after the time in Retry-After."
+    ),
+    "too_busy": Meaning(503, "Too much at once", "Repeat the request after the time in Retry-After."),
+    "database_unavailable": Meaning(
+        503, "PostgreSQL does not answer", "Repeat the request with the same key after the time in Retry-After."
+    ),
+}
+
+RETRY_AFTER_SECONDS = 2
+
+_UNREADABLE = "Send JSON in UTF-8, without deep nesting and without numbers of thousands of digits."
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+
+class FieldError(BaseModel):
+    """One field that was refused."""
+
+    field: str = Field(examples=["body.amount"])
+    message: str = Field(examples=["Input should be greater than or equal to 1"])
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457: what went wrong and what to do about it. `code` is stable; texts are for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] | None = None
+
+
+class Problem(Exception):
+    """Ends a request with the problem response of `code`."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.meaning = PROBLEMS[code]
+        self.detail = detail or self.meaning.example
+        self.errors = errors
+        self.headers = dict(headers or {})
+        if self.meaning.status == 401:  # noqa: PLR2004
+            self.headers["WWW-Authenticate"] = "Bearer"
+        if self.meaning.status == 503:  # noqa: PLR2004
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+
+    def response(self) -> JSONResponse:
+        """The problem as HTTP."""
+        details = _details(self.code, self.detail, self.errors)
+        return JSONResponse(details, self.meaning.status, self.headers, MEDIA_TYPE)
+
+
+def _details(code: str, detail: str, errors: Sequence[FieldError] | None = None) -> dict[str, Any]:
+    meaning = PROBLEMS[code]
+    problem = ProblemDetails(
+        type=f"urn:remit:problem:{code}",
+        title=meaning.title,
+        status=meaning.status,
+        detail=detail,
+        code=code,
+        errors=list(errors) if errors else None,
+    )
+    return problem.model_dump(exclude_none=True)
+
+
+def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """What an OpenAPI operation says of its problems, each with an example."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for code in sorted(codes, key=lambda code: PROBLEMS[code].status):
+        meaning = PROBLEMS[code]
+        response = responses.setdefault(
+            meaning.status,
+            {
+                "description": "",
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}, "examples": {}}},
+            },
+        )
+        response["description"] = "; ".join(filter(None, [response["description"], meaning.title]))
+        response["content"][MEDIA_TYPE]["examples"][code] = {"value": _details(code, meaning.example)}
+    return responses
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Every error of this app leaves as a problem response; none shows a stack trace."""
+
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> JSONResponse:
+        return error.response()
+
+    @app.exception_handler(Unavailable)
+    async def database_away(_: Request, error: Unavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
+        return Problem("database_unavailable").response()
+
+    @app.exception_handler(ActionRefused)
+    async def refused(_: Request, error: ActionRefused) -> JSONResponse:
+        return Problem(error.code, str(error)).response()
+
+    @app.exception_handler(NotText)
+    async def not_text(_: Request, error: NotText) -> JSONResponse:  # noqa: ARG001 - it names encodings
+        return Problem("validation_failed", "Text must not hold a zero character.").response()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        return _validation_problem(error).response()
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        code = {
+            400: "invalid_json",  # FastAPI's one 400: no text in UTF-8, nested too deep, a number without end
+            401: "not_authenticated",
+            403: "forbidden",
+            404: "not_found",
+            405: "method_not_allowed",
+        }.get(error.status_code, "internal_error" if error.status_code >= 500 else "validation_failed")  # noqa: PLR2004
+        headers = {"Allow": _allowed(request)} if code == "method_not_allowed" else error.headers
+        return Problem(code, _UNREADABLE if code == "invalid_json" else None, headers=headers).response()
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - the server logs it
+        return Problem("internal_error").response()
+
+
+def _allowed(request: Request) -> str:
+    """All methods of the request's path. Each route alone would name its own only."""
+
+    def has(method: str) -> bool:
+        scope = dict(request.scope) | {"method": method}
+        return any(route.matches(dict(scope))[0] is Match.FULL for route in request.app.router.routes)
+
+    return ", ".join(method for method in _METHODS if has(method))
+
+
+def _validation_problem(error: RequestValidationError) -> Problem:
+    for found in error.errors():
+        if found["type"] == "json_invalid":
+            return Problem("invalid_json", f"{found.get('ctx', {}).get('error', 'Invalid JSON')}.")
+        if found["type"] in ("model_attributes_type", "dict_type") and found["loc"] == ("body",):
+            return Problem("validation_failed", "Send a JSON object, with `Content-Type: application/json`.")
+    fields = [
+        FieldError(field=".".join(str(part) for part in found["loc"]), message=found["msg"]) for found in error.errors()
+    ]
+    return Problem("validation_failed", f"{fields[0].field}: {fields[0].message}.", errors=fields)

@@ -1,0 +1,60 @@
+"""What the routes work with, put together by a composition root."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from api.auth.login_limits import LoginLimits
+from api.auth.tokens import Tokens
+from api.http.metrics import AttentionCount
+from api.staff.interventions import Interventions
+from api.temporal import TemporalGateway
+from api.transfers.acceptance import Acceptance
+from api.web_ui import WebUi
+from customers.postgres import Customers
+from database.connections import Database
+from disputes.dispute import DisputeTerms
+from disputes.postgres import Disputes
+from ledger.postgres.account_reads import AccountReads
+from ledger.postgres.reversals import Reversals
+from ledger.postgres.transfer_reads import TransferReads
+from staff.postgres.action_log import ActionLog
+from staff.postgres.operators import Operators
+from staff.postgres.stats import LedgerStats
+from staff.postgres.transfer_file import TransferFiles
+from staff.postgres.transfer_search import TransferSearches
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One API process."""
+
+    database: Database
+    customers: Customers
+    account_reads: AccountReads
+    transfer_reads: TransferReads
+    acceptance: Acceptance
+    temporal: TemporalGateway
+    tokens: Tokens
+    sandbox_rails: bool
+    operators: Operators
+    transfer_searches: TransferSearches
+    transfer_files: TransferFiles
+    action_log: ActionLog
+    stats: LedgerStats
+    reversals: Reversals
+    disputes: Disputes
+    dispute_terms: DisputeTerms
+    web_ui: WebUi
+    steering: Interventions
+    attention: AttentionCount
+    login_limits: LoginLimits = field(default_factory=LoginLimits)
+
+
+async def services_of(request: Request) -> Services:
+    """The services that the app was made with."""
+    return cast("Services", request.app.state.remit)
+
+
+Remit = Annotated[Services, Depends(services_of)]

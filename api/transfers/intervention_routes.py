@@ -1,0 +1,101 @@
+"""Staff steer transfers under way: each action with its reason, recorded, and safe whatever happens at once."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response, status
+
+from api.http.headers import OptionalIdempotencyKey, WaitSeconds
+from api.http.problems import problem_responses
+from api.services import Remit
+from api.staff.authorization import STEERING, may
+from api.staff.models import AnsweredOut, ReasonIn, answered
+from api.transfers.staff_models import AnyTransferOut
+from ledger.ids import TransferId
+from staff.permissions import Action, Actor
+
+router = APIRouter(prefix="/v1/admin", tags=["admin"])
+
+
+_KEYED = (*STEERING, "idempotency_key_invalid", "idempotency_key_reused")
+
+
+@router.post(
+    "/transfers/{transfer_id}/cancel",
+    summary="Cancel any transfer",
+    responses=problem_responses(*_KEYED, "too_late", "too_late_to_cancel", "workflow_lost"),
+)
+async def cancel(
+    transfer_id: TransferId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.CANCEL_TRANSFER))],
+    remit: Remit,
+    key: OptionalIdempotencyKey,
+    response: Response,
+) -> AnyTransferOut:
+    """Until its credit: what is in transit already goes back to its source."""
+    transfer = await remit.steering.transfer(transfer_id)
+    cancelled, steered = await remit.steering.cancel(actor, transfer, wanted.reason, key)
+    answered(steered, response)
+    return AnyTransferOut.told(cancelled, remit.web_ui.workflow(cancelled.workflow_id))
+
+
+@router.post(
+    "/transfers/{transfer_id}/retry",
+    status_code=status.HTTP_201_CREATED,
+    summary="Try any failed or compensated transfer again",
+    responses=problem_responses(*_KEYED, "prefer_invalid", "not_retryable", "attempts_used_up", "reversal_too_large"),
+)
+async def retry(
+    transfer_id: TransferId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.RETRY_TRANSFER))],
+    remit: Remit,
+    wait: WaitSeconds,
+    key: OptionalIdempotencyKey,
+    response: Response,
+) -> AnyTransferOut:
+    """Under the same id and key; at most 3 attempts in all.
+
+    A reversal is tried again by admins, by operators where a dispute was decided so, and only while it still fits.
+    """
+    transfer = await remit.steering.transfer(transfer_id)
+    begun, steered = await remit.steering.retry(actor, transfer, wanted.reason, wait, key)
+    answered(steered, response)
+    response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
+    return AnyTransferOut.told(begun, remit.web_ui.workflow(begun.workflow_id))
+
+
+@router.post(
+    "/transfers/{transfer_id}/retry-now",
+    summary="Try a stuck step at once",
+    responses=problem_responses(*_KEYED, "too_late", "nothing_to_retry", "workflow_lost"),
+)
+async def retry_now(
+    transfer_id: TransferId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.RETRY_STEP))],
+    remit: Remit,
+    key: OptionalIdempotencyKey,
+    response: Response,
+) -> AnsweredOut:
+    """It is retried by itself as well; this only spares the pause."""
+    transfer = await remit.steering.transfer(transfer_id)
+    return answered(await remit.steering.retry_step(actor, transfer, wanted.reason, key), response)
+
+
+@router.post(
+    "/transfers/{transfer_id}/give-back",
+    summary="Give an undelivered amount back",
+    responses=problem_responses(*_KEYED, "too_late", "workflow_lost"),
+)
+async def give_back(
+    transfer_id: TransferId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.GIVE_BACK))],
+    remit: Remit,
+    key: OptionalIdempotencyKey,
+    response: Response,
+) -> AnsweredOut:
+    """The ledger decides: an amount that was delivered meanwhile stays delivered."""
+    transfer = await remit.steering.transfer(transfer_id)
+    return answered(await remit.steering.give_back(actor, transfer, wanted.reason, key), response)

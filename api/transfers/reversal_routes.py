@@ -1,0 +1,101 @@
+"""Reversals of a transfer: bring all or part of it back, and see what came back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+
+from api.auth.sessions import CurrentSession
+from api.http.fields import Limit
+from api.http.headers import IdempotencyKey, WaitSeconds
+from api.http.paging import place_in, place_of
+from api.http.problems import problem_responses
+from api.services import Remit
+from api.transfers.acceptance import TransferRequest
+from api.transfers.models import ReversalIn, ReversalsOut, TransferOut
+from api.transfers.responses import MOVING_PROBLEMS, MOVING_RESPONSES, move
+from api.transfers.reversal_checks import may_reverse, readable, too_large
+from ledger.ids import TransferId
+from ledger.reversals import left_of, objection_to_reversing
+from staff.permissions import STAFF, Role
+
+router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
+
+_REVERSING = (
+    *(code for code in MOVING_PROBLEMS if code != "account_not_found"),
+    "transfer_not_found",
+    "forbidden",
+    "conflict_of_interest",
+    "not_reversible",
+    "reversal_too_large",
+)
+
+
+@router.post(
+    "/{transfer_id}/reversals",
+    status_code=status.HTTP_201_CREATED,
+    summary="Reverse a transfer",
+    responses=MOVING_RESPONSES | problem_responses(*_REVERSING),
+)
+async def reverse(
+    transfer_id: TransferId,
+    wanted: ReversalIn,
+    session: CurrentSession,
+    remit: Remit,
+    key: IdempotencyKey,
+    wait: WaitSeconds,
+    response: Response,
+) -> TransferOut:
+    """Bring back all or part of a completed transfer that reached an account of mine; admins, of anybody's.
+
+    The reversal is a transfer of its own. As many as fit into the amount; one that another one overtakes fails with
+    `limit_exceeded`. For admins it is recorded with its reason.
+    """
+    allowed = await may_reverse(remit.reversals, session.customer, transfer_id, wanted.reason)
+    original, left = allowed.found.original, allowed.left
+    # Where nothing is left, any amount that does not fit: a key that is repeated is answered all the same.
+    amount_minor = wanted.amount or left.amount_minor or original.amount_minor
+    requested = TransferRequest(
+        original.destination_account_id,
+        original.source_account_id,
+        amount_minor,
+        original.currency,
+        note=wanted.reason,
+        reverses_transfer_id=original.id,
+        all_that_is_left=wanted.amount is None,
+    )
+    foreseen = too_large(left) if amount_minor > left.amount_minor else None
+    return await move(remit, session, key, requested, wait, response, foreseen=foreseen)
+
+
+@router.get(
+    "/{transfer_id}/reversals",
+    summary="List a transfer's reversals",
+    responses=problem_responses(
+        "not_authenticated",
+        "token_expired",
+        "transfer_not_found",
+        "cursor_invalid",
+        "validation_failed",
+        "database_unavailable",
+    ),
+)
+async def reversals(
+    transfer_id: TransferId,
+    session: CurrentSession,
+    remit: Remit,
+    limit: Annotated[Limit, Query()] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+) -> ReversalsOut:
+    """Newest first, for both parties and staff. One that took nothing is seen by whoever asked for it, and by staff."""
+    found = await readable(remit.reversals, session.customer, transfer_id)
+    me, is_staff = session.customer.id, Role(session.customer.role) in STAFF
+    listed = await remit.reversals.of(me, transfer_id, place_in(cursor), limit + 1, of_anybody=is_staff)
+    page = listed[:limit]
+    return ReversalsOut(
+        reversed_amount=found.reversed_minor,
+        left_amount=0
+        if objection_to_reversing(found.original)
+        else left_of(found.original, found.taken_minor).amount_minor,
+        items=[TransferOut.of(reversal, me) for reversal in page],
+        next_cursor=place_of(page[-1].created_at, page[-1].id) if len(listed) > limit else None,
+    )

@@ -1,0 +1,179 @@
+"""Transfers: ask for one, follow it, list them, and prove how one ended."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+
+from api.auth.sessions import CurrentSession
+from api.http.fields import Limit
+from api.http.headers import IdempotencyKey, WaitSeconds
+from api.http.paging import place_in, place_of
+from api.http.problems import Problem, problem_responses
+from api.services import Remit
+from api.transfers.acceptance import TransferRequest
+from api.transfers.models import AttemptOut, AttemptsOut, PostingOut, ReceiptOut, TransferIn, TransferOut, TransfersOut
+from api.transfers.responses import ACCEPTED, MOVING_RESPONSES, move
+from api.transfers.reversal_checks import check_is_given_back, check_left
+from ledger.ids import TRANSFER_ID, AccountId, TransferId
+from ledger.money import Money
+from ledger.postgres.transfer_reads import TransferFilter
+from ledger.transfers import State, Transfer
+
+router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
+
+_READING = ("not_authenticated", "token_expired", "database_unavailable")
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Transfer money",
+    responses=MOVING_RESPONSES | problem_responses("validation_failed", "same_account", "idempotency_key_reused"),
+)
+async def transfer_money(
+    wanted: TransferIn,
+    session: CurrentSession,
+    remit: Remit,
+    key: IdempotencyKey,
+    wait: WaitSeconds,
+    response: Response,
+) -> TransferOut:
+    """Move an amount from one of my accounts to any account.
+
+    Answers 201 once the transfer is final and 202 when it is still under way after the wait. A refusal (too little
+    money, a frozen account, …) is an outcome, not an error: 201 with `state: "failed"` and a `failure`.
+    """
+    if wanted.source_account_id == wanted.destination_account_id:
+        raise Problem("same_account")
+    requested = TransferRequest(
+        wanted.source_account_id, wanted.destination_account_id, wanted.amount, wanted.currency, note=wanted.note
+    )
+    return await move(remit, session, key, requested, wait, response)
+
+
+@router.get(
+    "",
+    summary="List my transfers",
+    responses=problem_responses(*_READING, "cursor_invalid", "account_not_found", "validation_failed"),
+)
+async def transfers(
+    session: CurrentSession,
+    remit: Remit,
+    account_id: Annotated[AccountId | None, Query(description="Of this account of mine only")] = None,
+    state: Annotated[State | None, Query()] = None,
+    limit: Annotated[Limit, Query()] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+) -> TransfersOut:
+    """Newest first: those I asked for, and those that reached an account of mine."""
+    me = session.customer.id
+    if account_id is not None and await remit.account_reads.own(me, account_id) is None:
+        raise Problem("account_not_found")
+    place = place_in(cursor, TRANSFER_ID)
+    before = (place[0], TransferId(place[1])) if place else None
+    wanted = TransferFilter(account_id, state, before)
+    found = await remit.transfer_reads.find(me, wanted, limit + 1)
+    page = found[:limit]
+    more = place_of(page[-1].created_at, page[-1].id) if len(found) > limit else None
+    return TransfersOut(items=[TransferOut.of(transfer, me) for transfer in page], next_cursor=more)
+
+
+@router.get("/{transfer_id}", summary="Get a transfer", responses=problem_responses(*_READING, "transfer_not_found"))
+async def transfer(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> TransferOut:
+    """Readable from the moment it was accepted."""
+    return TransferOut.of(await _mine(transfer_id, session, remit), session.customer.id)
+
+
+@router.get(
+    "/{transfer_id}/receipt",
+    summary="Get a transfer's receipt",
+    responses=problem_responses(*_READING, "transfer_not_found", "transfer_not_final"),
+)
+async def receipt(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> ReceiptOut:
+    """Proof of a final transfer: what it was, how it ended, and the postings in the ledger."""
+    found = await _mine(transfer_id, session, remit)
+    if not found.state.is_final:
+        raise Problem("transfer_not_final", f"The transfer is {found.state}; its receipt is there once it is final.")
+    postings = await remit.transfer_reads.postings(transfer_id)
+    return ReceiptOut(
+        transfer=TransferOut.of(found, session.customer.id),
+        amount_text=str(Money(found.amount_minor, found.currency)),
+        postings=[
+            PostingOut(id=line.id, leg=line.leg, amount=line.amount_minor, recorded_at=line.recorded_at)
+            for line in postings
+        ],
+    )
+
+
+@router.post(
+    "/{transfer_id}/cancel",
+    summary="Cancel a transfer",
+    responses=problem_responses(*_READING, "transfer_not_found", "forbidden", "too_late_to_cancel"),
+)
+async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> TransferOut:
+    """Possible until the amount leaves its source. Cancelling again answers the same.
+
+    What staff reversed for others they cancel by the admin route, which records it.
+    """
+    found = await _asked_by_me(transfer_id, session, remit)
+    await check_is_given_back(remit.account_reads, session.customer, found)
+    return TransferOut.of(await remit.acceptance.cancel(found), session.customer.id)
+
+
+@router.post(
+    "/{transfer_id}/retry",
+    status_code=status.HTTP_201_CREATED,
+    summary="Try a failed or compensated transfer again",
+    responses=ACCEPTED
+    | problem_responses(
+        *_READING,
+        "prefer_invalid",
+        "transfer_not_found",
+        "not_retryable",
+        "attempts_used_up",
+        "reversal_too_large",
+        "forbidden",
+        "temporal_unavailable",
+    ),
+)
+async def retry(
+    transfer_id: TransferId, session: CurrentSession, remit: Remit, wait: WaitSeconds, response: Response
+) -> TransferOut:
+    """The same transfer under the same id and key, at most 3 attempts in all. 201 when final, 202 when not yet.
+
+    What staff reversed for others they try again by the admin route, which records it.
+    """
+    found = await _asked_by_me(transfer_id, session, remit)
+    await check_is_given_back(remit.account_reads, session.customer, found)
+    await check_left(remit.reversals, session.customer.id, found)
+    begun = await remit.acceptance.retry(found, wait)
+    response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
+    response.headers["Location"] = f"/v1/transfers/{begun.id}"
+    return TransferOut.of(begun, session.customer.id)
+
+
+@router.get(
+    "/{transfer_id}/attempts",
+    summary="List a transfer's attempts",
+    responses=problem_responses(*_READING, "transfer_not_found"),
+)
+async def attempts(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> AttemptsOut:
+    """Oldest first, the current one last, each with how it ended."""
+    found = await _asked_by_me(transfer_id, session, remit)
+    earlier = await remit.transfer_reads.earlier_attempts(transfer_id)
+    listed = (*earlier, found.current_attempt)
+    return AttemptsOut(items=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in listed])
+
+
+async def _asked_by_me(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:
+    """A payee may see a transfer, and only its owner may steer it."""
+    found = await _mine(transfer_id, session, remit)
+    if found.owner_id != session.customer.id:
+        raise Problem("transfer_not_found")
+    return found
+
+
+async def _mine(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:
+    found = await remit.transfer_reads.visible(session.customer.id, transfer_id)
+    if found is None:
+        raise Problem("transfer_not_found")
+    return found

@@ -1,0 +1,88 @@
+"""Transfers as staff see them."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from api.staff.models import ActionOut, InterventionOut
+from api.transfers.models import AttemptOut, TransferOut
+from ledger.ids import AccountId, CustomerId, PostingId
+from ledger.transfers import Leg, Transfer
+from staff.postgres.transfer_file import TransferFile
+
+
+class AnyTransferOut(TransferOut):
+    """A transfer as staff see it: whose it is, under which key, and where its workflow is."""
+
+    owner_id: CustomerId
+    idempotency_key: str
+    temporal_url: str | None = Field(description="In Temporal's Web UI, where that is known")
+
+    @classmethod
+    def told(cls, transfer: Transfer, temporal_url: str | None) -> "AnyTransferOut":
+        return cls(
+            **TransferOut.of(transfer, transfer.owner_id).model_dump(),
+            owner_id=transfer.owner_id,
+            idempotency_key=transfer.idempotency_key,
+            temporal_url=temporal_url,
+        )
+
+
+class AnyTransfersOut(BaseModel):
+    items: list[AnyTransferOut]
+    next_cursor: str | None
+
+
+class PostingFactOut(BaseModel):
+    id: PostingId
+    attempt: int
+    leg: Leg
+    debit_account_id: AccountId
+    credit_account_id: AccountId
+    amount: int = Field(validation_alias="amount_minor")
+    recorded_at: datetime
+
+
+class EntryFactOut(BaseModel):
+    """What a posting did to one account. `amount` is signed: negative where money left."""
+
+    account_id: AccountId
+    version: int
+    attempt: int
+    leg: Leg
+    amount: int = Field(validation_alias="amount_minor")
+    balance_before: int
+    balance_after: int
+    recorded_at: datetime
+
+
+class MessageOut(BaseModel):
+    customer_id: CustomerId
+    account_id: AccountId
+    attempt: int
+    occasion: str = Field(description="`ended`, or what happened in a dispute", examples=["ended", "dsp_…/opened"])
+    body: str
+    created_at: datetime
+
+
+class TransferFileOut(AnyTransferOut):
+    """All that is known of a transfer, in one snapshot. Each list is oldest first."""
+
+    attempts: list[AttemptOut] = Field(description="Each with how it ended; the current one is the last")
+    postings: list[PostingFactOut]
+    entries: list[EntryFactOut]
+    messages: list[MessageOut]
+    actions: list[ActionOut]
+    interventions: list[InterventionOut] = Field(description="The actions, and what people asked for in Temporal")
+
+    @classmethod
+    def of_file(cls, file: TransferFile, temporal_url: str | None) -> "TransferFileOut":
+        return cls(
+            **AnyTransferOut.told(file.transfer, temporal_url).model_dump(),
+            attempts=[AttemptOut.model_validate(found, from_attributes=True) for found in file.attempts],
+            postings=[PostingFactOut.model_validate(found, from_attributes=True) for found in file.postings],
+            entries=[EntryFactOut.model_validate(found, from_attributes=True) for found in file.entries],
+            messages=[MessageOut.model_validate(found, from_attributes=True) for found in file.messages],
+            actions=[ActionOut.model_validate(found, from_attributes=True) for found in file.actions],
+            interventions=[InterventionOut.model_validate(one, from_attributes=True) for one in file.interventions],
+        )

@@ -1,0 +1,98 @@
+"""Transfers as staff see them: anybody's, and all that is known of one."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api.http.fields import Currency, Limit
+from api.http.paging import place_in, place_of
+from api.http.problems import Problem, problem_responses
+from api.services import Remit
+from api.staff.authorization import LOOKING, Staff
+from api.transfers.staff_models import AnyTransferOut, AnyTransfersOut, TransferFileOut
+from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.money import MAX_AMOUNT_MINOR
+from ledger.transfers import Kind, State
+from staff.postgres.transfer_search import Flagged, TransferSearch
+
+router = APIRouter(prefix="/v1/admin/transfers", tags=["admin"])
+
+_YEAR_SECONDS = 366 * 24 * 60 * 60
+
+
+Minor = Annotated[int, Field(ge=1, le=MAX_AMOUNT_MINOR)]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
+
+
+class Search(BaseModel):
+    """What is left out does not matter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: State | None = None
+    kind: Kind | None = None
+    account_id: Id | None = Field(None, description="From or to this account")
+    owner_id: Id | None = Field(None, description="Asked for by this customer")
+    currency: Currency | None = None
+    min_amount: Minor | None = None
+    max_amount: Minor | None = None
+    created_after: AwareDatetime | None = Field(None, description="At this time or later")
+    created_before: AwareDatetime | None = Field(None, description="Before this time")
+    older_than_seconds: int | None = Field(
+        None, ge=0, le=_YEAR_SECONDS, description="Not final, and not moved for that long, in review or not"
+    )
+    needs_attention: bool | None = Field(
+        None,
+        description="true: not final, and marked in Temporal because a step has had no answer for so long that "
+        "somebody should look; false: all others. Temporal's list lags by about a second",
+    )
+    limit: Limit = 20
+    cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before")
+
+    def as_asked(self, flagged: Flagged | None) -> TransferSearch:
+        """For the ledger's reads; `flagged` is what Temporal said, where it matters."""
+        unmoved = self.older_than_seconds
+        return TransferSearch(
+            state=self.state,
+            kind=self.kind,
+            account_id=AccountId(self.account_id) if self.account_id else None,
+            owner_id=CustomerId(self.owner_id) if self.owner_id else None,
+            currency=self.currency,
+            least_minor=self.min_amount,
+            most_minor=self.max_amount,
+            created_after=self.created_after,
+            created_before=self.created_before,
+            unmoved_for=None if unmoved is None else timedelta(seconds=unmoved),
+            flagged=flagged,
+            before=place_in(self.cursor),
+        )
+
+
+@router.get(
+    "",
+    summary="Find transfers",
+    responses=problem_responses(*LOOKING, "cursor_invalid", "validation_failed", "temporal_unavailable"),
+)
+async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) -> AnyTransfersOut:
+    """Anybody's, newest first. `needs_attention=true` lists what waits for a person because it is stuck.
+
+    Only that filter asks Temporal, and so only it answers 503 while Temporal is away; `older_than_seconds` does not.
+    """
+    asked = wanted.needs_attention
+    search = wanted.as_asked(None if asked is None else await remit.steering.flagged(wanted=asked))
+    found = await remit.transfer_searches.find(search, wanted.limit + 1)
+    page = found[: wanted.limit]
+    more = place_of(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
+    items = [AnyTransferOut.told(transfer, remit.web_ui.workflow(transfer.workflow_id)) for transfer in page]
+    return AnyTransfersOut(items=items, next_cursor=more)
+
+
+@router.get("/{transfer_id}", summary="Get any transfer", responses=problem_responses(*LOOKING, "transfer_not_found"))
+async def transfer(transfer_id: TransferId, _: Staff, remit: Remit) -> TransferFileOut:
+    """With its attempts, its postings, the entries of both sides, the messages about it, and what staff did with it."""
+    file = await remit.transfer_files.read(transfer_id)
+    if file is None:
+        raise Problem("transfer_not_found", f"There is no transfer {transfer_id}.")
+    return TransferFileOut.of_file(file, remit.web_ui.workflow(file.transfer.workflow_id))

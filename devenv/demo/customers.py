@@ -1,0 +1,129 @@
+"""Customers at their HTTP client: what a story needs of the API, and no way around it."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from api.accounts.models import AccountOut, EntriesOut, EntryOut
+from api.auth.models import RegisteredOut
+from api.http.problems import ProblemDetails
+from api.transfers.models import TransferOut
+from ledger.ids import TransferId
+
+Model = TypeVar("Model", bound=BaseModel)
+
+CURRENCY = "USD"
+
+
+class Unforeseen(Exception):
+    """An answer that nobody reckoned with, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A request to move money, and what the API said to it: a transfer or a problem."""
+
+    key: str
+    amount_minor: int
+    status: int
+    transfer: TransferOut | None
+    problem: ProblemDetails | None
+    replayed: bool
+    took_ms: float
+
+    @property
+    def accepted(self) -> TransferOut:
+        """The transfer. Raises `Unforeseen` where there is none."""
+        if self.transfer is None:
+            raise Unforeseen(f"the API answered {self.status}: {self.problem.detail if self.problem else 'no reason'}")
+        return self.transfer
+
+    @property
+    def problem_code(self) -> str | None:
+        """The code of the problem, where there is one."""
+        return self.problem.code if self.problem else None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCustomer:
+    """A customer who is signed in and holds one account."""
+
+    name: str
+    email: str
+    password: str
+    account: AccountOut
+    _headers: Mapping[str, str]
+    _http: httpx.AsyncClient
+
+    @classmethod
+    async def register(cls, http: httpx.AsyncClient, full_name: str) -> Self:
+        """A new customer with an e-mail that nobody had before."""
+        name = full_name.split(maxsplit=1)[0]
+        email, password = f"{name.lower()}.{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(9)
+        wish = {
+            "email": email,
+            "password": password,
+            "full_name": full_name,
+            "currency": CURRENCY,
+            "identity_document": {"type": "NIN", "number": f"{secrets.randbelow(10**11):011d}"},
+        }
+        answer = await http.post("/v1/auth/register", json=wish)
+        if answer.status_code != httpx.codes.CREATED:
+            raise Unforeseen(f"POST /v1/auth/register answered {answer.status_code}: {answer.text}")
+        registered = RegisteredOut.model_validate_json(answer.content)
+        headers = {"Authorization": f"Bearer {registered.access_token}"}
+        return cls(name, email, password, registered.account, headers, http)
+
+    async def balance(self) -> int:
+        """What the account holds now, in minor units."""
+        return (await self._get(f"/v1/accounts/{self.account.id}", AccountOut)).balance
+
+    async def statement(self, transfer_id: TransferId) -> list[EntryOut]:
+        """What one transfer left on the newest page of the account's statement, oldest line first."""
+        page = await self._get(f"/v1/accounts/{self.account.id}/entries", EntriesOut)
+        return [line for line in reversed(page.items) if line.transfer_id == transfer_id]
+
+    async def transfer(self, transfer_id: TransferId) -> TransferOut:
+        """One of the customer's transfers, as it stands."""
+        return await self._get(f"/v1/transfers/{transfer_id}", TransferOut)
+
+    async def deposit(self, amount_minor: int, key: str) -> HttpAnswer:
+        """Put money into the account from outside."""
+        return await self._move(f"/v1/accounts/{self.account.id}/deposits", amount_minor, key, {}, {})
+
+    async def send(self, to: "DemoCustomer", amount_minor: int, key: str, *, wait: bool = True) -> HttpAnswer:
+        """Transfer money. Without `wait`, the answer comes as soon as the transfer is accepted."""
+        accounts = {"source_account_id": self.account.id, "destination_account_id": to.account.id}
+        return await self._move("/v1/transfers", amount_minor, key, accounts, {} if wait else {"Prefer": "wait=0"})
+
+    async def _move(
+        self, path: str, amount_minor: int, key: str, accounts: Mapping[str, str], prefer: Mapping[str, str]
+    ) -> HttpAnswer:
+        began = time.perf_counter()
+        answer = await self._http.post(
+            path,
+            json={"amount": amount_minor, "currency": CURRENCY, **accounts},
+            headers={**self._headers, "Idempotency-Key": key, **prefer},
+        )
+        took_ms = (time.perf_counter() - began) * 1000
+        accepted = answer.status_code in (httpx.codes.CREATED, httpx.codes.ACCEPTED)
+        return HttpAnswer(
+            key=key,
+            amount_minor=amount_minor,
+            status=answer.status_code,
+            transfer=TransferOut.model_validate_json(answer.content) if accepted else None,
+            problem=None if accepted else ProblemDetails.model_validate_json(answer.content),
+            replayed=answer.headers.get("Idempotent-Replayed") == "true",
+            took_ms=took_ms,
+        )
+
+    async def _get(self, path: str, model: type[Model]) -> Model:
+        answer = await self._http.get(path, headers=dict(self._headers))
+        if answer.status_code != httpx.codes.OK:
+            raise Unforeseen(f"GET {path} answered {answer.status_code}: {answer.text}")
+        return model.model_validate_json(answer.content)

@@ -1,0 +1,141 @@
+"""Keeps children alive: starts them in order, starts again what died, stops them in reverse.
+
+It also remembers them in a file, so that the next supervisor on the same home can end what a killed one left.
+"""
+
+# ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from devenv.errors import StackError
+from devenv.files import read_json, write_private
+from devenv.processes.process import Child, Process, Say
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 10.0
+STABLE_AFTER_SECONDS = 60.0
+LEFTOVER_SECONDS = 20.0
+CLOCKS_DIFFER_SECONDS = 2.0
+
+
+class Supervisor:
+    """The children of one stack. `changed` is called whenever a child has got another pid.
+
+    `order` names the children as they depend on each other; `stop` goes through it backwards.
+    """
+
+    def __init__(self, order: Sequence[str], *, record: Path, say: Say, changed: Callable[[], None]) -> None:
+        self.hurry = asyncio.Event()
+        """Set it to make `stop` kill instead of wait."""
+        self._order = order
+        self._record = record
+        self._say = say
+        self._changed = changed
+        self._processes: dict[str, Process] = {}
+        self._watches: list[asyncio.Task[None]] = []
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of the children that live now, by name."""
+        return {name: process.pid for name, process in self._processes.items() if process.alive}
+
+    async def start(self, child: Child) -> None:
+        """Start a child and return when it is ready; from then on it is started again whenever it dies.
+
+        Raises StackError when it does not get ready. Several children may be started at the same time.
+        """
+        assert child.name in self._order, child.name
+        await self._spawn(child)
+        self._watches.append(asyncio.create_task(self._watch(child), name=f"watch {child.name}"))
+
+    async def stop(self) -> None:
+        """End all children, each within its limit (at once when `hurry` is set), and forget them."""
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        for name in reversed(self._order):
+            if (process := self._processes.get(name)) is not None:
+                await process.stop(self.hurry)
+        self._record.unlink(missing_ok=True)
+
+    async def _spawn(self, child: Child) -> None:
+        if child.before is not None:
+            await child.before()
+        process = Process(child)
+        self._processes[child.name] = process
+        self._write_record()
+        try:
+            await process.until_ready()
+        except StackError:
+            await process.stop(self.hurry)
+            raise
+        self._changed()
+
+    async def _watch(self, child: Child) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            process = self._processes[child.name]
+            await process.ended()
+            if process.lived_seconds >= STABLE_AFTER_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            died = f"{child.name} (pid {process.pid}) has died: {process.how_it_ended()}"
+            self._say(f"{died}. Starting it again in {pause:g} s; its log is {child.log}")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            try:
+                await self._spawn(child)
+                self._say(f"{child.name} is back (pid {self._processes[child.name].pid})")
+            except StackError as problem:
+                self._say(str(problem))
+
+    def _write_record(self) -> None:
+        alive = {}
+        for name, pid in self.pids.items():
+            with suppress(psutil.NoSuchProcess):
+                alive[name] = {"pid": pid, "created": psutil.Process(pid).create_time()}
+        write_private(self._record, json.dumps(alive))
+
+
+async def end_leftovers(record: Path, say: Say) -> None:
+    """End the children of a supervisor that was killed before it could stop them.
+
+    A pid alone proves nothing after a reboot, so a process only counts if it was also created when the record says.
+    """
+    left: dict[str, psutil.Process] = {}
+    for name, entry in (read_json(record) or {}).items():
+        with suppress(psutil.NoSuchProcess, KeyError, TypeError):
+            process = psutil.Process(entry["pid"])
+            if is_same(process, entry["created"]):
+                left[name] = process
+    for name, process in left.items():
+        say(f"{name} (pid {process.pid}) is left over from a stack that was killed: ending it")
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGINT)
+    limit = time.monotonic() + LEFTOVER_SECONDS
+    while any(is_alive(process) for process in left.values()):
+        if time.monotonic() > limit:
+            for process in left.values():
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        await asyncio.sleep(0.05)
+    record.unlink(missing_ok=True)
+
+
+def is_same(process: psutil.Process, created: float) -> bool:
+    """Whether the process was created then; the kernel's clock and ours may differ by a moment."""
+    return abs(process.create_time() - created) < CLOCKS_DIFFER_SECONDS
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; a zombie that its parent has not collected does not."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False

@@ -1,0 +1,96 @@
+"""PostgreSQL refuses to run as root. Started by root, it gets an account of its own and a way to its files.
+
+Not called for anybody else.
+"""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+from devenv.errors import StackError
+from devenv.processes.process import OsAccount, Say
+
+ACCOUNT_NAME = "remit-postgres"
+
+
+def account_for(cluster: Path) -> OsAccount | None:
+    """The account that runs PostgreSQL on this cluster: whoever owns it, else `remit-postgres`, made if need be.
+
+    None when this process is not root: then PostgreSQL runs as the same user.
+    """
+    if os.geteuid() != 0:
+        return None
+    if cluster.exists() and (owner := cluster.stat()).st_uid != 0:
+        return OsAccount(_name_of(owner.st_uid), owner.st_uid, owner.st_gid)
+    try:
+        entry = pwd.getpwnam(ACCOUNT_NAME)
+    except KeyError:
+        _make_account()
+        entry = pwd.getpwnam(ACCOUNT_NAME)
+    return OsAccount(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def let_through(path: Path, account: OsAccount, say: Say) -> None:
+    """Let the account pass (not list or read) every folder above `path`, and say which ones had to be opened.
+
+    Only folders of root are opened, by `chmod o+x`; raises StackError for a closed folder of somebody else.
+    """
+    for folder in reversed(path.resolve().parents):
+        state = folder.stat()
+        if _may(state, account, stat.S_IXOTH):
+            continue
+        if state.st_uid != 0:
+            raise StackError(
+                f"PostgreSQL does not run as root, and its user {account.name} may not pass {folder}: "
+                f"run `chmod o+x {folder}`, set REMIT_HOME to another folder, or do not run this as root."
+            )
+        _chmod(folder, state.st_mode | stat.S_IXOTH)
+        say(f"{folder} may now be passed (o+x) by other users: PostgreSQL runs as {account.name}")
+
+
+def let_read(folder: Path, account: OsAccount) -> None:
+    """Let the account read and run what is below `folder`: a umask may have closed the installed servers."""
+    for path in (folder, *folder.rglob("*")):
+        state = path.lstat()
+        if stat.S_ISLNK(state.st_mode):
+            continue
+        wanted = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(state.st_mode) or state.st_mode & stat.S_IXUSR else 0)
+        if not _may(state, account, wanted):
+            _chmod(path, state.st_mode | wanted)
+
+
+def _may(state: os.stat_result, account: OsAccount, wanted: int) -> bool:
+    if state.st_uid == account.uid:
+        wanted <<= 6
+    elif state.st_gid == account.gid:
+        wanted <<= 3
+    return state.st_mode & wanted == wanted
+
+
+def _chmod(path: Path, mode: int) -> None:
+    try:
+        path.chmod(stat.S_IMODE(mode))
+    except OSError as error:
+        raise StackError(f"PostgreSQL's user may not pass {path}, and chmod failed: {error.strerror}.") from error
+
+
+def _make_account() -> None:
+    way_out = "run this as another user, or set REMIT_DATABASE_URL to a PostgreSQL of your own"
+    useradd = shutil.which("useradd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if useradd is None:
+        raise StackError(f"PostgreSQL does not run as root, and there is no `useradd` to make it a user: {way_out}.")
+    command = [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT_NAME]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - ours
+    if made.returncode not in (0, 9):  # 9: another process made it in the meantime
+        reason = " ".join(made.stderr.split()) or f"exit code {made.returncode}"
+        raise StackError(f"PostgreSQL does not run as root, and `useradd` failed ({reason}): {way_out}.")
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -1,0 +1,290 @@
+"""Disputes: a payer's objection to a completed transfer, and what may become of it. Pure: no I/O, no clock.
+
+The dispute's row decides what happens next; the workflow beside it waits, and drives what was decided.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from ledger.ids import CustomerId, DisputeId, TransferId, transfer_id_for
+from ledger.refused_actions import ActionRefused
+from ledger.reversals import objection_to_reversing
+from ledger.transfers import Kind, State, Transfer, TransferOrder
+from staff.permissions import Channel
+
+MAX_STATEMENTS_EACH = 20
+
+
+class DisputeState(StrEnum):
+    """What became of a dispute. `open` waits for a decision, `reversing` for the reversal that was decided."""
+
+    OPEN = "open"
+    REVERSING = "reversing"
+    REVERSED = "reversed"
+    REVERSAL_FAILED = "reversal_failed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is over."""
+        return not NEXT_DISPUTE_STATE[self]
+
+
+# Checked under the dispute's row lock, and once more by a trigger.
+NEXT_DISPUTE_STATE: Mapping[DisputeState, frozenset[DisputeState]] = {
+    DisputeState.OPEN: frozenset({DisputeState.REVERSING, DisputeState.REJECTED, DisputeState.EXPIRED}),
+    DisputeState.REVERSING: frozenset({DisputeState.REVERSED, DisputeState.REVERSAL_FAILED}),
+    DisputeState.REVERSED: frozenset(),
+    DisputeState.REVERSAL_FAILED: frozenset(),
+    DisputeState.REJECTED: frozenset(),
+    DisputeState.EXPIRED: frozenset(),
+}
+assert NEXT_DISPUTE_STATE.keys() == set(DisputeState)
+
+
+class DisputeRuling(StrEnum):
+    """What an operator says."""
+
+    REVERSE = "reverse"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeTerms:
+    """For how long after its completion a transfer can be disputed, and how long staff have to decide."""
+
+    window_days: int
+    deadline_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeDecision:
+    """An operator's word. `amount_minor` None: all that is left of the transfer."""
+
+    decider: CustomerId
+    ruling: DisputeRuling
+    reason: str
+    amount_minor: int | None = None
+
+    def objection(self, parties: tuple[CustomerId, ...]) -> str | None:
+        """Why this cannot be taken, in a sentence; None: it can."""
+        if not self.decider.strip():
+            return "Say who decides: decider is empty."
+        if self.decider in parties:
+            return "A party to the dispute cannot decide it."
+        if not self.reason.strip():
+            return "Say why: reason is empty."
+        if self.amount_minor is not None and (self.ruling is not DisputeRuling.REVERSE or self.amount_minor < 1):
+            return "An amount, from 1 on, belongs to the ruling `reverse`."
+        return None
+
+
+def decision_of(given: object) -> DisputeDecision:
+    """A decision as a person typed it, JSON already read. Raises `DecisionRefused` unless every field is one it has.
+
+    A field that is not known is refused and never left out: without its amount a decision reverses all that is left.
+    """
+    names = [field.name for field in fields(DisputeDecision)]
+    if not isinstance(given, Mapping) or not given.keys() <= set(names):
+        raise DecisionRefused(f"A decision is a JSON object of {', '.join(names)}, and of nothing else.")
+    words = {name: given.get(name) for name in ("decider", "ruling", "reason")}
+    amount = given.get("amount_minor")
+    for name, word in words.items():
+        if not isinstance(word, str):
+            raise DecisionRefused(f"A decision needs {name}, a text.")
+    if amount is not None and type(amount) is not int:
+        raise DecisionRefused("amount_minor is a whole number, in the minor unit of the currency.")
+    if words["ruling"] not in set(DisputeRuling):
+        raise DecisionRefused(f"ruling is {' or '.join(DisputeRuling)}.")
+    return DisputeDecision(
+        CustomerId(str(words["decider"])), DisputeRuling(str(words["ruling"])), str(words["reason"]), amount
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A dispute as its row tells it, and where it was decided, where that was read and is known."""
+
+    id: DisputeId
+    transfer_id: TransferId
+    payer_id: CustomerId
+    payee_id: CustomerId
+    reason: str
+    state: DisputeState
+    deadline: datetime
+    ruling: DisputeRuling | None
+    amount_minor: int | None
+    decided_by: CustomerId | None
+    decided_reason: str | None
+    decided_at: datetime | None
+    reversal_transfer_id: TransferId | None
+    outcome: str | None
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+    decided_channel: Channel | None = None
+
+    @property
+    def parties(self) -> tuple[CustomerId, ...]:
+        """Whoever may speak, and nobody who may decide."""
+        return self.payer_id, self.payee_id
+
+    @property
+    def workflow_id(self) -> str:
+        """The one workflow that drives it."""
+        return workflow_id_of(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeProgress:
+    """Where a dispute stands: the answer of each of its steps. `reversal` is what was decided and is to be done."""
+
+    state: DisputeState
+    seconds_left: int
+    statements: int
+    parties: tuple[CustomerId, ...]
+    reversal: TransferOrder | None = None
+    outcome: str | None = None
+    transfer_id: TransferId | None = None
+
+
+@dataclass(eq=False)
+class NotDisputable(ActionRefused):
+    """The transfer cannot be disputed, or not any more."""
+
+    code = "not_disputable"
+    why: str
+
+    def __str__(self) -> str:
+        return f"Not possible: {self.why}."
+
+
+@dataclass(eq=False)
+class DisputeOpen(ActionRefused):
+    """One dispute at a time about one transfer."""
+
+    code = "dispute_open"
+    transfer_id: TransferId
+
+    def __str__(self) -> str:
+        return f"A dispute about transfer {self.transfer_id} is open already."
+
+
+@dataclass(eq=False)
+class DisputeClosed(ActionRefused):
+    """The dispute is decided or expired: nothing more is said or ruled."""
+
+    code = "dispute_closed"
+    state: DisputeState
+
+    def __str__(self) -> str:
+        return f"The dispute is {self.state}."
+
+
+@dataclass(eq=False)
+class NoSuchDispute(ActionRefused):
+    """No dispute has this id."""
+
+    code = "dispute_not_found"
+    dispute_id: DisputeId
+
+    def __str__(self) -> str:
+        return f"There is no dispute {self.dispute_id}."
+
+
+@dataclass(eq=False)
+class TooManyStatements(ActionRefused):
+    """Each party may say so much."""
+
+    code = "too_many_statements"
+
+    def __str__(self) -> str:
+        return f"Each party makes at most {MAX_STATEMENTS_EACH} statements."
+
+
+@dataclass(eq=False)
+class DecisionRefused(ActionRefused):
+    """The decision cannot be taken as it is."""
+
+    code = "decision_refused"
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+def workflow_id_of(dispute_id: DisputeId) -> str:
+    """`dispute/dsp_…`."""
+    return f"dispute/{dispute_id}"
+
+
+def dispute_named_in(key: str) -> DisputeId | None:
+    """The dispute that the key of its reversal names; None: it is no such key. Anybody may have chosen one like it."""
+    room, _, name = key.partition("/")
+    return DisputeId(name) if room == "dispute" else None
+
+
+def check_disputable(transfer: Transfer, left_minor: int, now: datetime, terms: DisputeTerms) -> None:
+    """Raises unless its payer may dispute this transfer now."""
+    if objection := objection_to_reversing(transfer):
+        raise NotDisputable(objection)
+    assert transfer.completed_at is not None, "it is completed"
+    if now > transfer.completed_at + timedelta(days=terms.window_days):
+        raise NotDisputable(f"it was completed more than {terms.window_days} days ago")
+    if not left_minor:
+        raise NotDisputable("all of it has been reversed, or is on its way back")
+
+
+def check_open(dispute: Dispute) -> None:
+    """Raises once the dispute is decided or expired."""
+    if dispute.state is not DisputeState.OPEN:
+        raise DisputeClosed(dispute.state)
+
+
+def check_decision(dispute: Dispute, decision: DisputeDecision, left_minor: int) -> None:
+    """Raises unless this decision may be taken: the first one counts, and it can still be carried out."""
+    check_open(dispute)
+    if objection := decision.objection(dispute.parties):
+        raise DecisionRefused(objection)
+    if decision.ruling is DisputeRuling.REVERSE and not 0 < (decision.amount_minor or left_minor) <= left_minor:
+        raise DecisionRefused("Less than that is left to reverse.")
+
+
+def reversal_for(dispute: Dispute, transfer: Transfer) -> TransferOrder | None:
+    """The one reversal that a decided dispute can ever lead to: it follows from the row, so that it happens once."""
+    if dispute.ruling is not DisputeRuling.REVERSE:
+        return None
+    assert dispute.decided_by is not None
+    assert dispute.amount_minor is not None
+    key = workflow_id_of(dispute.id)
+    contents = f"{key}|{transfer.id}|{dispute.amount_minor}"
+    return TransferOrder(
+        transfer_id=transfer_id_for(dispute.decided_by, key),
+        owner_id=dispute.decided_by,
+        idempotency_key=key,
+        fingerprint=hashlib.sha256(contents.encode()).hexdigest(),
+        kind=Kind.REVERSAL,
+        source_account_id=transfer.destination_account_id,
+        destination_account_id=transfer.source_account_id,
+        amount_minor=dispute.amount_minor,
+        currency=transfer.currency,
+        workflow_id=f"transfer/{dispute.decided_by}/{key}",
+        note=f"Dispute {dispute.id}",
+        reverses_transfer_id=transfer.id,
+    )
+
+
+def ending_of(reversal: Transfer | None, amount: str, *, impossible: bool) -> tuple[DisputeState, str] | None:
+    """What a decided dispute ends as, and a sentence for both parties; None: its reversal is still under way.
+
+    Why a reversal failed is about the payee's account, and not the payer's to read: staff see it at the reversal.
+    """
+    if reversal is not None and reversal.state is State.COMPLETED:
+        return DisputeState.REVERSED, f"{amount} was brought back to the payer."
+    if impossible or (reversal is not None and reversal.state.is_final):
+        return DisputeState.REVERSAL_FAILED, f"Reversing {amount} was decided, and could not be done."
+    return None

@@ -1,0 +1,132 @@
+"""How one decided change is written: the transfer's state, its posting, the entry and the balance, in one statement."""
+
+from typing import TYPE_CHECKING
+
+from ledger.accounts import Account
+from ledger.rules import Change
+from ledger.transfers import Failure
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+# The places of all statements here: $1-$6 the transfer and its new state, $7-$12 the posting, $13-$18 the entry and
+# what the account becomes, $19-$22 what account and transfer were decided on.
+_SET_STATE = """
+    UPDATE transfers SET state = $2, updated_at = $3, failure_code = $4, failure_message = $5,
+        completed_at = CASE WHEN $6::boolean THEN $3::timestamptz END
+"""
+
+_POSTING = """
+    INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor, currency,
+        recorded_at)
+    SELECT $1, $7::smallint, $8, $9, $10, $11::bigint, $12, $3
+"""
+
+_ENTRY = """
+    INSERT INTO entries (account_id, version, transfer_id, attempt, leg, amount_minor, balance_before, balance_after,
+        recorded_at, hash)
+    SELECT $13, $14::bigint, $1, $7::smallint, $8, $15::bigint, $16::bigint, $17::bigint, $3, $18::bytea
+"""
+
+_SET_BALANCE = "UPDATE accounts SET balance_minor = $17, version = $14, head_hash = $18"
+
+_WRITE_STATE = f"{_SET_STATE} WHERE id = $1"
+
+_WRITE_POSTING = f"""
+    WITH stated AS ({_SET_STATE} WHERE id = $1),
+    posted AS ({_POSTING})
+    SELECT
+"""
+
+_WRITE_POSTING_AND_ENTRY = f"""
+    WITH stated AS ({_SET_STATE} WHERE id = $1),
+    posted AS ({_POSTING}),
+    entered AS ({_ENTRY})
+    {_SET_BALANCE} WHERE id = $13
+"""
+
+# The transfer is locked before the account, as everywhere. A lock that is waited for looks again at what it waited for,
+# so a row that has changed meanwhile is not found, and then nothing at all is written.
+_WRITE_IF_UNCHANGED = f"""
+    WITH t AS MATERIALIZED (
+        SELECT id FROM transfers WHERE id = $1 AND attempt = $7 AND state = $22 FOR NO KEY UPDATE
+    ),
+    a AS (
+        {_SET_BALANCE} FROM t
+        WHERE accounts.id = $13 AND accounts.version = $14::bigint - 1 AND accounts.balance_minor = $16
+            AND accounts.head_hash = $19 AND accounts.status = $20 AND accounts.tier = $21
+        RETURNING 1
+    ),
+    stated AS ({_SET_STATE} FROM a WHERE transfers.id = $1),
+    posted AS ({_POSTING} FROM a),
+    entered AS ({_ENTRY} FROM a)
+    SELECT 1 FROM a
+"""
+
+
+async def write(connection: "Connection", change: Change) -> None:
+    """Write what was decided under the locks that this transaction holds."""
+    if change.posting is None:
+        await connection.execute(_WRITE_STATE, *_state(change))
+    elif change.posting.entry is None:
+        await connection.execute(_WRITE_POSTING, *_state(change), *_posting(change))
+    else:
+        await connection.execute(_WRITE_POSTING_AND_ENTRY, *_state(change), *_posting(change), *_entry(change))
+
+
+async def write_if_unchanged(connection: "Connection", change: Change, account: Account) -> bool:
+    """Take the locks and write, if the transfer and the account still are what the change was decided on.
+
+    Its version alone would not do: after a fail-over to a standby that was behind, another entry may have that number.
+    False: nothing was written.
+    """
+    found = await connection.fetchval(
+        _WRITE_IF_UNCHANGED,
+        *_state(change),
+        *_posting(change),
+        *_entry(change),
+        account.head_hash,
+        account.status,
+        account.tier,
+        change.transfer.state,
+    )
+    return found is not None
+
+
+def _state(change: Change) -> tuple[object, ...]:
+    failure = change.failure or Failure("", "")
+    return (
+        change.transfer.id,
+        change.state,
+        change.recorded_at,
+        failure.code or None,
+        failure.message if failure.code else None,
+        change.state.is_final,
+    )
+
+
+def _posting(change: Change) -> tuple[object, ...]:
+    posting = change.posting
+    assert posting is not None
+    return (
+        change.transfer.attempt,
+        posting.leg,
+        posting.debit_account_id,
+        posting.credit_account_id,
+        posting.amount_minor,
+        posting.currency,
+    )
+
+
+def _entry(change: Change) -> tuple[object, ...]:
+    assert change.posting is not None
+    entry = change.posting.entry
+    assert entry is not None
+    return (
+        entry.account_id,
+        entry.version,
+        entry.amount_minor,
+        entry.balance_before,
+        entry.balance_after,
+        entry.hash,
+    )

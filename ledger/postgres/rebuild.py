@@ -1,0 +1,96 @@
+"""Repair of an account's row from its entries. It is only done when the entries themselves are what was written.
+
+The row counts its entries and holds the newest one's hash, so a difference may as well mean that entries were dropped.
+Every entry must therefore follow from the one before, match its posting, and be all that the account's transfers
+posted to it.
+"""
+
+from typing import TYPE_CHECKING
+
+from ledger.accounts import Account
+from ledger.ids import AccountId
+from ledger.postgres.rows import ACCOUNT_COLUMNS, account_of, only
+from ledger.refused_actions import EntriesBroken
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+# Hashing a million entries takes seconds, and steps that need the account try again meanwhile.
+REBUILD_TIMEOUT_SECONDS = 60
+
+# The invariants of `invariants.sql` that are about entries, for one account. Found by the transfers' indexes.
+_FINDINGS = """
+    WITH lines AS (
+        SELECT
+            e.*,
+            row_number() OVER earlier AS expected_version,
+            coalesce(lag(e.balance_after) OVER earlier, 0) AS expected_before,
+            coalesce(lag(e.hash) OVER earlier, sha256(convert_to(e.account_id, 'UTF8'))) AS previous_hash
+        FROM entries e WHERE e.account_id = $1 WINDOW earlier AS (ORDER BY e.version)
+    ),
+    own AS (
+        SELECT * FROM transfers WHERE source_account_id = $1
+        UNION
+        SELECT * FROM transfers WHERE destination_account_id = $1
+    ),
+    sides AS (
+        SELECT p.*, CASE p.leg WHEN 'debit' THEN -p.amount_minor ELSE p.amount_minor END AS signed_minor
+        FROM postings p JOIN own ON own.id = p.transfer_id
+        WHERE $1 = CASE p.leg WHEN 'debit' THEN p.debit_account_id ELSE p.credit_account_id END
+    ),
+    legs AS (
+        SELECT p.transfer_id, p.attempt, array_agg(p.leg ORDER BY p.leg) AS legs
+        FROM postings p JOIN own ON own.id = p.transfer_id GROUP BY p.transfer_id, p.attempt
+    )
+
+    SELECT 1 AS rank, version, format('version %s stands where %s was due, or does not follow from it', version,
+        expected_version) AS finding
+    FROM lines
+    WHERE version <> expected_version OR balance_before <> expected_before
+        OR balance_after <> balance_before + amount_minor
+
+    UNION ALL
+    SELECT 2, version, format('the hash of version %s, or of the one before it, is not what was written', version)
+    FROM lines
+    WHERE hash <> sha256(convert_to(concat_ws('|',
+        encode(previous_hash, 'hex'), account_id, version,
+        'pst_' || substr(transfer_id, 5) || '_' || attempt || '_' || leg,
+        amount_minor, balance_before, balance_after, (extract(epoch FROM recorded_at) * 1000000)::bigint), 'UTF8'))
+
+    UNION ALL
+    SELECT 3, version, CASE WHEN sides.id IS NULL THEN format('version %s has no posting', version)
+        WHEN version IS NULL THEN format('posting %s has no entry', sides.id)
+        ELSE format('version %s does not match its posting', version) END
+    FROM sides FULL JOIN lines USING (transfer_id, attempt, leg)
+    WHERE sides.signed_minor IS DISTINCT FROM lines.amount_minor OR sides.recorded_at IS DISTINCT FROM lines.recorded_at
+        OR sides.currency <> (SELECT currency FROM accounts WHERE id = $1)
+
+    UNION ALL
+    SELECT 4, NULL, format('transfer %s is %s with legs %s', own.id, own.state, coalesce(legs.legs, '{}'))
+    FROM own LEFT JOIN legs ON (legs.transfer_id, legs.attempt) = (own.id, own.attempt)
+    WHERE coalesce(legs.legs, '{}') <> CASE own.state
+        WHEN 'debited' THEN '{debit}'
+        WHEN 'completed' THEN '{credit,debit}'
+        WHEN 'compensated' THEN '{debit,refund}'
+        ELSE '{}' END::text[]
+
+    ORDER BY 1, 2 LIMIT 5
+"""
+
+_REBUILD = f"""
+    WITH head AS (SELECT * FROM entries WHERE account_id = $1 ORDER BY version DESC LIMIT 1)
+    UPDATE accounts a SET
+        balance_minor = coalesce((SELECT balance_after FROM head), 0),
+        version = coalesce((SELECT version FROM head), 0),
+        head_hash = coalesce((SELECT hash FROM head), sha256(convert_to(a.id, 'UTF8')))
+    WHERE a.id = $1 RETURNING {ACCOUNT_COLUMNS}
+"""
+
+
+async def rebuild(connection: "Connection", account_id: AccountId) -> Account:
+    """The account as its entries say, written. The caller holds its row lock; raises `EntriesBroken`."""
+    await connection.execute(f"SET LOCAL statement_timeout = '{REBUILD_TIMEOUT_SECONDS}s'")
+    findings = await connection.fetch(_FINDINGS, account_id, timeout=REBUILD_TIMEOUT_SECONDS)
+    if findings:
+        raise EntriesBroken(account_id, [row["finding"] for row in findings])
+    return account_of(only(await connection.fetchrow(_REBUILD, account_id)))

@@ -1,0 +1,139 @@
+"""Who may do what: roles, actions and the rules between them. Pure: no I/O, no clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ledger.ids import CustomerId
+from ledger.refused_actions import ActionRefused
+
+
+class Role(StrEnum):
+    """What a person is to the service. Operators and admins are its staff."""
+
+    CUSTOMER = "customer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Action(StrEnum):
+    """What staff may do. Each is recorded under this name."""
+
+    FREEZE_ACCOUNT = "freeze_account"
+    UNFREEZE_ACCOUNT = "unfreeze_account"
+    CLOSE_ACCOUNT = "close_account"
+    SET_TIER = "set_tier"
+    REBUILD_ACCOUNT = "rebuild_account"
+    GRANT_ROLE = "grant_role"
+    RUN_AUDIT = "run_audit"
+    DECIDE_REVIEW = "decide_review"
+    CANCEL_TRANSFER = "cancel_transfer"
+    RETRY_TRANSFER = "retry_transfer"
+    RETRY_STEP = "retry_step"
+    GIVE_BACK = "give_back"
+    REVERSE_TRANSFER = "reverse_transfer"
+    DECIDE_DISPUTE = "decide_dispute"
+
+
+class Channel(StrEnum):
+    """Where somebody acted: signed in at the API, or with access to Temporal's Web UI or CLI."""
+
+    API = "api"
+    TEMPORAL = "temporal"
+
+
+STAFF = frozenset({Role.OPERATOR, Role.ADMIN})
+
+
+_ADMINS = frozenset({Role.ADMIN})
+
+
+ALLOWED: Mapping[Action, frozenset[Role]] = {
+    Action.FREEZE_ACCOUNT: STAFF,
+    Action.UNFREEZE_ACCOUNT: STAFF,
+    Action.CLOSE_ACCOUNT: _ADMINS,
+    Action.SET_TIER: _ADMINS,
+    Action.REBUILD_ACCOUNT: _ADMINS,
+    Action.GRANT_ROLE: _ADMINS,
+    Action.RUN_AUDIT: _ADMINS,
+    Action.DECIDE_REVIEW: STAFF,
+    Action.CANCEL_TRANSFER: STAFF,
+    Action.RETRY_TRANSFER: STAFF,
+    Action.RETRY_STEP: STAFF,
+    Action.GIVE_BACK: STAFF,
+    Action.REVERSE_TRANSFER: _ADMINS,
+    Action.DECIDE_DISPUTE: STAFF,
+}
+
+
+assert ALLOWED.keys() == set(Action)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and the role that gives them the right to."""
+
+    id: CustomerId
+    role: Role
+
+
+# `eq=False` and not frozen: an exception must keep its identity and take its traceback.
+@dataclass(eq=False)
+class NotAllowed(ActionRefused):
+    """The actor's role does not include the action."""
+
+    code = "forbidden"
+    actor: Actor
+    action: Action
+
+    def __str__(self) -> str:
+        return f"The role {self.actor.role} does not include {self.action}."
+
+
+@dataclass(eq=False)
+class ConflictOfInterest(ActionRefused):
+    """The actor would act on themselves or on an account of their own."""
+
+    code = "conflict_of_interest"
+    action: Action
+
+    def __str__(self) -> str:
+        return f"This concerns yourself: somebody else has to decide on {self.action}."
+
+
+@dataclass(eq=False)
+class NotStaff(ActionRefused):
+    """Somebody was named who is no operator or admin, or nobody."""
+
+    code = "not_staff"
+    named: str
+
+    def __str__(self) -> str:
+        return f"{self.named} is no operator or admin: give your id (cus_…), or the address you sign in with."
+
+
+@dataclass(eq=False)
+class NoSuchCustomer(ActionRefused):
+    """No customer has this id."""
+
+    code = "customer_not_found"
+    customer_id: CustomerId
+
+    def __str__(self) -> str:
+        return f"There is no customer {self.customer_id}."
+
+
+def check_allowed(actor: Actor, action: Action) -> None:
+    """Raises `NotAllowed` unless the actor's role includes the action."""
+    if actor.role not in ALLOWED[action]:
+        raise NotAllowed(actor, action)
+
+
+def check_grant(actor: Actor, customer_id: CustomerId) -> None:
+    """Raises unless this actor may set this customer's role: nobody sets their own, so there is always an admin left.
+
+    `actor.role` must have been read together with the customer's row lock.
+    """
+    check_allowed(actor, Action.GRANT_ROLE)
+    if customer_id == actor.id:
+        raise ConflictOfInterest(Action.GRANT_ROLE)

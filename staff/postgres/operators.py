@@ -1,0 +1,289 @@
+"""What staff change: accounts and roles, each under its row lock and together with the record of who did it and why.
+
+An action that is refused raises an `ActionRefused`, changes nothing and records nothing. One that finds everything as
+it is to be is recorded too, with equal states before and after.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from customers.customer import Customer
+from customers.postgres import CUSTOMER_COLUMNS, customer_of
+from database.connections import Database
+from ledger.accounts import Account, AccountStatus
+from ledger.ids import AccountId, ActionId, CustomerId, new_action_id, new_customer_id
+from ledger.postgres.audit import Audit, audit
+from ledger.postgres.rebuild import rebuild
+from ledger.postgres.rows import ACCOUNT_COLUMNS, Row, account_of, only
+from staff.account_actions import STATUS_AFTER, NoSuchAccount, check_account_action, check_status_change
+from staff.actions import AuditRunning, Conclusion, Intended, Intention, RequestReused
+from staff.permissions import Action, Actor, NoSuchCustomer, Role, check_allowed, check_grant
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+# What an action about all of the books is recorded under, instead of an id.
+BOOKS = "books"
+
+FROM_THE_COMMAND_LINE = "made an admin by `remit admin create`"
+
+_RECORD = """
+    INSERT INTO operator_actions (id, actor_id, actor_role, action, subject, reason, before, after, asked)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9::jsonb)
+"""
+
+_LOCK_ROLE = "SELECT role FROM customers WHERE id = $1 FOR NO KEY UPDATE"
+
+_FIND_INTENTION = """
+    SELECT a.id, a.action, a.subject, a.reason, a.asked, a.before, o.outcome, o.answer, o.after,
+        EXISTS (SELECT FROM review_decisions d WHERE d.action_id = a.id)
+            OR EXISTS (SELECT FROM instructions i WHERE i.action_id = a.id) AS is_kept
+    FROM operator_actions a LEFT JOIN action_outcomes o ON o.action_id = a.id
+    WHERE a.actor_id = $1 AND a.request = $2 ORDER BY a.recorded_at DESC LIMIT 1
+"""
+
+_INTEND = """
+    INSERT INTO operator_actions (id, actor_id, actor_role, action, subject, reason, before, asked, request)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9)
+"""
+
+_CONCLUDE = """
+    INSERT INTO action_outcomes (action_id, outcome, code, answer, after) VALUES ($1, $2, $3, $4, $5::jsonb)
+    ON CONFLICT DO NOTHING
+"""
+
+_LOCK_ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.id = $1 FOR NO KEY UPDATE"
+
+_IN_TRANSIT = """
+    SELECT count(*) FROM transfers
+    WHERE state = 'debited' AND (source_account_id = $1 OR destination_account_id = $1)
+"""
+
+_SET_STATUS = f"UPDATE accounts a SET status = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}"
+_SET_TIER = f"UPDATE accounts a SET tier = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}"
+
+# Both rows, in the order of their ids: two admins who take each other's role cannot deadlock, and one comes first.
+_LOCK_CUSTOMERS = f"""
+    SELECT {CUSTOMER_COLUMNS} FROM customers WHERE id = ANY ($1::text[]) ORDER BY id FOR NO KEY UPDATE
+"""
+
+_SET_ROLE = f"UPDATE customers SET role = $2 WHERE id = $1 RETURNING {CUSTOMER_COLUMNS}"
+
+_LOCK_BY_EMAIL = f"SELECT {CUSTOMER_COLUMNS} FROM customers WHERE email = $1 FOR NO KEY UPDATE"
+
+_CREATE_STAFF = f"""
+    INSERT INTO customers (id, email, password_hash, full_name, role) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (email) DO NOTHING RETURNING {CUSTOMER_COLUMNS}
+"""
+
+State = Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeAdmin:
+    """An admin, and the role they had before; `was` None: there was nobody with the address."""
+
+    customer: Customer
+    was: Role | None
+
+
+async def record_action(
+    connection: "Connection",
+    actor: Actor,
+    action: Action,
+    subject: str,
+    reason: str,
+    before: State,
+    after: State,
+    asked: State = None,
+) -> ActionId:
+    """Record an action inside the transaction that does it, so that both commit or neither.
+
+    `subject` is the id of the account, transfer, customer or dispute; `before` and `after` are what the action
+    changes of it, as JSON, read under its row lock, and `asked` what exactly was asked for. The actor must be a
+    customer, and the reason must not be empty.
+    """
+    action_id = new_action_id()
+    states = (None if state is None else json.dumps(state) for state in (before, after, asked))
+    await connection.execute(_RECORD, action_id, actor.id, actor.role, action, subject, reason, *states)
+    return action_id
+
+
+class Operators:
+    """Actions as transactions. All raise `Unavailable` where PostgreSQL gave no answer (in doubt: look, then repeat).
+
+    Steps of transfers that need the same account wait for an action, and an action waits for them: money never moves
+    between an action's decision and its effect.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._auditing = False
+
+    async def set_status(self, actor: Actor, action: Action, account_id: AccountId, reason: str) -> Account:
+        """Freeze, unfreeze or close an account. Closing needs it empty, and nothing in transit from or to it."""
+        wanted = STATUS_AFTER[action]
+        async with self._account(actor, action, account_id) as (connection, account):
+            # Read after the lock, in a statement of its own: it sees every debit that came before.
+            closing = wanted is AccountStatus.CLOSED
+            in_transit = await connection.fetchval(_IN_TRANSIT, account_id) if closing else 0
+            check_status_change(account, wanted, in_transit)
+            changed = account_of(only(await connection.fetchrow(_SET_STATUS, account_id, wanted)))
+            before, after = {"status": account.status}, {"status": changed.status}
+            await record_action(connection, actor, action, account_id, reason, before, after)
+        return changed
+
+    async def set_tier(self, actor: Actor, account_id: AccountId, tier: int, reason: str) -> Account:
+        """Move an account to another tier."""
+        async with self._account(actor, Action.SET_TIER, account_id) as (connection, account):
+            changed = account_of(only(await connection.fetchrow(_SET_TIER, account_id, tier)))
+            before, after = {"tier": account.tier}, {"tier": changed.tier}
+            await record_action(connection, actor, Action.SET_TIER, account_id, reason, before, after)
+        return changed
+
+    async def rebuild(self, actor: Actor, account_id: AccountId, reason: str) -> Account:
+        """Set an account's balance, version and head hash to what its entries say, if those are what was written.
+
+        Raises `EntriesBroken`, with what was found, where an entry was edited, dropped or added behind the book.
+        """
+        async with self._account(actor, Action.REBUILD_ACCOUNT, account_id) as (connection, account):
+            changed = await rebuild(connection, account_id)
+            before, after = _balance_of(account), _balance_of(changed)
+            await record_action(connection, actor, Action.REBUILD_ACCOUNT, account_id, reason, before, after)
+        return changed
+
+    async def grant_role(self, actor: Actor, customer_id: CustomerId, role: Role, reason: str) -> Customer:
+        """Give a customer another role, effective with their next request."""
+        check_grant(actor, customer_id)
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(_LOCK_CUSTOMERS, [actor.id, customer_id])
+            found = {row["id"]: customer_of(row) for row in rows}
+            # The actor's own role may have been taken since the request was let in.
+            check_allowed(Actor(actor.id, Role(found[actor.id].role)), Action.GRANT_ROLE)
+            if customer_id not in found:
+                raise NoSuchCustomer(customer_id)
+            changed = customer_of(only(await connection.fetchrow(_SET_ROLE, customer_id, role)))
+            before, after = {"role": found[customer_id].role}, {"role": changed.role}
+            await record_action(connection, actor, Action.GRANT_ROLE, customer_id, reason, before, after)
+        return changed
+
+    async def intend(self, intention: Intention) -> Intended:
+        """Record what somebody is about to ask of a transfer, before it is sent: who, what, why, and how it stood.
+
+        The same request again, by the same person, finds its intention, with what came of it; one that was refused is
+        recorded anew. Raises `RequestReused` where it asks for something else, and `NotAllowed` where the actor's role
+        was taken meanwhile.
+        """
+        actor = intention.actor
+        asked = None if intention.asked is None else dict(intention.asked)
+        request = f"key/{intention.key}" if intention.key else intention.request
+        async with self._database.transaction() as connection:
+            # Requests of one person come here one after the other: of two equal ones, the second finds the first.
+            role = await connection.fetchval(_LOCK_ROLE, actor.id)
+            check_allowed(Actor(actor.id, Role(role)), intention.action)
+            if request is not None:
+                row = await connection.fetchrow(_FIND_INTENTION, actor.id, request)
+                if row is not None and row["outcome"] != "refused":
+                    known = (row["action"], row["subject"], row["reason"], row["asked"] and json.loads(row["asked"]))
+                    if intention.key and known != (intention.action, intention.subject, intention.reason, asked):
+                        raise RequestReused
+                    return Intended(row["id"], json.loads(row["before"]), _taken(row))
+            action_id = new_action_id()
+            await connection.execute(
+                _INTEND,
+                action_id,
+                actor.id,
+                actor.role,
+                intention.action,
+                intention.subject,
+                intention.reason,
+                json.dumps(dict(intention.before)),
+                None if asked is None else json.dumps(asked),
+                request or f"once/{action_id}",
+            )
+        return Intended(action_id, intention.before)
+
+    async def conclude(self, action_id: ActionId, conclusion: Conclusion) -> None:
+        """Record what came of an intention. The first conclusion stays; a repeat changes nothing."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                _CONCLUDE,
+                action_id,
+                "refused" if conclusion.code else "taken",
+                conclusion.code,
+                conclusion.answer,
+                None if conclusion.after is None else json.dumps(dict(conclusion.after)),
+            )
+
+    async def audit(self, actor: Actor, reason: str) -> Audit:
+        """Run the audit of all the books, and record that it was run and what it found.
+
+        Raises `AuditRunning` while this process runs one already.
+        """
+        check_allowed(actor, Action.RUN_AUDIT)
+        if self._auditing:
+            raise AuditRunning
+        self._auditing = True
+        try:
+            found = await audit(self._database)
+        finally:
+            self._auditing = False
+        after = {"clean": found.clean, "findings": len(found.broken)}
+        async with self._database.connection() as connection:
+            await record_action(connection, actor, Action.RUN_AUDIT, BOOKS, reason, None, after)
+        return found
+
+    async def make_admin(self, email: str, full_name: str, password_hash: str | None) -> MadeAdmin | None:
+        """Make the customer with this address (lower case) an admin, or make an admin with it. Safe to repeat.
+
+        For whoever holds the database: it asks for no actor, and records the new admin as their own. A customer who
+        is there keeps name and password. None: there is nobody yet, and no password to make somebody with.
+        """
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_LOCK_BY_EMAIL, email)
+            if row is None:
+                if password_hash is None:
+                    return None
+                values = (new_customer_id(), email, password_hash, full_name, Role.ADMIN)
+                if (created := await connection.fetchrow(_CREATE_STAFF, *values)) is not None:
+                    return await self._record_made(connection, MadeAdmin(customer_of(created), None))
+                row = await connection.fetchrow(_LOCK_BY_EMAIL, email)  # somebody registered at the same moment
+            known = customer_of(only(row))
+            if known.role == Role.ADMIN:
+                return MadeAdmin(known, Role.ADMIN)
+            promoted = customer_of(only(await connection.fetchrow(_SET_ROLE, known.id, Role.ADMIN)))
+            return await self._record_made(connection, MadeAdmin(promoted, Role(known.role)))
+
+    async def _record_made(self, connection: "Connection", made: MadeAdmin) -> MadeAdmin:
+        actor, before = Actor(made.customer.id, Role.ADMIN), {"role": made.was} if made.was else None
+        after = {"role": made.customer.role}
+        await record_action(connection, actor, Action.GRANT_ROLE, actor.id, FROM_THE_COMMAND_LINE, before, after)
+        return made
+
+    @asynccontextmanager
+    async def _account(
+        self, actor: Actor, action: Action, account_id: AccountId
+    ) -> AsyncIterator[tuple["Connection", Account]]:
+        """A transaction that holds the account's row, once the actor may do this to it."""
+        check_allowed(actor, action)
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_LOCK_ACCOUNT, account_id)
+            if row is None:
+                raise NoSuchAccount(account_id)
+            account = account_of(row)
+            check_account_action(actor, action, account)
+            yield connection, account
+
+
+def _taken(row: Row) -> Conclusion | None:
+    """What came of an intention that was not refused. What the workflow wrote down, it took."""
+    if row["outcome"] is None:
+        return Conclusion("It was taken.") if row["is_kept"] else None
+    return Conclusion(row["answer"], after=row["after"] and json.loads(row["after"]))
+
+
+def _balance_of(account: Account) -> State:
+    return {"balance": account.balance_minor, "version": account.version, "head_hash": account.head_hash.hex()}
