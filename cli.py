@@ -123,8 +123,8 @@ def bench(
 ) -> None:
     """Measure transfers against what they could cost, on embedded servers; exit 1 if a case breaks its books."""
     from bench.command import Mistake, run_bench
-    from bench.jobs import JobFailed
     from bench.run import BooksBroken
+    from bench.traffic.jobs import JobFailed
 
     try:
         _await(run_bench(prepare, quick=quick, only=only, out=out, seed=seed, report=report))

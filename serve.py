@@ -30,6 +30,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
 from staff.postgres.action_log import ActionLog
 from staff.postgres.operators import Operators
+from staff.postgres.reversal_record import record_reversal
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
@@ -61,7 +62,7 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
     """Put an API process together; `with_worker` where a worker in it will tell of the transfers it settles."""
     assert settings.jwt_secret is not None
     completions = Completions(worker_is_here=with_worker)
-    book = Book(database, completions.announce)
+    book = Book(database, record_reversal, completions.announce)
     transfer_reads = TransferReads(database)
     temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
     acceptance = Acceptance(temporal, transfer_reads, book, completions)
@@ -105,7 +106,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         Database(settings.database_url, connections, "remit-worker") as steps_database,
     ):
         parts = compose_api(settings, database, with_worker=with_worker)
-        steps_book = Book(steps_database, parts.completions.announce)
+        steps_book = Book(steps_database, record_reversal, parts.completions.announce)
         config = uvicorn.Config(
             create_app(parts.state, docs=settings.docs),
             host=settings.api_host,
@@ -169,5 +170,5 @@ async def run_worker(settings: Settings) -> None:
         log.info("new transfers come once this version is current", make_it_so=promotion(settings.build_id))
     async with Database(settings.database_url, settings.database_connections, "remit-worker") as database:
         temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
-        await run_with_temporal(temporal, Book(database), settings, stop, with_worker=True)
+        await run_with_temporal(temporal, Book(database, record_reversal), settings, stop, with_worker=True)
     log.info("worker stopped")

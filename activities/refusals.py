@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from ledger.refusals import LedgerConflict, Refusal
-from ledger.refused_actions import ActionRefused
+from ledger.refusals import ActionRefused, LedgerConflict, Refusal
 
 # An answer, not a malfunction: neither logged as a failure nor counted as one.
 BENIGN = ApplicationErrorCategory.BENIGN

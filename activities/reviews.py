@@ -25,7 +25,7 @@ class ReviewSteps:
     async def begin_review(self, order: TransferOrder) -> Review:
         """Let the transfer wait in `in_review`. A repeat finds the review as it began, and what was decided since."""
         with refusals_as_answers():
-            return await self._book.begin_review(Step(order.transfer_id, order.attempt), self._policy.terms(order))
+            return await self._reviews.begin(Step(order.transfer_id, order.attempt), self._policy.terms(order))
 
     @activity.defn
     async def record_decision(self, step: Step, decision: Decision, request: str) -> Decision:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.load import Load
-from bench.population import Choice
+from bench.traffic.load import Load
+from bench.traffic.population import Choice
 
 # Far above what any of the systems can do, so that as many are in flight as may be.
 HTTP_FLOOD = 3_000.0

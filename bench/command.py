@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bench.cases import FULL_PROFILE, LETTERS, QUICK_PROFILE, narrowed
 from bench.main import SCHEMA, measure
-from bench.report import write_report
-from bench.tables import print_results
-from bench.targets import Results
+from bench.results.report import write_report
+from bench.results.tables import print_results
+from bench.results.targets import Results
 from devenv.stack import Prepare
 
 

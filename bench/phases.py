@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.cases import MILLION, REMIT, UNIFORM, Case
-from bench.generator import READS, TRANSFER
-from bench.jobs import Job, ask
-from bench.load import Load
 from bench.postgres.million import fill_with_entries
 from bench.processes import resident_mb
 from bench.run import Run
+from bench.traffic.generator import READS, TRANSFER
+from bench.traffic.jobs import Job, ask
+from bench.traffic.load import Load
 from devenv.processes.ports import free_port
 from devenv.processes.process import Child, Process
 from devenv.stack import PROJECT

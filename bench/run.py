@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.cases import Case, Level, Profile
-from bench.generator import TRANSFER
-from bench.jobs import Job, ask
-from bench.load import Load
 from bench.postgres import plain
 from bench.processes import cpu_seconds, memory_mb
 from bench.servers import Servers
+from bench.traffic.generator import TRANSFER
+from bench.traffic.jobs import Job, ask
+from bench.traffic.load import Load
 from database.connections import Database
 from ledger.postgres.audit import audit
 

@@ -80,7 +80,7 @@ def in_doubt() -> Iterator[None]:
         raise
 
 
-class _Connection(asyncpg.Connection):
+class _PooledConnection(asyncpg.Connection):
     """Connections of this pool keep no session state, so nothing needs to be reset (a round trip) on release."""
 
     def get_reset_query(self) -> str:
@@ -122,7 +122,7 @@ class Database:
             min_size=0,
             max_size=self._connections,
             max_inactive_connection_lifetime=300,
-            connection_class=_Connection,
+            connection_class=_PooledConnection,
             timeout=ACQUIRE_SECONDS,
             command_timeout=10,
             server_settings=SESSION | {"application_name": self._application_name},

@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from database.connections import in_doubt
 
-_FOLDER = Path(__file__).resolve().parents[2] / "migrations"
+_FOLDER = Path(__file__).resolve().parents[1] / "migrations"
 
 # Any number: it only has to be the same in every process that migrates.
 _ADVISORY_LOCK = 7_265_420_113

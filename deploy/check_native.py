@@ -1,7 +1,6 @@
 """Proof that the deployment works, on a machine without containers: `python -m deploy.check_native`.
 
 Runs what `docker-compose.yml` runs, as plain processes on 127.0.0.1: the same commands, scripts and environment, read
-from devenv.processes.process import OsAccount
 from that file; only host names, ports and folders differ. Then moves money over HTTP, kills a worker in the middle,
 and checks the books. Exit code 0: all of it held.
 
@@ -32,7 +31,7 @@ import yaml
 from deploy.native_story import Story, StoryError
 from devenv.errors import StackError
 from devenv.processes.ports import LOCALHOST, free_port
-from devenv.processes.process import Child, Process
+from devenv.processes.process import Child, OsAccount, Process
 from devenv.servers.binaries import build, cache_held, draft, executable
 from devenv.servers.os_accounts import account_for, let_read, let_through
 from devenv.servers.temporal_binary import temporal_binary

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ledger.ids import CustomerId, DisputeId, TransferId, transfer_id_for
-from ledger.refused_actions import ActionRefused
+from ledger.refusals import ActionRefused
 from ledger.reversals import objection_to_reversing
 from ledger.transfers import Kind, State, Transfer, TransferOrder
 from staff.permissions import Channel

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from database.connections import Database
 from ledger.ids import CustomerId
+from ledger.postgres.book import put_in_review
 from ledger.postgres.rows import only
 from ledger.refusals import UnknownTransfer
 from ledger.transfers import Step
-from reviews.review import DecidedAlready, Decision, ReviewTerms, Ruling
+from reviews.review import DecidedAlready, Decision, Review, ReviewTerms, Ruling
 from staff.instructions import Instruction
 from staff.permissions import STAFF, Action, ConflictOfInterest, NotStaff, Role
 
@@ -101,7 +102,7 @@ _ACTIONS_OF = {"retry_now": (Action.RETRY_STEP,), "give_back": (Action.GIVE_BACK
 _REMIND = "INSERT INTO review_reminders (transfer_id, attempt) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1"
 
 
-async def begun(connection: "Connection", step: Step, terms: ReviewTerms) -> tuple[ReviewTerms, int]:
+async def _begun(connection: "Connection", step: Step, terms: ReviewTerms) -> tuple[ReviewTerms, int]:
     """The terms that the review began on, which are these where it begins now, and the seconds since then.
 
     For the transaction that holds the transfer's row and has put it in review.
@@ -119,7 +120,7 @@ async def begun(connection: "Connection", step: Step, terms: ReviewTerms) -> tup
     return kept, row["elapsed_seconds"]
 
 
-async def decisions_of(connection: "Connection", step: Step) -> list[Decision]:
+async def _decisions_of(connection: "Connection", step: Step) -> list[Decision]:
     """What was decided about this attempt, in the order of time."""
     rows = await connection.fetch(_DECISIONS, step.transfer_id, step.attempt)
     return [Decision(row["decider"], Ruling(row["ruling"]), row["reason"]) for row in rows]
@@ -130,6 +131,16 @@ class Reviews:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def begin(self, step: Step, terms: ReviewTerms) -> Review:
+        """Let the transfer wait for a person's decision.
+
+        A repeat finds the review as it began, however long ago: its terms, and the decisions made since.
+        """
+        async with self._database.transaction() as connection:
+            transfer = await put_in_review(connection, step)
+            kept, elapsed_seconds = await _begun(connection, step, terms)
+            return Review(transfer.standing, kept, await _decisions_of(connection, step), elapsed_seconds)
 
     async def write_decision(self, step: Step, decision: Decision, request: str) -> Decision:
         """Keep a reviewer's word, under their id: as it counts.

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from ledger.ids import CustomerId
 from ledger.money import major_to_minor
-from ledger.refused_actions import ActionRefused
+from ledger.refusals import ActionRefused
 from ledger.transfers import Standing, TransferOrder
 from staff.instructions import Unclear, action_id_in, texts_in
 
@@ -140,7 +140,7 @@ class DecisionBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionRefused:
+class DecisionNotTaken:
     """A transfer that did not take the decision, and why."""
 
     workflow_id: str
@@ -156,8 +156,8 @@ class BatchProgress:
 
     total: int
     taken: int
-    refused: list[DecisionRefused]
-    unanswered: list[DecisionRefused] = field(default_factory=list)
+    refused: list[DecisionNotTaken]
+    unanswered: list[DecisionNotTaken] = field(default_factory=list)
 
     @property
     def told(self) -> str:

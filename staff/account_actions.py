@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ledger.accounts import NEXT_STATUS, Account, AccountStatus
 from ledger.ids import AccountId
 from ledger.money import Money
-from ledger.refused_actions import ActionRefused
+from ledger.refusals import ActionRefused
 from staff.permissions import Action, Actor, ConflictOfInterest, check_allowed
 
 # What an action leaves an account as.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.ids import ActionId
-from ledger.refused_actions import ActionRefused
+from ledger.refusals import ActionRefused
 from staff.permissions import Action, Actor
 
 

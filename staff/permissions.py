@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ledger.ids import CustomerId
-from ledger.refused_actions import ActionRefused
+from ledger.refusals import ActionRefused
 
 
 class Role(StrEnum):

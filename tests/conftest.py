@@ -27,6 +27,7 @@ from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
+from staff.postgres.reversal_record import record_reversal
 from workflows.registration import register_search_attributes
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
@@ -84,7 +85,7 @@ async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIt
 
 @pytest.fixture
 def book(database: Database) -> Book:
-    return Book(database)
+    return Book(database, record_reversal)
 
 
 @pytest.fixture

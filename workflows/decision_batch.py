@@ -6,7 +6,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from reviews.review import BatchProgress, DecisionBatch, DecisionRefused
+from reviews.review import BatchProgress, DecisionBatch, DecisionNotTaken
 from workflows import policies, steps
 
 AT_ONCE = 10
@@ -42,12 +42,12 @@ class DecisionBatchWorkflow:
             except FailureError as error:
                 if is_cancelled_exception(error):
                     raise
-                progress.unanswered.append(DecisionRefused(workflow_id, str(error.cause or error)))
+                progress.unanswered.append(DecisionNotTaken(workflow_id, str(error.cause or error)))
             else:
                 if why is None:
                     progress.taken += 1
                 else:
-                    progress.refused.append(DecisionRefused(workflow_id, why))
+                    progress.refused.append(DecisionNotTaken(workflow_id, why))
         workflow.set_current_details(progress.told)
 
     async def _send(self, workflow_id: str) -> str | None:

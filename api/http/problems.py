@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from database.connections import NotText, Unavailable
-from ledger.refused_actions import ActionRefused
+from ledger.refusals import ActionRefused
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -29,7 +29,7 @@ class BatchStartedOut(BaseModel):
     total: int = Field(description="How many transfers the decision goes to")
 
 
-class DecisionRefusedOut(BaseModel):
+class DecisionNotTakenOut(BaseModel):
     workflow_id: str
     why: str
 
@@ -39,14 +39,14 @@ class BatchOut(BaseModel):
     total: int
     taken: int
     done: bool
-    refused: list[DecisionRefusedOut]
-    unanswered: list[DecisionRefusedOut] = Field(description="No answer in time: these may take the decision yet")
+    refused: list[DecisionNotTakenOut]
+    unanswered: list[DecisionNotTakenOut] = Field(description="No answer in time: these may take the decision yet")
 
     @classmethod
     def of(cls, batch_id: str, progress: BatchProgress) -> "BatchOut":
         """Done once each transfer has taken or refused the decision, or was given up waiting for."""
         refused, unanswered = (
-            [DecisionRefusedOut.model_validate(each, from_attributes=True) for each in those]
+            [DecisionNotTakenOut.model_validate(each, from_attributes=True) for each in those]
             for those in (progress.refused, progress.unanswered)
         )
         done = progress.taken + len(refused) + len(unanswered) == progress.total

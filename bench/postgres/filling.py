@@ -6,12 +6,13 @@ import secrets
 import asyncpg
 
 from api.transfers.acceptance import TransferRequest, order_for
-from bench.population import CURRENCY
+from bench.traffic.population import CURRENCY
 from customers.postgres import Customers
 from database.connections import Database
 from ledger.ids import WORLD, AccountId, CustomerId
 from ledger.postgres.book import Book
 from ledger.transfers import Step
+from staff.postgres.reversal_record import record_reversal
 
 # Enough for any run, and far from the limit of a balance.
 FIRST_BALANCE_MINOR = 1_000_000_000_000
@@ -22,7 +23,7 @@ async def fill(database_url: str, accounts: int) -> list[tuple[CustomerId, Accou
     """So many customers with an account each, funded by a deposit. Nobody hashes a password for it."""
     turns = asyncio.Semaphore(AT_ONCE)
     async with Database(database_url, AT_ONCE, "remit-bench") as database:
-        customers, book = Customers(database), Book(database)
+        customers, book = Customers(database), Book(database, record_reversal)
 
         async def one() -> tuple[CustomerId, AccountId]:
             async with turns:

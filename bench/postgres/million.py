@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from api.transfers.acceptance import TransferRequest, order_for
-from bench.population import AMOUNT_MINOR, CURRENCY
+from bench.traffic.population import AMOUNT_MINOR, CURRENCY
 from ledger.chain import entry_hash
 from ledger.ids import CLEARING, AccountId, CustomerId, TransferId, posting_id
 from ledger.transfers import Leg, State, TransferOrder

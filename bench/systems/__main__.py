@@ -18,11 +18,11 @@ import uvloop
 from fastapi import FastAPI, Header
 from pydantic import BaseModel
 
-from bench.generator import create_generator
-from bench.jobs import Job, new_keys, serve_jobs
-from bench.load import Send
-from bench.population import Holder, order_between, pairs, read
 from bench.systems.running import Setting, System, Transfer
+from bench.traffic.generator import create_generator
+from bench.traffic.jobs import Job, new_keys, serve_jobs
+from bench.traffic.load import Send
+from bench.traffic.population import Holder, order_between, pairs, read
 
 GENERATORS = ("load", "reads")
 # Imported only where it runs: DBOS is not there in every environment.
@@ -36,7 +36,7 @@ SYSTEMS = {
 VARIABLE = "REMIT_BENCH_SETTING"
 
 
-class TransferIn(BaseModel):
+class BenchTransferIn(BaseModel):
     """The same body as the product's."""
 
     source_account_id: str
@@ -46,7 +46,7 @@ class TransferIn(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class TransferOut:
+class BenchTransferOut:
     """Just enough to be the answer."""
 
     id: str
@@ -58,11 +58,11 @@ def thin_route(app: FastAPI, transfer: Transfer, holders: list[Holder]) -> None:
     by_account = {holder.account_id: holder for holder in holders}
 
     @app.post("/v1/transfers", status_code=201)
-    async def post(wanted: TransferIn, idempotency_key: Annotated[str, Header()]) -> TransferOut:
+    async def post(wanted: BenchTransferIn, idempotency_key: Annotated[str, Header()]) -> BenchTransferOut:
         accounts = wanted.source_account_id, wanted.destination_account_id
         source, destination = (by_account[account] for account in accounts)  # type: ignore[index]
         order = order_between((source, destination), idempotency_key)
-        return TransferOut(order.transfer_id, await transfer(order))
+        return BenchTransferOut(order.transfer_id, await transfer(order))
 
 
 def direct(ways: dict[str, Transfer], holders: list[Holder], job: Job) -> Send:

@@ -13,6 +13,7 @@ from ledger.postgres.book import Book
 from ledger.refusals import FraudDeclined, Refusal
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
 from screening.rules import AmountThreshold, ScreeningAnswer, screen
+from staff.postgres.reversal_record import record_reversal
 
 RULES = [AmountThreshold(10_000)]
 
@@ -21,7 +22,7 @@ RULES = [AmountThreshold(10_000)]
 async def durable_functions(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
     """`saga`: a workflow of four steps, awaited in the process that runs it."""
     async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-dbos") as database:
-        book = Book(database)
+        book = Book(database, record_reversal)
         notification = NotificationSteps(book)
         DBOS(config={"name": "bench", "system_database_url": _beside(setting.database_url), "log_level": "WARNING"})
 

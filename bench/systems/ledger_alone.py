@@ -8,13 +8,14 @@ from bench.systems.running import DATABASE_CONNECTIONS, Setting, Transfer
 from database.connections import Database
 from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder
+from staff.postgres.reversal_record import record_reversal
 
 
 @asynccontextmanager
 async def ledger_steps(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
     """`steps`: open, debit, credit, each a transaction of its own, as the saga's steps call them."""
     async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-steps") as database:
-        book = Book(database)
+        book = Book(database, record_reversal)
 
         async def transfer(order: TransferOrder) -> str:
             await book.open_transfer(order)

@@ -13,6 +13,7 @@ from bench.systems.textbook_workflow import TextbookWorkflow
 from database.connections import Database
 from ledger.postgres.book import Book
 from ledger.transfers import TransferOrder
+from staff.postgres.reversal_record import record_reversal
 
 TASK_QUEUE = "bench-textbook"
 
@@ -28,7 +29,7 @@ async def textbook(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
         )
 
     async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-textbook") as database:
-        book = Book(database)
+        book = Book(database, record_reversal)
         money, notification = TransferSteps(book, 60), NotificationSteps(book)
         async with Worker(
             client,

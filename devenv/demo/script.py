@@ -22,16 +22,18 @@ from api.transfers.models import TransferOut
 from database.connections import Database
 from devenv.demo.customers import CURRENCY, DemoCustomer, HttpAnswer, Unforeseen
 from devenv.demo.narration import Narration
+from devenv.demo.postgres import holding
 from devenv.home import RunRecord
 from devenv.stack import Running
 from ledger.accounts import AccountStatus
 from ledger.ids import TransferId
 from ledger.money import Money
-from ledger.postgres.accounts import holding, set_account_status
 from ledger.postgres.audit import Totals, audit
 from ledger.postgres.book import Book
 from ledger.transfers import Leg, State
 from settings import Settings
+from staff.postgres.reversal_record import record_reversal
+from tests.account_status import set_account_status
 
 Reply = TypeVar("Reply")
 
@@ -78,7 +80,7 @@ class DemoScript:
         self._settings = settings
         self._http = http
         self._database = database
-        self._book = Book(database)
+        self._book = Book(database, record_reversal)
         self._narration = narration
         self._links: list[tuple[str, TransferOut]] = []
         self._ada: DemoCustomer

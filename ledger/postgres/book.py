@@ -14,15 +14,14 @@ from ledger import rules
 from ledger.accounts import Account
 from ledger.ids import AccountId, TransferId
 from ledger.postgres.account_queue import AccountQueues
+from ledger.postgres.locks import lock_transfer, lock_transfer_and_account
 from ledger.postgres.postings import write, write_if_unchanged
-from ledger.postgres.reversals import hold_original, record_staff
+from ledger.postgres.reversals import RecordReversal, lock_original
 from ledger.postgres.row_cache import RowCache
-from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
-from ledger.refusals import LedgerConflict, OrderMismatch, Refusal, UnknownTransfer
+from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, account_of, transfer_of
+from ledger.refusals import LedgerConflict, OrderMismatch, Refusal
 from ledger.rules import Change
 from ledger.transfers import Ending, Opened, Side, Standing, State, Step, Transfer, TransferOrder
-from reviews.postgres import begun, decisions_of
-from reviews.review import Review, ReviewTerms
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -47,23 +46,6 @@ _OPEN = f"""
 _FIND = f"""
     SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1
 """
-
-_LOCK_TRANSFER = f"""
-    SELECT {TRANSFER_COLUMNS}, clock_timestamp() AS now FROM transfers t WHERE t.id = $1 FOR NO KEY UPDATE
-"""
-
-# The second CTE depends on the first, so the transfer is locked before the account.
-_LOCK = """
-    WITH t AS MATERIALIZED (SELECT * FROM transfers WHERE id = $1 FOR NO KEY UPDATE),
-    a AS MATERIALIZED (
-        SELECT accounts.* FROM accounts JOIN t ON accounts.id = t.{side}_account_id FOR NO KEY UPDATE OF accounts
-    )
-    SELECT {transfer}, {account}, clock_timestamp() AS now FROM t LEFT JOIN a ON true
-"""
-_LOCK_WITH: dict[Side, str] = {
-    "source": _LOCK.format(side="source", transfer=TRANSFER_COLUMNS, account=ACCOUNT_COLUMNS),
-    "destination": _LOCK.format(side="destination", transfer=TRANSFER_COLUMNS, account=ACCOUNT_COLUMNS),
-}
 
 # The attempt that ended is kept beside the transfer, and the next one begins where nothing has moved.
 _REOPEN = """
@@ -100,12 +82,16 @@ class Book:
     and a `LedgerConflict` where the state forbids the step. After the last two nothing has changed.
     """
 
-    def __init__(self, database: Database, on_final: OnFinal = lambda *_: None) -> None:
-        """`on_final` is told, after its commit, of each transfer that this book finds in a final state or brings to it.
+    def __init__(
+        self, database: Database, record_reversal: RecordReversal, on_final: OnFinal = lambda *_: None
+    ) -> None:
+        """`record_reversal` writes the record of a reversal into the transaction that opens it.
 
-        With the row, where this book has just written or read it.
+        `on_final` is called after the commit with each transfer that this book finds in a final state or brings to
+        it: with the row, where this book has just written or read it.
         """
         self._database = database
+        self._record_reversal = record_reversal
         self._on_final = on_final
         self._queues = AccountQueues()
         self._cache = RowCache()
@@ -139,17 +125,6 @@ class Book:
                 _WRITE_REPEATED_KEY, order.owner_id, order.idempotency_key, order.fingerprint, first
             )
 
-    async def begin_review(self, step: Step, terms: ReviewTerms) -> Review:
-        """Let the transfer wait for a person's decision.
-
-        A repeat finds the review as it began, however long ago: its terms, and the decisions that were made meanwhile.
-        """
-        async with self._database.transaction() as connection:
-            transfer, now = await self._lock_transfer(connection, step.transfer_id)
-            transfer = await self._write(connection, transfer, rules.decide_review(transfer, step.attempt, now))
-            kept, elapsed_seconds = await begun(connection, step, terms)
-            return Review(transfer.standing, kept, await decisions_of(connection, step), elapsed_seconds)
-
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing."""
         return await self._take_turn(step, "source", rules.decide_debit)
@@ -169,9 +144,9 @@ class Book:
     async def end(self, ending: Ending, state: State) -> Standing:
         """End a transfer whose money never left the source, as `failed` or `cancelled`."""
         async with self._database.transaction() as connection:
-            transfer, now = await self._lock_transfer(connection, ending.step.transfer_id)
+            transfer, now = await lock_transfer(connection, ending.step.transfer_id)
             change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
-            transfer = await self._write(connection, transfer, change)
+            transfer = await _write(connection, transfer, change)
         return self._announced(transfer)
 
     async def write_messages(self, step: Step, bodies: Mapping[AccountId, str]) -> None:
@@ -210,10 +185,10 @@ class Book:
 
     async def _write_locked(self, step: Step, side: Side, decide: Decide) -> Transfer:
         async with self._database.transaction() as connection:
-            transfer, account, now = await self._lock(connection, step.transfer_id, side)
+            transfer, account, now = await lock_transfer_and_account(connection, step.transfer_id, side)
             self._forget(transfer, account)
             change = decide(transfer, step.attempt, account, now)
-            transfer = await self._write(connection, transfer, change)
+            transfer = await _write(connection, transfer, change)
         if change is not None:
             self._remember(change, account)
         return transfer
@@ -274,14 +249,14 @@ class Book:
     async def _open_reversal(self, order: TransferOrder) -> Opened:
         """One transaction under the lock of what is reversed: what does not fit is written down as failed."""
         async with self._database.transaction() as connection:
-            refusal = await hold_original(connection, order)
+            reversal = await lock_original(connection, order)
             opened, began = await self._open(connection, order)
             if began and order.attempt == 1:
-                await record_staff(connection, order, fits=refusal is None)
-            if began and refusal:
-                transfer, now = await self._lock_transfer(connection, order.transfer_id)
-                change = rules.decide_end(transfer, order.attempt, State.FAILED, refusal.failure, now)
-                opened = Opened((await self._write(connection, transfer, change)).standing)
+                await self._record_reversal(connection, reversal)
+            if began and reversal.refusal:
+                transfer, now = await lock_transfer(connection, order.transfer_id)
+                change = rules.decide_end(transfer, order.attempt, State.FAILED, reversal.refusal.failure, now)
+                opened = Opened((await _write(connection, transfer, change)).standing)
         return self._announced_opening(opened)
 
     def _announced_opening(self, opened: Opened) -> Opened:
@@ -303,32 +278,25 @@ class Book:
 
     async def _reopen(self, connection: "Connection", order: TransferOrder) -> tuple[Standing, bool]:
         async with connection.transaction():
-            transfer, now = await self._lock_transfer(connection, order.transfer_id)
+            transfer, now = await lock_transfer(connection, order.transfer_id)
             if not rules.decide_reopening(transfer, order.attempt):
                 return transfer.standing, False
             await connection.execute(_REOPEN, order.transfer_id, order.attempt, order.workflow_id, now)
         return Standing(order.transfer_id, order.attempt, State.INITIATED), True
 
-    async def _lock_transfer(self, connection: "Connection", transfer_id: TransferId) -> tuple[Transfer, datetime]:
-        row = self._known(await connection.fetchrow(_LOCK_TRANSFER, transfer_id), transfer_id)
-        return transfer_of(row), row["now"]
 
-    async def _lock(
-        self, connection: "Connection", transfer_id: TransferId, side: Side
-    ) -> tuple[Transfer, Account | None, datetime]:
-        row = self._known(await connection.fetchrow(_LOCK_WITH[side], transfer_id), transfer_id)
-        return transfer_of(row), account_of(row) if row["a_id"] else None, row["now"]
+async def put_in_review(connection: "Connection", step: Step) -> Transfer:
+    """Let the transfer wait for a person's decision, in a transaction that also writes the review.
 
-    @staticmethod
-    def _known(row: Row | None, transfer_id: TransferId) -> Row:
-        if row is None:
-            raise UnknownTransfer(transfer_id)
-        return row
+    A transfer that is in review already stays as it is. Raises `IllegalTransition` and `UnknownTransfer`.
+    """
+    transfer, now = await lock_transfer(connection, step.transfer_id)
+    return await _write(connection, transfer, rules.decide_review(transfer, step.attempt, now))
 
-    @staticmethod
-    async def _write(connection: "Connection", transfer: Transfer, change: Change | None) -> Transfer:
-        """The transfer with this change written. None: the effect is there."""
-        if change is None:
-            return transfer
-        await write(connection, change)
-        return change.after
+
+async def _write(connection: "Connection", transfer: Transfer, change: Change | None) -> Transfer:
+    """The transfer with this change written. None: it was written before."""
+    if change is None:
+        return transfer
+    await write(connection, change)
+    return change.after

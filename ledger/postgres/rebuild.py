@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ledger.accounts import Account
 from ledger.ids import AccountId
 from ledger.postgres.rows import ACCOUNT_COLUMNS, account_of, only
-from ledger.refused_actions import EntriesBroken
+from ledger.refusals import EntriesBroken
 
 if TYPE_CHECKING:
     from database.connections import Connection

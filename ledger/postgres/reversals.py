@@ -1,32 +1,26 @@
-"""Reversals in PostgreSQL: the lock on what they reverse, what is left of it, and the record of staff who reverse."""
+"""Reversals in PostgreSQL: the lock on what they reverse, and how much of it is left."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from database.connections import Database
 from ledger.ids import CustomerId, TransferId
-from ledger.postgres.rows import TRANSFER_COLUMNS, only, transfer_of
+from ledger.postgres.locks import lock_transfer
+from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
 from ledger.postgres.transfer_reads import VISIBLE
-from ledger.refusals import NotReversible, Refusal, UnknownTransfer
+from ledger.refusals import Refusal
 from ledger.reversals import decide_reversal
 from ledger.transfers import Transfer, TransferOrder
-from staff.permissions import Action, Actor, Role
-from staff.postgres.operators import record_action
 
 if TYPE_CHECKING:
     from database.connections import Connection
-
-_LOCK = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1 FOR NO KEY UPDATE"
 
 # In a statement of its own behind the lock: it sees every reversal that was written before.
 _TAKEN = """
     SELECT coalesce(sum(amount_minor), 0)::bigint FROM transfers
     WHERE reverses_transfer_id = $1 AND id IS DISTINCT FROM $2 AND state NOT IN ('failed', 'cancelled', 'compensated')
-"""
-
-_ROLE_OF_STRANGER = """
-    SELECT role FROM customers WHERE id = $1 AND NOT EXISTS (SELECT FROM accounts WHERE id = $2 AND owner_id = $1)
 """
 
 _REVERSIBLE = f"""
@@ -73,44 +67,39 @@ async def taken_of(connection: "Connection", transfer_id: TransferId) -> int:
     return taken
 
 
-async def hold_original(connection: "Connection", order: TransferOrder) -> Refusal | None:
-    """Lock what this order reverses until the transaction ends, and say what refuses the reversal.
+@dataclass(frozen=True, slots=True)
+class OpenedReversal:
+    """A reversal that is being opened, under the lock of what it reverses.
 
-    All reversals of one transfer come here one after the other, each with what the ones before it have taken. Raises
+    `left_minor` is what can be brought back of the original without this one; where it does not fit, this one takes
+    nothing.
+    """
+
+    order: TransferOrder
+    original: Transfer
+    left_minor: int
+    refusal: Refusal | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the original has as much left as this reversal takes."""
+        return self.refusal is None
+
+
+# Whoever keeps records of reversals writes them in the transaction that opens the reversal.
+RecordReversal = Callable[["Connection", OpenedReversal], Awaitable[None]]
+
+
+async def lock_original(connection: "Connection", order: TransferOrder) -> OpenedReversal:
+    """Lock what this order reverses until the transaction ends, and decide whether the reversal fits.
+
+    All reversals of one transfer wait here for each other, each with what the ones before it have taken. Raises
     `NotReversible` and `UnknownTransfer` for orders that should never have been accepted.
     """
     assert order.reverses_transfer_id is not None
-    row = await connection.fetchrow(_LOCK, order.reverses_transfer_id)
-    if row is None:
-        raise UnknownTransfer(order.reverses_transfer_id)
-    taken = await connection.fetchval(_TAKEN, order.reverses_transfer_id, order.transfer_id)
-    return decide_reversal(order, transfer_of(row), taken)
-
-
-async def record_staff(connection: "Connection", order: TransferOrder, *, fits: bool) -> None:
-    """Record a reversal by somebody who was not paid: staff, with their reason. A payee's own is not an action.
-
-    With what it leaves to reverse: one that does not fit fails at once, and takes nothing. For the transaction that
-    holds the original.
-    """
-    assert order.reverses_transfer_id is not None
-    role = await connection.fetchval(_ROLE_OF_STRANGER, order.owner_id, order.source_account_id)
-    if role is None:
-        return
-    if not order.note:
-        raise NotReversible(order.reverses_transfer_id, "staff give their reason, and there is none")
-    actor = Actor(order.owner_id, Role(role))
-    original = transfer_of(only(await connection.fetchrow(_LOCK, order.reverses_transfer_id)))
-    left = original.amount_minor - await connection.fetchval(_TAKEN, original.id, order.transfer_id)
-    before = {"state": original.state, "left": left}
-    after = {
-        "state": original.state,
-        "left": left - order.amount_minor if fits else left,
-        "reversal_id": order.transfer_id,
-        "amount": order.amount_minor,
-        "currency": order.currency,
-    }
-    await record_action(connection, actor, Action.REVERSE_TRANSFER, original.id, order.note, before, after)
+    original, _ = await lock_transfer(connection, order.reverses_transfer_id)
+    taken = await connection.fetchval(_TAKEN, original.id, order.transfer_id)
+    return OpenedReversal(order, original, original.amount_minor - taken, decide_reversal(order, original, taken))
 
 
 class Reversals:

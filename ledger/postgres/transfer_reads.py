@@ -66,7 +66,7 @@ VISIBLE = """
             AND t.source_account_id IN (SELECT id FROM accounts WHERE owner_id = $1)))
 """
 
-_TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1"
+_TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $2 AND {VISIBLE}"
 
 _TRANSFERS = f"""
     SELECT {TRANSFER_COLUMNS} FROM transfers t

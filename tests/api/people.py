@@ -14,6 +14,7 @@ from database.connections import Database
 from ledger.postgres.book import Book
 from serve import Composed, compose_api, run_with_temporal
 from settings import Settings
+from staff.postgres.reversal_record import record_reversal
 from tests.waiting import until
 
 PASSWORD = "correct horse battery"
@@ -97,7 +98,7 @@ async def running_api(
     engine = composed.state.temporal
     assert settings.database_url is not None
     async with Database(settings.database_url, settings.database_connections) as steps_database:
-        steps_book = book(steps_database, composed.completions.announce)
+        steps_book = book(steps_database, record_reversal, composed.completions.announce)
         running = asyncio.create_task(run_with_temporal(engine, steps_book, settings, stop, with_worker=worker))
         try:
             await asyncio.wait_for(engine.connected.wait(), timeout=20)

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from database.connections import Database
+from devenv.demo.postgres import holding
 from devenv.processes.ports import free_port
 from ledger.ids import AccountId, CustomerId
-from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from ledger.transfers import Step
 from serve import compose_api

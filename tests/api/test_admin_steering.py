@@ -10,8 +10,8 @@ import pytest
 from temporalio.client import Client, WorkflowUpdateFailedError
 
 from database.connections import Database
+from devenv.demo.postgres import holding
 from ledger.ids import AccountId
-from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from ledger.transfers import Standing, Step
 from settings import Settings

@@ -13,10 +13,10 @@ from temporalio.client import Client
 
 from api.http import metrics as gauges
 from database.connections import Database
+from devenv.demo.postgres import holding
 from devenv.servers.temporal_binary import temporal_binary
 from devenv.servers.temporal_server import TemporalServer
 from ledger.ids import AccountId
-from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from ledger.recovery import Stranded
 from ledger.transfers import State, TransferOrder

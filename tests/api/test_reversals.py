@@ -7,11 +7,12 @@ import httpx
 import pytest
 
 from database.connections import Database
+from devenv.demo.postgres import holding
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
-from ledger.postgres.accounts import holding, set_account_status
 from ledger.postgres.book import Book
 from settings import Settings
+from tests.account_status import set_account_status
 from tests.api.people import Person, register, running_api
 from tests.api.test_steering import becomes
 

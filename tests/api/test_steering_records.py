@@ -11,10 +11,10 @@ import pytest
 from temporalio.client import Client
 
 from database.connections import Database, Unavailable
+from devenv.demo.postgres import holding
 from devenv.servers.temporal_binary import temporal_binary
 from devenv.servers.temporal_server import TemporalServer
 from ledger.ids import AccountId, ActionId, CustomerId, TransferId
-from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from ledger.transfers import Step
 from reviews.postgres import Reviews

@@ -12,9 +12,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from database.connections import Database
+from devenv.demo.postgres import holding
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
-from ledger.postgres.accounts import holding
 from ledger.postgres.book import Book
 from settings import Settings
 from tests.api.people import Person, register, running_api, transfer_body

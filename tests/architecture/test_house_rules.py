@@ -5,6 +5,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,10 @@ from activities.transfers import TransferSteps
 from workflows import steps
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("activities", "api", "bench", "devenv", "ledger", "workflows")
+NOUNS = ("customers", "disputes", "ledger", "reviews", "screening", "staff")
+ROOMS = ("activities", "api", "bench", "database", "devenv", "workflows", *NOUNS)
+DRIVERS = {"alembic", "asyncpg", "sqlalchemy"}
+MOST_MODULES = 12
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "service", "handler", "base", "common", "data"}
 
 
@@ -88,16 +92,47 @@ def test_every_stub_has_its_activity_with_the_same_signature() -> None:
         assert asked.return_annotation == done.return_annotation, name
 
 
-def test_the_pure_ledger_needs_the_standard_library_only() -> None:
-    pure = [path for path in sources("ledger") if "postgres" not in path.parts]
+def knows_sql(path: Path) -> bool:
+    """Whether this is the room of connections, or a module or folder named `postgres`."""
+    inside = path.relative_to(ROOT)
+    return inside.parts[0] == "database" or "postgres" in (*inside.parts[:-1], inside.stem)
+
+
+def test_pure_modules_of_nouns_need_the_standard_library_only() -> None:
+    pure = [path for path in sources(*NOUNS) if not knows_sql(path)]
     assert pure
     outside = {
-        (path.name, name)
+        (str(path.relative_to(ROOT)), name)
         for path in pure
         for name in imports(path)
-        if name.split(".")[0] not in sys.stdlib_module_names and not re.fullmatch(r"ledger\.(?!postgres)\w+", name)
+        if name.split(".")[0] not in {*sys.stdlib_module_names, *NOUNS} or "postgres" in name.split(".")
     }
     assert outside == set()
+
+
+def test_only_the_database_room_and_modules_named_postgres_import_a_driver() -> None:
+    found = {
+        (str(path.relative_to(ROOT)), name)
+        for path in sources(*ROOMS, "cli.py", "serve.py", "worker.py")
+        if not knows_sql(path)
+        for name in imports(path)
+        if name.split(".")[0] in DRIVERS
+    }
+    assert found == set()
+
+
+def test_no_two_classes_of_the_product_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sources(*ROOMS, "cli.py", "logs.py", "serve.py", "settings.py", "worker.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_a_folder_of_the_product_holds_at_most_twelve_modules() -> None:
+    folders = Counter(path.parent for path in sources(*ROOMS) if path.name != "__init__.py")
+    assert {str(folder.relative_to(ROOT)): many for folder, many in folders.items() if many > MOST_MODULES} == {}
 
 
 def test_workflows_read_neither_the_clock_nor_chance() -> None:
@@ -120,7 +155,7 @@ def test_sql_stands_in_one_room() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sources(*ROOMS, "cli.py", "serve.py", "worker.py")
-        if "postgres" not in path.parts
+        if not knows_sql(path)
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and statement.search(node.value)
     ]
@@ -152,12 +187,16 @@ def test_names_say_what_things_are() -> None:
 def test_no_float_comes_near_money() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in sources("ledger", "activities", "workflows")
-        if path.name != "database.py"  # seconds of the pool
+        for path in sources(*NOUNS, "activities", "workflows")
         for node in ast.walk(ast.parse(path.read_text()))
         if (isinstance(node, ast.Constant) and isinstance(node.value, float))
         or (isinstance(node, ast.Name) and node.id == "float")
-        or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and path.parts[-2] == "ledger")
+        or (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Div)
+            and path.relative_to(ROOT).parts[0] in NOUNS
+            and not knows_sql(path)
+        )
     ]
     assert found == ["workflows/policies.py:" + line for line in _backoff_lines()]
 

@@ -6,8 +6,8 @@ from itertools import islice
 
 import pytest
 
-from bench.connections import Connections
-from bench.load import Load, Tally, arrivals, percentile, run_load
+from bench.traffic.connections import Connections
+from bench.traffic.load import Load, Tally, arrivals, percentile, run_load
 from devenv.processes.ports import free_port
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.population import Choice, Holder, order_between, pairs, read, save
+from bench.traffic.population import Choice, Holder, order_between, pairs, read, save
 from ledger.ids import new_account_id, new_customer_id
 
 HOLDERS = [Holder(new_customer_id(), new_account_id(), f"token {number}") for number in range(50)]

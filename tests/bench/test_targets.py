@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.report import page
-from bench.tables import WIDTH, print_results
-from bench.targets import verdicts
+from bench.results.report import page
+from bench.results.tables import WIDTH, print_results
+from bench.results.targets import verdicts
 
 
 def recorded(case: str, level: str, number: int, throughput: float, p50: float = 10.0, **more: Any) -> dict[str, Any]:

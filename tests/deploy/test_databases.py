@@ -39,7 +39,7 @@ class Server:
         }
         psql = shutil.which("psql")
         if psql is None:
-            from devenv.servers.postgres_server import server_binaries
+            from devenv.servers.postgres_server import server_binaries  # noqa: PLC0415 - only where no psql is installed
 
             psql = str(server_binaries() / "psql")
         command = [psql, "--no-psqlrc", "--quiet", "--file", str(SCRIPT)]

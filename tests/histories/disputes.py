@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
 from ledger.accounts import AccountStatus
-from ledger.postgres.accounts import set_account_status
 from ledger.transfers import TransferOrder
+from tests.account_status import set_account_status
 from tests.histories.stage import RecordedAction, Stage, path
 from tests.histories.steering import AT_ONCE, swept
 from tests.ledger.test_reversals import completed as done

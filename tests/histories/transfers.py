@@ -5,7 +5,7 @@ from dataclasses import replace
 from customers.postgres import Customers
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD
-from ledger.postgres.accounts import set_account_status
+from tests.account_status import set_account_status
 from tests.histories.stage import RecordedAction, Stage, path
 from tests.orders import Holder, funded, order
 from tests.workflows.sagas import line_breaks

@@ -7,6 +7,7 @@ from disputes.postgres import Disputes
 from ledger.ids import WORLD, AccountId, TransferId
 from ledger.postgres.book import Book
 from ledger.transfers import Ending, Failure, State, Step
+from staff.postgres.reversal_record import record_reversal
 from tests.ledger.conftest import Connection
 from tests.ledger.test_reversals import completed
 from tests.orders import Holder, funded, holder, order
@@ -21,7 +22,7 @@ async def scene(database: Database, owner: Connection) -> dict[str, str]:
     took 300 out, and was refused more. Dora's account was never used, and erin's is empty again. Fay lent gus 600; 200
     of them are given back, and the reversal of another 300 is opened.
     """
-    book, customers = Book(database), Customers(database)
+    book, customers = Book(database, record_reversal), Customers(database)
     alice, erin = await funded(customers, book, 10_000), await funded(customers, book, 40)
     bob, dora = await holder(customers), await holder(customers)
     fay, gus = await funded(customers, book, 600), await holder(customers)

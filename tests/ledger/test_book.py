@@ -10,7 +10,6 @@ from database.connections import Database
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD, AccountId
 from ledger.postgres.account_reads import AccountReads
-from ledger.postgres.accounts import set_account_status
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import TransferReads
@@ -23,6 +22,7 @@ from ledger.refusals import (
     UnknownTransfer,
 )
 from ledger.transfers import Ending, Failure, Leg, State, Step, TransferOrder
+from tests.account_status import set_account_status
 from tests.orders import Holder, funded, holder, order
 
 REFUSED = Failure("account_frozen", "Account frozen.")

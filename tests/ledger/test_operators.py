@@ -14,8 +14,7 @@ from ledger.ids import AccountId, CustomerId
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
-from ledger.refusals import Refusal
-from ledger.refused_actions import ActionRefused, EntriesBroken
+from ledger.refusals import ActionRefused, EntriesBroken, Refusal
 from ledger.transfers import Ending, Step
 from staff.account_actions import STATUS_AFTER, ClosedForGood, HoldsMoney, MoneyInTransit, NoSuchAccount
 from staff.actions import AuditRunning

@@ -9,12 +9,12 @@ import pytest
 from customers.postgres import Customers
 from database.connections import Database
 from ledger.accounts import AccountStatus
-from ledger.postgres.accounts import set_account_status
 from ledger.postgres.book import Book
 from ledger.refusals import NotReversible, OrderMismatch, UnknownTransfer
 from ledger.transfers import Ending, Opened, State, Step, TransferOrder
 from staff.permissions import Action
 from staff.postgres.action_log import ActionLog, ActionSearch
+from tests.account_status import set_account_status
 from tests.ledger.conftest import Connection
 from tests.orders import Holder, funded, holder, order, reversal
 

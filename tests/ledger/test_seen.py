@@ -11,11 +11,12 @@ from database.connections import Database
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId, CustomerId
 from ledger.postgres.account_reads import AccountReads
-from ledger.postgres.accounts import set_account_status
 from ledger.postgres.book import Book
 from ledger.postgres.row_cache import REMEMBERED, RowCache
 from ledger.refusals import AccountFrozen, IllegalTransition
 from ledger.transfers import Ending, State, Step, Transfer, TransferOrder
+from staff.postgres.reversal_record import record_reversal
+from tests.account_status import set_account_status
 from tests.orders import Holder, funded, holder, order
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,7 +36,7 @@ async def bob(customers: Customers) -> Holder:
 @pytest.fixture
 def elsewhere(database: Database) -> Book:
     """The book of another process: neither hears of the other's writes."""
-    return Book(database)
+    return Book(database, record_reversal)
 
 
 async def opened(book: Book, source: Holder, destination: Holder, amount_minor: int) -> Step:

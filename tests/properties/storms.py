@@ -21,14 +21,15 @@ from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeTer
 from disputes.postgres import Disputes
 from ledger.accounts import AccountStatus
 from ledger.ids import CustomerId, TransferId
-from ledger.postgres.accounts import set_account_status
 from ledger.postgres.book import Book
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
-from ledger.refused_actions import ActionRefused
+from ledger.refusals import ActionRefused
 from ledger.transfers import MAX_ATTEMPTS, State, Transfer, TransferOrder
 from reviews.review import Decision, Ruling
 from staff.instructions import Instruction
+from staff.postgres.reversal_record import record_reversal
+from tests.account_status import set_account_status
 from tests.orders import Holder, order
 from tests.waiting import until
 from tests.workflows.sagas import Sagas
@@ -151,7 +152,7 @@ class Storm:
         """Ask for the transfer, as the API does."""
         await self._saga.start(self._order)
         if self._is_acknowledged:
-            await Book(self._saga.book.database).open_transfer(self._order)
+            await Book(self._saga.book.database, record_reversal).open_transfer(self._order)
 
     async def take(self, act: Act) -> str:
         """Do it, if it can be done just now; what is refused is refused. What came of it."""

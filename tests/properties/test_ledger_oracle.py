@@ -11,12 +11,13 @@ from customers.postgres import Customers
 from database.connections import Database
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD, AccountId, CustomerId, TransferId, new_account_id
-from ledger.postgres.accounts import set_account_status
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.refusals import IllegalTransition, LedgerConflict, NotReversible, OrderMismatch, Refusal, UnknownTransfer
 from ledger.transfers import Ending, Failure, Standing, State, TransferOrder
 from ledger.transfers import Step as StepKey
+from staff.postgres.reversal_record import record_reversal
+from tests.account_status import set_account_status
 from tests.orders import order
 from tests.properties import plain_books as plain
 from tests.properties.conftest import Eraser
@@ -41,7 +42,9 @@ class Teller:
 
     @classmethod
     async def at(cls, database: Database) -> "Teller":
-        teller = cls(database, Book(database), {}, {plain.WORLD: WORLD, plain.NOBODY: new_account_id()}, {})
+        teller = cls(
+            database, Book(database, record_reversal), {}, {plain.WORLD: WORLD, plain.NOBODY: new_account_id()}, {}
+        )
         customers = Customers(database)
         first, *others = CURRENCIES
         for owner in OWNERS:

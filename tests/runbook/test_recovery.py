@@ -19,6 +19,7 @@ from database.connections import Database
 from devenv.stack import Running
 from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder
+from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, in_review, reaches, register, sent
 from tests.orders import funded, holder, order
 from tests.runbook.conftest import FOUR_EYES_FROM, REVIEW_FROM
@@ -366,7 +367,7 @@ async def test_a_schedule_that_was_deleted_is_made_anew_and_runs(
 @pytest.fixture
 async def many(database: Database) -> list[TransferOrder]:
     """More rows than one look takes, as a Temporal that started empty leaves them; the newest is in transit."""
-    book, customers = Book(database), Customers(database)
+    book, customers = Book(database, record_reversal), Customers(database)
     ada, ben = await funded(customers, book, SMALL), await holder(customers)
     wanted = [order(ada.id, ada.account_id, ben.account_id, SMALL) for _ in range(AT_MOST + 2)]
     for each in wanted:

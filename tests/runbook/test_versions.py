@@ -29,6 +29,7 @@ from ledger.recovery import Sweep
 from ledger.transfers import State, Step
 from serve import HTTP_STOP_SECONDS
 from settings import Settings
+from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, reaches, register
 from tests.orders import order, staff
 from tests.runbook.conftest import terminal
@@ -132,7 +133,7 @@ async def payer(http: httpx.AsyncClient, database: Database) -> Person:
     """With `FUNDS`, deposited without a worker."""
     person = await register(http, full_name="Ada Obi")
     deposit = order(CustomerId(person.id), WORLD, AccountId(person.account_id), FUNDS)
-    step, book = Step(deposit.transfer_id, 1), Book(database)
+    step, book = Step(deposit.transfer_id, 1), Book(database, record_reversal)
     await book.open_transfer(deposit)
     await book.debit(step)
     await book.credit(step)

@@ -14,6 +14,7 @@ from devenv.servers.temporal_server import TemporalServer
 from ledger.ids import AccountId, CustomerId
 from ledger.postgres.book import Book
 from settings import Settings
+from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person
 from tests.orders import order
 from tests.runbook.conftest import REVIEW_FROM
@@ -83,7 +84,10 @@ async def test_the_page_of_deployments_leads_from_a_draining_version_to_what_run
     accounts = AccountId(payer.account_id), AccountId(payee.account_id)
     wanted = order(CustomerId(payer.id), *accounts, REVIEW_FROM * 100)
     one, two = (SETTINGS.model_copy(update={"build_id": build_id}) for build_id in ("1", "2"))
-    async with build_worker(site.client, Book(database), one), build_worker(site.client, Book(database), two):
+    async with (
+        build_worker(site.client, Book(database, record_reversal), one),
+        build_worker(site.client, Book(database, record_reversal), two),
+    ):
         await is_current(site, 1)
         handle = await site.client.start_workflow(
             TransferWorkflow.run,

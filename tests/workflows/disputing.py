@@ -16,6 +16,7 @@ from ledger.ids import CustomerId
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
 from staff.postgres.action_log import ActionLog, ActionSearch, RecordedAction
+from staff.postgres.reversal_record import record_reversal
 from tests.ledger.test_reversals import completed
 from tests.orders import Holder, order, staff
 from tests.waiting import until
@@ -99,7 +100,9 @@ class Case:
 
 async def opened(database: Database, payer: Holder, payee: Holder) -> Case:
     """The transfer that is disputed is completed by a book of its own."""
-    disputed = await completed(Book(database), order(payer.id, payer.account_id, payee.account_id, 2_500))
+    disputed = await completed(
+        Book(database, record_reversal), order(payer.id, payer.account_id, payee.account_id, 2_500)
+    )
     dispute = await Disputes(database).open(payer.id, disputed.transfer_id, "The goods never came", TERMS)
     assert dispute is not None
     return Case(database, dispute, await staff(database), payer, payee)

@@ -19,6 +19,7 @@ from ledger.refusals import LedgerConflict
 from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
 from screening.rules import ScreeningRule
 from settings import Settings
+from staff.postgres.reversal_record import record_reversal
 from worker import build_worker
 from workflows.policies import TASK_TIMEOUT
 from workflows.search_attributes import search_attributes, summary
@@ -33,7 +34,7 @@ class UnreliableBook(Book):
     """The real book behind a line that breaks: faults are raised, or awaited, just before or after a step."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        super().__init__(database, record_reversal)
         self.before: dict[str, list[Fault]] = defaultdict(list)
         self.after: dict[str, list[Fault]] = defaultdict(list)
         self.calls: list[str] = []

@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 
 from disputes.dispute import DisputeState
 from ledger.accounts import AccountStatus
-from ledger.postgres.accounts import set_account_status
+from tests.account_status import set_account_status
 from tests.waiting import until
 from tests.workflows.disputing import Case, Handle, decide, looked, reset, tasks_of
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas

@@ -230,8 +230,8 @@ async def test_current_details_say_how_many_approvals_are_missing_and_who_has_ap
 async def test_a_review_keeps_the_terms_it_began_on(book: UnreliableBook, wanted: TransferOrder) -> None:
     await book.open_transfer(wanted)
     step = Step(wanted.transfer_id, wanted.attempt)
-    first = await book.begin_review(step, ReviewTerms(100, 50, 2))
-    again = await book.begin_review(step, ReviewTerms(9_000, 1, 1))
+    first = await Reviews(book.database).begin(step, ReviewTerms(100, 50, 2))
+    again = await Reviews(book.database).begin(step, ReviewTerms(9_000, 1, 1))
     assert (again.terms, again.standing) == (first.terms, first.standing)
     await book.end(Ending(step), State.CANCELLED)
 
@@ -249,7 +249,7 @@ async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_onc
             step = Step(wanted.transfer_id, wanted.attempt)
 
             async def is_nearly_over() -> bool:
-                return (await book.begin_review(step, terms)).elapsed_seconds >= deadline - 2
+                return (await Reviews(book.database).begin(step, terms)).elapsed_seconds >= deadline - 2
 
             await until(is_nearly_over, "most of the review has passed")
             await client.workflow_service.reset_workflow_execution(

@@ -13,11 +13,11 @@ from customers.postgres import Customers
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD
 from ledger.postgres.account_reads import AccountReads
-from ledger.postgres.accounts import set_account_status
 from ledger.refusals import IllegalTransition
 from ledger.transfers import Ending, State, Step, TransferOrder
 from screening.rules import ScreeningAnswer
 from settings import Settings
+from tests.account_status import set_account_status
 from tests.orders import Holder, funded, order
 from tests.waiting import until
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas

@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
 
-from bench.connections import Connections
-from bench.jobs import Job, new_keys, serve_jobs
-from bench.load import Send
-from bench.population import AMOUNT_MINOR, CURRENCY, Holder, pairs
+from bench.traffic.connections import Connections
+from bench.traffic.jobs import Job, new_keys, serve_jobs
+from bench.traffic.load import Send
+from bench.traffic.population import AMOUNT_MINOR, CURRENCY, Holder, pairs
 from ledger.ids import transfer_id_for
 
 HOST = "127.0.0.1"

@@ -1,21 +1,23 @@
-"""Accounts from an operator's console, without a record: for the demo and for tests. Staff go by `operators.py`."""
+"""Accounts held and changed behind the API's back, for the demo and for tests: no way of the product."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from database.connections import Database
-from ledger.accounts import Account, AccountStatus
+from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
-from ledger.postgres.rows import ACCOUNT_COLUMNS, account_of
+from ledger.postgres.rows import ACCOUNT_COLUMNS
 from ledger.refusals import AccountNotFound
 
 if TYPE_CHECKING:
     from database.connections import Connection
 
+
 _SET_STATUS = f"""
     UPDATE accounts a SET status = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}
 """
+
 
 _HOLD = "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
@@ -30,18 +32,6 @@ class HeldAccount:
     async def set_status(self, status: AccountStatus) -> None:
         """Freeze, open or close it."""
         await self._connection.execute(_SET_STATUS, self._account_id, status)
-
-
-async def set_account_status(database: Database, account_id: AccountId, status: AccountStatus) -> Account:
-    """Freeze, open or close an account. Waits for a step that holds it, and holds it against steps meanwhile.
-
-    Raises `AccountNotFound`.
-    """
-    async with database.connection() as connection:
-        row = await connection.fetchrow(_SET_STATUS, account_id, status)
-    if row is None:
-        raise AccountNotFound(account_id)
-    return account_of(row)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.targets import Measured, Results, figure, latency, throughput, verdicts
+from bench.results.targets import Measured, Results, figure, latency, throughput, verdicts
 
 WIDTH = 120
 WHOLE_FROM = 100  # figures from here on need no decimals

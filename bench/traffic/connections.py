@@ -9,7 +9,7 @@ import orjson
 LIMIT_SECONDS = 30.0
 
 
-class _Connection(asyncio.BufferedProtocol):
+class _HttpConnection(asyncio.BufferedProtocol):
     """Reads one answer at a time; httptools calls `on_body` and `on_message_complete`."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Connections:
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
-        self._idle: list[_Connection] = []
+        self._idle: list[_HttpConnection] = []
 
     def close(self) -> None:
         """Close those that are idle."""
@@ -73,7 +73,7 @@ class Connections:
 
         `no answer` after `LIMIT_SECONDS`, and `no connection` where the server is away.
         """
-        connection: _Connection | None = None
+        connection: _HttpConnection | None = None
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
                 connection = await self._connection()
@@ -89,12 +89,12 @@ class Connections:
             connection.close()
         return answer
 
-    async def _connection(self) -> _Connection:
+    async def _connection(self) -> _HttpConnection:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
                 return connection
-        _, made = await asyncio.get_running_loop().create_connection(_Connection, *self._address)
+        _, made = await asyncio.get_running_loop().create_connection(_HttpConnection, *self._address)
         return made
 
 

@@ -11,8 +11,8 @@ import httpx
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
-from bench.load import Load, Send, Tally, run_load
-from bench.population import Choice
+from bench.traffic.load import Load, Send, Tally, run_load
+from bench.traffic.population import Choice
 
 # Beyond the load's own seconds: answers that are still due have 30 s.
 PATIENCE_SECONDS = 60

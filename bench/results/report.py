@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cases import CASES, PHASES
-from bench.tables import GROUPS, cases_of, figures_of, other_answers, spread_of, text, unsent
-from bench.targets import Results, verdicts
+from bench.results.tables import GROUPS, cases_of, figures_of, other_answers, spread_of, text, unsent
+from bench.results.targets import Results, verdicts
 
 PAGE = "README.md"
 INTRODUCTION = """\
@@ -59,7 +59,7 @@ def page(results: Results, charts: Sequence[tuple[str, str]]) -> str:
 
 def write_report(results: Results, folder: Path) -> None:
     """The page and its charts."""
-    from bench.charts import draw  # noqa: PLC0415 - matplotlib is there where the bench is installed
+    from bench.results.charts import draw  # noqa: PLC0415 - only the bench's requirements have matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PAGE).write_text(page(results, draw(results, folder)))

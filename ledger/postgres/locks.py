@@ -1,0 +1,53 @@
+"""Row locks of the books: a transfer, or a transfer and then one of its accounts, in that order.
+
+`FOR NO KEY UPDATE` everywhere: plain `FOR UPDATE` deadlocks with the foreign-key checks of concurrent inserts.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ledger.accounts import Account
+from ledger.ids import TransferId
+from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, Row, account_of, transfer_of
+from ledger.refusals import UnknownTransfer
+from ledger.transfers import Side, Transfer
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+_LOCK_TRANSFER = f"""
+    SELECT {TRANSFER_COLUMNS}, clock_timestamp() AS now FROM transfers t WHERE t.id = $1 FOR NO KEY UPDATE
+"""
+
+# The second CTE depends on the first, so the transfer is locked before the account.
+_LOCK = """
+    WITH t AS MATERIALIZED (SELECT * FROM transfers WHERE id = $1 FOR NO KEY UPDATE),
+    a AS MATERIALIZED (
+        SELECT accounts.* FROM accounts JOIN t ON accounts.id = t.{side}_account_id FOR NO KEY UPDATE OF accounts
+    )
+    SELECT {transfer}, {account}, clock_timestamp() AS now FROM t LEFT JOIN a ON true
+"""
+_LOCK_WITH: dict[Side, str] = {
+    "source": _LOCK.format(side="source", transfer=TRANSFER_COLUMNS, account=ACCOUNT_COLUMNS),
+    "destination": _LOCK.format(side="destination", transfer=TRANSFER_COLUMNS, account=ACCOUNT_COLUMNS),
+}
+
+
+async def lock_transfer(connection: "Connection", transfer_id: TransferId) -> tuple[Transfer, datetime]:
+    """The transfer under its lock, and PostgreSQL's time. Raises `UnknownTransfer`."""
+    row = _known(await connection.fetchrow(_LOCK_TRANSFER, transfer_id), transfer_id)
+    return transfer_of(row), row["now"]
+
+
+async def lock_transfer_and_account(
+    connection: "Connection", transfer_id: TransferId, side: Side
+) -> tuple[Transfer, Account | None, datetime]:
+    """The same with the account on that side; None for `world` and for an account that does not exist."""
+    row = _known(await connection.fetchrow(_LOCK_WITH[side], transfer_id), transfer_id)
+    return transfer_of(row), account_of(row) if row["a_id"] else None, row["now"]
+
+
+def _known(row: Row | None, transfer_id: TransferId) -> Row:
+    if row is None:
+        raise UnknownTransfer(transfer_id)
+    return row
