@@ -17,7 +17,7 @@ def default_cache() -> Path:
 
 
 class Settings(BaseSettings):
-    """Every setting of every Remit process. `docs/reference.md` explains them in groups."""
+    """Every setting of every Remit process. `docs/reference/settings.md` explains them in groups."""
 
     model_config = SettingsConfigDict(env_prefix="REMIT_", extra="ignore")
 

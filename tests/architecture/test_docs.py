@@ -1,4 +1,4 @@
-"""What the documentation must name, it names; what it links to is there."""
+"""The documentation names every setting, code and command; its links lead somewhere; its pages stay short."""
 
 import re
 import subprocess
@@ -15,7 +15,8 @@ from settings import Settings
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 ROOT = Path(__file__).resolve().parents[2]
-REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+DOCS = ROOT / "docs"
+REFERENCE = "\n".join(page.read_text() for page in sorted((ROOT / "docs" / "reference").glob("*.md")))
 DIAGRAMS = {"flowchart", "sequenceDiagram", "stateDiagram-v2"}
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -56,6 +57,15 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
         assert found.exists(), f"{target} does not exist"
         if fragment:
             assert fragment in anchors(found), f"{target} has no heading for #{fragment}"
+
+
+def test_the_index_of_the_docs_links_to_every_page() -> None:
+    linked = {(DOCS / target).resolve() for target, _ in relative_links(DOCS / "README.md")}
+    decisions = {(DOCS / "decisions" / target).resolve() for target, _ in relative_links(DOCS / "decisions/README.md")}
+    runbook = DOCS / "operate" / "runbook"
+    symptoms = {(runbook / target).resolve() for target, _ in relative_links(runbook / "README.md")}
+    missing = {page for page in pages() if DOCS in page.parents} - linked - decisions - symptoms
+    assert {named(page) for page in missing} == {"docs/README.md"}
 
 
 @pytest.mark.parametrize("page", pages(), ids=named)

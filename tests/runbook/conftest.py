@@ -17,13 +17,13 @@ from devenv.servers.temporal_binary import temporal_binary
 from devenv.stack import PROJECT, Running, Stack
 from settings import Settings
 from tests.api.people import PASSWORD, Person, register
-from tests.runbook.lines import Runbook
+from tests.runbook.commands import Runbook
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 HERE = Path(__file__).parent
 
 # Every test run reads the tests, and what clicks is installed by `make check-runbook` alone.
-collect_ignore_glob = [] if find_spec("playwright") else ["test_web_ui*.py"]
+collect_ignore_glob = [] if find_spec("playwright") else ["*/test_web_ui*.py"]
 
 # From these amounts on, in major units, a person reviews, and two do.
 REVIEW_FROM, FOUR_EYES_FROM = 100, 500

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from tests.api.people import Person
-from tests.runbook.lines import Runbook
+from tests.runbook.commands import Runbook
 from tests.waiting import until
 
 

@@ -20,7 +20,7 @@ from ledger.ids import CustomerId
 from ledger.recovery import Sweep
 from ledger.transfers import Standing, State
 from tests.api.people import Person, in_review, reaches
-from tests.runbook.lines import Runbook
+from tests.runbook.commands import Runbook
 from tests.waiting import until
 from tests.workflows.sagas import builds, failed_tasks
 from workflows.registration import RECOVERY_SCHEDULE

@@ -1,6 +1,6 @@
 """Versions of the code side by side: transfers end on the one they began on, and people move what lost its workers.
 
-The command lines are those of `docs/operating.md`, run by the CLI that comes with the server.
+The command lines are those of `docs/operate/`, run by the CLI that comes with the server.
 """
 
 import asyncio

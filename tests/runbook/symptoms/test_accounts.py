@@ -1,0 +1,267 @@
+"""The runbook's pages on staff, on their accounts' freezing, closing and repair, and on books that are not clean."""
+
+import asyncio
+import fcntl
+import json
+import os
+import re
+import secrets
+import termios
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from devenv.processes.ports import free_port
+from devenv.stack import Running
+from tests.api.people import PASSWORD, Person, reaches, register, sent
+from tests.runbook.commands import Runbook
+from tests.runbook.installation import remit
+from tests.runbook.row_locks import account_held
+
+AMOUNT = 99_00
+ADMIN = "remit admin create --email ops@example.com --full-name 'Olu Ade'       # asks for a password"
+FREEZE = """act accounts/acc_…/freeze   '{"reason": "ticket 4711"}'    # staff"""
+UNFREEZE = """act accounts/acc_…/unfreeze '{"reason": "ticket 4711"}'    # staff"""
+CLOSE = """act accounts/acc_…/close    '{"reason": "ticket 4711"}'    # admins; empty, and nothing in transit from or to it"""
+REBUILD = """act accounts/acc_…/rebuild  '{"reason": "ticket 4711"}'    # admins"""
+
+
+class Terminal(Runbook):
+    """The page at a terminal where somebody types a password as often as it is asked for."""
+
+    async def _shell(self, command: str, variables: Mapping[str, str]) -> tuple[int, str]:
+        ours, theirs = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *("bash", "-c", command),
+            env={**self.environment, **variables},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(theirs)
+        shown = await asyncio.to_thread(_type_passwords, ours)
+        return await process.wait(), shown
+
+
+def _type_passwords(terminal: int) -> str:
+    shown, asked = "", 0
+    with os.fdopen(terminal, "r+b", buffering=0) as keyboard:
+        while True:
+            try:
+                read = keyboard.read(1000)
+            except OSError:  # how Linux says that the other side has closed
+                return shown
+            if not read:
+                return shown
+            shown += read.decode()
+            if shown.count(": ") > asked and shown.endswith(": "):
+                asked += 1
+                keyboard.write(f"{PASSWORD}\n".encode())
+
+
+@pytest.fixture
+async def payer(http: httpx.AsyncClient) -> Person:
+    person = await register(http, full_name="Ada Obi")
+    await person.deposit(AMOUNT)
+    return person
+
+
+@pytest.fixture
+def as_admin(environment: dict[str, str], admin: Person) -> Runbook:
+    return Runbook({**environment, "STAFF_TOKEN": admin.token})
+
+
+@asynccontextmanager
+async def tampering(stack: Running) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A superuser's transaction with the triggers off."""
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def act(runbook: Runbook, line: str, account_id: str) -> dict[str, Any]:
+    return dict(json.loads(await runbook.run(line, {"acc_…": account_id})))
+
+
+async def verify(runbook: Runbook, exits: int, **variables: str) -> str:
+    return await remit({**runbook.environment, **variables}, "verify", exits=exits)
+
+
+async def sign_in(http: httpx.AsyncClient, email: str) -> Person:
+    answer = await http.post("/v1/auth/login", json={"email": email, "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    person = Person(http, "", "", answer.json()["access_token"], email)
+    person.id = (await person.get("/v1/auth/me")).json()["id"]
+    return person
+
+
+async def test_an_admin_is_made_with_a_password_that_is_asked_for_and_signs_in(
+    environment: dict[str, str], http: httpx.AsyncClient
+) -> None:
+    email = f"{secrets.token_hex(8)}@example.com"
+    shown = await Terminal(environment).run(ADMIN, {"ops@example.com": email})
+    assert "is an admin now" in shown
+    assert PASSWORD not in shown
+    made = await sign_in(http, email)
+    assert (await made.get("/v1/auth/me")).json()["role"] == "admin"
+
+
+async def test_without_a_terminal_a_password_is_not_asked_for(environment: dict[str, str]) -> None:
+    said = await Runbook(environment).run(ADMIN, {"ops@example.com": f"{secrets.token_hex(8)}@example.com"}, exits=2)
+    assert "--password-stdin" in said
+
+
+async def test_a_password_comes_from_a_pipe_where_there_is_nobody_yet(
+    environment: dict[str, str], http: httpx.AsyncClient
+) -> None:
+    email = f"{secrets.token_hex(8)}@example.com"
+    said = await Runbook(environment).run(
+        """printf '%s\\n' "$PASSWORD" | remit admin create --email ops@example.com --full-name 'Olu Ade' --password-stdin""",
+        {"ops@example.com": email},
+        PASSWORD=PASSWORD,
+    )
+    assert "is an admin now, and signs in" in said
+    assert (await (await sign_in(http, email)).get("/v1/auth/me")).json()["full_name"] == "Olu Ade"
+
+
+async def test_a_customer_becomes_an_admin_and_keeps_name_and_password(
+    environment: dict[str, str], http: httpx.AsyncClient
+) -> None:
+    person = await register(http, full_name="Ada Obi")
+    said = await Runbook(environment).run(ADMIN, {"ops@example.com": person.email})
+    assert "was registered as customer and is an admin now, with name and password as they were" in said
+    me = (await (await sign_in(http, person.email)).get("/v1/auth/me")).json()
+    assert (me["role"], me["full_name"]) == ("admin", "Ada Obi")
+
+
+async def test_every_other_role_is_given_by_an_admin_with_a_reason(
+    as_admin: Runbook, admin: Person, payee: Person
+) -> None:
+    line = """act customers/cus_…/role '{"role": "operator", "reason": "joins the team"}'"""
+    assert json.loads(await as_admin.run(line, {"cus_…": payee.id}))["role"] == "operator"
+    assert (await payee.get("/v1/admin/stats")).status_code == 200
+    recorded = (await admin.get("/v1/admin/actions", subject=payee.id)).json()["items"]
+    assert [(one["actor_id"], one["reason"]) for one in recorded] == [(admin.id, "joins the team")]
+    without = await admin.post(f"/v1/admin/customers/{payee.id}/role", {"role": "admin"})
+    assert (without.status_code, without.json()["code"]) == (422, "validation_failed")
+
+
+async def test_operators_freeze_and_unfreeze_and_admins_do_the_rest(runbook: Runbook, payee: Person) -> None:
+    assert (await act(runbook, FREEZE, payee.account_id))["status"] == "frozen"
+    assert (await act(runbook, UNFREEZE, payee.account_id))["status"] == "active"
+    for line in (CLOSE, REBUILD):
+        assert (await act(runbook, line, payee.account_id))["code"] == "forbidden"
+
+
+async def test_no_money_moves_from_or_to_a_frozen_account(runbook: Runbook, payer: Person, payee: Person) -> None:
+    for frozen in (payer, payee):
+        await act(runbook, FREEZE, frozen.account_id)
+        answer = (await payer.pay(payee, AMOUNT)).json()
+        assert answer["failure"]["code"] == "account_frozen"
+        assert (await payer.balance(), await payee.balance()) == (AMOUNT, 0)
+        await act(runbook, UNFREEZE, frozen.account_id)
+    assert (await payer.pay(payee, AMOUNT)).json()["state"] == "completed"
+
+
+async def test_an_amount_comes_back_to_a_frozen_account(
+    stack: Running, runbook: Runbook, payer: Person, payee: Person
+) -> None:
+    async with account_held(stack.database_url, payee.account_id):
+        transfer = await sent(payer, payee, AMOUNT, "debited")
+        await act(runbook, FREEZE, payer.account_id)
+        line = """act transfers/$TRF/give-back '{"reason": "ticket 4711"}'"""
+        await runbook.run(line, TRF=transfer["id"])
+    await reaches(payer, transfer["id"], "compensated")
+    assert await payer.balance() == AMOUNT
+
+
+async def test_freezing_waits_for_whoever_holds_the_account(stack: Running, runbook: Runbook, payee: Person) -> None:
+    async with account_held(stack.database_url, payee.account_id) as hold:
+        freezing = asyncio.create_task(act(runbook, FREEZE, payee.account_id))
+        await hold.is_waited_for()
+        assert not freezing.done()
+        await hold.release()
+        assert (await freezing)["status"] == "frozen"
+
+
+async def test_what_is_in_the_way_of_closing_an_account_is_said_and_closed_is_for_good(
+    stack: Running, as_admin: Runbook, payer: Person, payee: Person
+) -> None:
+    assert (await act(as_admin, CLOSE, payer.account_id))["code"] == "account_not_empty"
+    async with account_held(stack.database_url, payee.account_id):
+        transfer = await sent(payer, payee, AMOUNT, "debited")
+        assert (await act(as_admin, CLOSE, payer.account_id))["code"] == "account_in_transit"
+    await reaches(payer, transfer["id"], "completed")
+    assert (await act(as_admin, CLOSE, payer.account_id))["status"] == "closed"
+    assert (await act(as_admin, UNFREEZE, payer.account_id))["code"] == "account_closed"
+    assert (await payee.pay(payer, AMOUNT)).json()["failure"]["code"] == "account_closed"
+
+
+@pytest.mark.parametrize(
+    ("tamper", "found"),
+    [
+        ("UPDATE accounts SET balance_minor = balance_minor + 1 WHERE id = $1", {"balance_is_fold", "zero_sum"}),
+        ("UPDATE accounts SET version = version + 1 WHERE id = $1", {"balance_is_fold"}),
+        ("UPDATE accounts SET head_hash = sha256('') WHERE id = $1", {"balance_is_fold"}),
+    ],
+)
+async def test_an_account_whose_entries_are_sound_is_rebuilt_from_them(
+    stack: Running, as_admin: Runbook, payer: Person, tamper: str, found: set[str]
+) -> None:
+    async with tampering(stack) as connection:
+        await connection.execute(tamper, payer.account_id)
+    said = await verify(as_admin, exits=1)
+    assert set(re.findall(r"^  (\w+): ", said, re.MULTILINE)) == found
+    assert f"balance_is_fold: {payer.account_id}: balance " in said
+    await act(as_admin, REBUILD, payer.account_id)
+    assert "Clean: every invariant holds." in await verify(as_admin, exits=0)
+    assert await payer.balance() == AMOUNT
+
+
+async def test_an_account_whose_entries_were_edited_is_not_rebuilt_until_they_are_restored(
+    stack: Running, as_admin: Runbook, payer: Person
+) -> None:
+    edit = (
+        "UPDATE entries SET amount_minor = amount_minor + $2, balance_after = balance_after + $2 WHERE account_id = $1"
+    )
+    async with tampering(stack) as connection:
+        await connection.execute(edit, payer.account_id, 1)
+    assert "hash_chain" in await verify(as_admin, exits=1)
+    refused = await act(as_admin, REBUILD, payer.account_id)
+    assert (refused["status"], refused["code"]) == (409, "entries_broken")
+    async with tampering(stack) as connection:
+        await connection.execute(edit, payer.account_id, -1)
+    assert "Clean: every invariant holds." in await verify(as_admin, exits=0)
+
+
+async def test_a_state_that_was_changed_by_hand_is_named_by_its_transfer(
+    stack: Running, runbook: Runbook, payer: Person, payee: Person
+) -> None:
+    transfer = await sent(payer, payee, AMOUNT, "completed")
+    undo = "UPDATE transfers SET state = $2, completed_at = $3 WHERE id = $1"
+    connection = await asyncpg.connect(stack.database_url)
+    ended = await connection.fetchval("SELECT completed_at FROM transfers WHERE id = $1", transfer["id"])
+    await connection.close()
+    async with tampering(stack) as connection:
+        await connection.execute(undo, transfer["id"], "debited", None)
+    said = await verify(runbook, exits=1)
+    async with tampering(stack) as connection:
+        await connection.execute(undo, transfer["id"], "completed", ended)
+    assert re.search(rf"^  legs_match_state: {transfer['id']} attempt 1: debited with legs", said, re.MULTILINE)
+    assert re.search(r"^  in_transit: USD: clearing holds 0, debited transfers are worth 9900$", said, re.MULTILINE)
+    assert "Clean: every invariant holds." in await verify(runbook, exits=0)
+
+
+async def test_books_that_cannot_be_read_are_not_called_broken(runbook: Runbook) -> None:
+    said = await verify(runbook, exits=2, REMIT_DATABASE_URL=f"postgresql://remit@127.0.0.1:{free_port()}/remit")
+    assert "Broken" not in said

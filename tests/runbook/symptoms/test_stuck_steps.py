@@ -1,0 +1,209 @@
+"""The runbook's page on a step that is stuck, and what is written down of those who mend it."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+
+from devenv.stack import Running
+from tests.api.people import Person, reaches
+from tests.runbook.commands import Runbook
+from tests.runbook.row_locks import Held, account_held, table_held
+from tests.runbook.transfers import described, details, events, file_of, legs, written_down
+from tests.waiting import until
+
+AMOUNT = 7_00
+DEPOSITED = 1980_00
+
+
+@dataclass
+class Stuck:
+    """A transfer of this runbook's reader that needs attention, and what holds it up."""
+
+    id: str
+    workflow_id: str
+    held: Held
+    runbook: Runbook
+
+    async def described(self) -> str:
+        return await described(self.runbook, self.workflow_id)
+
+    async def details(self) -> str:
+        return await details(self.runbook, self.workflow_id)
+
+    async def local_attempts(self) -> int:
+        return (await events(self.runbook, self.workflow_id)).count("MarkerRecorded")
+
+    async def is_flagged(self) -> bool:
+        line = """temporal workflow list --query "NeedsAttention=true AND ExecutionStatus='Running'\""""
+        return self.workflow_id in await self.runbook.run(line)
+
+
+@asynccontextmanager
+async def stuck_behind(
+    held_account: str, stack: Running, runbook: Runbook, payer: Person, payee: Person
+) -> AsyncIterator[Stuck]:
+    """A transfer that nobody has answered for so long that it needs attention."""
+    async with account_held(stack.database_url, held_account) as held:
+        moving = (await payer.pay(payee, AMOUNT, prefer="wait=0")).json()
+        stuck = Stuck(moving["id"], moving["workflow_id"], held, runbook)
+        await until(stuck.is_flagged, "the transfer needs attention")
+        yield stuck
+
+
+@pytest.fixture
+async def stuck(stack: Running, runbook: Runbook, payer: Person, payee: Person) -> AsyncIterator[Stuck]:
+    """Its amount has left the source, and the destination is held."""
+    async with stuck_behind(payee.account_id, stack, runbook, payer, payee) as stuck:
+        yield stuck
+
+
+async def terminate(database_url: str, pid: int) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        assert await connection.fetchval("SELECT pg_terminate_backend($1)", pid)
+    finally:
+        await connection.close()
+
+
+async def test_it_says_where_the_money_is_and_why_it_waits_and_heals_by_itself_once_its_cause_is_removed(
+    stuck: Stuck, runbook: Runbook, stack: Running, payer: Person, payee: Person
+) -> None:
+    assert (await stuck.details()).startswith("NEEDS ATTENTION. The amount is in transit")
+    described = await stuck.described()
+    assert re.search(r"Type +credit_destination\n", described)
+    assert int(re.findall(r"Attempt +(\d+)\n", described)[0]) > 1
+    assert "LockNotAvailableError" in described
+
+    async def is_named() -> bool:
+        printed = await runbook.run(
+            """psql "$REMIT_DATABASE_URL" -c "SELECT pid, usename, application_name, client_addr, now() - xact_start AS since, left(query, 60) AS query
+     FROM pg_stat_activity
+     WHERE xact_start < now() - interval '5 seconds' AND pid IN (SELECT pid FROM pg_locks WHERE relation = 'accounts'::regclass)\""""
+        )
+        assert "remit-" not in printed
+        return re.findall(r"^ *(\d+) \|", printed, re.MULTILINE) == [str(stuck.held.pid)]
+
+    await until(is_named, "the transaction that is at the accounts for long is named")
+    await terminate(stack.database_url, stuck.held.pid)
+    await reaches(payer, stuck.id, "completed")
+    assert (await payer.balance(), await payee.balance()) == (DEPOSITED - AMOUNT, AMOUNT)
+    assert await stuck.details() == "Completed: the amount is with the destination."
+    assert re.search(r'NeedsAttention:[^}]*}(?: metadata:{[^}]*})? data:"false"', await stuck.described())
+    assert not await stuck.is_flagged()
+
+
+async def test_a_step_that_is_not_at_the_head_of_the_line_says_so_and_what_the_head_heard(
+    stack: Running, runbook: Runbook, payer: Person, payee: Person
+) -> None:
+    heard = re.compile(
+        rf"LockNotAvailableError[^\"]* \(\d+ steps of this process are in line for {payee.account_id}\.\)"
+    )
+    async with account_held(stack.database_url, payee.account_id) as held:
+        answers = [(await payer.pay(payee, AMOUNT, prefer="wait=0")).json() for _ in range(6)]
+        transfers = [Stuck(answer["id"], answer["workflow_id"], held, runbook) for answer in answers]
+
+        async def says_so() -> bool:
+            return any([heard.search(await transfer.described()) for transfer in transfers])
+
+        await until(says_so, "a step in line says so")
+    for transfer in transfers:
+        await reaches(payer, transfer.id, "completed")
+
+
+async def test_by_the_api_it_is_tried_at_once_and_then_given_back(
+    stuck: Stuck, runbook: Runbook, operator: Person, payer: Person, payee: Person
+) -> None:
+    tried = await stuck.local_attempts()
+    answer = await runbook.run("""act transfers/$TRF/retry-now '{"reason": "ticket 4711"}'""", TRF=stuck.id)
+    assert json.loads(answer)["answer"] == "The step is tried again."
+
+    async def is_tried() -> bool:
+        return await stuck.local_attempts() >= tried + 2  # what was asked is written down first
+
+    await until(is_tried, "the step is tried locally")
+    answer = await runbook.run("""act transfers/$TRF/give-back '{"reason": "ticket 4711"}'""", TRF=stuck.id)
+    assert "unless it has been delivered meanwhile" in json.loads(answer)["answer"]
+    await reaches(payer, stuck.id, "compensated")
+    assert (await file_of(operator, stuck.id))["failure"]["code"] == "cancelled"
+    assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
+    assert await written_down(runbook, stuck.id) == [
+        ["retry_now", operator.id, "ticket 4711"],
+        ["give_back", operator.id, "ticket 4711"],
+    ]
+    late = await runbook.run("""act transfers/$TRF/give-back '{"reason": "ticket 4711"}'""", TRF=stuck.id)
+    assert json.loads(late)["code"] == "too_late"
+
+
+async def test_by_the_cli_it_is_tried_at_once_and_then_given_back_by_staff_under_id_or_address_and_nobody_else(
+    stuck: Stuck, runbook: Runbook, operator: Person, payer: Person, payee: Person
+) -> None:
+    tried = await stuck.local_attempts()
+    refused = await runbook.run(
+        """temporal workflow update execute --workflow-id "$ID" --name retry_now --input '{"actor": "cus_…", "reason": "ticket 4711"}'""",
+        {"cus_…": payee.id},
+        ID=stuck.workflow_id,
+        exits=1,
+    )
+    assert f"{payee.id} is no operator or admin" in refused
+    answer = await runbook.run(
+        """temporal workflow update execute --workflow-id "$ID" --name retry_now --input '{"actor": "cus_…", "reason": "ticket 4711"}'""",
+        {"cus_…": operator.email},
+        ID=stuck.workflow_id,
+    )
+    assert "The step is tried again." in answer
+
+    async def is_tried() -> bool:
+        return await stuck.local_attempts() >= tried + 3  # after what was refused, and what was written down
+
+    await until(is_tried, "the step is tried locally")
+    answer = await runbook.run(
+        """temporal workflow update execute --workflow-id "$ID" --name give_back --input '{"actor": "cus_…", "reason": "ticket 4711"}'""",
+        {"cus_…": operator.id},
+        ID=stuck.workflow_id,
+    )
+    assert "The amount goes back to its source, unless it has been delivered meanwhile." in answer
+    await reaches(payer, stuck.id, "compensated")
+    assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
+    assert await written_down(runbook, stuck.id) == [
+        ["retry_now", operator.id, "ticket 4711"],
+        ["give_back", operator.id, "ticket 4711"],
+    ]
+
+
+async def test_a_debit_in_doubt_is_answered_before_its_amount_is_given_back(
+    stack: Running, runbook: Runbook, operator: Person, payer: Person, payee: Person
+) -> None:
+    async with stuck_behind(payer.account_id, stack, runbook, payer, payee) as stuck:
+        assert re.search(r"Type +debit_source\n", await stuck.described())
+        assert "it is still there, or in transit" in await stuck.details()
+        answer = await runbook.run("""act transfers/$TRF/give-back '{"reason": "ticket 4711"}'""", TRF=stuck.id)
+        assert "answer" in json.loads(answer)
+        assert await legs(operator, stuck.id) == []
+    await reaches(payer, stuck.id, "compensated")
+    assert await legs(operator, stuck.id) == ["debit", "refund"]
+    assert await payer.balance() == DEPOSITED
+
+
+async def test_freezing_the_destination_sends_back_all_that_is_on_its_way_to_it(
+    stack: Running, runbook: Runbook, operator: Person, payer: Person, payee: Person
+) -> None:
+    async def is_frozen() -> bool:
+        line = """act accounts/acc_…/freeze '{"reason": "ticket 4711"}'"""
+        return '"frozen"' in await runbook.run(line, {"acc_…": payee.account_id})
+
+    async with AsyncExitStack() as no_posting:
+        async with account_held(stack.database_url, payee.account_id):
+            moving = [(await payer.pay(payee, AMOUNT, prefer="wait=0")).json()["id"] for _ in range(3)]
+            for transfer_id in moving:
+                await reaches(payer, transfer_id, "debited")
+            await no_posting.enter_async_context(table_held(stack.database_url, "postings"))
+        await until(is_frozen, "the destination is frozen")
+    for transfer_id in moving:
+        await reaches(payer, transfer_id, "compensated")
+        assert (await file_of(operator, transfer_id))["failure"]["code"] == "account_frozen"
+    assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)

@@ -1,0 +1,515 @@
+"""What the runbook has people do in Temporal's Web UI, done by clicks."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from playwright.async_api import Browser
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import Client
+
+from devenv.stack import Running
+from tests.api.people import Person, in_review, reaches
+from tests.api.test_disputes import becomes, opens
+from tests.runbook.commands import Runbook
+from tests.runbook.conftest import FOUR_EYES_FROM
+from tests.runbook.row_locks import account_held
+from tests.runbook.web_ui import WebUI, running_browser, web_ui
+from tests.waiting import until
+
+REVIEWED = 150_00
+REASON = "ticket 4711"
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    async with running_browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+async def ui(chromium: Browser, stack: Running, screenshots: Path) -> AsyncIterator[WebUI]:
+    assert stack.temporal_ui_url is not None
+    async with web_ui(chromium, stack.temporal_ui_url, screenshots) as ui:
+        yield ui
+
+
+def on_page(runbook: Runbook, data: str, **who: str) -> str:
+    """The JSON that the page has people type, with their id in it."""
+    assert data in runbook.page
+    return data.replace("cus_…", who["by"])
+
+
+async def transfer(person: Person, transfer_id: str) -> dict[str, Any]:
+    return dict((await person.get(f"/v1/transfers/{transfer_id}")).json())
+
+
+@asynccontextmanager
+async def in_transit(stack: Running, payer: Person, payee: Person) -> AsyncIterator[dict[str, Any]]:
+    """A transfer whose amount has left the payer and cannot reach the payee while the block lasts."""
+    async with account_held(stack.database_url, payee.account_id):
+        before = await payer.balance()
+        sent = (await payer.pay(payee, 90_00, prefer="wait=0")).json()
+
+        async def has_left() -> bool:
+            return await payer.balance() == before - 90_00
+
+        await until(has_left, "the amount is in transit")
+        yield sent
+
+
+async def test_a_review_is_found_and_decided(
+    ui: WebUI, runbook: Runbook, operator: Person, payer: Person, payee: Person
+) -> None:
+    workflow_id = (await transfer(payer, await in_review(payer, payee, REVIEWED)))["workflow_id"]
+    transfer_id = (await payer.get("/v1/transfers", account_id=payer.account_id)).json()["items"][0]["id"]
+    await ui.list_by("TransferState='in_review' AND ExecutionStatus='Running'", finds=workflow_id)
+    await ui.picture("list-in-review")
+    await ui.open(workflow_id)
+    await ui.user_metadata("In review until ")
+    await ui.picture("review")
+    typed = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
+    dialog = await ui.update("decide", on_page(runbook, typed, by=payer.id))
+    assert await ui.refusal(dialog) == "The customer who asked for the transfer cannot decide about it."
+    await ui.picture("decision-refused")
+    await ui.open(workflow_id)
+    await ui.send(await ui.update("decide", on_page(runbook, typed, by=operator.id)))
+    await reaches(payer, transfer_id, "completed")
+    decided = await runbook.run(
+        """psql "$REMIT_DATABASE_URL" -c "SELECT decider, ruling, reason, decided_at FROM review_decisions WHERE transfer_id = 'trf_…'" \
+  -c "SELECT action, actor, reason, state, recorded_at FROM instructions WHERE transfer_id = 'trf_…'\"""",
+        {"trf_…": transfer_id},
+    )
+    assert operator.id in decided
+
+
+async def test_four_eyes_are_counted_on_the_screen(
+    ui: WebUI, runbook: Runbook, admin: Person, operator: Person, payer: Person, payee: Person
+) -> None:
+    transfer_id = await in_review(payer, payee, FOUR_EYES_FROM * 100)
+    await ui.open((await transfer(payer, transfer_id))["workflow_id"])
+    await ui.user_metadata("2 approvals or one rejection")
+    typed = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
+    await ui.send(await ui.update("decide", on_page(runbook, typed, by=operator.id)))
+    await ui.user_metadata(f"Approved by {operator.id}")
+    await ui.picture("four-eyes")
+    await ui.send(await ui.update("decide", on_page(runbook, typed, by=admin.id)))
+    await reaches(payer, transfer_id, "completed")
+
+
+async def test_request_cancellation_ends_a_review_as_cancelled(ui: WebUI, payer: Person, payee: Person) -> None:
+    transfer_id = await in_review(payer, payee, REVIEWED)
+    await ui.open((await transfer(payer, transfer_id))["workflow_id"])
+    await ui.request_cancellation()
+    await reaches(payer, transfer_id, "cancelled")
+
+
+async def test_request_cancellation_gives_back_what_is_in_transit(
+    ui: WebUI, stack: Running, payer: Person, payee: Person
+) -> None:
+    async with in_transit(stack, payer, payee) as sent:
+        await ui.open(sent["workflow_id"])
+        await ui.request_cancellation()
+        await reaches(payer, sent["id"], "compensated")
+    assert await payer.balance() == 1_980_00
+    assert (await transfer(payer, sent["id"]))["failure"]["code"] == "cancelled"
+
+
+async def test_a_stuck_step_is_found_and_its_amount_given_back(
+    ui: WebUI, runbook: Runbook, stack: Running, operator: Person, payer: Person, payee: Person
+) -> None:
+    async with in_transit(stack, payer, payee) as sent:
+        await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
+        await ui.open(sent["workflow_id"])
+        await ui.user_metadata("NEEDS ATTENTION. The amount is in transit")
+        await ui.picture("needs-attention")
+        await ui.tab("Pending Activities", shows="LockNotAvailableError")
+        await ui.picture("pending-activities")
+        typed = '{"actor": "cus_…", "reason": "ticket 4711"}'
+        await ui.send(await ui.update("give_back", on_page(runbook, typed, by=operator.id)))
+        await reaches(payer, sent["id"], "compensated")
+    assert await payer.balance() == 1_980_00
+
+
+async def test_a_stuck_step_is_tried_at_once(
+    ui: WebUI, runbook: Runbook, stack: Running, operator: Person, payer: Person, payee: Person
+) -> None:
+    async with in_transit(stack, payer, payee) as sent:
+        await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
+        await ui.open(sent["workflow_id"])
+        typed = '{"actor": "cus_…", "reason": "ticket 4711"}'
+        await ui.send(await ui.update("retry_now", on_page(runbook, typed, by=operator.id)))
+    await reaches(payer, sent["id"], "completed")
+
+
+async def attempts(client: Client, sent: dict[str, Any]) -> int:
+    """Of the step that is asked again and again."""
+    described = await client.get_workflow_handle(sent["workflow_id"]).describe()
+    (pending,) = described.raw_description.pending_activities
+    return pending.attempt
+
+
+async def test_a_step_that_is_reset_is_tried_from_its_first_attempt_on_and_the_transfer_is_not_reset(
+    ui: WebUI, stack: Running, client: Client, payer: Person, payee: Person
+) -> None:
+    async with in_transit(stack, payer, payee) as sent:
+        await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
+        began = await client.get_workflow_handle(sent["workflow_id"]).describe()
+        await ui.open(sent["workflow_id"])
+        await ui.tab("Pending Activities", shows="LockNotAvailableError")
+        before = await attempts(client, sent)
+        assert before > 1
+        await ui.page.get_by_role("button", name="Reset", exact=True).click()
+        await ui.page.get_by_role("dialog").get_by_role("button", name="Reset").click()
+
+        async def begins_anew() -> bool:
+            return await attempts(client, sent) < before
+
+        await until(begins_anew, "its attempts are counted anew")
+    await reaches(payer, sent["id"], "completed")
+    assert (await client.get_workflow_handle(sent["workflow_id"]).describe()).run_id == began.run_id
+
+
+async def is_paused(client: Client, sent: dict[str, Any]) -> bool:
+    described = await client.get_workflow_handle(sent["workflow_id"]).describe()
+    states = [pending.state for pending in described.raw_description.pending_activities]
+    return states == [PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED]
+
+
+async def test_a_step_whose_retries_are_paused_is_still_tried_by_hand_and_goes_on_where_they_are_not(
+    ui: WebUI, runbook: Runbook, stack: Running, client: Client, operator: Person, payer: Person, payee: Person
+) -> None:
+    typed = '{"actor": "cus_…", "reason": "ticket 4711"}'
+    for by_hand in (True, False):
+        async with in_transit(stack, payer, payee) as sent:
+            await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
+            await ui.open(sent["workflow_id"])
+            await ui.tab("Pending Activities", shows="LockNotAvailableError")
+            await ui.pause("Pause", REASON)
+            await ui.picture("activity-paused")
+            await until(lambda: is_paused(client, sent), "the attempt that ran when it was paused has ended")
+        assert (await transfer(payer, sent["id"]))["state"] == "debited"
+        if by_hand:
+            await ui.open(sent["workflow_id"])
+            await ui.send(await ui.update("retry_now", on_page(runbook, typed, by=operator.id)))
+        else:
+            await ui.pause("Unpause", REASON)
+        await reaches(payer, sent["id"], "completed")
+
+
+async def sweep(ui: WebUI, person: Person, transfer_id: str, state: str) -> None:
+    """**Trigger** until recovery has found it: it leaves alone what changed within the last second."""
+
+    async def is_found() -> bool:
+        await ui.trigger()
+        return bool((await transfer(person, transfer_id))["state"] == state)
+
+    await ui.schedule()
+    await until(is_found, f"recovery makes it {state}")
+
+
+async def test_what_is_terminated_in_review_is_cancelled_by_recovery(ui: WebUI, payer: Person, payee: Person) -> None:
+    transfer_id = await in_review(payer, payee, REVIEWED)
+    await ui.open((await transfer(payer, transfer_id))["workflow_id"])
+    await ui.terminate(REASON)
+    assert (await transfer(payer, transfer_id))["state"] == "in_review"
+    await sweep(ui, payer, transfer_id, "cancelled")
+    await ui.picture("recovery-schedule")
+
+
+async def test_what_is_terminated_in_transit_is_driven_on_by_recovery(
+    ui: WebUI, stack: Running, payer: Person, payee: Person
+) -> None:
+    async with in_transit(stack, payer, payee) as sent:
+        await ui.open(sent["workflow_id"])
+        await ui.terminate(REASON)
+    assert (await transfer(payer, sent["id"]))["state"] in {"debited", "completed"}, "a step that ran may count"
+    await sweep(ui, payer, sent["id"], "completed")
+    assert await payee.balance() == 90_00
+
+
+async def test_recovery_is_paused_and_unpaused(ui: WebUI) -> None:
+    await ui.schedule()
+    await ui.pause("Pause", REASON)
+    await ui.page.get_by_text("Paused").first.wait_for()
+    await ui.picture("recovery-paused")
+    await ui.pause("Unpause", f"{REASON} is done")
+    await ui.page.get_by_role("button", name="Pause", exact=True).wait_for()
+
+
+async def test_a_reset_review_waits_on_and_a_reset_end_moves_nothing(
+    ui: WebUI, operator: Person, payer: Person, payee: Person
+) -> None:
+    waiting = await in_review(payer, payee, REVIEWED)
+    await ui.open((await transfer(payer, waiting))["workflow_id"])
+    await ui.reset(REASON)
+    await ui.open((await transfer(payer, waiting))["workflow_id"])
+    await ui.user_metadata("In review until ")
+    done = (await payer.pay(payee, 90_00)).json()
+    await ui.open(done["workflow_id"])
+    await ui.reset(REASON)
+    await ui.open(done["workflow_id"])
+    await ui.user_metadata("Completed: the amount is with the destination.")
+    assert [await payer.balance(), await payee.balance()] == [1_890_00, 90_00]
+
+
+@pytest.fixture
+async def dispute(payer: Person, payee: Person) -> str:
+    """Of a completed transfer of $90."""
+    paid = (await payer.pay(payee, 90_00)).json()["id"]
+    return str((await opens(payer, paid)).json()["id"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "state", "left"),
+    [
+        ('{"decider": "cus_…", "ruling": "reverse", "reason": "no proof"}', "reversed", 0),
+        ('{"decider": "cus_…", "ruling": "reverse", "amount_minor": 2500, "reason": "no proof"}', "reversed", 65_00),
+        ('{"decider": "cus_…", "ruling": "reject", "reason": "delivered"}', "rejected", 90_00),
+    ],
+    ids=["reverse", "a part", "reject"],
+)
+async def test_a_dispute_is_decided(
+    ui: WebUI,
+    runbook: Runbook,
+    dispute: str,
+    operator: Person,
+    payer: Person,
+    payee: Person,
+    typed: str,
+    state: str,
+    left: int,
+) -> None:
+    await ui.open(f"dispute/{dispute}")
+    await ui.user_metadata("Open until ")
+    await ui.picture(f"dispute-{state}-{left}-open")
+    await ui.send(await ui.update("decide", on_page(runbook, typed, by=operator.id)))
+    told = await becomes(payer, dispute, state)
+    assert await payee.balance() == left
+    if state == "reversed":
+        reversal = (await operator.get(f"/v1/admin/transfers/{told['reversal_transfer_id']}")).json()
+        await ui.open(f"dispute/{dispute}")
+        await ui.tab("Relationships", shows=reversal["workflow_id"])
+        await ui.picture("dispute-relationships")
+    await ui.user_metadata(told["outcome"])
+
+
+async def terminate(ui: WebUI) -> None:
+    await ui.terminate(REASON)
+
+
+async def cancel(ui: WebUI) -> None:
+    await ui.request_cancellation()
+
+
+@pytest.mark.parametrize("end", [terminate, cancel])
+async def test_a_dispute_whose_workflow_is_ended_is_started_again_by_recovery(
+    ui: WebUI, runbook: Runbook, dispute: str, operator: Person, payer: Person, end: Any
+) -> None:
+    await ui.open(f"dispute/{dispute}")
+    await end(ui)
+
+    async def is_started_again() -> bool:
+        await ui.trigger()
+        described = await runbook.run(
+            "temporal workflow describe --workflow-id 'transfer/cus_…/rent-november'",
+            {"transfer/cus_…/rent-november": f"dispute/{dispute}"},
+        )
+        return f"Dispute {dispute}, started again" in described
+
+    await ui.schedule()
+    await until(is_started_again, "recovery has started it again")
+    await ui.open(f"dispute/{dispute}")
+    typed = '{"decider": "cus_…", "ruling": "reverse", "reason": "no proof"}'
+    await ui.send(await ui.update("decide", on_page(runbook, typed, by=operator.id)))
+    await becomes(payer, dispute, "reversed")
+
+
+async def test_a_reset_dispute_reads_its_row_and_goes_on(
+    ui: WebUI, runbook: Runbook, dispute: str, operator: Person, payer: Person
+) -> None:
+    await ui.open(f"dispute/{dispute}")
+    await ui.reset(REASON)
+    await ui.open(f"dispute/{dispute}")
+    typed = '{"decider": "cus_…", "ruling": "reverse", "reason": "no proof"}'
+    await ui.send(await ui.update("decide", on_page(runbook, typed, by=operator.id)))
+    await becomes(payer, dispute, "reversed")
+    await ui.open(f"dispute/{dispute}")
+    await ui.reset(REASON)
+    await ui.open(f"dispute/{dispute}")
+    await ui.user_metadata("$90.00 was brought back to the payer.")
+    assert await payer.balance() == 1_980_00
+
+
+async def test_a_batch_tells_how_far_it_is(ui: WebUI, runbook: Runbook, payer: Person, payee: Person) -> None:
+    waiting = [await in_review(payer, payee, REVIEWED) for _ in range(3)]
+    started = json.loads(
+        await runbook.run(
+            """act reviews/decisions '{"ruling": "approve", "reason": "ticket 4711", "currency": "USD", "max_amount": 20000}'"""
+        )
+    )
+    for transfer_id in waiting:
+        await reaches(payer, transfer_id, "completed")
+    await ui.list_by("WorkflowType='DecisionBatchWorkflow'", finds=started["id"])
+    await ui.open(started["id"])
+    await ui.user_metadata(f"{started['total']} of {started['total']}")
+    await ui.picture("batch")
+
+
+async def test_what_is_in_transit_is_found_by_a_bookmark(
+    ui: WebUI, runbook: Runbook, stack: Running, payer: Person, payee: Person
+) -> None:
+    bookmark = 'TransferState="debited"'
+    assert f"…/workflows?query={quote(bookmark)}" in runbook.page
+    async with in_transit(stack, payer, payee) as sent:
+        await ui.list_by(bookmark, finds=sent["workflow_id"])
+
+
+async def test_a_key_with_signs_of_an_address_in_it_leads_to_its_transfer(
+    ui: WebUI, payer: Person, payee: Person
+) -> None:
+    sent = (await payer.pay(payee, 90_00, key="50% of rent/november #1")).json()
+    assert sent["workflow_id"] == f"transfer/{payer.id}/50%25 of rent/november %231"
+    await ui.open(sent["workflow_id"])
+    await ui.user_metadata("Completed: the amount is with the destination.")
+
+
+async def test_a_search_attribute_is_a_column_once_it_is_added(ui: WebUI, payer: Person, payee: Person) -> None:
+    workflow_id = (await transfer(payer, await in_review(payer, payee, REVIEWED)))["workflow_id"]
+    await ui.list_by(f"WorkflowId='{workflow_id}'", finds=workflow_id)
+    assert not await ui.page.get_by_role("columnheader", name="TransferState").count()
+    await ui.add_column("TransferState")
+    await ui.page.get_by_role("cell", name="in_review").wait_for()
+    await ui.picture("columns")
+
+
+async def test_a_reversal_is_found_by_the_payees_account(ui: WebUI, paid: str, payee: Person) -> None:
+    reversal = (await payee.post(f"/v1/transfers/{paid}/reversals", {"amount": 40_00})).json()
+    await ui.filter_by("SourceAccount", payee.account_id, finds=reversal["workflow_id"])
+    await ui.picture("filter-source-account")
+    await ui.open(reversal["workflow_id"])
+    await ui.user_metadata(f"Reversal of {paid}: $40.00 {payee.account_id} → ")
+
+
+async def test_no_workflow_is_deleted_here_and_one_that_is_deleted_elsewhere_is_ended_by_recovery(
+    ui: WebUI, runbook: Runbook, payer: Person, payee: Person
+) -> None:
+    done = (await payer.pay(payee, 90_00)).json()
+    await ui.open(done["workflow_id"])
+    assert "Delete" not in await ui.actions()
+    waiting = await in_review(payer, payee, REVIEWED)
+    workflow_id = (await transfer(payer, waiting))["workflow_id"]
+    await ui.open(workflow_id)
+    assert set(await ui.actions()) >= {"Reset", "Send an Update", "Terminate"}
+    assert "Delete" not in await ui.actions()
+    await runbook.run("""temporal workflow delete --workflow-id "$ID\"""", ID=workflow_id)
+    await sweep(ui, payer, waiting, "cancelled")
+
+
+async def test_nothing_is_sent_while_the_dialog_is_open_and_submit_again_sends(
+    ui: WebUI, runbook: Runbook, operator: Person, client: Client, payer: Person, payee: Person
+) -> None:
+    transfer_id = await in_review(payer, payee, REVIEWED)
+    workflow_id = (await transfer(payer, transfer_id))["workflow_id"]
+    await ui.open(workflow_id)
+    typed = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
+    dialog = await ui.update("decide", on_page(runbook, typed, by=operator.id))
+    await dialog.get_by_role("button", name="Submit").click()
+    await dialog.get_by_text('"ruling": "approve",', exact=True).wait_for()
+    await ui.picture("laid-out-anew")
+    assert await dialog.is_visible()
+    assert (await transfer(payer, transfer_id))["state"] == "in_review"
+    await dialog.get_by_role("button", name="Submit").click()
+    await reaches(payer, transfer_id, "completed")
+
+
+@pytest.fixture
+async def half_approved(ui: WebUI, runbook: Runbook, operator: Person, payer: Person, payee: Person) -> dict[str, Any]:
+    """A review that has one of its two approvals, sent from the Web UI, and is on the screen."""
+    sent = await transfer(payer, await in_review(payer, payee, FOUR_EYES_FROM * 100))
+    await ui.open(sent["workflow_id"])
+    await approve(ui, runbook, operator)
+    return sent
+
+
+async def approve(ui: WebUI, runbook: Runbook, by: Person) -> None:
+    typed = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
+    await ui.send(await ui.update("decide", on_page(runbook, typed, by=by.id)))
+
+
+async def test_a_reset_review_keeps_its_decisions_whatever_it_is_reset_to(
+    ui: WebUI, runbook: Runbook, half_approved: dict[str, Any], admin: Person, operator: Person, payer: Person
+) -> None:
+    await ui.reset(REASON, to_the_last=True)
+    await ui.open(half_approved["workflow_id"])
+    await ui.user_metadata(f"Approved by {operator.id}")
+    await ui.reset(REASON, excluding=["Signals", "Updates"])
+    await ui.open(half_approved["workflow_id"])
+    await ui.user_metadata(f"Approved by {operator.id}")
+    await approve(ui, runbook, admin)
+    await reaches(payer, half_approved["id"], "completed")
+
+
+async def test_a_decision_that_a_reset_to_a_later_event_excludes_is_known_again_after_one_to_the_first(
+    ui: WebUI, runbook: Runbook, half_approved: dict[str, Any], admin: Person, operator: Person, payer: Person
+) -> None:
+    await ui.reset(REASON, to_the_last=True, excluding=["Updates"])
+    await ui.open(half_approved["workflow_id"])
+    await ui.user_metadata("2 approvals or one rejection")
+    await ui.reset(REASON)
+    await ui.open(half_approved["workflow_id"])
+    await ui.user_metadata(f"Approved by {operator.id}")
+    await approve(ui, runbook, admin)
+    await reaches(payer, half_approved["id"], "completed")
+
+
+async def test_what_recovery_drives_on_names_the_run_that_did_and_what_it_found(
+    ui: WebUI, stack: Running, client: Client, payer: Person, payee: Person
+) -> None:
+    async with in_transit(stack, payer, payee) as sent:
+        driven_on = f"recover/{sent['id']}/1"
+        await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
+        await ui.open(sent["workflow_id"])
+        await ui.terminate(REASON)
+
+        async def is_driven_on() -> bool:
+            await ui.trigger()
+            return (await client.count_workflows(f"WorkflowId='{driven_on}'")).count == 1
+
+        await ui.schedule()
+        await until(is_driven_on, "recovery has started what drives it on")
+        await ui.list_by("WorkflowId STARTS_WITH 'recover/'", finds=driven_on)
+        await ui.open(driven_on)
+        await ui.tab("Relationships", shows="RecoveryWorkflow")
+        await ui.picture("driven-on")
+        await ui.page.get_by_role("link", name="recovery-").first.click()
+        await ui.page.get_by_text("driven_on").first.wait_for()
+        await ui.page.get_by_text(sent["id"]).first.wait_for()
+        await ui.user_metadata("1 driven on, ")
+        await ui.picture("recovery-run")
+    await reaches(payer, sent["id"], "completed")
+    assert [await payer.balance(), await payee.balance()] == [1_890_00, 90_00]
+
+
+async def test_a_batch_counts_apart_who_refused_it_and_says_why(
+    ui: WebUI, operator: Person, payer: Person, payee: Person
+) -> None:
+    lost, *others = [await in_review(payer, payee, REVIEWED) for _ in range(3)]
+    await ui.open((await transfer(payer, lost))["workflow_id"])
+    await ui.terminate(REASON)
+    wanted = {"ruling": "approve", "reason": REASON, "owner_id": payer.id}
+    started = (await operator.post("/v1/admin/reviews/decisions", wanted)).json()
+    for transfer_id in others:
+        await reaches(payer, transfer_id, "completed")
+    await ui.open(started["id"])
+    await ui.page.get_by_text("The transfer has ended.").first.wait_for()
+    await ui.picture("batch-result")
+    await ui.user_metadata("2 of 3 have taken the decision, 1 refused it. Which ones, and why: the result")
+    await ui.user_metadata(f"Approve 3 transfers, decided by {operator.id}")
+    await ui.picture("batch-refused")
+    await ui.query(shows="The transfer has ended.")
+    await ui.picture("batch-query")
