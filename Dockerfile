@@ -20,6 +20,7 @@ COPY devenv devenv
 COPY disputes disputes
 COPY ledger ledger
 COPY migrations migrations
+COPY notifications notifications
 COPY reviews reviews
 COPY screening screening
 COPY staff staff

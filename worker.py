@@ -22,6 +22,7 @@ from activities.straight_through import StraightThroughSteps
 from activities.transfers import TransferSteps
 from disputes.postgres import Disputes
 from ledger.postgres.book import Book
+from notifications.postgres import Messages
 from reviews.review import ReviewPolicy
 from screening.rules import AmountThreshold, ScreeningAnswer, ScreeningRule
 from settings import Settings
@@ -97,6 +98,7 @@ def build_worker(
     *,
     rules: Sequence[ScreeningRule] | None = None,
     workflows: Sequence[type] | None = None,
+    messages: Messages | None = None,
     runner: WorkflowRunner = DIRECT,
 ) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
@@ -109,7 +111,7 @@ def build_worker(
     recovery = RecoverySteps(client, book, settings.recovery_grace_seconds)
     batch = BatchSteps(client)
     disputes = DisputeSteps(client, Disputes(book.database), settings.recovery_grace_seconds)
-    notification = NotificationSteps(book)
+    notification = NotificationSteps(messages or Messages(book.database))
     return Worker(
         client,
         task_queue=settings.task_queue,

@@ -1,40 +1,19 @@
-"""The last step: one message per party, in a table that a mailer may read."""
+"""The last step of a transfer: one message for each party."""
 
 from temporalio import activity
 
-from ledger.ids import SYSTEM_ACCOUNTS, AccountId
-from ledger.postgres.book import Book
-from ledger.refusals import is_about_destination
-from ledger.transfers import Failure, Kind, Standing, State, Step, TransferOrder
+from ledger.transfers import Standing, Step, TransferOrder
+from notifications.messages import ending_messages
+from notifications.postgres import Messages
 
 
 class NotificationSteps:
-    """Messages about how a transfer ended. Money is never touched here."""
+    """Messages about how a transfer ended. No money moves here."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
 
     @activity.defn
     async def notify_parties(self, order: TransferOrder, standing: Standing) -> None:
-        """Tell the source's owner how it ended, and the destination's owner if money arrived. A repeat tells nobody."""
-        await self._book.write_messages(Step(order.transfer_id, standing.attempt), messages(order, standing))
-
-
-def messages(order: TransferOrder, standing: Standing) -> dict[AccountId, str]:
-    """What the owner of each customer account reads: the one who asked, and whoever was paid.
-
-    No message says anything about the other party's account.
-    """
-    why = f" {_reason(order, standing.failure)}" if standing.failure else ""
-    ended = f"Your {order.kind} {order.transfer_id} of {order.amount} is {standing.state}.{why}"
-    told = {order.customer_account_id: ended}
-    if standing.state is State.COMPLETED:
-        told.setdefault(order.destination_account_id, f"You received {order.amount} by transfer {order.transfer_id}.")
-    return {account_id: body for account_id, body in told.items() if account_id not in SYSTEM_ACCOUNTS}
-
-
-def _reason(order: TransferOrder, failure: Failure) -> str:
-    """Why, unless that is about the other party's account. The destination of a deposit is the depositor's own."""
-    if order.kind in (Kind.TRANSFER, Kind.REVERSAL) and is_about_destination(failure):
-        return "It could not be delivered."
-    return failure.message
+        """Write the source's owner how it ended, and the destination's owner if money arrived. A repeat writes none."""
+        await self._messages.write(Step(order.transfer_id, standing.attempt), ending_messages(order, standing))

@@ -127,9 +127,20 @@ async def client(temporal: TemporalServer) -> Client:
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's time-skipping server: waits of days pass as soon as nothing else is to be done."""
     binary = await time_skipping_server(Settings().cache, say=print)
-    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(binary)) as environment:
+    async with await _started_time_skipping(binary) as environment:
         await register_search_attributes(environment.client)
         yield environment
+
+
+async def _started_time_skipping(binary: Path) -> WorkflowEnvironment:
+    """The SDK waits five seconds for the server; a Java machine on a busy computer may need more than one try."""
+    for tries_left in reversed(range(4)):
+        try:
+            return await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(binary))
+        except RuntimeError:
+            if not tries_left:
+                raise
+    raise AssertionError("the last try answers or raises")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ One step is one transaction over the transfer's row and at most one customer acc
 locks two accounts, so opposite transfers cannot deadlock.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -61,16 +61,6 @@ _REOPEN = """
 
 _WRITE_REPEATED_KEY = """
     INSERT INTO repeated_keys (owner_id, idempotency_key, fingerprint, transfer_id) VALUES ($1, $2, $3, $4)
-    ON CONFLICT DO NOTHING
-"""
-
-# A reversal that took nothing is told to whoever asked for it, and not to whom staff wanted to take it from.
-_WRITE_MESSAGES = """
-    INSERT INTO messages (transfer_id, attempt, account_id, customer_id, body)
-    SELECT $1, $2, a.id, a.owner_id, told.body
-    FROM unnest($3::text[], $4::text[]) AS told (account_id, body) JOIN accounts a ON a.id = told.account_id
-    JOIN transfers t ON t.id = $1
-    WHERE (t.kind <> 'reversal' OR t.owner_id = a.owner_id OR t.state IN ('completed', 'compensated'))
     ON CONFLICT DO NOTHING
 """
 
@@ -148,13 +138,6 @@ class Book:
             change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
             transfer = await _write(connection, transfer, change)
         return self._announced(transfer)
-
-    async def write_messages(self, step: Step, bodies: Mapping[AccountId, str]) -> None:
-        """Leave each account's owner their message about this attempt. A repeat writes none."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                _WRITE_MESSAGES, step.transfer_id, step.attempt, list(bodies), list(bodies.values())
-            )
 
     async def _take_turn(self, step: Step, side: Side, decide: Decide) -> Standing:
         """A step on one account: written at once if both rows are as they were last seen, else under their locks."""

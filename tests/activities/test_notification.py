@@ -2,7 +2,6 @@
 
 import pytest
 
-from activities.notifications import messages
 from ledger.ids import WORLD, AccountId, new_account_id, new_customer_id
 from ledger.money import Money
 from ledger.refusals import (
@@ -15,6 +14,7 @@ from ledger.refusals import (
     Refusal,
 )
 from ledger.transfers import Standing, State, TransferOrder
+from notifications.messages import ending_messages
 from tests.orders import order
 
 OWNER = new_customer_id()
@@ -22,7 +22,7 @@ MINE, THEIRS = new_account_id(), new_account_id()
 
 
 def told(wanted: TransferOrder, state: State, refusal: Refusal | None = None) -> dict[AccountId, str]:
-    return messages(wanted, Standing(wanted.transfer_id, 1, state, refusal.failure if refusal else None))
+    return ending_messages(wanted, Standing(wanted.transfer_id, 1, state, refusal.failure if refusal else None))
 
 
 def test_payer_and_payee_each_read_their_own_side_of_a_completed_transfer() -> None:

@@ -23,7 +23,7 @@ from activities.transfers import TransferSteps
 from workflows import steps
 
 ROOT = Path(__file__).resolve().parents[2]
-NOUNS = ("customers", "disputes", "ledger", "reviews", "screening", "staff")
+NOUNS = ("customers", "disputes", "ledger", "notifications", "reviews", "screening", "staff")
 ROOMS = ("activities", "api", "bench", "database", "devenv", "workflows", *NOUNS)
 DRIVERS = {"alembic", "asyncpg", "sqlalchemy"}
 MOST_MODULES = 12

@@ -11,6 +11,7 @@ from disputes.postgres import Disputes
 from ledger.ids import CustomerId
 from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder
+from notifications.postgres import Messages
 from tests.ledger.conftest import Connection
 from tests.ledger.test_reversals import completed
 from tests.orders import Holder, funded, holder, order, reversal
@@ -153,7 +154,7 @@ async def test_how_the_transfer_ended_is_told_once_beside_its_disputes(
 ) -> None:
     for _ in range(2):
         bodies = {payer.account_id: "It is done.", payee.account_id: "It is done."}
-        await book.write_messages(Step(dispute.transfer_id, 1), bodies)
+        await Messages(book.database).write(Step(dispute.transfer_id, 1), bodies)
     assert await told(payer) == ["It is done."]
     assert (await told(payee))[1:] == ["It is done."]
 

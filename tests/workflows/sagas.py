@@ -17,6 +17,7 @@ from ledger.ids import AccountId
 from ledger.postgres.book import Book
 from ledger.refusals import LedgerConflict
 from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
+from notifications.postgres import Messages
 from screening.rules import ScreeningRule
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
@@ -40,7 +41,7 @@ class UnreliableBook(Book):
         self.calls: list[str] = []
         self.refused: list[str] = []
 
-    async def _through(self, name: str, step: Callable[[], Awaitable[ScreeningAnswer]]) -> ScreeningAnswer:
+    async def through(self, name: str, step: Callable[[], Awaitable[ScreeningAnswer]]) -> ScreeningAnswer:
         self.calls.append(name)
         if self.before[name]:
             await self.before[name].pop(0)()
@@ -54,22 +55,30 @@ class UnreliableBook(Book):
         return answer
 
     async def open_transfer(self, order: TransferOrder) -> Opened:
-        return await self._through("open", partial(super().open_transfer, order))
+        return await self.through("open", partial(super().open_transfer, order))
 
     async def debit(self, step: Step) -> Standing:
-        return await self._through("debit", partial(super().debit, step))
+        return await self.through("debit", partial(super().debit, step))
 
     async def credit(self, step: Step) -> Standing:
-        return await self._through("credit", partial(super().credit, step))
+        return await self.through("credit", partial(super().credit, step))
 
     async def refund(self, ending: Ending) -> Standing:
-        return await self._through("refund", partial(super().refund, ending))
+        return await self.through("refund", partial(super().refund, ending))
 
     async def end(self, ending: Ending, state: State) -> Standing:
-        return await self._through("end", partial(super().end, ending, state))
+        return await self.through("end", partial(super().end, ending, state))
 
-    async def write_messages(self, step: Step, bodies: Mapping[AccountId, str]) -> None:
-        return await self._through("notify", partial(super().write_messages, step, bodies))
+
+class UnreliableMessages(Messages):
+    """Messages behind the same line: their faults are those of the step `notify` of the book."""
+
+    def __init__(self, book: UnreliableBook) -> None:
+        super().__init__(book.database)
+        self._book = book
+
+    async def write(self, step: Step, bodies: Mapping[AccountId, str]) -> None:
+        await self._book.through("notify", partial(super().write, step, bodies))
 
 
 async def line_breaks() -> None:
@@ -123,7 +132,15 @@ async def sagas(
 ) -> AsyncIterator[Sagas]:
     """A worker on a task queue of its own unless `changes` name one, with the whole workflow sandbox."""
     settings = Settings().model_copy(update={"task_queue": f"test-{secrets.token_hex(6)}", **changes})
-    async with build_worker(client, book, settings, rules=rules, workflows=workflows, runner=SandboxedWorkflowRunner()):
+    async with build_worker(
+        client,
+        book,
+        settings,
+        rules=rules,
+        workflows=workflows,
+        messages=UnreliableMessages(book),
+        runner=SandboxedWorkflowRunner(),
+    ):
         yield Sagas(client, book, settings)
 
 

@@ -1,0 +1,29 @@
+"""Messages to customers, in a table that a mailer may read."""
+
+from collections.abc import Mapping
+
+from database.connections import Database
+from ledger.ids import AccountId
+from ledger.transfers import Step
+
+# Only whoever asked for a reversal reads that it took nothing: its other party need not know that staff tried.
+_WRITE = """
+    INSERT INTO messages (transfer_id, attempt, account_id, customer_id, body)
+    SELECT $1, $2, a.id, a.owner_id, told.body
+    FROM unnest($3::text[], $4::text[]) AS told (account_id, body) JOIN accounts a ON a.id = told.account_id
+    JOIN transfers t ON t.id = $1
+    WHERE (t.kind <> 'reversal' OR t.owner_id = a.owner_id OR t.state IN ('completed', 'compensated'))
+    ON CONFLICT DO NOTHING
+"""
+
+
+class Messages:
+    """All raise `Unavailable` where PostgreSQL gave no answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, step: Step, bodies: Mapping[AccountId, str]) -> None:
+        """Write each account's owner their message about how this attempt ended. A repeat writes none."""
+        async with self._database.connection() as connection:
+            await connection.execute(_WRITE, step.transfer_id, step.attempt, list(bodies), list(bodies.values()))
