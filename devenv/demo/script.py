@@ -33,7 +33,6 @@ from ledger.postgres.book import Book
 from ledger.transfers import Leg, State
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
-from tests.account_status import set_account_status
 
 Reply = TypeVar("Reply")
 
@@ -208,7 +207,8 @@ class DemoScript:
             ended = await self._until_final(transfer_id, SETTLED_WITHIN_SECONDS)
             took_ms = (time.monotonic() - began) * 1000
         finally:
-            await set_account_status(self._book.database, self._ben.account.id, AccountStatus.ACTIVE)
+            async with holding(self._book.database, self._ben.account.id) as account:
+                await account.set_status(AccountStatus.ACTIVE)
         statements = [await who.statement(transfer_id) for who in (self._ada, self._ben)]
 
         self._show("Ada → Ben", answer)

@@ -121,6 +121,11 @@ def test_only_the_database_room_and_modules_named_postgres_import_a_driver() -> 
     assert found == set()
 
 
+def test_the_product_imports_no_test() -> None:
+    found = {path.name for path in sources(*ROOMS) for name in imports(path) if name.split(".")[0] == "tests"}
+    assert found == set()
+
+
 def test_no_two_classes_of_the_product_share_a_name() -> None:
     places: dict[str, list[str]] = {}
     for path in sources(*ROOMS, "cli.py", "logs.py", "serve.py", "settings.py", "worker.py"):
