@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the numbered migrations over the connection that `ledger.postgres.migrations` hands it."""
+"""Alembic's entry: runs the numbered migrations over the connection that `database.migrations` opens."""
 
 from alembic import context
 

@@ -1,9 +1,9 @@
-"""Disputes: what a payer objects to, what both parties said, and what was decided."""
+"""Disputes: a payer's objection, what both parties stated, and the decision."""
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -59,7 +59,7 @@ INDEXES = (
     "CREATE INDEX dispute_statements_by_dispute ON dispute_statements (dispute_id, id)",
 )
 
-# The same table as NEXT_DISPUTE_STATE in ledger/disputes.py; and what was objected to and ruled stays as it was.
+# The same table as NEXT_DISPUTE_STATE in disputes/dispute.py. The objection and the ruling never change.
 LEGAL = (
     """
     CREATE FUNCTION refuse_illegal_dispute() RETURNS trigger LANGUAGE plpgsql AS $$
