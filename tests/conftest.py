@@ -28,6 +28,7 @@ from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
+from tests.connections import Connection
 from workflows.registration import register_search_attributes
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
@@ -81,6 +82,14 @@ async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIt
         if not request.node.get_closest_marker("breaks_the_books"):
             found = await audit(database)
             assert found.clean, found.broken
+
+
+@pytest.fixture
+async def owner(database: Database, database_url: str) -> AsyncIterator[Connection]:
+    """The login role, which migrates: it owns the tables and is a superuser. Closed before the audit of the books."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture
@@ -143,7 +152,34 @@ async def _started_time_skipping(binary: Path) -> WorkflowEnvironment:
     raise AssertionError("the last try answers or raises")
 
 
+# Rules first, servers later: a broken rule is reported before a server starts.
+FOLDERS = (
+    "architecture",
+    "ledger",
+    "customers",
+    "staff",
+    "disputes",
+    "reviews",
+    "screening",
+    "notifications",
+    "database",
+    "properties",
+    "activities",
+    "workflows",
+    "api",
+    "cli",
+    "devenv",
+    "bench",
+    "end_to_end",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Rules first, servers later: a broken rule is reported before a server is started."""
-    order = ["architecture", "ledger", "properties", "activities", "workflows", "api", "devenv", "bench", "end_to_end"]
-    items.sort(key=lambda item: order.index(room) if (room := Path(item.path).parent.name) in order else len(order))
+    """Run the folders of `tests/` in the order of `FOLDERS`, and the others after them."""
+    tests = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(tests).parts[0]
+        return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
+
+    items.sort(key=place)

@@ -8,7 +8,7 @@ from ledger.transfers import TransferOrder
 from tests.account_status import set_account_status
 from tests.histories.stage import RecordedAction, Stage, path
 from tests.histories.steering import AT_ONCE, swept
-from tests.ledger.test_reversals import completed as done
+from tests.orders import completed as done
 from tests.orders import reversal
 from tests.waiting import until
 from tests.workflows.sagas import Hold, line_breaks

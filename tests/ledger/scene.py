@@ -8,9 +8,8 @@ from ledger.ids import WORLD, AccountId, TransferId
 from ledger.postgres.book import Book
 from ledger.transfers import Ending, Failure, State, Step
 from staff.postgres.reversal_record import record_reversal
-from tests.ledger.conftest import Connection
-from tests.ledger.test_reversals import completed
-from tests.orders import Holder, funded, holder, order
+from tests.connections import Connection
+from tests.orders import Holder, completed, funded, holder, order
 
 REASON = Failure("fraud_declined", "Declined.")
 

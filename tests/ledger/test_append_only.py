@@ -11,7 +11,7 @@ from database.connections import APPLICATION_ROLE
 from ledger.ids import WORLD
 from ledger.postgres.book import Book
 from ledger.transfers import Step
-from tests.ledger.conftest import Connection
+from tests.connections import Connection
 from tests.orders import Holder, funded, holder, order
 
 CHANGES = [

@@ -10,7 +10,7 @@ import pytest
 
 from database.connections import Database
 from ledger.postgres.audit import INVARIANTS_SQL, Broken, Totals, audit
-from tests.ledger.conftest import Connection
+from tests.connections import Connection
 from tests.ledger.scene import scene
 from tests.ledger.tamperings import TAMPERINGS, UNSEEN, Tampering
 

@@ -15,15 +15,8 @@ from ledger.transfers import Ending, Opened, State, Step, TransferOrder
 from staff.permissions import Action
 from staff.postgres.action_log import ActionLog, ActionSearch
 from tests.account_status import set_account_status
-from tests.ledger.conftest import Connection
-from tests.orders import Holder, funded, holder, order, reversal
-
-
-async def completed(book: Book, wanted: TransferOrder) -> TransferOrder:
-    await book.open_transfer(wanted)
-    await book.debit(Step(wanted.transfer_id, wanted.attempt))
-    await book.credit(Step(wanted.transfer_id, wanted.attempt))
-    return wanted
+from tests.connections import Connection
+from tests.orders import Holder, completed, funded, holder, order, reversal
 
 
 @pytest.fixture

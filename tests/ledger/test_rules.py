@@ -2,34 +2,26 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from customers.postgres import Customers
 from ledger import rules
 from ledger.accounts import Account, AccountStatus
-from ledger.chain import entry_hash, genesis_hash
+from ledger.chain import genesis_hash
 from ledger.ids import (
-    ACCOUNT_ID,
     CLEARING,
-    CUSTOMER_ID,
-    TRANSFER_ID,
     WORLD,
     AccountId,
-    CustomerId,
     new_account_id,
     new_customer_id,
     posting_id,
-    transfer_id_for,
 )
-from ledger.money import MAX_AMOUNT_MINOR, MINOR_UNIT_DIGITS, Money, is_currency, major_to_minor
-from ledger.postgres.audit import INVARIANTS_SQL
-from ledger.postgres.book import Book
+from ledger.money import MAX_AMOUNT_MINOR, Money
 from ledger.refusals import (
     REFUSAL_CODES,
     REFUSALS,
@@ -52,18 +44,15 @@ from ledger.transfers import (
     FINAL,
     MAX_ATTEMPTS,
     NEXT_STATE,
-    Ending,
     Kind,
     Leg,
     Side,
     State,
-    Step,
     Transfer,
     TransferOrder,
 )
-from screening.rules import AmountThreshold, ScreeningAnswer, Verdict, screen
-from tests.ledger.conftest import Connection
-from tests.orders import Holder, funded, holder, order
+from tests.connections import Connection
+from tests.orders import Holder, holder, order
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OWNER = new_customer_id()
@@ -220,6 +209,26 @@ async def _insert(owner: Connection, wanted: TransferOrder, state: State, attemp
         attempt,
         NOW if state.is_final else None,
     )
+
+
+async def test_postgres_derives_the_same_posting_ids(owner: Connection, alice: Holder, bob: Holder) -> None:
+    wanted = order(alice.id, alice.account_id, bob.account_id, 100)
+    trial = owner.transaction()
+    await trial.start()
+    await _insert(owner, wanted, State.INITIATED, 1)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        for leg in Leg:
+            debit, credit = (WORLD, CLEARING) if leg is Leg.DEBIT else (CLEARING, WORLD)
+            derived = await owner.fetchval(
+                """
+                INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor,
+                    currency, recorded_at)
+                VALUES ($1, $2, $3, $4, $5, 100, 'USD', $6) RETURNING id
+                """,
+                *(wanted.transfer_id, attempt, leg, debit, credit, NOW),
+            )
+            assert derived == posting_id(wanted.transfer_id, attempt, leg)
+    await trial.rollback()
 
 
 # Refusals
@@ -413,169 +422,3 @@ def test_a_step_of_another_attempt_is_never_taken(state: State, attempt: int) ->
 )
 def test_the_two_sides_tell_what_a_movement_is(source: AccountId, destination: AccountId, kind: Kind) -> None:
     assert rules.kind_of(source, destination) is kind
-
-
-# Money
-
-
-@pytest.mark.parametrize(
-    ("amount_minor", "currency", "text"),
-    [
-        (125_500, "INR", "₹1,255.00"),
-        (1_250, "KES", "KES 12.50"),
-        (1_200, "JPY", "¥1,200"),
-        (0, "JPY", "¥0"),
-        (1_234_567, "BHD", "BHD 1,234.567"),
-        (5, "BHD", "BHD 0.005"),
-        (-5, "USD", "-$0.05"),
-        (-1_000_000_00, "EUR", "-€1,000,000.00"),
-        (-1, "JPY", "-¥1"),
-        (MAX_AMOUNT_MINOR, "USD", "$90,071,992,547,409.91"),
-    ],
-)
-def test_money_reads_as_people_write_it(amount_minor: int, currency: str, text: str) -> None:
-    assert str(Money(amount_minor, currency)) == text
-
-
-@given(st.integers(-MAX_AMOUNT_MINOR, MAX_AMOUNT_MINOR), st.sampled_from(sorted(MINOR_UNIT_DIGITS)))
-def test_no_digit_of_an_amount_is_lost_in_its_text(amount_minor: int, currency: str) -> None:
-    text = str(Money(amount_minor, currency))
-    assert int(re.sub(r"[^0-9]", "", text)) == abs(amount_minor)
-    assert text.startswith("-") == (amount_minor < 0)
-    assert len(text.partition(".")[2]) == MINOR_UNIT_DIGITS[currency]
-
-
-@pytest.mark.parametrize(
-    ("currency", "amount_minor"), [("USD", 1_000_000), ("JPY", 10_000), ("BHD", 10_000_000), ("KRW", 10_000)]
-)
-def test_major_units_become_minor_ones_by_the_currency(currency: str, amount_minor: int) -> None:
-    assert major_to_minor(10_000, currency) == amount_minor
-    threshold = AmountThreshold(10_000)
-    below, at = (order(OWNER, MINE, THEIRS, amount, currency=currency) for amount in (amount_minor - 1, amount_minor))
-    assert screen(below, [threshold]).answer is ScreeningAnswer.ALLOW
-    assert screen(at, [threshold]) == Verdict(ScreeningAnswer.DECLINE, [threshold.name])
-
-
-def test_metals_test_codes_and_other_words_are_no_currency() -> None:
-    assert not any(map(is_currency, ("XAU", "XXX", "XTS", "usd", "", "DOLLAR")))
-
-
-# Ids
-
-KEYS = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255)
-OWNERS = st.from_regex(CUSTOMER_ID, fullmatch=True).map(CustomerId)
-
-
-@given(OWNERS, KEYS)
-def test_a_key_of_a_customer_always_names_the_same_transfer(owner_id: CustomerId, key: str) -> None:
-    assert transfer_id_for(owner_id, key) == transfer_id_for(owner_id, key)
-    assert TRANSFER_ID.fullmatch(transfer_id_for(owner_id, key))
-
-
-def test_the_id_of_a_transfer_never_changes_from_one_release_to_the_next() -> None:
-    owner_id = CustomerId("cus_" + "a" * 26)
-    assert transfer_id_for(owner_id, "order 1") == "trf_fpkhognvyng5na2mjpi5gqo7ke"
-
-
-@given(st.lists(st.tuples(OWNERS, KEYS), unique=True, min_size=2, max_size=20))
-def test_other_keys_and_other_customers_name_other_transfers(names: list[tuple[CustomerId, str]]) -> None:
-    assert len({transfer_id_for(*name) for name in names}) == len(names)
-
-
-def test_new_ids_differ_and_carry_their_kind() -> None:
-    assert len({new_account_id() for _ in range(100)} | {new_customer_id() for _ in range(100)}) == 200
-    assert ACCOUNT_ID.fullmatch(new_account_id())
-    assert CUSTOMER_ID.fullmatch(new_customer_id())
-
-
-async def test_postgres_derives_the_same_posting_ids(owner: Connection, alice: Holder, bob: Holder) -> None:
-    wanted = order(alice.id, alice.account_id, bob.account_id, 100)
-    trial = owner.transaction()
-    await trial.start()
-    await _insert(owner, wanted, State.INITIATED, 1)
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        for leg in Leg:
-            debit, credit = (WORLD, CLEARING) if leg is Leg.DEBIT else (CLEARING, WORLD)
-            derived = await owner.fetchval(
-                """
-                INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor,
-                    currency, recorded_at)
-                VALUES ($1, $2, $3, $4, $5, 100, 'USD', $6) RETURNING id
-                """,
-                *(wanted.transfer_id, attempt, leg, debit, credit, NOW),
-            )
-            assert derived == posting_id(wanted.transfer_id, attempt, leg)
-    await trial.rollback()
-
-
-# The hash chain
-
-BALANCES = st.integers(0, MAX_AMOUNT_MINOR)
-LINES = st.lists(
-    st.tuples(
-        st.tuples(BALANCES, BALANCES).filter(lambda pair: pair[0] != pair[1]),
-        st.integers(1, MAX_ATTEMPTS),
-        st.sampled_from(Leg),
-        st.datetimes(datetime(1969, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - see timezones
-        KEYS,
-    ),
-    min_size=1,
-    max_size=8,
-)
-
-
-@settings(
-    max_examples=30,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example rolls back what it wrote
-)
-@given(LINES)
-async def test_the_audit_hashes_every_entry_as_the_rules_do(
-    owner: Connection, alice: Holder, lines: list[tuple[tuple[int, int], int, Leg, datetime, str]]
-) -> None:
-    account_id, previous = alice.account_id, genesis_hash(alice.account_id)
-    trial = owner.transaction()
-    await trial.start()
-    await owner.execute("SET LOCAL session_replication_role = replica")
-    for version, ((before, after), attempt, leg, recorded_at, key) in enumerate(lines, start=1):
-        transfer_id, amount_minor = transfer_id_for(alice.id, key), after - before
-        posting = posting_id(transfer_id, attempt, leg)
-        previous = entry_hash(previous, account_id, version, posting, amount_minor, before, after, recorded_at)
-        await owner.execute(
-            "INSERT INTO entries VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-            *(account_id, version, transfer_id, attempt, leg, amount_minor, before, after, recorded_at, previous),
-        )
-    broken = [row["subject"] for row in await owner.fetch(INVARIANTS_SQL) if row["invariant"] == "hash_chain"]
-    await trial.rollback()
-    assert broken == []
-
-
-def test_each_field_of_an_entry_changes_its_hash() -> None:
-    transfer_id = transfer_id_for(OWNER, "a")
-    one = (b"0" * 32, MINE, 1, posting_id(transfer_id, 1, "debit"), -5, 10, 5, NOW)
-    other = (b"1" * 32, THEIRS, 2, posting_id(transfer_id, 2, "debit"), -6, 11, 6, NOW + timedelta(microseconds=1))
-    hashes = {entry_hash(*one)}
-    for i in range(len(one)):
-        changed: Any = (*one[:i], other[i], *one[i + 1 :])
-        hashes.add(entry_hash(*changed))
-    assert len(hashes) == len(one) + 1
-
-
-async def test_the_book_chains_its_entries(book: Book, customers: Customers, owner: Connection) -> None:
-    rich = await funded(customers, book, 500)
-    for amount_minor in (200, 30, 4):
-        withdrawal = order(rich.id, rich.account_id, WORLD, amount_minor)
-        await book.open_transfer(withdrawal)
-        await book.debit(Step(withdrawal.transfer_id, 1))
-        await book.refund(Ending(Step(withdrawal.transfer_id, 1)))
-    previous = genesis_hash(rich.account_id)
-    entries = await owner.fetch("SELECT * FROM entries ORDER BY version")
-    assert [entry["balance_after"] for entry in entries] == [500, 300, 500, 470, 500, 496, 500]
-    for entry in entries:
-        posting = posting_id(entry["transfer_id"], entry["attempt"], entry["leg"])
-        written = (entry["amount_minor"], entry["balance_before"], entry["balance_after"], entry["recorded_at"])
-        previous = entry_hash(previous, rich.account_id, entry["version"], posting, *written)
-        assert entry["hash"] == previous
-    assert await owner.fetchval("SELECT head_hash FROM accounts WHERE id = $1", rich.account_id) == previous

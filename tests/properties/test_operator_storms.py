@@ -24,8 +24,7 @@ from ledger.transfers import State
 from reviews.review import Ruling
 from staff.permissions import Role
 from staff.postgres.action_log import ActionLog, ActionSearch
-from tests.ledger.test_reversals import completed
-from tests.orders import Holder, funded, holder, order
+from tests.orders import Holder, completed, funded, holder, order
 from tests.properties.storms import (
     DISPUTING,
     FREEZES,

@@ -17,8 +17,7 @@ from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
 from staff.postgres.action_log import ActionLog, ActionSearch, RecordedAction
 from staff.postgres.reversal_record import record_reversal
-from tests.ledger.test_reversals import completed
-from tests.orders import Holder, order, staff
+from tests.orders import Holder, completed, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Sagas
 from tests.workflows.test_recovery import balances

@@ -15,8 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from disputes.dispute import DisputeState
 from ledger.ids import CustomerId
 from ledger.postgres.transfer_reads import TransferReads
-from tests.ledger.test_reversals import completed
-from tests.orders import order, staff
+from tests.orders import completed, order, staff
 from tests.waiting import until
 from tests.workflows.disputing import TERMS, Case, decide, looked
 from tests.workflows.sagas import Sagas, UnreliableBook, sagas

@@ -13,8 +13,8 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client
 
 from devenv.stack import Running
+from tests.api.disputes.test_disputes import becomes, opens
 from tests.api.people import Person, in_review, reaches
-from tests.api.test_disputes import becomes, opens
 from tests.runbook.commands import Runbook
 from tests.runbook.conftest import FOUR_EYES_FROM
 from tests.runbook.row_locks import account_held

@@ -9,9 +9,8 @@ from disputes.dispute import DisputeDecision, DisputeRuling, DisputeTerms, NotDi
 from disputes.postgres import Disputes
 from ledger.postgres.book import Book
 from staff.permissions import NotAllowed
-from tests.ledger.conftest import Connection
-from tests.ledger.test_reversals import completed
-from tests.orders import funded, holder, order, reversal
+from tests.connections import Connection
+from tests.orders import completed, funded, holder, order, reversal
 
 
 async def test_a_dispute_keeps_what_it_was_and_a_closed_one_its_end(

@@ -13,8 +13,7 @@ from ledger.ids import AccountId
 from ledger.postgres.book import Book
 from settings import Settings
 from tests.account_status import set_account_status
-from tests.api.people import Person, register, running_api
-from tests.api.test_steering import becomes
+from tests.api.people import Person, reaches, register, running_api
 
 
 @pytest.fixture
@@ -213,10 +212,10 @@ async def test_a_reversal_that_cannot_be_delivered_goes_back_to_the_payee_and_fr
 ) -> None:
     async with holding(book.database, AccountId(ada.account_id)) as held:
         made = (await reverse(ben, paid, prefer="wait=0")).json()
-        await becomes(ben, made["id"], "debited")
+        await reaches(ben, made["id"], "debited")
         assert told(await reverse(ben, paid, amount=1)) == (409, "reversal_too_large")
         await held.set_status(AccountStatus.CLOSED)
-    await becomes(ben, made["id"], "compensated")
+    await reaches(ben, made["id"], "compensated")
     assert (await ben.get(f"/v1/transfers/{paid}/reversals")).json()["left_amount"] == 10_000
     assert await ben.balance() == 10_000
 

@@ -6,7 +6,7 @@ import secrets
 import asyncpg
 import pytest
 
-from customers.customer import EmailTaken, IdentityMissing
+from customers.customer import IdentityMissing
 from customers.postgres import Customers
 from database.connections import Database
 from ledger.accounts import NEXT_STATUS, AccountStatus
@@ -21,7 +21,7 @@ from staff.actions import AuditRunning
 from staff.permissions import ALLOWED, Action, Actor, ConflictOfInterest, NoSuchCustomer, NotAllowed, Role
 from staff.postgres.action_log import ActionLog, ActionSearch, RecordedAction
 from staff.postgres.operators import BOOKS, Operators
-from tests.ledger.conftest import Connection
+from tests.connections import Connection
 from tests.orders import Holder, funded, holder, order
 
 REASON = "Asked for by the bank, ticket 4711"
@@ -332,17 +332,6 @@ async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
     (recorded,) = await about(action_log, BOOKS)
     assert (recorded.before, recorded.after) == (None, {"clean": True, "findings": 0})
     assert (await operators.audit(admin, REASON)).clean
-
-
-async def test_customers_are_found_by_a_prefix_of_their_address(customers: Customers) -> None:
-    names = ["a%b@example.com", "a_b@example.com", "ab@example.com", "abc@example.com", "b@example.com"]
-    for name in names:
-        await customers.register(name, "-", name, "NIN", "12345678901", "USD")
-    for prefix, found in (("", names), ("ab", names[2:4]), ("a_", names[1:2]), ("a%", names[:1]), ("c", [])):
-        assert [customer.email for customer in await customers.search(prefix, "", 50)] == found
-    assert [customer.email for customer in await customers.search("a", names[1], 1)] == names[2:3]
-    with pytest.raises(EmailTaken):
-        await customers.register(names[0], "-", "", "NIN", "1", "USD")
 
 
 # Rebuilding

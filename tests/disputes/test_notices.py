@@ -12,9 +12,8 @@ from ledger.ids import CustomerId
 from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder
 from notifications.postgres import Messages
-from tests.ledger.conftest import Connection
-from tests.ledger.test_reversals import completed
-from tests.orders import Holder, funded, holder, order, reversal
+from tests.connections import Connection
+from tests.orders import Holder, completed, funded, holder, order, reversal
 
 TERMS = DisputeTerms(window_days=120, deadline_seconds=60)
 Told = Callable[[Holder], Awaitable[list[str]]]

@@ -11,19 +11,11 @@ from ledger.ids import AccountId
 from ledger.postgres.book import Book
 from settings import Settings
 from tests.account_status import set_account_status
-from tests.api.people import Person, register, running_api
-from tests.waiting import until
+from tests.api.people import Person, reaches, register, running_api
 
 
 async def state_of(person: Person, transfer_id: str) -> str:
     return str((await person.get(f"/v1/transfers/{transfer_id}")).json()["state"])
-
-
-async def becomes(person: Person, transfer_id: str, state: str) -> None:
-    async def has_become() -> bool:
-        return await state_of(person, transfer_id) == state
-
-    await until(has_become, f"the transfer is {state}")
 
 
 async def test_a_transfer_is_cancelled_until_its_debit_and_a_cancelled_one_stays_so(
@@ -34,17 +26,17 @@ async def test_a_transfer_is_cancelled_until_its_debit_and_a_cancelled_one_stays
         for _ in range(2):
             answer = await ada.post(f"/v1/transfers/{transfer['id']}/cancel", None)
             assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
-    await becomes(ada, transfer["id"], "cancelled")
+    await reaches(ada, transfer["id"], "cancelled")
     assert [await ada.balance(), await ben.balance()] == [50_000, 0]
 
 
 async def test_after_the_debit_it_is_too_late_and_nothing_changes(ada: Person, ben: Person, book: Book) -> None:
     async with holding(book.database, AccountId(ben.account_id)):
         transfer = (await ada.pay(ben, 100, prefer="wait=0")).json()
-        await becomes(ada, transfer["id"], "debited")
+        await reaches(ada, transfer["id"], "debited")
         answer = await ada.post(f"/v1/transfers/{transfer['id']}/cancel", None)
         assert (answer.status_code, answer.json()["code"]) == (409, "too_late_to_cancel")
-    await becomes(ada, transfer["id"], "completed")
+    await reaches(ada, transfer["id"], "completed")
     answer = await ada.post(f"/v1/transfers/{transfer['id']}/cancel", None)
     assert (answer.status_code, answer.json()["code"]) == (409, "too_late_to_cancel")
     assert await ben.balance() == 100
@@ -57,7 +49,7 @@ async def test_a_transfer_in_review_is_cancelled_at_once(settings: Settings, dat
         await ada.deposit(900)
         await ada.deposit(900)
         transfer = (await ada.pay(ben, 1_500, prefer="wait=0")).json()
-        await becomes(ada, transfer["id"], "in_review")
+        await reaches(ada, transfer["id"], "in_review")
         answer = await ada.post(f"/v1/transfers/{transfer['id']}/cancel", None)
         assert answer.json()["state"] == "cancelled"
         assert await ada.balance() == 1_800
@@ -86,9 +78,9 @@ async def test_a_failed_transfer_is_retried_under_its_id_and_key_with_every_atte
 async def test_a_compensated_transfer_is_retried(ada: Person, ben: Person, book: Book) -> None:
     async with holding(book.database, AccountId(ben.account_id)) as held:
         transfer = (await ada.pay(ben, 100, prefer="wait=0")).json()
-        await becomes(ada, transfer["id"], "debited")
+        await reaches(ada, transfer["id"], "debited")
         await held.set_status(AccountStatus.FROZEN)
-    await becomes(ada, transfer["id"], "compensated")
+    await reaches(ada, transfer["id"], "compensated")
     await set_account_status(book.database, AccountId(ben.account_id), AccountStatus.ACTIVE)
     answer = await ada.post(f"/v1/transfers/{transfer['id']}/retry", None)
     assert (answer.json()["state"], answer.json()["attempt"]) == ("completed", 2)
