@@ -1,6 +1,6 @@
-"""Disputes: a payer's objection to a completed transfer, and what may become of it. Pure: no I/O, no clock.
+"""Disputes: a payer's objection to a completed transfer, and how it may end. Pure: no I/O, no clock.
 
-The dispute's row decides what happens next; the workflow beside it waits, and drives what was decided.
+The dispute's row decides what happens next. The workflow waits for a decision and carries it out.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ MAX_STATEMENTS_EACH = 20
 
 
 class DisputeState(StrEnum):
-    """What became of a dispute. `open` waits for a decision, `reversing` for the reversal that was decided."""
+    """`open` waits for a decision, `reversing` for the decided reversal to end. The others are final."""
 
     OPEN = "open"
     REVERSING = "reversing"
@@ -30,7 +30,7 @@ class DisputeState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether it is over."""
+        """Whether nothing can change any more."""
         return not NEXT_DISPUTE_STATE[self]
 
 
@@ -47,7 +47,7 @@ assert NEXT_DISPUTE_STATE.keys() == set(DisputeState)
 
 
 class DisputeRuling(StrEnum):
-    """What an operator says."""
+    """How staff decide a dispute."""
 
     REVERSE = "reverse"
     REJECT = "reject"
@@ -55,7 +55,7 @@ class DisputeRuling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DisputeTerms:
-    """For how long after its completion a transfer can be disputed, and how long staff have to decide."""
+    """How long after its completion a transfer can be disputed, and how long staff have to decide."""
 
     window_days: int
     deadline_seconds: int
@@ -63,7 +63,7 @@ class DisputeTerms:
 
 @dataclass(frozen=True, slots=True)
 class DisputeDecision:
-    """An operator's word. `amount_minor` None: all that is left of the transfer."""
+    """One person's decision. `amount_minor` None: reverse all that is left of the transfer."""
 
     decider: CustomerId
     ruling: DisputeRuling
@@ -71,7 +71,7 @@ class DisputeDecision:
     amount_minor: int | None = None
 
     def objection(self, parties: tuple[CustomerId, ...]) -> str | None:
-        """Why this cannot be taken, in a sentence; None: it can."""
+        """Why this decision is refused, in a sentence; None: it is not."""
         if not self.decider.strip():
             return "Say who decides: decider is empty."
         if self.decider in parties:
@@ -84,30 +84,30 @@ class DisputeDecision:
 
 
 def decision_of(given: object) -> DisputeDecision:
-    """A decision as a person typed it, JSON already read. Raises `DecisionRefused` unless every field is one it has.
+    """The decision in a JSON value that a person typed. Raises `DecisionRefused` for missing and for unknown fields.
 
-    A field that is not known is refused and never left out: without its amount a decision reverses all that is left.
+    An unknown field is never ignored: a decision whose misspelt amount were dropped would reverse all that is left.
     """
     names = [field.name for field in fields(DisputeDecision)]
     if not isinstance(given, Mapping) or not given.keys() <= set(names):
-        raise DecisionRefused(f"A decision is a JSON object of {', '.join(names)}, and of nothing else.")
-    words = {name: given.get(name) for name in ("decider", "ruling", "reason")}
+        raise DecisionRefused(f"A decision is a JSON object with the fields {', '.join(names)}, and no others.")
+    texts = {name: given.get(name) for name in ("decider", "ruling", "reason")}
     amount = given.get("amount_minor")
-    for name, word in words.items():
-        if not isinstance(word, str):
-            raise DecisionRefused(f"A decision needs {name}, a text.")
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise DecisionRefused(f"{name} is missing, or is not text.")
     if amount is not None and type(amount) is not int:
         raise DecisionRefused("amount_minor is a whole number, in the minor unit of the currency.")
-    if words["ruling"] not in set(DisputeRuling):
+    if texts["ruling"] not in set(DisputeRuling):
         raise DecisionRefused(f"ruling is {' or '.join(DisputeRuling)}.")
     return DisputeDecision(
-        CustomerId(str(words["decider"])), DisputeRuling(str(words["ruling"])), str(words["reason"]), amount
+        CustomerId(str(texts["decider"])), DisputeRuling(str(texts["ruling"])), str(texts["reason"]), amount
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A dispute as its row tells it, and where it was decided, where that was read and is known."""
+    """A row of `disputes`. `decided_channel` is None while undecided, and where the read leaves it out."""
 
     id: DisputeId
     transfer_id: TransferId
@@ -130,18 +130,18 @@ class Dispute:
 
     @property
     def parties(self) -> tuple[CustomerId, ...]:
-        """Whoever may speak, and nobody who may decide."""
+        """Payer and payee: they make statements, and neither decides."""
         return self.payer_id, self.payee_id
 
     @property
     def workflow_id(self) -> str:
-        """The one workflow that drives it."""
+        """The workflow that drives this dispute."""
         return workflow_id_of(self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class DisputeProgress:
-    """Where a dispute stands: the answer of each of its steps. `reversal` is what was decided and is to be done."""
+    """The answer of each of a dispute's steps. `reversal` is the order that a decision asks for."""
 
     state: DisputeState
     seconds_left: int
@@ -154,7 +154,7 @@ class DisputeProgress:
 
 @dataclass(eq=False)
 class NotDisputable(ActionRefused):
-    """The transfer cannot be disputed, or not any more."""
+    """The transfer cannot be disputed."""
 
     code = "not_disputable"
     why: str
@@ -165,18 +165,18 @@ class NotDisputable(ActionRefused):
 
 @dataclass(eq=False)
 class DisputeOpen(ActionRefused):
-    """One dispute at a time about one transfer."""
+    """Another dispute about this transfer is open."""
 
     code = "dispute_open"
     transfer_id: TransferId
 
     def __str__(self) -> str:
-        return f"A dispute about transfer {self.transfer_id} is open already."
+        return f"Another dispute about transfer {self.transfer_id} is open."
 
 
 @dataclass(eq=False)
 class DisputeClosed(ActionRefused):
-    """The dispute is decided or expired: nothing more is said or ruled."""
+    """The dispute is decided or expired: it takes no statement and no decision."""
 
     code = "dispute_closed"
     state: DisputeState
@@ -198,7 +198,7 @@ class NoSuchDispute(ActionRefused):
 
 @dataclass(eq=False)
 class TooManyStatements(ActionRefused):
-    """Each party may say so much."""
+    """The party has made as many statements as one may."""
 
     code = "too_many_statements"
 
@@ -208,7 +208,7 @@ class TooManyStatements(ActionRefused):
 
 @dataclass(eq=False)
 class DecisionRefused(ActionRefused):
-    """The decision cannot be taken as it is."""
+    """The decision is not valid."""
 
     code = "decision_refused"
     why: str
@@ -223,7 +223,7 @@ def workflow_id_of(dispute_id: DisputeId) -> str:
 
 
 def dispute_named_in(key: str) -> DisputeId | None:
-    """The dispute that the key of its reversal names; None: it is no such key. Anybody may have chosen one like it."""
+    """The dispute that a reversal's key names; None: none. A customer may choose such a key, so check the row."""
     room, _, name = key.partition("/")
     return DisputeId(name) if room == "dispute" else None
 
@@ -240,13 +240,13 @@ def check_disputable(transfer: Transfer, left_minor: int, now: datetime, terms: 
 
 
 def check_open(dispute: Dispute) -> None:
-    """Raises once the dispute is decided or expired."""
+    """Raises `DisputeClosed` unless the dispute is open."""
     if dispute.state is not DisputeState.OPEN:
         raise DisputeClosed(dispute.state)
 
 
 def check_decision(dispute: Dispute, decision: DisputeDecision, left_minor: int) -> None:
-    """Raises unless this decision may be taken: the first one counts, and it can still be carried out."""
+    """Raises unless the dispute is open, the decision is valid and what it asks for is left to reverse."""
     check_open(dispute)
     if objection := decision.objection(dispute.parties):
         raise DecisionRefused(objection)
@@ -255,7 +255,7 @@ def check_decision(dispute: Dispute, decision: DisputeDecision, left_minor: int)
 
 
 def reversal_for(dispute: Dispute, transfer: Transfer) -> TransferOrder | None:
-    """The one reversal that a decided dispute can ever lead to: it follows from the row, so that it happens once."""
+    """The reversal that this dispute's decision asks for. It follows from the row alone, so it happens once."""
     if dispute.ruling is not DisputeRuling.REVERSE:
         return None
     assert dispute.decided_by is not None
@@ -279,9 +279,9 @@ def reversal_for(dispute: Dispute, transfer: Transfer) -> TransferOrder | None:
 
 
 def ending_of(reversal: Transfer | None, amount: str, *, impossible: bool) -> tuple[DisputeState, str] | None:
-    """What a decided dispute ends as, and a sentence for both parties; None: its reversal is still under way.
+    """How a decided dispute ends, and a sentence for both parties; None: its reversal is under way.
 
-    Why a reversal failed is about the payee's account, and not the payer's to read: staff see it at the reversal.
+    The sentence never says why a reversal failed: that is about the payee's account. Staff read it at the reversal.
     """
     if reversal is not None and reversal.state is State.COMPLETED:
         return DisputeState.REVERSED, f"{amount} was brought back to the payer."

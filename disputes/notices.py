@@ -1,6 +1,6 @@
-"""What the parties of a dispute are told, and of what. Pure: whoever writes down what happened writes these beside it.
+"""Messages to the parties of a dispute. Pure: they are written in the transaction of the event they are about.
 
-No notice says anything about the other party's account, or repeats what the other party wrote.
+No message says anything about the other party's account, or repeats what the other party wrote.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ledger.transfers import Transfer
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message to one party. Nobody is told of the same `occasion` twice."""
+    """One message to one party, written once for each `occasion`."""
 
     to: CustomerId
     occasion: str
@@ -20,7 +20,7 @@ class Notice:
 
 
 def of_opening(dispute: Dispute, transfer: Transfer) -> list[Notice]:
-    """The payee learns that there is a dispute, and until when to answer."""
+    """To the payee: there is a dispute, and the deadline to answer."""
     body = (
         f"Transfer {transfer.id}, by which you received {transfer.amount}, is disputed by its payer. "
         f"Read why, and state your case, in dispute {dispute.id} until {dispute.deadline:%Y-%m-%d %H:%M} UTC."
@@ -29,14 +29,14 @@ def of_opening(dispute: Dispute, transfer: Transfer) -> list[Notice]:
 
 
 def of_statement(dispute: Dispute, transfer: Transfer, author_id: CustomerId, number: int) -> list[Notice]:
-    """The other party learns that the author stated a case. `number` tells an author's statements apart."""
+    """To the other party: the author made a statement. `number` counts the author's statements."""
     author, other = ("payer", dispute.payee_id) if author_id == dispute.payer_id else ("payee", dispute.payer_id)
     body = f"The {author} made a statement in dispute {dispute.id} about transfer {transfer.id} of {transfer.amount}."
     return [Notice(other, f"{dispute.id}/{author}/{number}", body)]
 
 
 def of_end(dispute: Dispute, transfer: Transfer) -> list[Notice]:
-    """Both parties learn what became of it."""
+    """To both parties: how the dispute ended."""
     why = f" Reason: {dispute.decided_reason}" if dispute.decided_reason else ""
     what = f"Dispute {dispute.id} about transfer {transfer.id} of {transfer.amount}"
     body = f"{what} has ended. {dispute.outcome or ''}{why}"

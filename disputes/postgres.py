@@ -123,7 +123,7 @@ EXPIRED = "Nobody decided in time; the transfer stays as it is."
 
 @dataclass(frozen=True, slots=True)
 class DisputeStatement:
-    """What a party said."""
+    """What a party wrote, and when."""
 
     author_id: CustomerId
     text: str
@@ -176,8 +176,8 @@ class Disputes:
             rows = await connection.fetch(_LIST, party_id, state, moment, last_id, limit)
         return [_dispute_of(row) for row in rows]
 
-    async def state(self, dispute_id: DisputeId, author_id: CustomerId, text: str) -> None:
-        """Keep what a party says, while the dispute is open, and tell the other. The caller knows that they are one."""
+    async def add_statement(self, dispute_id: DisputeId, author_id: CustomerId, text: str) -> None:
+        """Add a statement to an open dispute, with a message to the other party. The caller has checked the author."""
         async with self._database.transaction() as connection:
             dispute = await self._lock(connection, dispute_id)
             check_open(dispute)

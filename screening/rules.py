@@ -1,4 +1,4 @@
-"""Fraud screening: what a rule is, and the one rule there is. Pure: a rule that must ask somebody is an activity."""
+"""Fraud screening: what a rule is, and the one built-in rule. Pure: a rule that calls a network needs an activity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ledger.transfers import Kind, TransferOrder
 
 
 class ScreeningAnswer(IntEnum):
-    """What screening says, mildest first: of several rules the strictest answer counts."""
+    """The answer of a rule, mildest first. The strictest answer of all rules counts."""
 
     ALLOW = 0
     REVIEW = 1
@@ -19,21 +19,21 @@ class ScreeningAnswer(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The strictest answer, and the rules that gave it (for operators; customers are not told)."""
+    """The strictest answer, and the rules that gave it. Operators see the rules, customers do not."""
 
     answer: ScreeningAnswer
     rules: list[str]
 
 
 class ScreeningRule(Protocol):
-    """One rule. It sees the order alone, so the same order always gets the same answer."""
+    """One rule. It reads nothing but the order, so equal orders get equal answers."""
 
     @property
     def name(self) -> str:
-        """How operators know the rule."""
+        """The name that operators see."""
 
     def screen(self, order: TransferOrder) -> ScreeningAnswer:
-        """What this rule says of the order."""
+        """The rule's answer for the order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ async def state_case(dispute_id: DisputeId, wanted: StatementIn, session: Curren
     found = await remit.disputes.find(dispute_id)
     if found is None or session.customer.id not in found[0].parties:
         raise NoSuchDispute(dispute_id)
-    await remit.disputes.state(dispute_id, session.customer.id, wanted.text)
+    await remit.disputes.add_statement(dispute_id, session.customer.id, wanted.text)
     await remit.temporal.nudge_dispute(found[0])
     return await _readable(dispute_id, session, remit)
 

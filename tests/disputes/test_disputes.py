@@ -21,7 +21,7 @@ async def test_a_dispute_keeps_what_it_was_and_a_closed_one_its_end(
     paid = await completed(book, order(payer.id, payer.account_id, payee.account_id, 600))
     dispute = await disputes.open(payer.id, paid.transfer_id, "The goods never came", terms)
     assert dispute is not None
-    await disputes.state(dispute.id, payee.id, "They were sent")
+    await disputes.add_statement(dispute.id, payee.id, "They were sent")
     reject = DisputeDecision(staff.id, DisputeRuling.REJECT, "Delivery is proven")
     with pytest.raises(NotAllowed):
         await disputes.decide(dispute.id, reject)

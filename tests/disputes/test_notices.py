@@ -91,7 +91,7 @@ async def test_each_statement_is_told_to_the_other_party(
     disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, told: Told
 ) -> None:
     for author in (payee, payer, payer):
-        await disputes.state(dispute.id, author.id, "What I have to say")
+        await disputes.add_statement(dispute.id, author.id, "What I have to say")
     about = f"in dispute {dispute.id} about transfer {dispute.transfer_id} of $25.00."
     assert await told(payer) == [f"The payee made a statement {about}"]
     assert (await told(payee))[1:] == [f"The payer made a statement {about}"] * 2
@@ -111,7 +111,7 @@ async def test_a_rejection_is_told_once_to_both_however_often_it_is_made(
     assert await told(payer) == [ended]
     assert (await told(payee))[1:] == [ended]
     with pytest.raises(DisputeClosed):
-        await disputes.state(dispute.id, payer.id, "But")
+        await disputes.add_statement(dispute.id, payer.id, "But")
     assert len(await told(payee)) == 2
 
 
@@ -162,7 +162,7 @@ async def test_no_notice_names_what_is_left_of_the_transfer_or_the_other_account
     disputes: Disputes, book: Book, dispute: Dispute, payer: Holder, payee: Holder, paid: TransferOrder, told: Told
 ) -> None:
     await completed(book, reversal(paid, payee.id, 500))
-    await disputes.state(dispute.id, payee.id, "A secret")
+    await disputes.add_statement(dispute.id, payee.id, "A secret")
     await disputes.expire(dispute.id)
     for party, other in ((payer, payee), (payee, payer)):
         for body in await told(party):

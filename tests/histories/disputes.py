@@ -95,7 +95,7 @@ async def dispute_reversed(stage: Stage) -> RecordedAction:
 async def dispute_stated_and_decided_at_the_api(stage: Stage) -> RecordedAction:
     dispute = await opened(stage)
     handle = await started(stage, dispute)
-    await stage.disputes.state(dispute.id, stage.ben.id, "They came on Monday")
+    await stage.disputes.add_statement(dispute.id, stage.ben.id, "They came on Monday")
     await handle.signal(DisputeWorkflow.look_again)
     await stage.disputes.decide(dispute.id, reverses(stage))
     await handle.signal(DisputeWorkflow.look_again)

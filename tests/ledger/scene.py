@@ -83,7 +83,7 @@ async def disputed(
         dispute = await disputes.open(payer.id, transfer_id, "Nothing came", terms)
         assert dispute is not None
         for party in dispute.parties:
-            await disputes.state(dispute.id, party, "It is as I say")
+            await disputes.add_statement(dispute.id, party, "It is as I say")
         return dispute
 
     denied = await opened()

@@ -93,7 +93,7 @@ async def test_who_may_not_decide_is_refused_and_the_dispute_stays_open(saga: Sa
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"amount": 400}, "JSON object of decider, ruling, reason, amount_minor, and of nothing else"),
+        ({"amount": 400}, "JSON object with the fields decider, ruling, reason, amount_minor, and no others"),
         ({"amount_minor": 4.5}, "amount_minor is a whole number"),
         ({"amount_minor": True}, "amount_minor is a whole number"),
         ({"amount_minor": "400"}, "amount_minor is a whole number"),
@@ -116,8 +116,8 @@ async def test_what_is_mistyped_in_a_decision_is_refused_and_moves_nothing(
 
 
 async def test_what_was_said_and_decided_before_the_workflow_runs_counts(saga: Sagas, case: Case) -> None:
-    await case.disputes.state(case.dispute.id, case.payee.id, "It was sent on Monday")
-    await case.disputes.state(case.dispute.id, case.payer.id, "It was not")
+    await case.disputes.add_statement(case.dispute.id, case.payee.id, "It was sent on Monday")
+    await case.disputes.add_statement(case.dispute.id, case.payer.id, "It was not")
     await case.decide(case.reverse())
     assert await (await case.start(saga)).result() is DisputeState.REVERSED
     found = await case.disputes.find(case.dispute.id)

@@ -80,7 +80,7 @@ async def test_run_again_after_its_end_it_changes_nothing(saga: Sagas, case: Cas
 
 async def test_reset_to_any_of_its_tasks_it_tells_nobody_twice(saga: Sagas, case: Case) -> None:
     handle = await case.start(saga)
-    await case.disputes.state(case.dispute.id, case.payee.id, "It was sent on Monday")
+    await case.disputes.add_statement(case.dispute.id, case.payee.id, "It was sent on Monday")
     await decide(handle, case.reverse())
     await handle.result()
     await case.reversal_is_told()
@@ -126,7 +126,7 @@ class Ways:
 
     async def open(self) -> Handle:
         handle = await self._case.start(self._saga)
-        await self._case.disputes.state(self._case.dispute.id, self._case.payee.id, "It was sent on Monday")
+        await self._case.disputes.add_statement(self._case.dispute.id, self._case.payee.id, "It was sent on Monday")
         await handle.signal(DisputeWorkflow.look_again)
         await until(lambda: looked(handle, 2), "the workflow has looked again")
         return handle

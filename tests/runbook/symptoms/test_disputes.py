@@ -168,9 +168,9 @@ async def test_a_decision_that_is_mistyped_in_temporal_is_refused_in_words(case:
     for wrong, words in (
         (
             {"amount": 2500},
-            "A decision is a JSON object of decider, ruling, reason, amount_minor, and of nothing else.",
+            "A decision is a JSON object with the fields decider, ruling, reason, amount_minor, and no others.",
         ),
-        ({"reason": None}, "A decision needs reason, a text."),
+        ({"reason": None}, "reason is missing, or is not text."),
         ({"ruling": "approve"}, "ruling is reverse or reject."),
         ({"amount_minor": "2500"}, "amount_minor is a whole number, in the minor unit of the currency."),
         ({"decider": "Ike"}, "decider is the customer id, cus_…, of somebody of the staff."),
