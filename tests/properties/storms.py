@@ -347,7 +347,7 @@ class Storm:
     async def _state_case(self, act: Act) -> None:
         dispute = await self._newest()
         author = (self._cast.payer.id, self._cast.payee.id)[act.which % 2]
-        await self._disputes.state(dispute.id, author, "in a storm")
+        await self._disputes.add_statement(dispute.id, author, "in a storm")
         await self._nudge(dispute)
 
     async def _rule_to_reverse(self, act: Act) -> None:

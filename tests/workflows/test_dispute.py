@@ -98,8 +98,8 @@ async def test_who_may_not_decide_is_refused_and_the_dispute_stays_open(saga: Sa
         ({"amount_minor": True}, "amount_minor is a whole number"),
         ({"amount_minor": "400"}, "amount_minor is a whole number"),
         ({"ruling": "approve"}, "ruling is reverse or reject"),
-        ({"reason": None}, "needs reason"),
-        ({"decider": 7}, "needs decider"),
+        ({"reason": None}, "reason is missing"),
+        ({"decider": 7}, "decider is missing"),
         ({"decider": "olu"}, "decider is the customer id"),
     ],
 )
