@@ -15,8 +15,12 @@ from database.connections import Database
 from devenv.processes.ports import free_port
 from devenv.servers.temporal_binary import temporal_binary
 from devenv.stack import PROJECT, Running, Stack
+from ledger.ids import AccountId, CustomerId
+from ledger.postgres.book import Book
 from settings import Settings
+from staff.postgres.reversal_record import record_reversal
 from tests.api.people import PASSWORD, Person, register
+from tests.orders import deposited
 from tests.runbook.commands import Runbook
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
@@ -65,13 +69,13 @@ async def stack(home: Path) -> AsyncIterator[Running]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def http(stack: Running) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=stack.api_url, timeout=60, trust_env=False) as http:
         yield http
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def database(stack: Running) -> AsyncIterator[Database]:
     """The stack's own books, for what no customer and no operator does."""
     async with Database(stack.database_url, connections=4) as database:
@@ -125,7 +129,7 @@ async def admin(http: httpx.AsyncClient, first_admin: Person) -> Person:
     return person
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def operator(http: httpx.AsyncClient, first_admin: Person) -> Person:
     person = await register(http, full_name="Ike Eze")
     await give_role(first_admin, person, "operator")
@@ -133,11 +137,11 @@ async def operator(http: httpx.AsyncClient, first_admin: Person) -> Person:
 
 
 @pytest.fixture
-async def payer(http: httpx.AsyncClient) -> Person:
-    """With $1,980, in deposits that nobody reviews."""
+async def payer(http: httpx.AsyncClient, database: Database) -> Person:
+    """A customer of this check alone, with $1,980."""
     person = await register(http, full_name="Ada Obi")
-    for _ in range(20):
-        await person.deposit(99_00)
+    book = Book(database, record_reversal)
+    await deposited(book, CustomerId(person.id), AccountId(person.account_id), 1_980_00)
     return person
 
 

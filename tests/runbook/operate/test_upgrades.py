@@ -22,16 +22,16 @@ from devenv.processes.process import Process
 from devenv.servers.temporal_binary import temporal_binary
 from devenv.servers.temporal_server import TemporalServer
 from devenv.stack import Running, Stack
-from ledger.ids import WORLD, AccountId, CustomerId
+from ledger.ids import AccountId, CustomerId
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.recovery import Sweep
-from ledger.transfers import State, Step
+from ledger.transfers import State
 from serve import HTTP_STOP_SECONDS
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, reaches, register
-from tests.orders import order, staff
+from tests.orders import deposited, staff
 from tests.runbook.commands import STOP_SECONDS, Runbook
 from tests.runbook.conftest import terminal
 from tests.runbook.fleet import (
@@ -132,11 +132,8 @@ async def environment(stack: Running, home: Path) -> Mapping[str, str]:
 async def payer(http: httpx.AsyncClient, database: Database) -> Person:
     """With `FUNDS`, deposited without a worker."""
     person = await register(http, full_name="Ada Obi")
-    deposit = order(CustomerId(person.id), WORLD, AccountId(person.account_id), FUNDS)
-    step, book = Step(deposit.transfer_id, 1), Book(database, record_reversal)
-    await book.open_transfer(deposit)
-    await book.debit(step)
-    await book.credit(step)
+    book = Book(database, record_reversal)
+    await deposited(book, CustomerId(person.id), AccountId(person.account_id), FUNDS)
     return person
 
 

@@ -33,15 +33,6 @@ WINDOW_DAYS = 120
 
 
 @pytest.fixture
-async def payer(http: httpx.AsyncClient) -> Person:
-    """With $198."""
-    person = await register(http, full_name="Ada Obi")
-    for _ in range(2):
-        await person.deposit(99_00)
-    return person
-
-
-@pytest.fixture
 async def case(runbook: Runbook, operator: Person, payer: Person, payee: Person, paid: str) -> Case:
     return await opened(runbook, operator, payer, payee, paid)
 

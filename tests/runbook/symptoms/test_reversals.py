@@ -19,15 +19,6 @@ from tests.waiting import until
 REVIEWED = 150_00
 
 
-@pytest.fixture
-async def payer(http: httpx.AsyncClient) -> Person:
-    """With $198."""
-    person = await register(http, full_name="Ada Obi")
-    for _ in range(2):
-        await person.deposit(99_00)
-    return person
-
-
 async def back(runbook: Runbook, payee: Person, transfer_id: str, key: str = "ticket-4711") -> dict[str, Any]:
     """What the API says when the payee gives back all that is left."""
     answer = await runbook.run("""reverse "$PAYEE_TOKEN" '{}'""", PAYEE_TOKEN=payee.token, TRF=transfer_id, KEY=key)
