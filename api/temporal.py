@@ -1,7 +1,12 @@
-"""The API's line to Temporal: starts transfers, and says when Temporal is away."""
+"""The API's connection to Temporal: it starts, cancels, updates and lists workflows.
+
+While Temporal gives no answer, a call raises `TemporalUnavailable`, which `api/http/problems.py` turns into a 503.
+Only calls that nobody depends on, such as waking a workflow, log it and return.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -22,19 +27,19 @@ from workflows.transfer.saga import TransferWorkflow
 
 log = structlog.get_logger()
 
-# A request waits for one answer of Temporal no longer than this.
+# A request waits at most this long for one answer of Temporal.
 RPC_LIMIT = timedelta(seconds=5)
-# An update waits for the workflow to have done what was asked.
+# An update is answered after the workflow has carried it out.
 UPDATE_LIMIT = timedelta(seconds=10)
 FINGERPRINT = "fingerprint"
-# Why an update is refused where no workflow runs that could take it.
+# The code of an update that no running workflow could take.
 NO_WORKFLOW = "no_workflow"
-# The most transfers that are listed as needing attention. More than that is an outage, not a list to work through.
+# The most transfers in the list of those that need attention. More than that is an outage, not a list to work through.
 MOST_FLAGGED = 10_000
 
 
 class UpdateRefused(Exception):
-    """A workflow does not take what was asked of it. `code` says why in a word, the message in a sentence."""
+    """A workflow refused an update, or none runs that could take it. `code` is stable; the message is for people."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -42,12 +47,21 @@ class UpdateRefused(Exception):
 
 
 class TemporalUnavailable(Exception):
-    """Temporal gave no answer. Whether it accepted the transfer is in doubt; the same request may be repeated."""
+    """Temporal gave no answer. Whether it carried out the call is unknown; the same request may be repeated."""
+
+
+@contextmanager
+def _unavailable_on_failure() -> Iterator[None]:
+    """Raise `TemporalUnavailable` where a call fails: the SDK raises `RuntimeError` where it cannot connect."""
+    try:
+        yield
+    except (RPCError, RuntimeError) as error:
+        raise TemporalUnavailable(str(error)) from error
 
 
 @dataclass
 class TemporalGateway:
-    """Connects on its own, and again after a start without Temporal."""
+    """One connection for all requests. The process may start before Temporal does."""
 
     connect: Callable[[], Awaitable[Client]]
     task_queue: str
@@ -55,13 +69,13 @@ class TemporalGateway:
     connected: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep_connecting(self) -> Client:
-        """Return once Temporal answers. From then on the client finds its way back by itself."""
+        """Return the client once Temporal has answered. From then on the client reconnects by itself."""
         pause = 0.2
         while True:
             try:
                 self.client = await self.connect()
             except (RPCError, RuntimeError, OSError) as error:
-                log.warning("Temporal does not answer yet", error=str(error), again_in_seconds=pause)
+                log.warning("Temporal does not answer yet", error=str(error), next_try_in_seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5)
             else:
@@ -69,20 +83,19 @@ class TemporalGateway:
                 return self.client
 
     async def ping(self) -> None:
-        """Raises `TemporalUnavailable` unless Temporal serves."""
-        try:
+        """Raise `TemporalUnavailable` unless Temporal reports that it serves."""
+        with _unavailable_on_failure():
             healthy = await self._client.service_client.check_health(timeout=timedelta(seconds=2))
-        except (RPCError, RuntimeError) as error:
-            raise TemporalUnavailable(str(error)) from error
         if not healthy:
-            raise TemporalUnavailable("Temporal says that it does not serve.")
+            raise TemporalUnavailable("Temporal reports that it does not serve.")
 
     async def start(self, order: TransferOrder) -> bool:
-        """Start the transfer's workflow. False: there is one already, running or closed, of this or another order.
+        """Start the transfer's workflow. False: a workflow with this id exists, running or closed, of any order.
 
-        Duplicates are rejected, whether the first run still runs or not: a workflow ID never runs a transfer twice,
-        and the answer says who was first. Where API and worker share the client, the first task starts eagerly: it
-        comes back with this answer instead of going through the task queue.
+        Temporal rejects duplicates also of a closed workflow, so a workflow ID never runs a transfer twice. Where the
+        API and a worker share the client, the first task starts eagerly: it arrives with this answer instead of going
+        through the task queue. Raises `TemporalUnavailable`: the workflow may have started, and the same call again
+        finds it.
         """
         try:
             await self._client.start_workflow(
@@ -102,22 +115,22 @@ class TemporalGateway:
             return False
         except (RPCError, RuntimeError) as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
-                raise  # a defect of ours: asking again would not help
+                raise  # a defect of this code: a repeat would not help
             raise TemporalUnavailable(str(error)) from error
         return True
 
     async def cancel(self, workflow_id: str) -> None:
-        """Ask a transfer's workflow to stop. Says nothing where it has ended, or where Temporal is away."""
+        """Request cancellation of a transfer's workflow. A workflow that has ended and a silent Temporal are logged."""
         try:
             await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_LIMIT)
         except (RPCError, RuntimeError, TemporalUnavailable) as error:
-            log.info("the workflow was not told of the cancellation", workflow_id=workflow_id, error=str(error))
+            log.info("no cancellation reached the workflow", workflow_id=workflow_id, error=str(error))
 
     async def update(self, workflow_ids: Sequence[str], name: str, argument: object, update_id: str) -> str:
-        """Ask the workflow that runs under one of these ids: its answer. The same update id gets the same answer.
+        """Send an update to the first of these workflows that runs, and return its answer.
 
-        Raises `UpdateRefused` where the workflow says no or none of them runs, and `TemporalUnavailable` where no
-        worker or no server answers in time.
+        The same update id gets the same answer. Raises `UpdateRefused` where the workflow refuses or none of them
+        runs, and `TemporalUnavailable` where no worker or no server answers in time.
         """
         for workflow_id in workflow_ids:
             handle = self._client.get_workflow_handle(workflow_id)
@@ -137,33 +150,32 @@ class TemporalGateway:
                 raise TemporalUnavailable(str(error)) from error
             else:
                 return answer
-        raise UpdateRefused("No workflow drives the transfer any more.", code=NO_WORKFLOW)
+        raise UpdateRefused("No workflow runs for the transfer any more.", code=NO_WORKFLOW)
 
     async def needing_attention(self) -> list[str]:
         """IDs of the workflows that Temporal marks as needing attention, at most `MOST_FLAGGED`.
 
-        Its list lags by about a second: a step that has just been stuck may be missing, one that has healed may be in
-        it. Raises `TemporalUnavailable` where Temporal gives no list.
+        Temporal's list lags by about a second: it may miss a step that has just become stuck, and still hold one that
+        has recovered. Raises `TemporalUnavailable`.
         """
-        try:
+        with _unavailable_on_failure():
             found = self._client.list_workflows(
                 self._flagged, limit=MOST_FLAGGED, page_size=1000, rpc_timeout=RPC_LIMIT
             )
             return [each.id async for each in found]
-        except (RPCError, RuntimeError) as error:
-            raise TemporalUnavailable(str(error)) from error
 
     async def count_needing_attention(self, within_seconds: float) -> int:
-        """How many there are, in one question. Raises `TemporalUnavailable` where there is no answer in that time."""
+        """How many workflows need attention, in one call. Raises `TemporalUnavailable`, also when the time is over."""
         try:
-            async with asyncio.timeout(within_seconds):
-                return (await self._client.count_workflows(self._flagged)).count
-        except (RPCError, RuntimeError, TimeoutError) as error:
-            raise TemporalUnavailable(str(error)) from error
+            with _unavailable_on_failure():
+                async with asyncio.timeout(within_seconds):
+                    return (await self._client.count_workflows(self._flagged)).count
+        except TimeoutError as error:
+            raise TemporalUnavailable(f"No count within {within_seconds:g} s.") from error
 
     async def start_batch(self, batch_id: str, batch: DecisionBatch) -> None:
         """Start sending a decision to many transfers."""
-        try:
+        with _unavailable_on_failure():
             await self._client.start_workflow(
                 DecisionBatchWorkflow.run,
                 batch,
@@ -172,8 +184,6 @@ class TemporalGateway:
                 static_summary=batch.summary,
                 rpc_timeout=RPC_LIMIT,
             )
-        except (RPCError, RuntimeError) as error:
-            raise TemporalUnavailable(str(error)) from error
 
     async def batch_progress(self, batch_id: str) -> BatchProgress | None:
         """Where a batch stands; None: there is no such batch."""
@@ -187,7 +197,7 @@ class TemporalGateway:
             raise TemporalUnavailable(str(error)) from error
 
     async def start_dispute(self, dispute: Dispute) -> None:
-        """Start what drives this dispute. Says nothing where that runs, or Temporal is away: recovery starts it."""
+        """Start the dispute's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
         try:
             await self._client.start_workflow(
                 DisputeWorkflow.run,
@@ -200,10 +210,10 @@ class TemporalGateway:
                 rpc_timeout=RPC_LIMIT,
             )
         except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable) as error:
-            log.info("the dispute's workflow was not started", dispute_id=dispute.id, error=str(error))
+            log.info("the dispute's workflow did not start", dispute_id=dispute.id, error=str(error))
 
     async def nudge_dispute(self, dispute: Dispute) -> None:
-        """Have the dispute's workflow look at its row. Where none is reached, one is started, by us or by recovery."""
+        """Have the dispute's workflow read its row again. Where none runs, start one; recovery does so otherwise."""
         try:
             handle = self._client.get_workflow_handle(dispute.workflow_id)
             await handle.signal(DisputeWorkflow.look_again, rpc_timeout=RPC_LIMIT)

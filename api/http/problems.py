@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.temporal import TemporalUnavailable
 from database.connections import NotText, Unavailable
 from ledger.refusals import ActionRefused
 
@@ -204,6 +205,10 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(Unavailable)
     async def database_away(_: Request, error: Unavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
         return Problem("database_unavailable").response()
+
+    @app.exception_handler(TemporalUnavailable)
+    async def temporal_away(_: Request, error: TemporalUnavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
+        return Problem("temporal_unavailable").response()
 
     @app.exception_handler(ActionRefused)
     async def refused(_: Request, error: ActionRefused) -> JSONResponse:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from api.http.problems import Problem
-from api.temporal import NO_WORKFLOW, TemporalGateway, TemporalUnavailable, UpdateRefused
+from api.temporal import NO_WORKFLOW, TemporalGateway, UpdateRefused
 from api.transfers.acceptance import Acceptance
 from api.transfers.reversal_checks import check_left, check_may_retry_reversal
 from disputes.postgres import Disputes
@@ -75,10 +75,7 @@ class Interventions:
 
     async def flagged(self, *, wanted: bool) -> Flagged:
         """The transfers that Temporal marks as needing attention."""
-        try:
-            ids = await self.temporal.needing_attention()
-        except TemporalUnavailable as error:
-            raise Problem("temporal_unavailable") from error
+        ids = await self.temporal.needing_attention()
         recovered = [transfer_id for each in ids if (transfer_id := transfer_driven_by(each))]
         return Flagged(ids, recovered, wanted)
 
@@ -156,10 +153,7 @@ class Interventions:
         async def send(intended: Intended) -> Conclusion:
             decision = Decision(actor.id, ruling, reason, intended.action_id)
             batch = DecisionBatch(decision, [each.workflow_id for each in transfers])
-            try:
-                await self.temporal.start_batch(batch_id, batch)
-            except TemporalUnavailable as error:
-                raise Problem("temporal_unavailable") from error
+            await self.temporal.start_batch(batch_id, batch)
             return Conclusion(f"Sent to {len(transfers)} transfers.", after={"ruling": ruling})
 
         before = {"transfers": [each.id for each in transfers]}
@@ -169,10 +163,7 @@ class Interventions:
 
     async def batch(self, batch_id: str) -> BatchProgress:
         """Where a batch stands."""
-        try:
-            progress = await self.temporal.batch_progress(batch_id)
-        except TemporalUnavailable as error:
-            raise Problem("temporal_unavailable") from error
+        progress = await self.temporal.batch_progress(batch_id)
         if progress is None:
             raise Problem("batch_not_found")
         return progress
@@ -251,8 +242,6 @@ class Interventions:
             if is_lost and (await self.transfer(transfer.id)).state is State.DEBITED:
                 raise _in_transit() from refused
             raise Problem(_PROBLEMS.get(refused.code, "too_late"), str(refused)) from refused
-        except TemporalUnavailable as error:
-            raise Problem("temporal_unavailable") from error
 
 
 def _in_transit() -> Problem:

@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass, replace
 
 from api.http.problems import Problem
-from api.temporal import TemporalGateway, TemporalUnavailable
+from api.temporal import TemporalGateway
 from api.transfers.completion import Completions
 from database.connections import Unavailable
 from ledger.ids import AccountId, CustomerId, TransferId, transfer_id_for
@@ -123,9 +123,9 @@ class Acceptance:
 
         `foreseen` is what the caller has against a new transfer; one that is accepted already is not touched by it.
 
-        Raises a problem for another customer's account (404), a key that names another request or a transaction_id
-        that names another movement (422), and where Temporal (503) is away; PostgreSQL away is `Unavailable`. None of
-        these consumes the key.
+        Raises a problem for another customer's account (404) and for a key or a transaction_id that already names
+        something else (422), and `TemporalUnavailable` or `Unavailable` while Temporal or PostgreSQL gives no answer.
+        None of these uses up the key.
         """
         known = await self._known(order)
         # Whether this customer may reverse what was paid to somebody else was asked before.
@@ -139,10 +139,7 @@ class Acceptance:
         async with self._settlements.watch(order.transfer_id) as watch:
             replayed = first is not None
             if not replayed:
-                try:
-                    replayed = not await self._temporal.start(order)
-                except TemporalUnavailable as error:
-                    raise Problem("temporal_unavailable") from error
+                replayed = not await self._temporal.start(order)
 
             def check(handed_over: Transfer) -> Transfer | None:
                 return _first_of(replace(known, by_key=handed_over), order)
@@ -174,10 +171,7 @@ class Acceptance:
             raise Problem("attempts_used_up", f"All {MAX_ATTEMPTS} attempts were made. Send a new transfer.")
         order = next_attempt(transfer)
         async with self._settlements.watch(order.transfer_id) as watch:
-            try:
-                await self._temporal.start(order)
-            except TemporalUnavailable as error:
-                raise Problem("temporal_unavailable") from error
+            await self._temporal.start(order)
 
             def check(found: Transfer) -> Transfer | None:
                 return found if found.attempt >= order.attempt else None
@@ -236,18 +230,12 @@ class Acceptance:
 
     async def _is_started(self, order: TransferOrder) -> bool:
         """Whether a request with this key was accepted, though its row is not written yet."""
-        try:
-            return await self._temporal.fingerprint(order.workflow_id) is not None
-        except TemporalUnavailable as error:
-            raise Problem("temporal_unavailable") from error
+        return await self._temporal.fingerprint(order.workflow_id) is not None
 
     async def _write_down(self, order: TransferOrder, *, replayed: bool) -> Transfer:
         """No worker has opened the transfer yet: write its row here, so that it can be read once it is acknowledged."""
         if replayed:
-            try:
-                first = await self._temporal.fingerprint(order.workflow_id)
-            except TemporalUnavailable as error:
-                raise Problem("temporal_unavailable") from error
+            first = await self._temporal.fingerprint(order.workflow_id)
             if first not in (None, order.fingerprint):
                 raise Problem("idempotency_key_reused")
         try:

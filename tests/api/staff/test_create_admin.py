@@ -13,7 +13,7 @@ from staff.postgres.action_log import ActionLog, ActionSearch
 from tests.api.people import PASSWORD, Person
 
 CREATE = [sys.executable, "-m", "cli", "admin", "create"]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 async def create(*options: str, stdin: str = "", **variables: str) -> tuple[int, str]:
