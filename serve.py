@@ -22,7 +22,7 @@ from api.web_ui import WebUi
 from customers.postgres import Customers
 from database.connections import Database
 from disputes.dispute import DisputeTerms
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
 from ledger.postgres.reversals import Reversals

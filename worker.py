@@ -20,7 +20,7 @@ from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.straight_through import StraightThroughSteps
 from activities.transfers import TransferSteps
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.postgres.book import Book
 from notifications.postgres import Messages
 from reviews.review import ReviewPolicy

@@ -6,7 +6,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.refusals import refusals_as_answers
 from disputes.dispute import DisputeDecision, DisputeProgress, workflow_id_of
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.ids import DisputeId
 from ledger.transfers import Failure
 from staff.permissions import Channel

@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from ledger.postgres.book import Book
-from ledger.postgres.unfinished import Unfinished
+from ledger.postgres.transfer_reads import Unfinished
 from ledger.recovery import Stranded, StrandedTransfers
 from ledger.refusals import LedgerConflict
 from ledger.transfers import Ending, State, Step

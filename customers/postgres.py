@@ -3,50 +3,69 @@
 from datetime import datetime
 
 import asyncpg
+from sqlalchemy import (
+    Column,
+    Executable,
+    Index,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from customers.customer import AccountExists, Customer, EmailTaken, IdentityMissing
 from database.connections import Database
+from database.metadata import METADATA, Timestamp, required
+from database.paging import Page, fetch_page
+from database.rows import dataclass_of
+from database.statements import Row, execute, fetch_first, fetch_only
 from ledger.accounts import Account
 from ledger.chain import genesis_hash
 from ledger.ids import CustomerId, new_account_id, new_customer_id
-from ledger.postgres.rows import ACCOUNT_COLUMNS, Row, account_of
+from ledger.postgres.rows import ACCOUNT, account_of
+from ledger.postgres.tables import accounts
+
+customers = Table(
+    "customers",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    required("email", Text),
+    required("password_hash", Text),
+    required("full_name", Text),
+    Column("identity_document_type", Text),
+    Column("identity_document_number", Text),
+    required("role", Text, server_default="customer"),
+    required("created_at", Timestamp, server_default=text("now()")),
+    UniqueConstraint("email"),
+)
+Index("customers_by_email", customers.c.email, postgresql_ops={"email": "text_pattern_ops"})
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    METADATA,
+    Column("token_id", Text, primary_key=True),
+    required("expires_at", Timestamp),
+)
 
 CUSTOMER_COLUMNS = "id, email, password_hash, full_name, role, created_at"
+CUSTOMER = tuple(customers.c[name] for name in CUSTOMER_COLUMNS.split(", "))
 
-
-_REGISTER = f"""
-    INSERT INTO customers (id, email, password_hash, full_name, identity_document_type, identity_document_number)
-    VALUES ($1, $2, $3, $4, $5, $6) RETURNING {CUSTOMER_COLUMNS}
-"""
-
-
-_OPEN_ACCOUNT = f"""
-    INSERT INTO accounts AS a (id, owner_id, currency, head_hash) VALUES ($1, $2, $3, $4) RETURNING {ACCOUNT_COLUMNS}
-"""
-
-
+# As text: every request of every customer passes here.
 _SIGNED_IN = f"""
     SELECT {CUSTOMER_COLUMNS} FROM customers
     WHERE id = $1 AND NOT EXISTS (SELECT FROM revoked_tokens WHERE token_id = $2)
 """
 
+_BY_ID = select(*CUSTOMER).where(customers.c.id == bindparam("customer_id"))
+_BY_EMAIL = select(*CUSTOMER).where(customers.c.email == bindparam("email"))
 
-_REVOKE = """
-    WITH expired AS (DELETE FROM revoked_tokens WHERE expires_at < now())
-    INSERT INTO revoked_tokens (token_id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING
-"""
-
-
-# A prefix is a range: everything from the prefix to the prefix followed by the last character there is. Unlike LIKE,
-# it needs no escapes, and the index serves it whatever the prefix is.
-_CUSTOMERS = f"""
-    SELECT {CUSTOMER_COLUMNS} FROM customers
-    WHERE email ~>=~ $1 AND email ~<=~ ($1 || chr(1114111)) AND email ~>~ $2
-    ORDER BY email USING ~<~ LIMIT $3
-"""
-
-_CUSTOMER = f"SELECT {CUSTOMER_COLUMNS} FROM customers WHERE id = $1"
-_ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.id = $1"
+_LAST_CHARACTER = chr(0x10FFFF)
 
 
 class Customers:
@@ -59,19 +78,21 @@ class Customers:
         self, email: str, password_hash: str, full_name: str, document_type: str, document_number: str, currency: str
     ) -> tuple[Customer, Account]:
         """A new customer with a first, empty account, or `EmailTaken` and neither."""
-        customer_id, account_id = new_customer_id(), new_account_id()
+        customer_id = new_customer_id()
+        new = insert(customers).values(
+            id=customer_id,
+            email=email,
+            password_hash=password_hash,
+            full_name=full_name,
+            identity_document_type=document_type,
+            identity_document_number=document_number,
+        )
         async with self._database.transaction() as connection:
             try:
-                customer = await connection.fetchrow(
-                    _REGISTER, customer_id, email, password_hash, full_name, document_type, document_number
-                )
+                customer = await fetch_only(connection, new.returning(*CUSTOMER))
             except asyncpg.UniqueViolationError as error:
                 raise EmailTaken(email) from error
-            account = await connection.fetchrow(
-                _OPEN_ACCOUNT, account_id, customer_id, currency, genesis_hash(account_id)
-            )
-        assert customer is not None
-        assert account is not None
+            account = await fetch_only(connection, _new_account(customer_id, currency))
         return customer_of(customer), account_of(account)
 
     async def open_account(self, owner_id: CustomerId, currency: str) -> Account:
@@ -79,23 +100,21 @@ class Customers:
 
         Raises `AccountExists` for a second one in the same currency, and `IdentityMissing` for staff.
         """
-        account_id = new_account_id()
         async with self._database.connection() as connection:
             try:
-                row = await connection.fetchrow(_OPEN_ACCOUNT, account_id, owner_id, currency, genesis_hash(account_id))
+                row = await fetch_only(connection, _new_account(owner_id, currency))
             except asyncpg.UniqueViolationError as error:
                 raise AccountExists(currency) from error
             except asyncpg.CheckViolationError as error:
                 if error.constraint_name != "accounts_need_identity":
                     raise
                 raise IdentityMissing(owner_id) from error
-        assert row is not None
         return account_of(row)
 
     async def by_email(self, email: str) -> Customer | None:
         """The customer who registered with this address (lower case)."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(f"SELECT {CUSTOMER_COLUMNS} FROM customers WHERE email = $1", email)
+            row = await fetch_first(connection, _BY_EMAIL, email=email)
         return customer_of(row) if row else None
 
     async def signed_in(self, customer_id: CustomerId, token_id: str) -> Customer | None:
@@ -104,24 +123,45 @@ class Customers:
             row = await connection.fetchrow(_SIGNED_IN, customer_id, token_id)
         return customer_of(row) if row else None
 
-    async def search(self, email_prefix: str, after_email: str, limit: int) -> list[Customer]:
+    async def search(self, email_prefix: str, after_email: str, limit: int) -> Page[Customer]:
         """Customers whose address (lower case) begins with the prefix, in its order, behind `after_email`."""
+        # A prefix is a range: from the prefix to the prefix followed by the last of all characters. Unlike LIKE it
+        # needs no escapes, and the index on text_pattern_ops serves these operators in any collation.
+        email = customers.c.email
+        found = (
+            select(*CUSTOMER)
+            .where(
+                email.op("~>=~")(email_prefix),
+                email.op("~<=~")(email_prefix + _LAST_CHARACTER),
+                email.op("~>~")(after_email),
+            )
+            .order_by(text("email USING ~<~"))
+        )
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_CUSTOMERS, email_prefix, after_email, limit)
-        return [customer_of(row) for row in rows]
+            return await fetch_page(connection, found, limit, customer_of)
 
     async def find(self, customer_id: CustomerId) -> Customer | None:
         """Anybody who may sign in."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_CUSTOMER, customer_id)
+            row = await fetch_first(connection, _BY_ID, customer_id=customer_id)
         return customer_of(row) if row else None
 
     async def revoke(self, token_id: str, expires_at: datetime) -> None:
         """Refuse this token from now on. Forgets tokens that have expired by themselves."""
+        expired = delete(revoked_tokens).where(revoked_tokens.c.expires_at < func.now()).cte("expired")
+        revoked = insert_or_skip(revoked_tokens).values(token_id=token_id, expires_at=expires_at)
         async with self._database.connection() as connection:
-            await connection.execute(_REVOKE, token_id, expires_at)
+            await execute(connection, revoked.on_conflict_do_nothing().add_cte(expired))
 
 
 def customer_of(row: Row) -> Customer:
-    """The customer in a row selected with `CUSTOMER_COLUMNS`."""
-    return Customer(**dict(row))
+    """The customer in a row of `CUSTOMER`."""
+    return dataclass_of(Customer, row)
+
+
+def _new_account(owner_id: CustomerId, currency: str) -> Executable:
+    account_id = new_account_id()
+    new = insert(accounts).values(
+        id=account_id, owner_id=owner_id, currency=currency, head_hash=genesis_hash(account_id)
+    )
+    return new.returning(*ACCOUNT)

@@ -2,9 +2,24 @@
 
 from collections.abc import Mapping
 
+from sqlalchemy import Column, ForeignKey, SmallInteger, Table, Text, text
+
 from database.connections import Database
+from database.metadata import METADATA, Timestamp, required
 from ledger.ids import AccountId
 from ledger.transfers import Step
+
+messages = Table(
+    "messages",
+    METADATA,
+    Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
+    Column("attempt", SmallInteger, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
+    Column("occasion", Text, primary_key=True, server_default="ended"),
+    required("customer_id", Text, ForeignKey("customers.id")),
+    required("body", Text),
+    required("created_at", Timestamp, server_default=text("clock_timestamp()")),
+)
 
 # Only whoever asked for a reversal reads that it took nothing: its other party need not know that staff tried.
 _WRITE = """

@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Column, ForeignKey, Index, Integer, SmallInteger, Table, Text, text
+
 from database.connections import Database
+from database.metadata import METADATA, Timestamp, required
 from ledger.ids import CustomerId
 from ledger.postgres.book import put_in_review
 from ledger.postgres.rows import only
@@ -19,6 +22,43 @@ from staff.permissions import STAFF, Action, ConflictOfInterest, NotStaff, Role
 
 if TYPE_CHECKING:
     from database.connections import Connection
+
+reviews = Table(
+    "reviews",
+    METADATA,
+    Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
+    Column("attempt", SmallInteger, primary_key=True),
+    required("began_at", Timestamp),
+    required("deadline_seconds", Integer),
+    required("remind_after_seconds", Integer),
+    required("approvals", SmallInteger),
+)
+
+review_decisions = Table(
+    "review_decisions",
+    METADATA,
+    Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
+    Column("attempt", SmallInteger, primary_key=True),
+    Column("decider", Text, primary_key=True),
+    required("ruling", Text),
+    required("reason", Text),
+    required("decided_at", Timestamp, server_default=text("clock_timestamp()")),
+    Column("request", Text),
+    Column("action_id", Text, ForeignKey("operator_actions.id")),
+)
+Index(
+    "review_decisions_by_action",
+    review_decisions.c.action_id,
+    postgresql_where=review_decisions.c.action_id.is_not(None),
+)
+
+review_reminders = Table(
+    "review_reminders",
+    METADATA,
+    Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
+    Column("attempt", SmallInteger, primary_key=True),
+    required("reminded_at", Timestamp, server_default=text("clock_timestamp()")),
+)
 
 # It began when the transfer's row came to be in review, which nothing changes until it is there no more.
 _BEGIN = """

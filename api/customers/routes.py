@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from api.accounts.models import AccountOut
 from api.customers.models import CustomerFileOut, CustomerOut, CustomersOut, RoleIn
 from api.http.fields import Limit
-from api.http.paging import from_cursor, to_cursor
+from api.http.paging import from_cursor, next_cursor, to_cursor
 from api.http.problems import problem_responses
 from api.services import Remit
 from api.staff.authorization import ACTING, LOOKING, Staff, may
@@ -27,9 +27,11 @@ async def customers(
 ) -> CustomersOut:
     """In the order of their addresses."""
     (after,) = from_cursor(cursor, parts=1) if cursor else ("",)
-    found = await remit.customers.search(email.lower(), after, limit + 1)
-    more = to_cursor(found[limit - 1].email) if len(found) > limit else None
-    return CustomersOut(items=[CustomerOut.of(customer) for customer in found[:limit]], next_cursor=more)
+    page = await remit.customers.search(email.lower(), after, limit)
+    return CustomersOut(
+        items=[CustomerOut.of(customer) for customer in page.items],
+        next_cursor=next_cursor(page, lambda last: to_cursor(last.email)),
+    )
 
 
 @router.get("/{customer_id}", summary="Get a customer", responses=problem_responses(*LOOKING, "customer_not_found"))

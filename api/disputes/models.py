@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from api.http.fields import Amount, In, Text
 from api.staff.models import Reason
 from disputes.dispute import Dispute, DisputeRuling, DisputeState
-from disputes.postgres import DisputeStatement
+from disputes.postgres.disputes import DisputeStatement
 from ledger.ids import CustomerId, DisputeId, TransferId
 from staff.permissions import Channel
 

@@ -3,9 +3,19 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from api.http.problems import Problem
+from database.paging import Page, Place
+
+T = TypeVar("T")
+
+
+def next_cursor(page: Page[T], place: Callable[[T], str]) -> str | None:
+    """The cursor of the page behind this one, from the place of its last item; None: this page is the last."""
+    return place(page.items[-1]) if page.has_more else None
 
 
 def to_cursor(*parts: object) -> str:
@@ -32,7 +42,7 @@ def place_of(moment: datetime, id_: str) -> str:
     return to_cursor(moment.isoformat(), id_)
 
 
-def place_in(cursor: str | None, ids: re.Pattern[str] = _ANY_ID) -> tuple[datetime, str] | None:
+def place_in(cursor: str | None, ids: re.Pattern[str] = _ANY_ID) -> Place | None:
     """The time and id in such a cursor, of a list whose ids look like `ids`."""
     if cursor is None:
         return None

@@ -15,7 +15,7 @@ from api.http.problems import Problem
 from api.temporal import NO_WORKFLOW, TemporalGateway, UpdateRefused
 from api.transfers.acceptance import Acceptance
 from api.transfers.reversal_checks import check_left, check_may_retry_reversal
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.ids import ActionId, TransferId
 from ledger.postgres.reversals import Reversals
 from ledger.recovery import Stranded, transfer_driven_by

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from api.http.problems import FieldError, Problem
 from customers.customer import Customer
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.ids import CustomerId, TransferId
 from ledger.money import Money
 from ledger.postgres.account_reads import AccountReads

@@ -1,8 +1,12 @@
 """Rows of PostgreSQL as the pure ledger's types, and the columns that make them."""
 
+from typing import Any
+
 import asyncpg
+from sqlalchemy import ColumnElement, Table
 
 from ledger.accounts import Account, AccountStatus
+from ledger.postgres.tables import accounts, transfers
 from ledger.transfers import Failure, Kind, State, Transfer
 
 # With prefixes, because one statement reads a transfer and an account together.
@@ -17,6 +21,16 @@ ACCOUNT_COLUMNS = """
     a.id AS a_id, a.owner_id AS a_owner_id, a.currency AS a_currency, a.status, a.tier, a.balance_minor, a.version,
     a.head_hash, a.created_at AS a_created_at
 """
+
+
+def _labelled(table: Table, prefix: str) -> tuple[ColumnElement[Any], ...]:
+    shared = {*transfers.c.keys()} & {*accounts.c.keys()}
+    return tuple(column.label(prefix + column.name if column.name in shared else column.name) for column in table.c)
+
+
+# The same columns for statements that SQLAlchemy Core builds.
+TRANSFER = _labelled(transfers, "t_")
+ACCOUNT = _labelled(accounts, "a_")
 
 # By the expression of the unique index that says which account a transaction_id is unique in.
 FIND_BY_TRANSACTION_ID = f"""
@@ -35,7 +49,7 @@ def only(row: Row | None) -> Row:
 
 
 def transfer_of(row: Row) -> Transfer:
-    """The transfer in a row selected with `TRANSFER_COLUMNS`."""
+    """The transfer in a row selected with `TRANSFER_COLUMNS` or `TRANSFER`."""
     failure = Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None
     return Transfer(
         id=row["t_id"],
@@ -61,7 +75,7 @@ def transfer_of(row: Row) -> Transfer:
 
 
 def account_of(row: Row) -> Account:
-    """The account in a row selected with `ACCOUNT_COLUMNS`."""
+    """The account in a row selected with `ACCOUNT_COLUMNS` or `ACCOUNT`."""
     return Account(
         id=row["a_id"],
         owner_id=row["a_owner_id"],

@@ -6,7 +6,7 @@ import pytest
 from customers.postgres import Customers
 from database.connections import Database
 from disputes.dispute import DisputeDecision, DisputeRuling, DisputeTerms, NotDisputable
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.postgres.book import Book
 from staff.permissions import NotAllowed
 from tests.connections import Connection

@@ -7,7 +7,7 @@ import pytest
 from customers.postgres import Customers
 from database.connections import Database
 from disputes.dispute import Dispute, DisputeClosed, DisputeDecision, DisputeOpen, DisputeRuling, DisputeTerms
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.ids import CustomerId
 from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder

@@ -7,7 +7,7 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from customers.postgres import Customers
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.ids import CustomerId
 from ledger.postgres.transfer_reads import TransferReads
 from ledger.transfers import State, TransferOrder

@@ -3,7 +3,7 @@
 from customers.postgres import Customers
 from database.connections import Database
 from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.ids import WORLD, AccountId, TransferId
 from ledger.postgres.book import Book
 from ledger.transfers import Ending, Failure, State, Step

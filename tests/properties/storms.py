@@ -18,7 +18,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.accounts import AccountStatus
 from ledger.ids import CustomerId, TransferId
 from ledger.postgres.book import Book

@@ -317,7 +317,7 @@ async def test_staff_without_an_identity_document_hold_no_account(
 ) -> None:
     with pytest.raises(IdentityMissing):
         await customers.open_account(admin.id, "USD")
-    assert (await customers.search("", "", 50))[0].id == admin.id
+    assert (await customers.search("", "", 50)).items[0].id == admin.id
 
 
 async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowHandle
 
 from database.connections import Database
 from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
-from disputes.postgres import Disputes
+from disputes.postgres.disputes import Disputes
 from ledger.ids import CustomerId
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book

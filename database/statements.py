@@ -1,0 +1,92 @@
+"""Runs statements of SQLAlchemy Core on our own asyncpg connections: one transaction can hold both kinds of SQL.
+
+SQLAlchemy only writes the SQL text here: it opens no connection, begins no transaction and has no pool. The hot path
+passes asyncpg its text directly.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import asyncpg
+from sqlalchemy import Dialect, Select
+from sqlalchemy.dialects.postgresql import asyncpg as dialect_of_asyncpg
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+Row = asyncpg.Record
+
+_DIALECT: Dialect = dialect_of_asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class _CompiledStatement:
+    """SQL with `$1`, `$2`, … each cast to its column's type, and how to find the values of these places."""
+
+    sql: str
+    compiler: SQLCompiler
+    names: tuple[str, ...]
+    encoders: dict[str, Callable[[Any], Any]]
+
+    def arguments(self, values: dict[str, object]) -> list[object]:
+        found = self.compiler.construct_params(values)
+        return [encode(found[name]) if (encode := self.encoders.get(name)) else found[name] for name in self.names]
+
+
+# A statement that a module builds once is compiled once. One that is built for a request leaves with it.
+_compiled: WeakKeyDictionary[Executable, _CompiledStatement] = WeakKeyDictionary()
+
+
+def _compile(statement: Executable) -> _CompiledStatement:
+    if known := _compiled.get(statement):
+        return known
+    compiler = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
+    assert isinstance(compiler, SQLCompiler)
+    encoders: dict[str, Callable[[Any], Any]] = {
+        name: encode
+        for bind, name in compiler.bind_names.items()
+        if (encode := bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+    }
+    compiled = _CompiledStatement(compiler.string, compiler, tuple(compiler.positiontup or ()), encoders)
+    _compiled[statement] = compiled
+    return compiled
+
+
+async def fetch(connection: "Connection", statement: Executable, **values: object) -> list[Row]:
+    """All rows. `values` are those of the statement's named `bindparam`s."""
+    compiled = _compile(statement)
+    return await connection.fetch(compiled.sql, *compiled.arguments(values))
+
+
+async def fetch_first(connection: "Connection", statement: Executable, **values: object) -> Row | None:
+    """The first row, or None where the statement returns none."""
+    compiled = _compile(statement)
+    return await connection.fetchrow(compiled.sql, *compiled.arguments(values))
+
+
+async def fetch_only(connection: "Connection", statement: Executable, **values: object) -> Row:
+    """The row of a statement that always returns one: an insert, an aggregate, or an update under the row's lock."""
+    row = await fetch_first(connection, statement, **values)
+    assert row is not None
+    return row
+
+
+async def fetch_value(connection: "Connection", statement: Executable, **values: object) -> Any:
+    """The first column of the first row, or None where the statement returns none."""
+    compiled = _compile(statement)
+    return await connection.fetchval(compiled.sql, *compiled.arguments(values))
+
+
+async def execute(connection: "Connection", statement: Executable, **values: object) -> None:
+    """Run a statement whose rows nobody reads."""
+    compiled = _compile(statement)
+    await connection.execute(compiled.sql, *compiled.arguments(values))
+
+
+def locked(statement: Select[Any]) -> Select[Any]:
+    """The same rows, locked `FOR NO KEY UPDATE`: `FOR UPDATE` deadlocks with the foreign-key checks of inserts."""
+    return statement.with_for_update(key_share=True)

@@ -1,0 +1,141 @@
+"""The tables of the books, for statements that SQLAlchemy Core builds. What moves money is text: see `postings.py`."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Computed,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal,
+    text,
+)
+
+from database.metadata import METADATA, Timestamp, required
+from ledger.transfers import State
+
+accounts = Table(
+    "accounts",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    required("owner_id", Text, ForeignKey("customers.id")),
+    required("currency", Text),
+    required("status", Text, server_default="active"),
+    required("tier", SmallInteger, server_default="1"),
+    required("balance_minor", BigInteger, server_default="0"),
+    required("version", BigInteger, server_default="0"),
+    required("head_hash", LargeBinary),
+    required("created_at", Timestamp, server_default=text("now()")),
+    UniqueConstraint("owner_id", "currency"),
+)
+
+transfers = Table(
+    "transfers",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    required("owner_id", Text, ForeignKey("customers.id")),
+    required("idempotency_key", Text),
+    required("fingerprint", Text),
+    required("kind", Text),
+    required("source_account_id", Text),
+    required("destination_account_id", Text),
+    required("amount_minor", BigInteger),
+    required("currency", Text),
+    Column("note", Text),
+    Column("transaction_id", Text),
+    Column("reverses_transfer_id", Text, ForeignKey("transfers.id")),
+    required("workflow_id", Text),
+    required("state", Text, server_default="initiated"),
+    required("attempt", SmallInteger, server_default="1"),
+    Column("failure_code", Text),
+    Column("failure_message", Text),
+    required("created_at", Timestamp, server_default=text("clock_timestamp()")),
+    required("updated_at", Timestamp, server_default=text("clock_timestamp()")),
+    Column("completed_at", Timestamp),
+    UniqueConstraint("owner_id", "idempotency_key"),
+)
+
+# Written into the SQL as constants: with parameters PostgreSQL could not use the partial index of these states.
+NOT_FINAL = transfers.c.state.in_([literal(state.value, literal_execute=True) for state in State if not state.is_final])
+
+Index("transfers_by_source", transfers.c.source_account_id, transfers.c.created_at.desc(), transfers.c.id.desc())
+Index(
+    "transfers_by_destination", transfers.c.destination_account_id, transfers.c.created_at.desc(), transfers.c.id.desc()
+)
+Index("transfers_by_time", transfers.c.created_at.desc(), transfers.c.id.desc())
+Index(
+    "transfers_by_reversed",
+    transfers.c.reverses_transfer_id,
+    transfers.c.created_at.desc(),
+    transfers.c.id.desc(),
+    postgresql_where=transfers.c.reverses_transfer_id.is_not(None),
+)
+Index("transfers_not_final", transfers.c.created_at, postgresql_where=NOT_FINAL)
+Index(
+    "transfers_transaction_id",
+    # As PostgreSQL prints it, lines included: the test that compares the schema compares this text.
+    text("(\nCASE kind\n    WHEN 'deposit' THEN destination_account_id\n    ELSE source_account_id\nEND)"),
+    transfers.c.transaction_id,
+    unique=True,
+    postgresql_where=transfers.c.transaction_id.is_not(None),
+)
+
+repeated_keys = Table(
+    "repeated_keys",
+    METADATA,
+    Column("owner_id", Text, ForeignKey("customers.id"), primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    required("fingerprint", Text),
+    required("transfer_id", Text, ForeignKey("transfers.id")),
+    required("recorded_at", Timestamp, server_default=text("clock_timestamp()")),
+)
+
+attempts = Table(
+    "attempts",
+    METADATA,
+    Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
+    Column("attempt", SmallInteger, primary_key=True),
+    required("state", Text),
+    Column("failure_code", Text),
+    Column("failure_message", Text),
+    required("workflow_id", Text),
+    required("ended_at", Timestamp),
+)
+
+postings = Table(
+    "postings",
+    METADATA,
+    Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
+    Column("attempt", SmallInteger, primary_key=True),
+    Column("leg", Text, primary_key=True),
+    required("id", Text, Computed("'pst_' || substr(transfer_id, 5) || '_' || attempt::text || '_' || leg", True)),
+    required("debit_account_id", Text),
+    required("credit_account_id", Text),
+    required("amount_minor", BigInteger),
+    required("currency", Text),
+    required("recorded_at", Timestamp),
+)
+
+entries = Table(
+    "entries",
+    METADATA,
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    required("transfer_id", Text),
+    required("attempt", SmallInteger),
+    required("leg", Text),
+    required("amount_minor", BigInteger),
+    required("balance_before", BigInteger),
+    required("balance_after", BigInteger),
+    required("recorded_at", Timestamp),
+    required("hash", LargeBinary),
+    ForeignKeyConstraint(
+        ["transfer_id", "attempt", "leg"], ["postings.transfer_id", "postings.attempt", "postings.leg"]
+    ),
+)
+Index("entries_by_transfer", entries.c.transfer_id)

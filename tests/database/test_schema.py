@@ -1,0 +1,50 @@
+"""The tables that SQLAlchemy Core builds statements from are those that the migrations create."""
+
+from importlib import import_module
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from database.metadata import METADATA
+
+OWNED_BY_ALEMBIC = {"alembic_version"}
+
+# Each of these modules adds its tables to METADATA when it is imported.
+for module in (
+    "customers.postgres",
+    "disputes.postgres.tables",
+    "ledger.postgres.tables",
+    "notifications.postgres",
+    "reviews.postgres",
+    "staff.postgres.tables",
+):
+    import_module(module)
+
+
+def differences(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return list(compare_metadata(context, METADATA))
+
+
+def primary_keys(connection: Connection) -> dict[str, list[str]]:
+    schema = inspect(connection)
+    return {
+        table: schema.get_pk_constraint(table)["constrained_columns"]
+        for table in schema.get_table_names()
+        if table not in OWNED_BY_ALEMBIC
+    }
+
+
+async def test_the_described_tables_are_those_of_the_migrated_schema(database_url: str) -> None:
+    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+        assert await connection.run_sync(primary_keys) == {
+            name: [column.name for column in table.primary_key.columns] for name, table in METADATA.tables.items()
+        }
+    await engine.dispose()

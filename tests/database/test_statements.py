@@ -1,0 +1,109 @@
+"""Statements of SQLAlchemy Core run on the service's own connections, and their rows become dataclasses and pages."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import bindparam, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from customers.postgres import revoked_tokens
+from database.connections import Database, NotText
+from database.paging import Place, fetch_page, newest_first
+from database.rows import dataclass_of
+from database.statements import Row, execute, fetch, fetch_first, fetch_only, fetch_value
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Painted:
+    colour: Colour
+    second_colour: Colour | None
+    facts: dict[str, Any] | None
+    painted_by: str = "nobody"
+
+
+async def write(database: Database, *tokens: tuple[str, datetime]) -> None:
+    async with database.connection() as connection:
+        for token_id, expires_at in tokens:
+            await execute(connection, insert(revoked_tokens).values(token_id=token_id, expires_at=expires_at))
+
+
+async def test_core_and_text_commit_or_roll_back_together(database: Database) -> None:
+    async def write_both(token_id: str, *, times: int) -> None:
+        async with database.transaction() as connection:
+            await execute(connection, insert(revoked_tokens).values(token_id=f"{token_id}-core", expires_at=NOON))
+            for _ in range(times):
+                await connection.execute(
+                    "INSERT INTO revoked_tokens (token_id, expires_at) VALUES ($1, $2)", f"{token_id}-text", NOON
+                )
+
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await write_both("lost", times=2)
+    await write_both("kept", times=1)
+    async with database.connection() as connection:
+        rows = await fetch(connection, select(revoked_tokens.c.token_id).order_by(revoked_tokens.c.token_id))
+    assert [row["token_id"] for row in rows] == ["kept-core", "kept-text"]
+
+
+async def test_a_statement_that_is_built_once_takes_other_values_each_time(database: Database) -> None:
+    await write(database, ("a", NOON), ("b", NOON + timedelta(seconds=1)))
+    expiry = select(revoked_tokens.c.expires_at).where(revoked_tokens.c.token_id == bindparam("token_id"))
+    async with database.connection() as connection:
+        assert await fetch_value(connection, expiry, token_id="a") == NOON
+        assert await fetch_value(connection, expiry, token_id="b") == NOON + timedelta(seconds=1)
+        assert await fetch_first(connection, expiry, token_id="c") is None
+
+
+async def test_a_zero_character_is_refused_as_bad_text(database: Database) -> None:
+    with pytest.raises(NotText):
+        await write(database, ("\0", NOON))
+
+
+async def test_a_row_becomes_a_dataclass_with_its_enums_and_json(database: Database) -> None:
+    facts = {"price": 3, "owners": ["ada"]}
+    row = select(
+        literal("red").label("p_colour"),
+        func.nullif("a", "a").label("p_second_colour"),
+        literal(facts, JSONB).label("p_facts"),
+        literal(1).label("beside"),
+    )
+    async with database.connection() as connection:
+        painted = dataclass_of(Painted, await fetch_only(connection, row), prefix="p_")
+        assert painted == Painted(Colour.RED, None, facts)
+        assert painted.colour is Colour.RED
+        given = dataclass_of(Painted, await fetch_only(connection, row), prefix="p_", painted_by="bob")
+    assert given == Painted(Colour.RED, None, facts, "bob")
+
+
+async def test_pages_hold_each_row_once_and_the_last_one_says_so(database: Database) -> None:
+    written = [("a", NOON), ("b", NOON), ("c", NOON), ("d", NOON + timedelta(seconds=1))]
+    await write(database, *written)
+
+    def place_of(row: Row) -> Place:
+        return row["expires_at"], row["token_id"]
+
+    found: list[Place] = []
+    sizes = []
+    before: Place | None = None
+    async with database.connection() as connection:
+        while True:
+            tokens = newest_first(
+                select(revoked_tokens), revoked_tokens.c.expires_at, revoked_tokens.c.token_id, before
+            )
+            page = await fetch_page(connection, tokens, 2, place_of)
+            found += page.items
+            sizes.append(len(page.items))
+            if not page.has_more:
+                break
+            before = page.items[-1]
+    assert [token_id for _, token_id in found] == ["d", "c", "b", "a"]
+    assert sizes == [2, 2]
