@@ -18,7 +18,6 @@ from activities.notifications import NotificationSteps
 from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
-from activities.straight_through import StraightThroughSteps
 from activities.transfers import TransferSteps
 from disputes.postgres.disputes import Disputes
 from ledger.postgres.book import Book
@@ -117,7 +116,6 @@ def build_worker(
         task_queue=settings.task_queue,
         workflows=workflows or (WORKFLOWS if settings.build_id is None else VERSIONED_WORKFLOWS),
         activities=[
-            StraightThroughSteps(money, screening, notification).settle_straight_through,
             money.open_transfer,
             money.debit_source,
             money.credit_destination,

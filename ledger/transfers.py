@@ -168,20 +168,6 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class StraightThrough:
-    """How far a transfer came in one go: the answer of `open`, and where the last step that answered left it.
-
-    `in_doubt` names the step that gave no answer, so that nobody knows yet whether it happened. `are_told` says that
-    the parties were told how it ended.
-    """
-
-    opened: Opened
-    standing: Standing
-    in_doubt: str | None = None
-    are_told: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
     """The argument of the steps that end a transfer short of its destination: which one, and why."""
 

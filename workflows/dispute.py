@@ -19,7 +19,7 @@ from ledger.ids import DisputeId
 from ledger.transfers import Failure, Standing, TransferOrder
 from workflows import policies, steps
 from workflows.search_attributes import search_attributes, summary
-from workflows.step_execution import answer_in
+from workflows.step_execution import refusal_in
 from workflows.transfer.saga import TransferWorkflow
 
 _ENDINGS: Mapping[DisputeState, str] = {
@@ -81,7 +81,7 @@ class DisputeWorkflow:
         try:
             self._course = await self._step(f"Decide: {decision.ruling}", steps.decide_dispute, decision)
         except FailureError as error:
-            if answer := answer_in(error):
+            if answer := refusal_in(error):
                 raise ApplicationError(answer.message, type=answer.code) from error
             raise
         self._news = True
@@ -130,7 +130,7 @@ class DisputeWorkflow:
         try:
             await self._activity(f"Open the reversal: {order.amount}", steps.open_transfer, order)
         except FailureError as error:
-            if answer := answer_in(error):
+            if answer := refusal_in(error):
                 return answer
             raise
         return None

@@ -6,11 +6,9 @@ from temporalio.common import RetryPolicy
 
 # PostgreSQL gives up after 2 s on a lock and 5 s on a statement; both limits leave it the time to say so.
 LOCAL_ATTEMPT = timedelta(seconds=7)
-# All steps of a transfer in one go, each of which may wait for its account.
-STRAIGHT_THROUGH_ATTEMPT = timedelta(seconds=10)
 REGULAR_ATTEMPT = timedelta(seconds=10)
 
-# A local attempt is made once: on anything but an answer the step goes on as a regular activity that people can see.
+# One local attempt: without an answer the step goes on as a regular activity that people can see.
 ONCE = RetryPolicy(maximum_attempts=1)
 
 # In doubt is neither yes nor no: asked again until there is an answer, without a limit on attempts.

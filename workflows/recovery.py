@@ -34,8 +34,7 @@ class RecoveryWorkflow:
         sweep = Sweep(len(found.stranded), [], [], more=found.more)
         turns = asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(*(self._finish(stranded, sweep, turns) for stranded in found.stranded))
-        if workflow.patched("disputes"):
-            sweep.disputes.extend(await self._disputes())
+        sweep.disputes.extend(await self._disputes())
         disputes = "1 dispute" if len(sweep.disputes) == 1 else f"{len(sweep.disputes)} disputes"
         workflow.set_current_details(
             f"{len(sweep.cancelled)} cancelled, {len(sweep.driven_on)} driven on, {len(sweep.unanswered)} without an "

@@ -1,8 +1,8 @@
-"""How workflows run a step: locally first, and then, if that gave no answer, where operators can see it.
+"""How workflows run a step: as a local activity, and if that gives no answer, as a regular one.
 
-A local activity costs a third of a regular one, but an operator sees only its marker. So a step gets one short local
-attempt; on anything but an answer it goes on as a regular activity, with its attempts and last failure in the Web UI.
-Both may run to their end: the ledger makes the second one answer with the first one's effect.
+A local activity costs a third of a regular one, but operators see only its marker, once it has an answer. So a step
+gets one short local attempt. Without an answer it goes on as a regular activity, whose attempts and last failure
+operators see. Both attempts may run to their end: the ledger answers the second with the effect of the first.
 """
 
 import asyncio
@@ -21,17 +21,16 @@ from workflows import policies
 Answer = TypeVar("Answer")
 
 
-class Left(Exception):
-    """The wait for a step ended at somebody's request. Whether the step happened is in doubt: the ledger knows."""
+class WaitCancelled(Exception):
+    """Somebody cancelled while a step was in doubt. The step may still happen: only the ledger knows."""
 
 
 @dataclass
 class Attention:
-    """What stands between a workflow's steps and the people who watch them.
+    """Whether a step needs people's attention, and what people requested.
 
-    `show` is called whenever a step falls in doubt, needs attention, or needs it no more. A step in doubt for
-    `stuck_after` needs attention; it is retried all the while and heals by itself. `cancel_requested` and `retry_now`
-    are what people asked for.
+    `show` is called whenever a step falls in doubt, needs attention, or no longer needs it. A step in doubt for
+    `stuck_after` needs attention; it is retried meanwhile and may still succeed without anyone.
     """
 
     show: Callable[[], None]
@@ -42,7 +41,7 @@ class Attention:
     retry_now: bool = False
 
     def note_cancellation(self) -> None:
-        """Answered between steps, or where a step may be left."""
+        """The workflow acts on it between steps, or during a cancellable step."""
         self.cancel_requested = True
 
     def is_answered(self) -> None:
@@ -52,15 +51,15 @@ class Attention:
             self.mark(stuck=False)
 
     def mark(self, *, stuck: bool) -> None:
-        """Raise the flag, or take it down."""
+        """Set or clear the need for attention."""
         self.stuck = stuck
         self.show()
 
 
-def answer_in(error: FailureError) -> Failure | None:
-    """The "no" in a step's error: a refusal or a forbidden step. None: the step is in doubt.
+def refusal_in(error: FailureError) -> Failure | None:
+    """The refusal, or the forbidden step, in a step's error. None: the step is in doubt.
 
-    A regular activity's error wraps its cause; a local one's arrives bare.
+    A regular activity's error wraps its cause; a local one's arrives without a wrapper.
     """
     cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError) and cause.non_retryable and cause.type:
@@ -68,47 +67,34 @@ def answer_in(error: FailureError) -> Failure | None:
     return None
 
 
-async def locally(
-    step: Callable[..., Awaitable[Answer]],
-    *arguments: Any,
-    attention: Attention,
-    within: timedelta = policies.LOCAL_ATTEMPT,
-) -> Answer:
-    """One short local attempt. Raises a `FailureError`: a refusal (see `answer_in`), or no answer at all."""
-    attempt = workflow.execute_local_activity(
-        step, args=arguments, start_to_close_timeout=within, retry_policy=policies.ONCE
-    )
-    return await to_its_end(attempt, attention.note_cancellation)
-
-
 async def local_first(
     step: Callable[..., Awaitable[Answer]],
     *arguments: Any,
     summary: str,
     attention: Attention,
-    is_in_doubt: bool = False,
-    may_be_left: bool = False,
+    cancellable: bool = False,
     retry: RetryPolicy = policies.UNTIL_ANSWERED,
     budget: timedelta | None = None,
 ) -> Answer:
     """The step's answer. Raises a `FailureError` with a refusal in it, or once `budget` (default: none) is used up.
 
-    One that `is_in_doubt` has had its local attempt. A cancellation is noted and waits for the step. A step that
-    `may_be_left`, because it moves no money or because the ledger decides whether it did, is left with `Left` when it
-    is in doubt.
+    A cancellation is noted and waits for the step. A step that is `cancellable`, because it moves no money or because
+    the ledger decides whether it did, raises `WaitCancelled` instead once it is in doubt.
     """
 
     async def attempt_locally() -> Answer:
-        return await locally(step, *arguments, attention=attention)
+        attempt = workflow.execute_local_activity(
+            step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
+        )
+        return await to_its_end(attempt, attention.note_cancellation)
 
-    if not is_in_doubt:
-        try:
-            return await attempt_locally()
-        except FailureError as error:
-            if answer_in(error):
-                raise
-    if may_be_left and attention.cancel_requested:
-        raise Left
+    try:
+        return await attempt_locally()
+    except FailureError as error:
+        if refusal_in(error):
+            raise
+    if cancellable and attention.cancel_requested:
+        raise WaitCancelled
     attention.in_doubt = True
     attention.show()
     regular = asyncio.ensure_future(
@@ -122,9 +108,9 @@ async def local_first(
         )
     )
     # Not `finally`: a coroutine that is dropped with its worker is closed wherever the garbage collector runs, inside
-    # of another workflow too, and would speak there.
+    # another workflow too, and would then write that workflow's search attributes.
     try:
-        answer = await _watched(regular, attempt_locally, attention, may_be_left=may_be_left)
+        answer = await _watched(regular, attempt_locally, attention, cancellable=cancellable)
     except Exception:
         attention.is_answered()
         raise
@@ -137,57 +123,57 @@ async def _watched(
     attempt_locally: Callable[[], Awaitable[Answer]],
     attention: Attention,
     *,
-    may_be_left: bool,
+    cancellable: bool,
 ) -> Answer:
-    """The answer of a step in doubt, while people may look at it, have it tried at once, or give it up."""
+    """The answer of a step in doubt. Meanwhile people may have it retried at once, or cancel it."""
 
     def something_happened() -> bool:
-        return regular.done() or attention.retry_now or (may_be_left and attention.cancel_requested)
+        return regular.done() or attention.retry_now or (cancellable and attention.cancel_requested)
 
     patience: timedelta | None = attention.stuck_after
     while not regular.done():
         try:
             await workflow.wait_condition(
-                something_happened, timeout=patience, timeout_summary="Until this needs attention"
+                something_happened, timeout=patience, timeout_summary="Until this step needs attention"
             )
         except TimeoutError:
             patience = None
             attention.mark(stuck=True)
         except asyncio.CancelledError:
             attention.note_cancellation()
-        if may_be_left and attention.cancel_requested and not regular.done():
-            _let_go(regular)
-            raise Left
+        if cancellable and attention.cancel_requested and not regular.done():
+            _abandon(regular)
+            raise WaitCancelled
         if attention.retry_now and not regular.done():
             attention.retry_now = False
             if answered := await _answered_now(attempt_locally):
-                _let_go(regular)
+                _abandon(regular)
                 return answered.result()
     return regular.result()
 
 
-def _let_go(regular: "asyncio.Future[Answer]") -> None:
-    """Stop waiting. However it ends, nobody asks for its answer any more."""
+def _abandon(regular: "asyncio.Future[Answer]") -> None:
+    """Stop waiting for a step. Its answer, whatever it is, is dropped."""
     regular.add_done_callback(lambda done: done.cancelled() or done.exception())
     regular.cancel()
 
 
 async def _answered_now(attempt_locally: Callable[[], Awaitable[Answer]]) -> "asyncio.Future[Answer] | None":
-    """One more local attempt: its answer, yes or no, or None where there is still none."""
+    """One more local attempt that has its answer or refusal, or None if the step is still in doubt."""
     attempt = asyncio.ensure_future(attempt_locally())
     try:
         await attempt
     except FailureError as error:
-        if not answer_in(error):
+        if not refusal_in(error):
             return None
     return attempt
 
 
 async def to_its_end(step: Awaitable[Answer], on_cancel: Callable[[], None]) -> Answer:
-    """Await a step that must not be left half way: a cancellation meanwhile is only reported to `on_cancel`.
+    """The step's answer, also when the workflow is cancelled meanwhile: that is only reported to `on_cancel`.
 
-    Left to its default, Temporal stops waiting for a cancelled activity at once, and a compensation overtakes the
-    debit that is still running.
+    By default Temporal stops waiting for a cancelled activity at once. A compensation would then overtake a debit that
+    is still running.
     """
     running = asyncio.ensure_future(step)
     while True:

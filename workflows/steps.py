@@ -10,16 +10,10 @@ from temporalio import activity
 from disputes.dispute import DisputeDecision, DisputeProgress
 from ledger.ids import DisputeId
 from ledger.recovery import StrandedTransfers
-from ledger.transfers import Ending, Failure, Opened, Standing, Step, StraightThrough, TransferOrder
+from ledger.transfers import Ending, Failure, Opened, Standing, Step, TransferOrder
 from reviews.review import Decision, Review
 from screening.rules import Verdict
 from staff.instructions import Instruction
-
-
-@activity.defn
-async def settle_straight_through(order: TransferOrder) -> StraightThrough:
-    """Take all the steps of a transfer that nothing holds up, up to the first one that does not simply say yes."""
-    raise NotImplementedError
 
 
 @activity.defn

@@ -18,7 +18,6 @@ from activities.notifications import NotificationSteps
 from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
-from activities.straight_through import StraightThroughSteps
 from activities.transfers import TransferSteps
 from workflows import steps
 
@@ -62,7 +61,6 @@ def activities() -> dict[str, object]:
             RecoverySteps,
             ReviewSteps,
             ScreeningSteps,
-            StraightThroughSteps,
         )
         for name, method in inspect.getmembers(room, inspect.isfunction)
         if hasattr(method, "__temporal_activity_definition")

@@ -2,7 +2,7 @@
 
 from temporalio import workflow
 
-from ledger.transfers import Standing, StraightThrough, TransferOrder
+from ledger.transfers import Standing, TransferOrder
 from workflows.transfer.saga import TransferWorkflow
 
 
@@ -12,8 +12,5 @@ class ScreensFirst(TransferWorkflow):
 
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:
-        return await super().run(order)
-
-    async def _straight_through(self) -> StraightThrough:
         await self._screen()
-        return await super()._straight_through()
+        return await super().run(order)

@@ -1,6 +1,7 @@
 """Runs sagas over a real ledger, with faults where a test wants them."""
 
 import asyncio
+import json
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from database.connections import Database, Unavailable
@@ -142,6 +143,12 @@ async def sagas(
         runner=SandboxedWorkflowRunner(),
     ):
         yield Sagas(client, book, settings)
+
+
+def local_steps(history: WorkflowHistory) -> list[str]:
+    """The names of the steps that answered as local activities, as their markers show them to operators."""
+    found = [event.marker_recorded_event_attributes.details for event in history.events]
+    return [json.loads(details["data"].payloads[0].data)["activity_type"] for details in found if "data" in details]
 
 
 async def builds(handle: WorkflowHandle[Any, Any]) -> list[str]:

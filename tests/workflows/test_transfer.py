@@ -20,7 +20,7 @@ from settings import Settings
 from tests.account_status import set_account_status
 from tests.orders import Holder, funded, order
 from tests.waiting import until
-from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
+from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, local_steps, sagas
 from workflows.search_attributes import TRANSFER_STATE
 
 DAY = 24 * 60 * 60
@@ -50,7 +50,7 @@ async def balances(account_reads: AccountReads, *owners: Holder) -> list[int]:
     return [account.balance_minor for account in accounts if account]
 
 
-async def test_a_transfer_completes_in_one_go_and_tells_both_parties(
+async def test_a_completed_transfer_names_each_step_in_its_history_and_notifies_both_parties(
     saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder, database_url: str
 ) -> None:
     handle = await saga.start(wanted)
@@ -61,6 +61,13 @@ async def test_a_transfer_completes_in_one_go_and_tells_both_parties(
     assert [
         event.event_type for event in history.events if event.HasField("activity_task_scheduled_event_attributes")
     ] == []
+    assert local_steps(history) == [
+        "open_transfer",
+        "screen_transfer",
+        "debit_source",
+        "credit_destination",
+        "notify_parties",
+    ]
     connection = await asyncpg.connect(database_url)
     told = await connection.fetch("SELECT account_id, body FROM messages ORDER BY account_id")
     await connection.close()

@@ -1,0 +1,135 @@
+"""What every part of a transfer's workflow shares: how it runs a step, and what operators see of it in Temporal."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
+from temporalio.exceptions import ApplicationError, FailureError
+
+from ledger.transfers import Failure, Standing, State, Step, TransferOrder
+from workflows import policies
+from workflows.search_attributes import NEEDS_ATTENTION, TRANSFER_STATE
+from workflows.step_execution import Attention, local_first, refusal_in
+
+Argument = TypeVar("Argument")
+Answer = TypeVar("Answer")
+
+
+class StepRefused(Exception):
+    """A step's answer is no: a refusal, or the transfer's state forbids the step."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class TransferExecution:
+    """One execution of a transfer's workflow: its state as of the last step, and the attention that it needs."""
+
+    def __init__(self, order: TransferOrder) -> None:
+        self.order = order
+        self.key = Step(order.transfer_id, order.attempt, order.source_account_id)
+        self.state = State.INITIATED
+        self.attention = Attention(show=self.publish)
+        self._details = ""
+        self._published: tuple[State, bool] = (State.INITIATED, False)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked to cancel, in Temporal or by `give_back`. The ledger decides what that can do."""
+        return self.attention.cancel_requested
+
+    def owns(self, standing: Standing) -> bool:
+        """Whether this execution drives the transfer: not another attempt of it, nor the first of equal deposits."""
+        return standing.duplicate_of is None and standing.attempt == self.order.attempt
+
+    async def run(
+        self,
+        step: Callable[[Argument], Awaitable[Answer]],
+        argument: Argument,
+        details: str,
+        *,
+        cancellable: bool = False,
+    ) -> Answer:
+        """The step's answer, with `details` shown meanwhile. Raises `StepRefused`, never for a step in doubt.
+
+        A `cancellable` step in doubt raises `WaitCancelled` when somebody cancels; it may still happen.
+        """
+        self.describe(details)
+        try:
+            return await local_first(
+                step,
+                argument,
+                summary=f"{step.__name__.replace('_', ' ').capitalize()}: {self.order.amount}",
+                attention=self.attention,
+                cancellable=cancellable,
+            )
+        except FailureError as error:
+            if refusal := refusal_in(error):
+                raise StepRefused(refusal) from error
+            raise
+
+    async def record(self, step: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
+        """Write down what the current update asks for before acting on it. Refused, the update fails with the reason.
+
+        It does not count as a step in doubt: an operator who waits for its answer sees that it has none yet.
+        """
+        update = workflow.current_update_info()
+        assert update is not None, "only updates ask for something"
+        quiet = Attention(show=lambda: None, stuck_after=policies.NOTIFICATION_BUDGET)
+        summary = f"Record: {self.order.amount}"
+        try:
+            return await local_first(step, *arguments, update.id, summary=summary, attention=quiet)
+        except FailureError as error:
+            if refusal := refusal_in(error):
+                raise ApplicationError(refusal.message, type=refusal.code) from error
+            raise
+
+    async def wait_until(
+        self, condition: Callable[[], bool], within: timedelta | None = None, summary: str | None = None
+    ) -> bool:
+        """False if the time runs out first. A cancellation ends the wait and is kept for the next step."""
+        if condition():
+            return True
+        if within is not None and within <= timedelta(0):
+            return False
+        try:
+            await workflow.wait_condition(condition, timeout=within, timeout_summary=summary)
+        except TimeoutError:
+            return False
+        except asyncio.CancelledError:
+            self.attention.note_cancellation()
+        return True
+
+    @property
+    def details(self) -> str:
+        """What operators read as the workflow's current details."""
+        return self._details
+
+    def describe(self, details: str) -> None:
+        """Set the current details."""
+        self._details = details
+        workflow.set_current_details(details)
+
+    def publish(self) -> None:
+        """Write the state and the need for attention to the search attributes, where they changed.
+
+        Each write costs Temporal a transaction, so only a wait and the end publish, not every step.
+        """
+        is_stuck = self.attention.stuck
+        if is_stuck:
+            workflow.set_current_details(
+                f"NEEDS ATTENTION. {self._details} The step has no answer yet and is retried; see Pending Activities "
+                "for why. Updates: `retry_now`, or `give_back` while it is not delivered."
+            )
+        elif self._published[1]:
+            workflow.set_current_details(self._details)
+        if self._published != (self.state, is_stuck):
+            changes: list[SearchAttributeUpdate[Any]] = [TRANSFER_STATE.value_set(self.state)]
+            if is_stuck != self._published[1]:
+                changes.append(NEEDS_ATTENTION.value_set(is_stuck))
+            self._published = (self.state, is_stuck)
+            workflow.upsert_search_attributes(changes)
