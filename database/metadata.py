@@ -5,13 +5,16 @@ The migrations create the tables; checks, triggers and grants are theirs alone. 
 
 from typing import Any
 
-from sqlalchemy import Column, DateTime, MetaData
+from sqlalchemy import Column, DateTime, MetaData, func
 from sqlalchemy.types import TypeEngine
 
 METADATA = MetaData()
 
 # timestamptz: a moment in UTC, whatever the session's time zone is.
 Timestamp = DateTime(timezone=True)
+
+# The time now, by PostgreSQL's clock. `now()` would be the time when the transaction began, before it waited for locks.
+CLOCK = func.clock_timestamp(type_=Timestamp)
 
 
 def required(name: str, type_: TypeEngine[Any] | type[TypeEngine[Any]], *details: Any, **options: Any) -> Column[Any]:

@@ -9,10 +9,16 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import asyncpg
+from sqlalchemy import Column, Table
 
 T = TypeVar("T")
 
 _ABSENT: Any = object()
+
+
+def columns_for(cls: Callable[..., Any], table: Table) -> list[Column[Any]]:
+    """The columns of the table that are the dataclass's fields, in their order. Every field must be one."""
+    return [table.c[name] for name, _, _ in _fields(cls, "")]
 
 
 def dataclass_of(cls: Callable[..., T], row: asyncpg.Record, prefix: str = "", **given: object) -> T:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from api.disputes.models import DisputeDecisionIn, DisputeOut, DisputesOut
 from api.http.fields import Limit
-from api.http.paging import place_in, place_of
+from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import problem_responses
 from api.services import Remit
 from api.staff.authorization import ACTING, LOOKING, Staff, may
@@ -26,9 +26,11 @@ async def disputes(
     cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
 ) -> DisputesOut:
     """Anybody's, newest first, without their statements."""
-    found = await remit.disputes.all_of(None, state, place_in(cursor), limit + 1)
-    more = place_of(found[limit - 1].created_at, found[limit - 1].id) if len(found) > limit else None
-    return DisputesOut(items=[DisputeOut.of(one, [], as_staff=True) for one in found[:limit]], next_cursor=more)
+    page = await remit.disputes.all_of(None, state, place_in(cursor), limit)
+    return DisputesOut(
+        items=[DisputeOut.of(dispute, [], as_staff=True) for dispute in page.items],
+        next_cursor=next_cursor(page, lambda last: place_of(last.created_at, last.id)),
+    )
 
 
 @router.post(

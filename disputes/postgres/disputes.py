@@ -1,18 +1,24 @@
-"""Disputes in PostgreSQL: each step under the dispute's row lock, safe to repeat, together with its record.
+"""Disputes in PostgreSQL: each step locks the dispute's row, is safe to repeat, and commits together with its record.
 
-The row is locked before the transfer that it is about is read. Nothing here moves money: a reversal that was decided is
-a transfer like any other, written by the book. What the parties are told of a step is written with it, and only then.
+A step locks the dispute before it reads the transfer. Nothing here moves money: the reversal that a decision leads to
+is a transfer like any other, and the book writes it. The messages to the parties commit with their step.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from sqlalchemy import BigInteger, Interval, ScalarSelect, bindparam, extract, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+from sqlalchemy.sql.dml import ReturningUpdate
 
+from customers.postgres import customers
 from database.connections import Database
+from database.metadata import CLOCK, Timestamp
+from database.paging import Page, Place, fetch_page, newest_first
+from database.rows import columns_for, dataclass_of
+from database.statements import Row, execute, fetch, fetch_first, fetch_only, fetch_value, locked
 from disputes.dispute import (
     MAX_STATEMENTS_EACH,
     DecisionRefused,
@@ -33,92 +39,19 @@ from disputes.dispute import (
     reversal_for,
 )
 from disputes.notices import Notice, of_end, of_opening, of_statement
+from disputes.postgres.tables import NOT_CLOSED, dispute_statements, disputes
 from ledger.ids import CustomerId, DisputeId, TransferId, new_dispute_id
 from ledger.postgres.reversals import taken_of
-from ledger.postgres.rows import TRANSFER_COLUMNS, Row, only, transfer_of
+from ledger.postgres.rows import TRANSFER, transfer_of
+from ledger.postgres.tables import accounts, transfers
 from ledger.transfers import Transfer
+from notifications.postgres import messages
 from staff.permissions import Action, Actor, Channel, Role, check_allowed
 from staff.postgres.operators import record_action
+from staff.postgres.tables import operator_actions
 
 if TYPE_CHECKING:
     from database.connections import Connection
-
-_COLUMNS = """
-    d.id, d.transfer_id, d.payer_id, d.payee_id, d.reason, d.state, d.deadline, d.ruling, d.amount_minor, d.decided_by,
-    d.decided_reason, d.decided_at, d.reversal_transfer_id, d.outcome, d.created_at, d.updated_at, d.closed_at
-"""
-
-_TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1"
-
-# Only the payer, who asked for it: what staff or a payee moved is not theirs to dispute.
-_DISPUTABLE = f"""
-    SELECT {TRANSFER_COLUMNS}, a.owner_id AS payee_id, clock_timestamp() AS now
-    FROM transfers t LEFT JOIN accounts a ON a.id = t.destination_account_id WHERE t.id = $1 AND t.owner_id = $2
-"""
-
-_INSERT = f"""
-    INSERT INTO disputes AS d (id, transfer_id, payer_id, payee_id, reason, deadline)
-    VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6)) RETURNING {_COLUMNS}
-"""
-
-_LOCK = f"SELECT {_COLUMNS} FROM disputes d WHERE d.id = $1 FOR NO KEY UPDATE"
-
-_RECORDED = "FROM operator_actions a WHERE a.subject = d.id AND a.action = 'decide_dispute'"
-_READ = f"{_COLUMNS}, (SELECT a.asked ->> 'channel' {_RECORDED}) AS decided_channel"
-_FIND = f"SELECT {_READ} FROM disputes d WHERE d.id = $1"
-
-# The amount that the decision asked for, and null where that was all that was left.
-_ASKED = f"SELECT (SELECT (a.asked ->> 'amount')::bigint {_RECORDED}) FROM disputes d WHERE d.id = $1"
-
-_LIST = f"""
-    SELECT {_READ} FROM disputes d
-    WHERE ($1::text IS NULL OR d.payer_id = $1 OR d.payee_id = $1) AND ($2::text IS NULL OR d.state = $2)
-        AND ($3::timestamptz IS NULL OR (d.created_at, d.id) < ($3, $4))
-    ORDER BY d.created_at DESC, d.id DESC LIMIT $5
-"""
-
-_STATE = "INSERT INTO dispute_statements (dispute_id, author_id, text) VALUES ($1, $2, $3)"
-_TOUCH = "UPDATE disputes SET updated_at = clock_timestamp() WHERE id = $1"
-_COUNT = "SELECT count(*) FROM dispute_statements WHERE dispute_id = $1 AND ($2::text IS NULL OR author_id = $2)"
-
-_STATEMENTS = """
-    SELECT s.author_id, s.text, s.stated_at FROM dispute_statements s WHERE s.dispute_id = $1 ORDER BY s.id
-"""
-
-_DECIDE = f"""
-    UPDATE disputes d SET state = $2, ruling = $3, amount_minor = $4, decided_by = $5, decided_reason = $6,
-        decided_at = clock_timestamp(), updated_at = clock_timestamp(), outcome = $7,
-        closed_at = CASE WHEN $2 = 'rejected' THEN clock_timestamp() END
-    WHERE id = $1 RETURNING {_COLUMNS}
-"""
-
-_CLOSE = f"""
-    UPDATE disputes d SET state = $2, outcome = $3, reversal_transfer_id = $4, updated_at = clock_timestamp(),
-        closed_at = clock_timestamp()
-    WHERE id = $1 RETURNING {_COLUMNS}
-"""
-
-# Each party is told at the account that the transfer left or reached.
-_TELL = """
-    INSERT INTO messages (transfer_id, attempt, account_id, customer_id, occasion, body)
-    SELECT t.id, t.attempt, CASE $2 WHEN d.payer_id THEN t.source_account_id ELSE t.destination_account_id END,
-        $2, $3, $4
-    FROM disputes d JOIN transfers t ON t.id = d.transfer_id WHERE d.id = $1
-    ON CONFLICT DO NOTHING
-"""
-
-_ROLE = "SELECT role FROM customers WHERE id = $1"
-_LEFT = "SELECT greatest(0, extract(epoch FROM $1::timestamptz - clock_timestamp()))::bigint"
-
-# A sample: open disputes may be many and wait for weeks, and each look that follows takes another one.
-_NOT_CLOSED = """
-    SELECT id FROM disputes
-    WHERE state IN ('open', 'reversing') AND updated_at <= clock_timestamp() - make_interval(secs => $1)
-    ORDER BY random() LIMIT 200
-"""
-
-REJECTED = "The dispute was rejected; the transfer stays as it is."
-EXPIRED = "Nobody decided in time; the transfer stays as it is."
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +63,61 @@ class DisputeStatement:
     stated_at: datetime
 
 
-class Disputes:
-    """All raise `Unavailable` where PostgreSQL gave no answer, and an `ActionRefused` where something is not possible.
+_TRANSFER = select(*TRANSFER).where(transfers.c.id == bindparam("transfer_id"))
 
-    After the latter nothing has changed.
+# Only the payer, who asked for it: what staff or a payee moved is not theirs to dispute.
+_DISPUTABLE = (
+    select(*TRANSFER, accounts.c.owner_id.label("payee_id"), CLOCK.label("now"))
+    .join_from(transfers, accounts, accounts.c.id == transfers.c.destination_account_id, isouter=True)
+    .where(transfers.c.id == bindparam("transfer_id"), transfers.c.owner_id == bindparam("payer_id"))
+)
+
+_THIS = disputes.c.id == bindparam("dispute_id")
+_LOCK = locked(select(disputes).where(_THIS))
+
+
+def _requested(field: str) -> ScalarSelect[Any]:
+    """A field of the request that decided the dispute, from the record of the decision."""
+    decided = (operator_actions.c.subject == disputes.c.id, operator_actions.c.action == Action.DECIDE_DISPUTE)
+    return select(operator_actions.c.asked[field].astext).where(*decided).correlate(disputes).scalar_subquery()
+
+
+_READ = select(disputes, _requested("channel").label("decided_channel"))
+_FIND = _READ.where(_THIS)
+
+# Null where the decision was to reverse all that was left.
+_REQUESTED_AMOUNT = select(_requested("amount").cast(BigInteger)).where(_THIS)
+
+_STATEMENTS = (
+    select(*columns_for(DisputeStatement, dispute_statements))
+    .where(dispute_statements.c.dispute_id == bindparam("dispute_id"))
+    .order_by(dispute_statements.c.id)
+)
+_COUNT = select(func.count()).where(dispute_statements.c.dispute_id == bindparam("dispute_id"))
+_COUNT_OF_AUTHOR = _COUNT.where(dispute_statements.c.author_id == bindparam("author_id"))
+
+_ROLE = select(customers.c.role).where(customers.c.id == bindparam("customer_id"))
+
+_SECONDS_LEFT = select(
+    func.greatest(0, extract("epoch", bindparam("deadline", type_=Timestamp) - CLOCK)).cast(BigInteger)
+)
+
+# A sample: open disputes may be many and wait for weeks, and each sweep takes another sample.
+_NOT_CLOSED = (
+    select(disputes.c.id)
+    .where(NOT_CLOSED, disputes.c.updated_at <= CLOCK - bindparam("unchanged_for", type_=Interval))
+    .order_by(func.random())
+    .limit(200)
+)
+
+REJECTED = "The dispute was rejected; the transfer stays as it is."
+EXPIRED = "Nobody decided in time; the transfer stays as it is."
+
+
+class Disputes:
+    """All raise `Unavailable` where PostgreSQL gave no answer, and an `ActionRefused` where a rule forbids the step.
+
+    A step that is refused changes nothing.
     """
 
     def __init__(self, database: Database) -> None:
@@ -142,188 +126,229 @@ class Disputes:
     async def open(
         self, payer_id: CustomerId, transfer_id: TransferId, reason: str, terms: DisputeTerms
     ) -> Dispute | None:
-        """Open a dispute about a transfer that this customer asked for; None: there is no such transfer."""
+        """Open a dispute about a transfer that this customer asked for; None: the customer has no such transfer."""
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow(_DISPUTABLE, transfer_id, payer_id)
+            row = await fetch_first(connection, _DISPUTABLE, transfer_id=transfer_id, payer_id=payer_id)
             if row is None:
                 return None
             transfer = transfer_of(row)
             left = transfer.amount_minor - await taken_of(connection, transfer_id)
             check_disputable(transfer, left, row["now"], terms)
-            values = (new_dispute_id(), transfer_id, payer_id, row["payee_id"], reason, terms.deadline_seconds)
+            new = insert(disputes).values(
+                id=new_dispute_id(),
+                transfer_id=transfer_id,
+                payer_id=payer_id,
+                payee_id=row["payee_id"],
+                reason=reason,
+                deadline=CLOCK + timedelta(seconds=terms.deadline_seconds),
+            )
             try:
-                dispute = _dispute_of(only(await connection.fetchrow(_INSERT, *values)))
+                dispute = _dispute_of(await fetch_only(connection, new.returning(disputes)))
             except asyncpg.UniqueViolationError as error:
                 raise DisputeOpen(transfer_id) from error
-            await self._tell(connection, dispute, of_opening(dispute, transfer))
+            await _write_messages(connection, dispute, transfer, of_opening(dispute, transfer))
             return dispute
 
     async def find(self, dispute_id: DisputeId) -> tuple[Dispute, list[DisputeStatement]] | None:
-        """A dispute and what was said in it, oldest first. The caller decides who may read it."""
+        """A dispute and its statements, oldest first. The caller decides who may read them."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_FIND, dispute_id)
+            row = await fetch_first(connection, _FIND, dispute_id=dispute_id)
             if row is None:
                 return None
-            said = await connection.fetch(_STATEMENTS, dispute_id)
-        return _dispute_of(row), [DisputeStatement(**dict(line)) for line in said]
+            statements = await fetch(connection, _STATEMENTS, dispute_id=dispute_id)
+        return _dispute_of(row), [dataclass_of(DisputeStatement, statement) for statement in statements]
 
     async def all_of(
-        self, party_id: CustomerId | None, state: DisputeState | None, before: tuple[datetime, str] | None, limit: int
-    ) -> list[Dispute]:
+        self, party_id: CustomerId | None, state: DisputeState | None, before: Place | None, limit: int
+    ) -> Page[Dispute]:
         """The disputes of a party, or of everybody, newest first."""
-        moment, last_id = before or (None, None)
+        wanted = newest_first(_READ, disputes.c.created_at, disputes.c.id, before)
+        if party_id is not None:
+            wanted = wanted.where(or_(disputes.c.payer_id == party_id, disputes.c.payee_id == party_id))
+        if state is not None:
+            wanted = wanted.where(disputes.c.state == state)
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_LIST, party_id, state, moment, last_id, limit)
-        return [_dispute_of(row) for row in rows]
+            return await fetch_page(connection, wanted, limit, _dispute_of)
 
     async def add_statement(self, dispute_id: DisputeId, author_id: CustomerId, text: str) -> None:
         """Add a statement to an open dispute, with a message to the other party. The caller has checked the author."""
         async with self._database.transaction() as connection:
-            dispute = await self._lock(connection, dispute_id)
+            dispute = await _lock(connection, dispute_id)
             check_open(dispute)
-            said = await connection.fetchval(_COUNT, dispute_id, author_id)
-            if said >= MAX_STATEMENTS_EACH:
+            earlier = await fetch_value(connection, _COUNT_OF_AUTHOR, dispute_id=dispute_id, author_id=author_id)
+            if earlier >= MAX_STATEMENTS_EACH:
                 raise TooManyStatements
-            await connection.execute(_STATE, dispute_id, author_id, text)
-            await connection.execute(_TOUCH, dispute_id)
-            transfer = await self._transfer(connection, dispute.transfer_id)
-            await self._tell(connection, dispute, of_statement(dispute, transfer, author_id, said + 1))
+            new = insert(dispute_statements).values(dispute_id=dispute_id, author_id=author_id, text=text)
+            await execute(connection, new)
+            await execute(connection, update(disputes).where(disputes.c.id == dispute_id).values(updated_at=CLOCK))
+            transfer = await _transfer(connection, dispute.transfer_id)
+            notices = of_statement(dispute, transfer, author_id, earlier + 1)
+            await _write_messages(connection, dispute, transfer, notices)
 
     async def decide(self, dispute_id: DisputeId, decision: DisputeDecision, channel: Channel = Channel.API) -> Dispute:
-        """Rule, as staff who are no party. The first decision counts; the same one again finds it made.
+        """Decide a dispute, as staff who are no party. The first decision is final; a repeat of it changes nothing.
 
-        Recorded in the same transaction, with the `channel` it came by, and what is to be reversed is fixed in it.
+        The same transaction records the decision, with the `channel` it came by, and fixes the amount to reverse.
         """
         async with self._database.transaction() as connection:
-            dispute = await self._lock(connection, dispute_id)
-            # The role is read here, because decisions also come by Temporal's Web UI, which knows no roles.
-            role = await connection.fetchval(_ROLE, decision.decider)
+            dispute = await _lock(connection, dispute_id)
+            # The role is read here, because decisions also come from Temporal's Web UI, which knows no roles.
+            role = await fetch_value(connection, _ROLE, customer_id=decision.decider)
             if role is None:
                 raise DecisionRefused("decider is the customer id, cus_…, of somebody of the staff.")
-            check_allowed(Actor(decision.decider, Role(role)), Action.DECIDE_DISPUTE)
-            if _is_made(dispute, decision, await connection.fetchval(_ASKED, dispute_id)):
+            actor = Actor(decision.decider, Role(role))
+            check_allowed(actor, Action.DECIDE_DISPUTE)
+            if _is_made(dispute, decision, await fetch_value(connection, _REQUESTED_AMOUNT, dispute_id=dispute_id)):
                 return dispute
-            transfer = await self._transfer(connection, dispute.transfer_id)
+            transfer = await _transfer(connection, dispute.transfer_id)
             left = transfer.amount_minor - await taken_of(connection, transfer.id)
             check_decision(dispute, decision, left)
-            reverses = decision.ruling is DisputeRuling.REVERSE
-            changed = _dispute_of(
-                only(
-                    await connection.fetchrow(
-                        _DECIDE,
-                        dispute_id,
-                        DisputeState.REVERSING if reverses else DisputeState.REJECTED,
-                        decision.ruling,
-                        (decision.amount_minor or left) if reverses else None,
-                        decision.decider,
-                        decision.reason,
-                        None if reverses else REJECTED,
-                    )
-                )
-            )
-            if changed.state.is_final:
-                await self._tell(connection, changed, of_end(changed, transfer))
-            after = {"state": changed.state, "ruling": changed.ruling, "amount": changed.amount_minor}
-            actor, before = Actor(decision.decider, Role(role)), {"state": dispute.state}
+            decided = _dispute_of(await fetch_only(connection, _decided(dispute_id, decision, left)))
+            if decided.state.is_final:
+                await _write_messages(connection, decided, transfer, of_end(decided, transfer))
+            before = {"state": dispute.state}
+            after = {"state": decided.state, "ruling": decided.ruling, "amount": decided.amount_minor}
             asked = {"channel": channel, "ruling": decision.ruling, "amount": decision.amount_minor}
             await record_action(
                 connection, actor, Action.DECIDE_DISPUTE, dispute_id, decision.reason, before, after, asked
             )
-        return changed
+        return decided
 
     async def course(self, dispute_id: DisputeId) -> DisputeProgress:
-        """Where the dispute stands."""
+        """The state of a dispute, for its workflow."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_FIND, dispute_id)
+            row = await fetch_first(connection, _FIND, dispute_id=dispute_id)
             if row is None:
                 raise NoSuchDispute(dispute_id)
-            return await self._course(connection, _dispute_of(row))
+            return await _progress(connection, _dispute_of(row))
 
     async def expire(self, dispute_id: DisputeId) -> DisputeProgress:
-        """End an open dispute that nobody decided. One that was decided meanwhile is left as it is."""
+        """End an open dispute that nobody decided. A dispute that was decided meanwhile does not change."""
         async with self._database.transaction() as connection:
-            dispute = await self._lock(connection, dispute_id)
+            dispute = await _lock(connection, dispute_id)
             if dispute.state is DisputeState.OPEN:
-                transfer = await self._transfer(connection, dispute.transfer_id)
-                dispute = await self._end(connection, transfer, dispute_id, DisputeState.EXPIRED, EXPIRED, None)
-            return await self._course(connection, dispute)
+                transfer = await _transfer(connection, dispute.transfer_id)
+                dispute = await _end(connection, dispute, transfer, DisputeState.EXPIRED, EXPIRED, None)
+            return await _progress(connection, dispute)
 
     async def close(self, dispute_id: DisputeId, *, impossible: bool) -> DisputeProgress:
-        """End a dispute whose reversal has ended, or is `impossible` to begin. Else it stays as it is."""
+        """End a dispute whose reversal has ended, or is `impossible` to begin. Any other dispute does not change."""
         async with self._database.transaction() as connection:
-            dispute = await self._lock(connection, dispute_id)
+            dispute = await _lock(connection, dispute_id)
             if dispute.state is DisputeState.REVERSING:
-                transfer = await self._transfer(connection, dispute.transfer_id)
+                transfer = await _transfer(connection, dispute.transfer_id)
                 order = reversal_for(dispute, transfer)
                 assert order is not None, "a reversal was decided"
-                row = await connection.fetchrow(_TRANSFER, order.transfer_id)
+                row = await fetch_first(connection, _TRANSFER, transfer_id=order.transfer_id)
                 reversal = transfer_of(row) if row and row["fingerprint"] == order.fingerprint else None
                 if ending := ending_of(reversal, str(order.amount), impossible=impossible):
-                    values = (*ending, reversal.id if reversal else None)
-                    dispute = await self._end(connection, transfer, dispute_id, *values)
-            return await self._course(connection, dispute)
+                    reversal_id = reversal.id if reversal else None
+                    dispute = await _end(connection, dispute, transfer, *ending, reversal_id)
+            return await _progress(connection, dispute)
 
     async def decided(self, reversal: Transfer) -> bool:
-        """Whether a dispute was decided to be ended by this very reversal."""
+        """Whether the decision of a dispute led to this very reversal."""
+        dispute_id = dispute_named_in(reversal.idempotency_key)
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_FIND, dispute_named_in(reversal.idempotency_key))
+            row = await fetch_first(connection, _FIND, dispute_id=dispute_id)
             if row is None or row["transfer_id"] != reversal.reverses_transfer_id:
                 return False
-            order = reversal_for(_dispute_of(row), await self._transfer(connection, row["transfer_id"]))
+            order = reversal_for(_dispute_of(row), await _transfer(connection, row["transfer_id"]))
         return order is not None and (order.transfer_id, order.fingerprint) == (reversal.id, reversal.fingerprint)
 
     async def not_closed(self, unchanged_for_seconds: int) -> list[DisputeId]:
-        """Some of the disputes that are not over and have not changed for so long."""
+        """A sample of the disputes that have not ended and have not changed for so long."""
         async with self._database.connection() as connection:
-            return [row["id"] for row in await connection.fetch(_NOT_CLOSED, unchanged_for_seconds)]
-
-    async def _lock(self, connection: "Connection", dispute_id: DisputeId) -> Dispute:
-        row = await connection.fetchrow(_LOCK, dispute_id)
-        if row is None:
-            raise NoSuchDispute(dispute_id)
-        return _dispute_of(row)
-
-    async def _end(
-        self,
-        connection: "Connection",
-        transfer: Transfer,
-        dispute_id: DisputeId,
-        state: DisputeState,
-        outcome: str,
-        reversal_id: TransferId | None,
-    ) -> Dispute:
-        dispute = _dispute_of(only(await connection.fetchrow(_CLOSE, dispute_id, state, outcome, reversal_id)))
-        await self._tell(connection, dispute, of_end(dispute, transfer))
-        return dispute
-
-    async def _tell(self, connection: "Connection", dispute: Dispute, notices: list[Notice]) -> None:
-        rows = [(dispute.id, notice.to, notice.occasion, notice.body) for notice in notices]
-        await connection.executemany(_TELL, rows)
-
-    async def _transfer(self, connection: "Connection", transfer_id: TransferId) -> Transfer:
-        return transfer_of(only(await connection.fetchrow(_TRANSFER, transfer_id)))
-
-    async def _course(self, connection: "Connection", dispute: Dispute) -> DisputeProgress:
-        transfer = await self._transfer(connection, dispute.transfer_id)
-        return DisputeProgress(
-            state=dispute.state,
-            seconds_left=await connection.fetchval(_LEFT, dispute.deadline),
-            statements=await connection.fetchval(_COUNT, dispute.id, None),
-            parties=dispute.parties,
-            reversal=reversal_for(dispute, transfer) if dispute.state is DisputeState.REVERSING else None,
-            outcome=dispute.outcome,
-            transfer_id=dispute.transfer_id,
-        )
+            rows = await fetch(connection, _NOT_CLOSED, unchanged_for=timedelta(seconds=unchanged_for_seconds))
+        return [row["id"] for row in rows]
 
 
-def _is_made(dispute: Dispute, decision: DisputeDecision, asked_minor: int | None) -> bool:
-    """Whether this is the decision that was made, in the words that it was asked with or for the same amount."""
-    made: Sequence[object] = (dispute.decided_by, dispute.ruling, dispute.decided_reason)
-    same_words = made == (decision.decider, decision.ruling, decision.reason)
-    return same_words and decision.amount_minor in (asked_minor, dispute.amount_minor)
+async def _lock(connection: "Connection", dispute_id: DisputeId) -> Dispute:
+    row = await fetch_first(connection, _LOCK, dispute_id=dispute_id)
+    if row is None:
+        raise NoSuchDispute(dispute_id)
+    return _dispute_of(row)
+
+
+def _decided(dispute_id: DisputeId, decision: DisputeDecision, left_minor: int) -> ReturningUpdate[Any]:
+    """A rejected dispute ends with the decision; a reversal fixes its amount now, so that it happens only once."""
+    reverses = decision.ruling is DisputeRuling.REVERSE
+    changed = update(disputes).where(disputes.c.id == dispute_id)
+    changed = changed.values(
+        state=DisputeState.REVERSING if reverses else DisputeState.REJECTED,
+        ruling=decision.ruling,
+        amount_minor=(decision.amount_minor or left_minor) if reverses else None,
+        decided_by=decision.decider,
+        decided_reason=decision.reason,
+        decided_at=CLOCK,
+        updated_at=CLOCK,
+        outcome=None if reverses else REJECTED,
+        closed_at=None if reverses else CLOCK,
+    )
+    return changed.returning(disputes)
+
+
+async def _end(
+    connection: "Connection",
+    dispute: Dispute,
+    transfer: Transfer,
+    state: DisputeState,
+    outcome: str,
+    reversal_id: TransferId | None,
+) -> Dispute:
+    changed = update(disputes).where(disputes.c.id == dispute.id)
+    changed = changed.values(
+        state=state, outcome=outcome, reversal_transfer_id=reversal_id, updated_at=CLOCK, closed_at=CLOCK
+    )
+    ended = _dispute_of(await fetch_only(connection, changed.returning(disputes)))
+    await _write_messages(connection, ended, transfer, of_end(ended, transfer))
+    return ended
+
+
+async def _write_messages(
+    connection: "Connection", dispute: Dispute, transfer: Transfer, notices: list[Notice]
+) -> None:
+    """Write each party their message, at the account that the transfer left or reached. A repeat writes none."""
+    written = [
+        {
+            "transfer_id": transfer.id,
+            "attempt": transfer.attempt,
+            "account_id": transfer.source_account_id
+            if notice.to == dispute.payer_id
+            else transfer.destination_account_id,
+            "customer_id": notice.to,
+            "occasion": notice.occasion,
+            "body": notice.body,
+        }
+        for notice in notices
+    ]
+    if written:
+        await execute(connection, insert_or_skip(messages).values(written).on_conflict_do_nothing())
+
+
+async def _transfer(connection: "Connection", transfer_id: TransferId) -> Transfer:
+    return transfer_of(await fetch_only(connection, _TRANSFER, transfer_id=transfer_id))
+
+
+async def _progress(connection: "Connection", dispute: Dispute) -> DisputeProgress:
+    transfer = await _transfer(connection, dispute.transfer_id)
+    return DisputeProgress(
+        state=dispute.state,
+        seconds_left=await fetch_value(connection, _SECONDS_LEFT, deadline=dispute.deadline),
+        statements=await fetch_value(connection, _COUNT, dispute_id=dispute.id),
+        parties=dispute.parties,
+        reversal=reversal_for(dispute, transfer) if dispute.state is DisputeState.REVERSING else None,
+        outcome=dispute.outcome,
+        transfer_id=dispute.transfer_id,
+    )
+
+
+def _is_made(dispute: Dispute, decision: DisputeDecision, requested_minor: int | None) -> bool:
+    """Whether the dispute was decided by this very decision: the amount as it was requested, or as it was fixed."""
+    made = (dispute.decided_by, dispute.ruling, dispute.decided_reason)
+    same = made == (decision.decider, decision.ruling, decision.reason)
+    return same and decision.amount_minor in (requested_minor, dispute.amount_minor)
 
 
 def _dispute_of(row: Row) -> Dispute:
-    told: dict[str, Any] = dict(row)
-    enums: dict[str, type[StrEnum]] = {"state": DisputeState, "ruling": DisputeRuling, "decided_channel": Channel}
-    return Dispute(**(told | {name: enums[name](told[name]) for name in enums if told.get(name)}))
+    return dataclass_of(Dispute, row)

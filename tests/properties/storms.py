@@ -234,7 +234,7 @@ class Storm:
 
     async def _all_disputes(self) -> list[Dispute]:
         """Oldest first."""
-        return (await self._disputes.all_of(self._cast.payer.id, None, None, 100))[::-1]
+        return (await self._disputes.all_of(self._cast.payer.id, None, None, 100)).items[::-1]
 
     async def _target(self, act: Act) -> TransferOrder:
         """The transfer or one of its reversals, as its row tells it where there is one."""
