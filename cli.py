@@ -62,9 +62,9 @@ def demo(
     save_svg: Annotated[Path | None, typer.Option(hidden=True, help="Also save the story as a picture.")] = None,
 ) -> None:
     """Tell the main story on embedded servers; exit 0 only if all of it held."""
-    from devenv.demo.command import tell
+    from devenv.demo.command import run_demo
 
-    raise SystemExit(0 if _await(tell(Settings(), prepare, _say, save_svg)) else 1)
+    raise SystemExit(0 if _await(run_demo(Settings(), prepare, _say, save_svg)) else 1)
 
 
 @app.command()

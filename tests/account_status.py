@@ -1,16 +1,11 @@
-"""Accounts frozen and closed without a record: what a test needs, and no way of the product."""
-
-from typing import TYPE_CHECKING
+"""Freezes and closes accounts without a record of staff: for tests, never in the product."""
 
 from database.connections import Database
+from devenv.demo.postgres import SET_STATUS
 from ledger.accounts import Account, AccountStatus
 from ledger.ids import AccountId
 from ledger.postgres.rows import account_of
 from ledger.refusals import AccountNotFound
-
-if TYPE_CHECKING:
-    pass
-from devenv.demo.postgres import _SET_STATUS
 
 
 async def set_account_status(database: Database, account_id: AccountId, status: AccountStatus) -> Account:
@@ -19,7 +14,7 @@ async def set_account_status(database: Database, account_id: AccountId, status: 
     Raises `AccountNotFound`.
     """
     async with database.connection() as connection:
-        row = await connection.fetchrow(_SET_STATUS, account_id, status)
+        row = await connection.fetchrow(SET_STATUS, account_id, status)
     if row is None:
         raise AccountNotFound(account_id)
     return account_of(row)

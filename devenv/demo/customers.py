@@ -1,4 +1,4 @@
-"""Customers at their HTTP client: what a story needs of the API, and no way around it."""
+"""Customers of the demo, who do everything over the HTTP API."""
 
 import secrets
 import time
@@ -20,13 +20,13 @@ Model = TypeVar("Model", bound=BaseModel)
 CURRENCY = "USD"
 
 
-class Unforeseen(Exception):
-    """An answer that nobody reckoned with, in a sentence."""
+class UnexpectedAnswer(Exception):
+    """An answer with which the demo cannot continue. The message is a sentence for its reader."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """A request to move money, and what the API said to it: a transfer or a problem."""
+    """A request to move money and its answer: a transfer or a problem."""
 
     key: str
     amount_minor: int
@@ -38,14 +38,16 @@ class HttpAnswer:
 
     @property
     def accepted(self) -> TransferOut:
-        """The transfer. Raises `Unforeseen` where there is none."""
+        """The transfer. Raises `UnexpectedAnswer` where the answer is a problem."""
         if self.transfer is None:
-            raise Unforeseen(f"the API answered {self.status}: {self.problem.detail if self.problem else 'no reason'}")
+            raise UnexpectedAnswer(
+                f"the API answered {self.status}: {self.problem.detail if self.problem else 'no reason'}"
+            )
         return self.transfer
 
     @property
     def problem_code(self) -> str | None:
-        """The code of the problem, where there is one."""
+        """The code of the problem, if the answer is one."""
         return self.problem.code if self.problem else None
 
 
@@ -62,19 +64,19 @@ class DemoCustomer:
 
     @classmethod
     async def register(cls, http: httpx.AsyncClient, full_name: str) -> Self:
-        """A new customer with an e-mail that nobody had before."""
+        """A new customer with a new email address."""
         name = full_name.split(maxsplit=1)[0]
         email, password = f"{name.lower()}.{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(9)
-        wish = {
+        body = {
             "email": email,
             "password": password,
             "full_name": full_name,
             "currency": CURRENCY,
             "identity_document": {"type": "NIN", "number": f"{secrets.randbelow(10**11):011d}"},
         }
-        answer = await http.post("/v1/auth/register", json=wish)
+        answer = await http.post("/v1/auth/register", json=body)
         if answer.status_code != httpx.codes.CREATED:
-            raise Unforeseen(f"POST /v1/auth/register answered {answer.status_code}: {answer.text}")
+            raise UnexpectedAnswer(f"POST /v1/auth/register answered {answer.status_code}: {answer.text}")
         registered = RegisteredOut.model_validate_json(answer.content)
         headers = {"Authorization": f"Bearer {registered.access_token}"}
         return cls(name, email, password, registered.account, headers, http)
@@ -84,12 +86,12 @@ class DemoCustomer:
         return (await self._get(f"/v1/accounts/{self.account.id}", AccountOut)).balance
 
     async def statement(self, transfer_id: TransferId) -> list[EntryOut]:
-        """What one transfer left on the newest page of the account's statement, oldest line first."""
+        """The entries of one transfer on the newest page of the account's statement, oldest first."""
         page = await self._get(f"/v1/accounts/{self.account.id}/entries", EntriesOut)
-        return [line for line in reversed(page.items) if line.transfer_id == transfer_id]
+        return [entry for entry in reversed(page.items) if entry.transfer_id == transfer_id]
 
     async def transfer(self, transfer_id: TransferId) -> TransferOut:
-        """One of the customer's transfers, as it stands."""
+        """One of the customer's transfers, in its present state."""
         return await self._get(f"/v1/transfers/{transfer_id}", TransferOut)
 
     async def deposit(self, amount_minor: int, key: str) -> HttpAnswer:
@@ -125,5 +127,5 @@ class DemoCustomer:
     async def _get(self, path: str, model: type[Model]) -> Model:
         answer = await self._http.get(path, headers=dict(self._headers))
         if answer.status_code != httpx.codes.OK:
-            raise Unforeseen(f"GET {path} answered {answer.status_code}: {answer.text}")
+            raise UnexpectedAnswer(f"GET {path} answered {answer.status_code}: {answer.text}")
         return model.model_validate_json(answer.content)

@@ -1,4 +1,4 @@
-"""Accounts held and changed behind the API's back, for the demo and for tests: no way of the product."""
+"""Locks an account and changes its status without the API: for the demo and for tests, never in the product."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from database.connections import Connection
 
 
-_SET_STATUS = f"""
+SET_STATUS = f"""
     UPDATE accounts a SET status = $2 WHERE id = $1 RETURNING {ACCOUNT_COLUMNS}
 """
 
@@ -23,7 +23,7 @@ _HOLD = "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 
 
 class HeldAccount:
-    """An account under its row lock. What is done to it counts when the block that holds it ends."""
+    """An account under its row lock. Changes commit when the block that holds it ends."""
 
     def __init__(self, connection: "Connection", account_id: AccountId) -> None:
         self._connection = connection
@@ -31,14 +31,14 @@ class HeldAccount:
 
     async def set_status(self, status: AccountStatus) -> None:
         """Freeze, open or close it."""
-        await self._connection.execute(_SET_STATUS, self._account_id, status)
+        await self._connection.execute(SET_STATUS, self._account_id, status)
 
 
 @asynccontextmanager
 async def holding(database: Database, account_id: AccountId) -> AsyncIterator[HeldAccount]:
     """Lock an account against every step until the block ends, to act between two steps of a transfer.
 
-    Steps that need the account wait, and come again, meanwhile. Raises `AccountNotFound`.
+    Steps that need the account wait and are retried meanwhile. Raises `AccountNotFound`.
     """
     async with database.transaction() as connection:
         row = await connection.fetchrow(_HOLD, account_id)

@@ -1,6 +1,6 @@
-"""How a story is told: to a terminal in colour, to a pipe as plain lines that are never wrapped.
+"""The demo's output: to a terminal in colour, to a pipe as plain lines that are never wrapped.
 
-Every claim is checked when it is told; one that does not hold is shown with what was expected and found.
+A claim is printed with its check. One that does not hold is printed with the expected and the found value.
 """
 
 import sys
@@ -25,11 +25,11 @@ STATE_STYLES = {
 }
 
 
-class Narration:
-    """One story, step by step, and whether all its claims held so far."""
+class DemoOutput:
+    """The output of one demo, step by step, and whether all its claims have held so far."""
 
     def __init__(self, picture: Path | None = None) -> None:
-        """`picture` is where to save the story up to its result, as an SVG of a terminal 100 columns wide."""
+        """`picture` is where to save the output up to its result, as an SVG of a terminal 100 columns wide."""
         columns = None if sys.stdout.isatty() else PIPE_COLUMNS
         drawn = picture is not None
         self._console = Console(highlight=False, record=drawn, width=PICTURE_COLUMNS if drawn else columns)
@@ -37,25 +37,25 @@ class Narration:
         self._steps = 0
         self.claims = 0
         self.broken = 0
-        self.broken_off = False
+        self.stopped_early = False
 
     @property
     def begun(self) -> bool:
-        """Whether the first step has been told."""
+        """Whether the first step is printed."""
         return self._steps > 0
 
     @property
     def held(self) -> bool:
-        """Whether the story came to its end, with every claim in it."""
-        return self.broken == 0 and not self.broken_off
+        """Whether the demo reached its end and every claim held."""
+        return self.broken == 0 and not self.stopped_early
 
     def heading(self, heading: str, style: str = "bold") -> None:
-        """A new part of the story."""
+        """A new part."""
         self._console.print()
         self.line(heading, style)
 
     def step(self, heading: str, *notes: str) -> None:
-        """The next step: what happens in it, and why it is told."""
+        """The next step: what happens in it, and why it matters."""
         self._steps += 1
         self._console.print()
         self._console.print(Text.assemble((f"{self._steps}  ", "bold cyan"), (heading, "bold")), soft_wrap=True)
@@ -63,7 +63,7 @@ class Narration:
             self._print_indented(Text(note, "italic"))
 
     def note(self, note: str) -> None:
-        """What was found on the way."""
+        """A finding between two claims."""
         self._print_indented(_with_states(Text(note)))
 
     def line(self, line: str, style: str = "") -> None:
@@ -84,7 +84,7 @@ class Narration:
             self._console.print(text, soft_wrap=True)
 
     def check(self, claim: str, *, expected: object, found: object) -> None:
-        """Tell a claim and whether it holds: what was found equals what was expected."""
+        """Print a claim and whether it holds: the found value equals the expected one."""
         self.claims += 1
         if found == expected:
             self._print_indented(Text.assemble(("✓ ", "bold green"), claim))
@@ -94,13 +94,13 @@ class Narration:
                 Text(f"✗ {claim}: expected {_in_words(expected)}, found {_in_words(found)}", "bold red")
             )
 
-    def break_off(self, reason: str) -> None:
-        """The story cannot go on."""
-        self.broken_off = True
-        self._print_indented(Text(f"✗ The story breaks off: {reason}", "bold red"))
+    def stop(self, reason: str) -> None:
+        """The demo cannot continue."""
+        self.stopped_early = True
+        self._print_indented(Text(f"✗ The demo stops here: {reason}", "bold red"))
 
     def result(self, seconds: float) -> None:
-        """How the story ended, and the end of its picture."""
+        """How many claims held, and the end of the picture."""
         if self.held:
             self.heading(f"All {self.claims} claims held, in {seconds:.1f} s.", "bold green")
         else:

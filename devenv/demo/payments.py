@@ -1,0 +1,116 @@
+"""The chapters in which nothing breaks: registration, deposits, a payment, its repeat, and two refusals."""
+
+import asyncio
+
+import httpx
+
+from devenv.demo.context import DemoContext, Holdings, failure_code, failure_text, usd
+from devenv.demo.customers import DemoCustomer, HttpAnswer
+from devenv.demo.output import DemoOutput
+from ledger.transfers import State
+
+DECLINE_FROM_MAJOR = 10_000
+"""The demo counts on screening to decline amounts from here on."""
+
+
+async def register(http: httpx.AsyncClient, output: DemoOutput) -> tuple[DemoCustomer, DemoCustomer]:
+    """Register Ada and Ben, with an empty account each."""
+    output.step("Ada and Ben register", "POST /v1/auth/register opens a dollar account for each of them.")
+    ada, ben = await asyncio.gather(DemoCustomer.register(http, "Ada Obi"), DemoCustomer.register(http, "Ben Mensah"))
+    output.table(
+        ("customer", "account", "balance"),
+        [(who.name, who.account.id, usd(who.account.balance)) for who in (ada, ben)],
+        numbers=("balance",),
+    )
+    found = Holdings(*await asyncio.gather(ada.balance(), ben.balance()))
+    output.check("Both accounts are empty", expected=Holdings(0, 0), found=found)
+    return ada, ben
+
+
+async def deposit(demo: DemoContext) -> None:
+    """Two deposits to Ada's account."""
+    demo.output.step("Ada deposits money", "A deposit is a transfer too: from the outside world to an account.")
+    answers = [await demo.ada.deposit(600_000, key) for key in ("pay1", "pay2")]
+    demo.show("World → Ada", *answers)
+    demo.output.check("Both deposits arrived", expected=Holdings(1_200_000, 0), found=await demo.holdings())
+
+
+async def pay(demo: DemoContext) -> HttpAnswer:
+    """One transfer that completes."""
+    demo.output.step("Ada pays Ben", "One POST /v1/transfers, with an Idempotency-Key that names this payment.")
+    before = await demo.holdings()
+    answer = await demo.ada.send(demo.ben, 125_500, "rent")
+    after = await demo.holdings()
+    demo.show("Ada → Ben", answer)
+    demo.output.table(
+        ("balance", "before", "after"),
+        [
+            ("Ada", usd(before.ada_minor), usd(after.ada_minor)),
+            ("Ben", usd(before.ben_minor), usd(after.ben_minor)),
+        ],
+        numbers=("before", "after"),
+    )
+    demo.output.check("The transfer is completed", expected=State.COMPLETED, found=answer.accepted.state)
+    demo.output.check(
+        f"Exactly {usd(125_500)} left Ada and reached Ben",
+        expected=before.after(ada=-125_500, ben=125_500),
+        found=after,
+    )
+    return answer
+
+
+async def repeat(demo: DemoContext, first: HttpAnswer) -> None:
+    """The same key again: with the same request, and with another."""
+    demo.output.step(
+        "The network fails, and Ada's client sends the payment again",
+        "The client cannot know whether the first request arrived. A repeat with the same key is safe.",
+    )
+    before = await demo.holdings()
+    again = await demo.ada.send(demo.ben, first.amount_minor, first.key)
+    other = await demo.ada.send(demo.ben, first.amount_minor + 10_000, first.key)
+    demo.show("Ada → Ben", again, other)
+    demo.output.check(
+        "The repeat returns the first transfer, with Idempotent-Replayed: true",
+        expected=(first.accepted.id, True),
+        found=(again.accepted.id, again.replayed),
+    )
+    demo.output.check(
+        "The same key with another amount is refused: 422",
+        expected=(httpx.codes.UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+        found=(other.status, other.problem_code),
+    )
+    await demo.check_no_money_moved(before)
+
+
+async def overdraw(demo: DemoContext) -> None:
+    """A transfer that the source cannot pay."""
+    demo.output.step(
+        "Ben sends more than he has",
+        "A refusal is a result of the transfer, with a code and a reason. It is not an HTTP error.",
+    )
+    await _refused(demo, demo.ben, demo.ada, 200_000, "car", "insufficient_funds")
+
+
+async def decline(demo: DemoContext) -> None:
+    """A transfer that screening declines."""
+    limit = DECLINE_FROM_MAJOR * 100
+    demo.output.step(
+        "Screening declines a transfer",
+        f"Ada has enough money, but screening declines amounts of {usd(limit)} and more.",
+    )
+    await _refused(demo, demo.ada, demo.ben, limit, "boat", "fraud_declined")
+
+
+async def _refused(
+    demo: DemoContext, source: DemoCustomer, to: DemoCustomer, amount_minor: int, key: str, code: str
+) -> None:
+    before = await demo.holdings()
+    answer = await source.send(to, amount_minor, key)
+    demo.show(f"{source.name} → {to.name}", answer)
+    demo.output.note(failure_text(answer.accepted))
+    demo.output.check(
+        f"The transfer failed with {code}",
+        expected=(State.FAILED, code),
+        found=(answer.accepted.state, failure_code(answer.accepted)),
+    )
+    await demo.check_no_money_moved(before)
