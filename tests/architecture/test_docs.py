@@ -68,6 +68,25 @@ def test_the_index_of_the_docs_links_to_every_page() -> None:
     assert {named(page) for page in missing} == {"docs/README.md"}
 
 
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if DOCS in page.parents and page.parent.name != "decisions"], ids=named
+)
+def test_a_page_has_at_most_250_lines_of_120_characters(page: Path) -> None:
+    lines = page.read_text().splitlines()
+    assert len(lines) <= 250
+    # A row of a table is one line, however long.
+    assert [line for line in lines if len(line) > 120 and not line.lstrip().startswith("|")] == []
+
+
+def test_the_table_of_what_is_where_names_files_and_symbols_that_exist() -> None:
+    page = (DOCS / "concepts" / "architecture.md").read_text()
+    table = page.partition("\n## Where is what\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^|]+ \| `([\w/.]+)` \| `(\w+)`", table, re.MULTILINE)
+    assert len(rows) == table.count("\n| ") - 1, "a row without a file and a symbol"
+    missing = [(file, symbol) for file, symbol in rows if not re.search(rf"\b{symbol}\b", (ROOT / file).read_text())]
+    assert missing == []
+
+
 @pytest.mark.parametrize("page", pages(), ids=named)
 def test_every_diagram_is_of_a_kind_that_code_hosts_draw(page: Path) -> None:
     for _, language, text in FENCE.findall(page.read_text()):
