@@ -125,3 +125,23 @@ def test_every_command_is_in_the_reference() -> None:
     for command in app.registered_commands:
         assert command.callback is not None
         assert re.search(rf"^\| `remit {command.callback.__name__}\b", REFERENCE, re.MULTILINE), command.callback
+
+
+def test_contributing_names_only_files_and_make_targets_that_exist() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    named_files = set(re.findall(r"`((?:\w+/)*\w+\.(?:py|md|toml|sql)|(?:\w+/)+)`", page))
+    assert named_files
+    assert [name for name in named_files if not (ROOT / name).exists()] == []
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", page)) <= targets
+
+
+def test_the_excerpts_in_contributing_are_todays_code() -> None:
+    excerpts = [
+        text for _, language, text in FENCE.findall((ROOT / "CONTRIBUTING.md").read_text()) if language == "python"
+    ]
+    assert excerpts
+    for excerpt in excerpts:
+        path, *lines = excerpt.splitlines()
+        source = {line.strip() for line in (ROOT / path.strip("# ")).read_text().splitlines()}
+        assert [line for line in lines if line.strip() and line.strip() != "..." and line.strip() not in source] == []
