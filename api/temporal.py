@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
-from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -59,6 +64,14 @@ def _unavailable_on_failure() -> Iterator[None]:
         raise TemporalUnavailable(str(error)) from error
 
 
+@dataclass(frozen=True, slots=True)
+class StartedOrder:
+    """What a workflow was started with: the fingerprint of its request, and whether it still runs."""
+
+    fingerprint: str | None
+    is_running: bool
+
+
 @dataclass
 class TemporalGateway:
     """One connection for all requests. The process may start before Temporal does."""
@@ -89,21 +102,23 @@ class TemporalGateway:
         if not healthy:
             raise TemporalUnavailable("Temporal reports that it does not serve.")
 
-    async def start(self, order: TransferOrder) -> bool:
+    async def start(self, order: TransferOrder, *, after_another: bool = False) -> bool:
         """Start the transfer's workflow. False: a workflow with this id exists, running or closed, of any order.
 
-        Temporal rejects duplicates also of a closed workflow, so a workflow ID never runs a transfer twice. Where the
+        Temporal rejects duplicates also of a closed workflow, so a workflow ID never runs a transfer twice.
+        `after_another` also starts it behind a closed workflow, for a key that the closed one did not get. Where the
         API and a worker share the client, the first task starts eagerly: it arrives with this answer instead of going
         through the task queue. Raises `TemporalUnavailable`: the workflow may have started, and the same call again
         finds it.
         """
+        reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if after_another else WorkflowIDReusePolicy.REJECT_DUPLICATE
         try:
             await self._client.start_workflow(
                 TransferWorkflow.run,
                 order,
                 id=order.workflow_id,
                 task_queue=self.task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=reuse,
                 task_timeout=TASK_TIMEOUT,
                 request_eager_start=True,
                 search_attributes=search_attributes(order),
@@ -220,16 +235,16 @@ class TemporalGateway:
         except (RPCError, RuntimeError, TemporalUnavailable):
             await self.start_dispute(dispute)
 
-    async def fingerprint(self, workflow_id: str) -> str | None:
-        """The fingerprint of the order that a workflow was started with; None where Temporal has forgotten it."""
+    async def started(self, workflow_id: str) -> StartedOrder | None:
+        """The order that a workflow was started with; None where Temporal knows no workflow with this ID."""
         try:
             description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_LIMIT)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise TemporalUnavailable(str(error)) from error
-        found: str | None = await description.memo_value(FINGERPRINT, default=None, type_hint=str)
-        return found
+        fingerprint: str | None = await description.memo_value(FINGERPRINT, default=None, type_hint=str)
+        return StartedOrder(fingerprint, description.status is WorkflowExecutionStatus.RUNNING)
 
     @property
     def _flagged(self) -> str:

@@ -198,12 +198,12 @@ class IllegalTransition(LedgerConflict):
 
 @dataclass(eq=False)
 class OrderMismatch(LedgerConflict):
-    """The key already names a transfer with other contents."""
+    """The key belongs to another request: to an order with other contents, or to a repeated `transaction_id`."""
 
     transfer_id: TransferId
 
     def __str__(self) -> str:
-        return f"Transfer {self.transfer_id} was accepted with other contents."
+        return f"The key of transfer {self.transfer_id} belongs to a request with other contents."
 
 
 @dataclass(eq=False)

@@ -104,6 +104,11 @@ class TransferOrder:
         """The account that a deposit's or withdrawal's `transaction_id` is unique in; the source of a transfer."""
         return self.destination_account_id if self.kind is Kind.DEPOSIT else self.source_account_id
 
+    def repeats(self, first: "Transfer") -> bool:
+        """Whether this order names the movement of `first`, which has its `transaction_id`, and not another one."""
+        mine = (self.owner_id, self.kind, self.amount_minor, self.currency)
+        return mine == (first.owner_id, first.kind, first.amount_minor, first.currency)
+
     def opened(self, created_at: datetime, updated_at: datetime) -> "Transfer":
         """The transfer that this order's first attempt begins."""
         return Transfer(
@@ -145,7 +150,7 @@ class Step:
 class Standing:
     """Where a transfer stands in the ledger: the answer of every step.
 
-    `duplicate_of` is set, and no row of its own exists, where the order repeats another transfer's `transaction_id`.
+    `duplicate_of` is set, and no row of its own exists, where another transfer has the order's `transaction_id`.
     """
 
     transfer_id: TransferId

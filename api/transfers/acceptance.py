@@ -2,13 +2,19 @@
 
 Where a request may break, and what holds then:
 
-- before Temporal answered: nothing is accepted, or nobody knows. The client repeats the request with its key.
-- after Temporal accepted, before the row is written: the workflow writes it. A repeat finds the workflow, compares the
+- Before Temporal answered: nothing is accepted, or nobody knows. The client repeats the request with its key.
+- After Temporal accepted, before the row is written: the workflow writes it. A repeat finds the workflow, compares the
   fingerprint in its memo, and joins it.
-- no worker is there: this process writes the row itself before it answers 202, so what was acknowledged can be read.
-- Temporal forgot the workflow: the row answers. It never expires, and is asked first.
+- No worker answers: this process writes the row itself before it answers 202, so what was acknowledged can be read.
+- Temporal forgot the workflow: the row answers. It never expires, and is read first.
+- Two requests use one key at once, one for a new transfer and one for a `transaction_id` that is taken: the first to
+  write the row in `keys` has the key. The other one gets a 422 and moves nothing, also if Temporal accepted it before.
+- Two requests race for one `transaction_id` with different amounts: Temporal accepts both and the ledger opens one. The
+  other one gets a 422, and its key stays free although a closed workflow has its ID: the next request with that key is
+  started behind that workflow.
 """
 
+import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, replace
@@ -26,6 +32,10 @@ from ledger.transfers import MAX_ATTEMPTS, Ending, Kind, Standing, State, Step, 
 
 MAX_WORKFLOW_ID = 255
 CANCEL_TRIES = 3
+
+# How long a request waits for the ledger to decide whether a running workflow of another request gets their key.
+UNDECIDED_SECONDS = 3.0
+UNDECIDED_PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ class Acceptance:
         self._temporal = temporal
         self._transfer_reads = transfer_reads
         self._book = book
-        self._settlements = completions
+        self._completions = completions
 
     async def accept(self, order: TransferOrder, wait_seconds: float, foreseen: Problem | None = None) -> Accepted:
         """Start the transfer, or find the one that this key already names, and wait for its end.
@@ -132,32 +142,27 @@ class Acceptance:
         if known.account is None and order.kind is not Kind.REVERSAL:
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
         first = _first_of(known, order)
-        if first is not None and first.state.is_final:
-            return await self._answered(order, first, replayed=True)
+        if first is not None:
+            await self._take_key(order, first)
+            if first.state.is_final:
+                return Accepted(first, replayed=True)
         if foreseen and first is None and not await self._is_started(order):
             raise foreseen
-        async with self._settlements.watch(order.transfer_id) as watch:
-            replayed = first is not None
-            if not replayed:
-                replayed = not await self._temporal.start(order)
+        async with self._completions.watch(order.transfer_id) as watch:
+            replayed = first is not None or not await self._start(order)
 
             def check(handed_over: Transfer) -> Transfer | None:
-                return _first_of(replace(known, by_key=handed_over), order)
+                fingerprint = handed_over.fingerprint
+                return _first_of(replace(known, by_key=handed_over, key_fingerprint=fingerprint), order)
 
             async def read() -> Transfer | None:
                 return _first_of(await self._known(order), order)
 
-            transfer = await self._settlements.final_within(wait_seconds, watch, check, read)
+            transfer = await self._completions.final_within(wait_seconds, watch, check, read)
         if transfer is None:
-            transfer = await self._write_down(order, replayed=replayed)
-        return await self._answered(order, transfer, replayed=replayed)
-
-    async def _answered(self, order: TransferOrder, transfer: Transfer, *, replayed: bool) -> Accepted:
-        """A key that is answered with another key's transfer is used from now on, like any other."""
-        if transfer.id == order.transfer_id:
-            return Accepted(transfer, replayed)
-        await self._book.remember_key(order, transfer.id)
-        return Accepted(transfer, replayed=True)
+            transfer = await self._write_down(order)
+        await self._take_key(order, transfer)
+        return Accepted(transfer, replayed or transfer.id != order.transfer_id)
 
     async def retry(self, transfer: Transfer, wait_seconds: float) -> Transfer:
         """Begin the next attempt of a failed or compensated transfer, under the same id and key, and wait for its end.
@@ -170,7 +175,7 @@ class Acceptance:
         if transfer.attempt >= MAX_ATTEMPTS:
             raise Problem("attempts_used_up", f"All {MAX_ATTEMPTS} attempts were made. Send a new transfer.")
         order = next_attempt(transfer)
-        async with self._settlements.watch(order.transfer_id) as watch:
+        async with self._completions.watch(order.transfer_id) as watch:
             await self._temporal.start(order)
 
             def check(found: Transfer) -> Transfer | None:
@@ -180,7 +185,7 @@ class Acceptance:
                 found = await self._transfer_reads.visible(order.owner_id, order.transfer_id)
                 return check(found) if found else None
 
-            begun = await self._settlements.final_within(wait_seconds, watch, check, read)
+            begun = await self._completions.final_within(wait_seconds, watch, check, read)
         if begun is None:
             # No worker has begun it yet: begin it here, so that what is acknowledged can be read.
             await self._book.open_transfer(order)
@@ -202,12 +207,12 @@ class Acceptance:
 
     async def until_final(self, transfer: Transfer, wait_seconds: float) -> Transfer:
         """The transfer once it is final, or as it stands when the time is over."""
-        async with self._settlements.watch(transfer.id) as watch:
+        async with self._completions.watch(transfer.id) as watch:
 
             async def read() -> Transfer | None:
                 return await self._transfer_reads.visible(transfer.owner_id, transfer.id)
 
-            found = await self._settlements.final_within(wait_seconds, watch, lambda told: told, read)
+            found = await self._completions.final_within(wait_seconds, watch, lambda told: told, read)
         assert found is not None, "transfers are never deleted"
         return found
 
@@ -228,16 +233,42 @@ class Acceptance:
             order.owner_id, order.idempotency_key, order.customer_account_id, order.transaction_id
         )
 
-    async def _is_started(self, order: TransferOrder) -> bool:
-        """Whether a request with this key was accepted, though its row is not written yet."""
-        return await self._temporal.fingerprint(order.workflow_id) is not None
+    async def _take_key(self, order: TransferOrder, first: Transfer) -> None:
+        """A key that is answered with another key's transfer is used from now on, like any other."""
+        if first.id == order.transfer_id:
+            return
+        try:
+            await self._book.write_key(order, first.id)
+        except OrderMismatch as error:
+            raise Problem("idempotency_key_reused") from error
 
-    async def _write_down(self, order: TransferOrder, *, replayed: bool) -> Transfer:
-        """No worker has opened the transfer yet: write its row here, so that it can be read once it is acknowledged."""
-        if replayed:
-            first = await self._temporal.fingerprint(order.workflow_id)
-            if first not in (None, order.fingerprint):
+    async def _is_started(self, order: TransferOrder) -> bool:
+        """Whether an equal request was accepted, though its row is not written yet."""
+        started = await self._temporal.started(order.workflow_id)
+        return started is not None and started.fingerprint == order.fingerprint
+
+    async def _start(self, order: TransferOrder) -> bool:
+        """Start the transfer. False: an equal request has started it.
+
+        The ID may belong to another request, which has the key only if the ledger says so: the ledger may have refused
+        it. Until it has decided, this request waits. A request that would get the key twice, because two of them start
+        behind a closed workflow, is decided by the ledger as well.
+        """
+        deadline = asyncio.get_running_loop().time() + UNDECIDED_SECONDS
+        if await self._temporal.start(order):
+            return True
+        while (other := await self._temporal.started(order.workflow_id)) is not None:
+            if other.fingerprint == order.fingerprint or _first_of(await self._known(order), order) is not None:
+                return False
+            if not other.is_running and await self._temporal.start(order, after_another=True):
+                return True
+            if asyncio.get_running_loop().time() > deadline:
                 raise Problem("idempotency_key_reused")
+            await asyncio.sleep(UNDECIDED_PAUSE)
+        return await self._temporal.start(order)
+
+    async def _write_down(self, order: TransferOrder) -> Transfer:
+        """No worker has opened the transfer yet: write its row here, so that it can be read once it is acknowledged."""
         try:
             await self._book.open_transfer(order)
         except OrderMismatch as error:
@@ -250,11 +281,11 @@ class Acceptance:
 def _first_of(known: Intake, order: TransferOrder) -> Transfer | None:
     """The transfer that this request already names, or a problem where it was named for something else."""
     if first := known.by_key:
-        if first.fingerprint != order.fingerprint:
+        if known.key_fingerprint != order.fingerprint:
             raise Problem("idempotency_key_reused")
         return first
     if first := known.by_transaction_id:
-        if (first.kind, first.amount_minor, first.currency) != (order.kind, order.amount_minor, order.currency):
+        if not order.repeats(first):
             raise Problem("transaction_id_reused")
         return first
     return None

@@ -24,6 +24,7 @@ _TRANSFERS = (
     "id owner_id idempotency_key fingerprint kind source_account_id destination_account_id amount_minor currency "
     "workflow_id state created_at updated_at completed_at"
 ).split()
+_KEYS = "owner_id idempotency_key fingerprint transfer_id recorded_at".split()
 _POSTINGS = "transfer_id attempt leg debit_account_id credit_account_id amount_minor currency recorded_at".split()
 _ENTRIES = (
     "account_id version transfer_id attempt leg amount_minor balance_before balance_after recorded_at hash".split()
@@ -125,6 +126,9 @@ async def _copy(
         )
         for order, at, _, _ in rows
     ]
+    keys = [
+        (order.owner_id, order.idempotency_key, order.fingerprint, order.transfer_id, at) for order, at, _, _ in rows
+    ]
     legs = [
         leg
         for order, at, _, _ in rows
@@ -136,6 +140,7 @@ async def _copy(
     entries = [entry for _, _, debit, credit in rows for entry in (debit, credit)]
     for table, columns, records in (
         ("transfers", _TRANSFERS, transfers),
+        ("keys", _KEYS, keys),
         ("postings", _POSTINGS, legs),
         ("entries", _ENTRIES, entries),
     ):

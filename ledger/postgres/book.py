@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from database.connections import Database
 from ledger import rules
 from ledger.accounts import Account
@@ -18,7 +20,15 @@ from ledger.postgres.locks import lock_transfer, lock_transfer_and_account
 from ledger.postgres.postings import write, write_if_unchanged
 from ledger.postgres.reversals import RecordReversal, lock_original
 from ledger.postgres.row_cache import RowCache
-from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, account_of, transfer_of
+from ledger.postgres.rows import (
+    ACCOUNT_COLUMNS,
+    FIND_BY_TRANSACTION_ID,
+    TRANSACTION_ACCOUNT,
+    TRANSFER_COLUMNS,
+    Row,
+    account_of,
+    transfer_of,
+)
 from ledger.refusals import LedgerConflict, OrderMismatch, Refusal
 from ledger.rules import Change
 from ledger.transfers import Ending, Opened, Side, Standing, State, Step, Transfer, TransferOrder
@@ -29,13 +39,24 @@ if TYPE_CHECKING:
 OnFinal = Callable[[TransferId, Transfer | None], None]
 Decide = Callable[[Transfer, int, Account | None, datetime], Change | None]
 
-# Written and read in one round trip: the row, unless it is there already, and both accounts as they are just now.
+# One round trip writes the key and the transfer, unless the key is in use, and reads both accounts. The transfer's row
+# depends on its key, and the key's foreign key on the transfer: both are written or neither. Every order takes its key
+# before its transaction_id, so two orders never wait for each other.
 _OPEN = f"""
-    WITH opened AS (
+    WITH named AS (
+        INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id)
+        SELECT $2, $3, $4, $1
+        WHERE $11::text IS NULL OR NOT EXISTS (
+            SELECT FROM transfers t WHERE {TRANSACTION_ACCOUNT} = $14 AND t.transaction_id = $11
+        )
+        ON CONFLICT DO NOTHING
+        RETURNING transfer_id
+    ),
+    opened AS (
         INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
             destination_account_id, amount_minor, currency, note, transaction_id, workflow_id, attempt,
             reverses_transfer_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13)
+        SELECT transfer_id, $2, $3, $4, $5, $6, $7, $8::bigint, $9, $10, $11, $12, 1, $13 FROM named
         ON CONFLICT DO NOTHING
         RETURNING created_at, updated_at
     )
@@ -43,8 +64,11 @@ _OPEN = f"""
     FROM (SELECT) one LEFT JOIN opened ON true LEFT JOIN accounts a ON a.id IN ($6, $7)
 """
 
-_FIND = f"""
-    SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1
+_KEY_WITHOUT_TRANSFER = "keys_transfer_id_fkey"
+
+_FIND_BY_KEY = f"""
+    SELECT {TRANSFER_COLUMNS}, k.fingerprint AS key_fingerprint
+    FROM keys k JOIN transfers t ON t.id = k.transfer_id WHERE k.owner_id = $1 AND k.idempotency_key = $2
 """
 
 # The attempt that ended is kept beside the transfer, and the next one begins where nothing has moved.
@@ -59,10 +83,12 @@ _REOPEN = """
     WHERE id = $1
 """
 
-_WRITE_REPEATED_KEY = """
-    INSERT INTO repeated_keys (owner_id, idempotency_key, fingerprint, transfer_id) VALUES ($1, $2, $3, $4)
-    ON CONFLICT DO NOTHING
+_WRITE_KEY = """
+    INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id) VALUES ($1, $2, $3, $4)
+    ON CONFLICT DO NOTHING RETURNING transfer_id
 """
+
+_KEY_FINGERPRINT = "SELECT fingerprint FROM keys WHERE owner_id = $1 AND idempotency_key = $2"
 
 
 class Book:
@@ -92,15 +118,16 @@ class Book:
         return self._database
 
     async def open_transfer(self, order: TransferOrder) -> Opened:
-        """Write the transfer's row, unless it is there, and say where it stands and what would refuse it today.
+        """Write the transfer and its key, unless the key is in use, and foresee what would refuse it today.
 
-        An order for the next attempt of a failed or compensated transfer begins that attempt.
+        A repeat answers with the first transfer's standing. An order for the next attempt of a failed or compensated
+        transfer begins that attempt. Raises `OrderMismatch`, and writes nothing, where the key belongs to another
+        request.
 
-        A repeat answers with the first row's standing. An order whose `transaction_id` already moved money under
-        another key gets a standing with `duplicate_of` and no row. Raises `OrderMismatch` where the row was made by
-        another order.
+        An order whose `transaction_id` is taken gets a standing with `duplicate_of` and no row of its own. Its key
+        names the first transfer from then on if it repeats that movement, and stays free if it names another one.
 
-        A reversal takes its part of what it reverses here, or fails at once where too little of it is left.
+        A reversal takes its part of the original here, or fails at once where too little of it is left.
         """
         if order.reverses_transfer_id is not None:
             return await self._open_reversal(order)
@@ -108,12 +135,13 @@ class Book:
             opened, _ = await self._open(connection, order)
         return self._announced_opening(opened)
 
-    async def remember_key(self, order: TransferOrder, first: TransferId) -> None:
-        """Keep that this order's key was answered with another key's transfer. A repeat changes nothing."""
+    async def write_key(self, order: TransferOrder, first: TransferId) -> None:
+        """Let this order's key name the transfer whose `transaction_id` it repeats. A repeat changes nothing.
+
+        Raises `OrderMismatch` where another request has the key already.
+        """
         async with self._database.connection() as connection:
-            await connection.execute(
-                _WRITE_REPEATED_KEY, order.owner_id, order.idempotency_key, order.fingerprint, first
-            )
+            await _write_key(connection, order, first)
 
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing."""
@@ -196,22 +224,7 @@ class Book:
 
     async def _open(self, connection: "Connection", order: TransferOrder) -> tuple[Opened, bool]:
         """The answer, and whether it is this call that began the attempt."""
-        rows = await connection.fetch(
-            _OPEN,
-            order.transfer_id,
-            order.owner_id,
-            order.idempotency_key,
-            order.fingerprint,
-            order.kind,
-            order.source_account_id,
-            order.destination_account_id,
-            order.amount_minor,
-            order.currency,
-            order.note,
-            order.transaction_id,
-            order.workflow_id,
-            order.reverses_transfer_id,
-        )
+        rows = await _insert(connection, order)
         now: datetime = rows[0]["now"]
         accounts: dict[AccountId, Account] = {row["a_id"]: account_of(row) for row in rows if row["a_id"]}
         for account in accounts.values():
@@ -248,16 +261,17 @@ class Book:
         return opened
 
     async def _opened_before(self, connection: "Connection", order: TransferOrder) -> Standing:
-        row = await connection.fetchrow(_FIND, order.transfer_id)
+        row = await connection.fetchrow(_FIND_BY_KEY, order.owner_id, order.idempotency_key)
         if row is not None:
-            transfer = transfer_of(row)
-            if transfer.fingerprint != order.fingerprint:
-                raise OrderMismatch(transfer.id)
-            return transfer.standing
+            if row["key_fingerprint"] != order.fingerprint:
+                raise OrderMismatch(order.transfer_id)
+            return _standing_for(order, transfer_of(row))
         row = await connection.fetchrow(FIND_BY_TRANSACTION_ID, order.customer_account_id, order.transaction_id)
-        assert row is not None, "one of the two unique keys refused the insert"
+        assert row is not None, "a key or a transaction_id kept the order from being written"
         first = transfer_of(row)
-        return Standing(order.transfer_id, first.attempt, first.state, first.failure, duplicate_of=first.id)
+        if order.repeats(first):
+            await _write_key(connection, order, first.id)
+        return _standing_for(order, first)
 
     async def _reopen(self, connection: "Connection", order: TransferOrder) -> tuple[Standing, bool]:
         async with connection.transaction():
@@ -266,6 +280,48 @@ class Book:
                 return transfer.standing, False
             await connection.execute(_REOPEN, order.transfer_id, order.attempt, order.workflow_id, now)
         return Standing(order.transfer_id, order.attempt, State.INITIATED), True
+
+
+async def _insert(connection: "Connection", order: TransferOrder) -> list[Row]:
+    """The rows of `_OPEN`. If another order takes the `transaction_id` meanwhile, the second try writes nothing."""
+    arguments = (
+        order.transfer_id,
+        order.owner_id,
+        order.idempotency_key,
+        order.fingerprint,
+        order.kind,
+        order.source_account_id,
+        order.destination_account_id,
+        order.amount_minor,
+        order.currency,
+        order.note,
+        order.transaction_id,
+        order.workflow_id,
+        order.reverses_transfer_id,
+        order.customer_account_id,
+    )
+    try:
+        return await connection.fetch(_OPEN, *arguments)
+    except asyncpg.ForeignKeyViolationError as error:
+        if error.constraint_name != _KEY_WITHOUT_TRANSFER or order.transaction_id is None:
+            raise
+        return await connection.fetch(_OPEN, *arguments)
+
+
+async def _write_key(connection: "Connection", order: TransferOrder, first: TransferId) -> None:
+    key = (order.owner_id, order.idempotency_key)
+    if await connection.fetchval(_WRITE_KEY, *key, order.fingerprint, first) is not None:
+        return
+    # A statement of its own: it sees the row that the insert has met, whenever that was committed.
+    if await connection.fetchval(_KEY_FINGERPRINT, *key) != order.fingerprint:
+        raise OrderMismatch(order.transfer_id)
+
+
+def _standing_for(order: TransferOrder, found: Transfer) -> Standing:
+    """The answer to an order whose key or `transaction_id` names this transfer."""
+    if found.id == order.transfer_id:
+        return found.standing
+    return Standing(order.transfer_id, found.attempt, found.state, found.failure, duplicate_of=found.id)
 
 
 async def put_in_review(connection: "Connection", step: Step) -> Transfer:

@@ -120,6 +120,19 @@ WHERE t.id IS NULL OR (p.amount_minor, p.currency) <> (t.amount_minor, t.currenc
         WHEN 'debit' THEN 'clearing' WHEN 'credit' THEN t.destination_account_id ELSE t.source_account_id END
 
 UNION ALL
+SELECT 'key_names_transfer', t.id,
+    format('its key names %s for fingerprint %s; its own is %s', coalesce(k.transfer_id, 'nothing'),
+        coalesce(k.fingerprint, 'none'), t.fingerprint)
+FROM transfers t LEFT JOIN keys k ON (k.owner_id, k.idempotency_key) = (t.owner_id, t.idempotency_key)
+WHERE (k.transfer_id, k.fingerprint) IS DISTINCT FROM (t.id, t.fingerprint)
+
+UNION ALL
+SELECT 'key_names_transfer', k.transfer_id, format('a key of %s names it; it is %s', k.owner_id,
+    coalesce('a transfer of ' || t.owner_id, 'missing'))
+FROM keys k LEFT JOIN transfers t ON t.id = k.transfer_id
+WHERE t.owner_id IS DISTINCT FROM k.owner_id
+
+UNION ALL
 SELECT 'reversals_within_transfer', t.id,
     format('reversals of %s, completed or under way, of a transfer of %s', sum(r.amount_minor), t.amount_minor)
 FROM transfers r JOIN transfers t ON t.id = r.reverses_transfer_id

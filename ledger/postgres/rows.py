@@ -32,11 +32,11 @@ def _labelled(table: Table, prefix: str) -> tuple[ColumnElement[Any], ...]:
 TRANSFER = _labelled(transfers, "t_")
 ACCOUNT = _labelled(accounts, "a_")
 
-# By the expression of the unique index that says which account a transaction_id is unique in.
+# The expression of the unique index: the account that a transaction_id is unique in.
+TRANSACTION_ACCOUNT = "(CASE t.kind WHEN 'deposit' THEN t.destination_account_id ELSE t.source_account_id END)"
+
 FIND_BY_TRANSACTION_ID = f"""
-    SELECT {TRANSFER_COLUMNS} FROM transfers t
-    WHERE (CASE kind WHEN 'deposit' THEN destination_account_id ELSE source_account_id END) = $1
-        AND transaction_id = $2
+    SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE {TRANSACTION_ACCOUNT} = $1 AND t.transaction_id = $2
 """
 
 Row = asyncpg.Record

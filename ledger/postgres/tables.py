@@ -57,7 +57,6 @@ transfers = Table(
     required("created_at", Timestamp, server_default=text("clock_timestamp()")),
     required("updated_at", Timestamp, server_default=text("clock_timestamp()")),
     Column("completed_at", Timestamp),
-    UniqueConstraint("owner_id", "idempotency_key"),
 )
 
 # Written into the SQL as constants: with parameters PostgreSQL could not use the partial index of these states.
@@ -85,10 +84,10 @@ Index(
     postgresql_where=transfers.c.transaction_id.is_not(None),
 )
 
-repeated_keys = Table(
-    "repeated_keys",
+keys = Table(
+    "keys",
     METADATA,
-    Column("owner_id", Text, ForeignKey("customers.id"), primary_key=True),
+    Column("owner_id", Text, primary_key=True),
     Column("idempotency_key", Text, primary_key=True),
     required("fingerprint", Text),
     required("transfer_id", Text, ForeignKey("transfers.id")),

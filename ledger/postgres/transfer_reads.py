@@ -4,14 +4,14 @@ Every read takes the reader's id and filters by it in SQL: what belongs to someb
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from database.connections import Database
 from ledger.accounts import Account
 from ledger.ids import AccountId, CustomerId, PostingId, TransferId
-from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, Row, account_of, transfer_of
+from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, account_of, transfer_of
 from ledger.transfers import Attempt, Failure, Leg, State, Transfer, TransferOrder
 
 if TYPE_CHECKING:
@@ -32,12 +32,14 @@ class ReceiptPosting:
 class Intake:
     """What must be known before a request to move money is accepted, in one read.
 
-    `account` is the customer's own account it names, `by_key` the transfer that already has this key, and
-    `by_transaction_id` the one that already has this `transaction_id` in that account.
+    `account` is the customer's own account that it names. `by_key` is the transfer that its key names, and
+    `key_fingerprint` belongs to the request that used the key first. `by_transaction_id` is the transfer that has its
+    `transaction_id` in that account.
     """
 
     account: Account | None
     by_key: Transfer | None
+    key_fingerprint: str | None
     by_transaction_id: Transfer | None
 
 
@@ -51,10 +53,10 @@ class TransferFilter:
 
 
 _INTAKE = f"""
-    SELECT {TRANSFER_COLUMNS}, {ACCOUNT_COLUMNS}, r.fingerprint AS repeated_fingerprint
+    SELECT {TRANSFER_COLUMNS}, {ACCOUNT_COLUMNS}, k.fingerprint AS key_fingerprint
     FROM (SELECT) one
-    LEFT JOIN repeated_keys r ON r.owner_id = $1 AND r.idempotency_key = $2
-    LEFT JOIN transfers t ON t.owner_id = $1 AND (t.idempotency_key = $2 OR t.id = r.transfer_id)
+    LEFT JOIN keys k ON k.owner_id = $1 AND k.idempotency_key = $2
+    LEFT JOIN transfers t ON t.id = k.transfer_id
     LEFT JOIN accounts a ON a.id = $3 AND a.owner_id = $1
 """
 
@@ -101,13 +103,6 @@ _UNFINISHED = f"""
 _HAS_NOT_MOVED = "SELECT 1 FROM transfers WHERE id = $1 AND attempt = $2 AND state = $3"
 
 
-def _as_asked_by_key(row: Row) -> Transfer:
-    """The transfer that a key names, with the fingerprint of the request that came with this key."""
-    transfer = transfer_of(row)
-    repeated: str | None = row["repeated_fingerprint"]
-    return replace(transfer, fingerprint=repeated) if repeated else transfer
-
-
 async def attempts_before(connection: "Connection", transfer_id: TransferId) -> list[Attempt]:
     """How the attempts before the current one ended, oldest first."""
     return [
@@ -138,7 +133,8 @@ class TransferReads:
                 first = await connection.fetchrow(FIND_BY_TRANSACTION_ID, account_id, transaction_id)
         return Intake(
             account=account_of(row) if row["a_id"] else None,
-            by_key=_as_asked_by_key(row) if row["t_id"] else None,
+            by_key=transfer_of(row) if row["t_id"] else None,
+            key_fingerprint=row["key_fingerprint"],
             by_transaction_id=transfer_of(first) if first else None,
         )
 

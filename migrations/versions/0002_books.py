@@ -51,6 +51,7 @@ ACCOUNT_RULES = (
     """,
 )
 
+# The order is whole in its row, so that recovery needs nothing else; that a key names one transfer is for `keys`.
 # No foreign key on the accounts: a transfer to an account that does not exist is recorded as a failed one, and
 # `world` has no row. Entries have one.
 TRANSFERS = """
@@ -76,7 +77,6 @@ CREATE TABLE transfers (
     created_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
     completed_at           timestamptz,
-    UNIQUE (owner_id, idempotency_key),
     CHECK ((failure_code IS NULL) = (failure_message IS NULL)),
     CHECK ((completed_at IS NOT NULL) = (state IN ('completed', 'compensated', 'failed', 'cancelled'))),
     CONSTRAINT transfers_reversal_check CHECK ((kind = 'reversal') = (reverses_transfer_id IS NOT NULL))
@@ -176,10 +176,11 @@ REVERSALS_FIT = (
     """,
 )
 
-# Keys that were answered with the transfer of another key, because they repeated its transaction_id.
-REPEATED_KEYS = """
-CREATE TABLE repeated_keys (
-    owner_id        text NOT NULL REFERENCES customers (id),
+# What each customer's key names, for ever: the transfer that it opened, or the one whose transaction_id its request
+# repeated. Whoever writes the row first has the key. The foreign key refuses a key whose transfer was not written.
+KEYS = """
+CREATE TABLE keys (
+    owner_id        text NOT NULL,
     idempotency_key text NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 255),
     fingerprint     text NOT NULL CHECK (fingerprint ~ '^[0-9a-f]{64}$'),
     transfer_id     text NOT NULL REFERENCES transfers (id),
@@ -239,8 +240,8 @@ CREATE TABLE entries (
 
 ENTRIES_BY_TRANSFER = "CREATE INDEX entries_by_transfer ON entries (transfer_id)"
 
-TABLES = (ACCOUNTS, TRANSFERS, REPEATED_KEYS, ATTEMPTS, POSTINGS, ENTRIES)
-APPEND_ONLY = ("repeated_keys", "attempts", "postings", "entries")
+TABLES = (ACCOUNTS, TRANSFERS, KEYS, ATTEMPTS, POSTINGS, ENTRIES)
+APPEND_ONLY = ("keys", "attempts", "postings", "entries")
 
 # The application may append to the books and change what a step changes. Owner, amount and accounts are fixed.
 GRANTS = (

@@ -458,6 +458,7 @@ TAMPERINGS = [
         "DELETE FROM transfers WHERE id = '{moving}'",
         {
             "in_transit USD",
+            "key_names_transfer moving",
             "posting_matches_transfer moving/1/debit",
         },
     ),
@@ -465,6 +466,7 @@ TAMPERINGS = [
         "a completed transfer is deleted",
         "DELETE FROM transfers WHERE id = '{done}'",
         {
+            "key_names_transfer done",
             "posting_matches_transfer done/1/credit",
             "posting_matches_transfer done/1/debit",
         },
@@ -510,6 +512,37 @@ TAMPERINGS = [
         },
     ),
     Tampering(
+        "a transfer's key is removed",
+        "DELETE FROM keys WHERE transfer_id = '{done}'",
+        {"key_names_transfer done"},
+    ),
+    Tampering(
+        "a key is made another request's",
+        "UPDATE keys SET fingerprint = repeat('0', 64) WHERE transfer_id = '{done}'",
+        {"key_names_transfer done"},
+    ),
+    Tampering(
+        "a key is made to name another transfer",
+        "UPDATE keys SET transfer_id = '{back}' WHERE transfer_id = '{done}'",
+        {"key_names_transfer done"},
+    ),
+    Tampering(
+        "a key names a transfer of another customer",
+        """
+        INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id)
+        SELECT owner_id, 'forged', repeat('0', 64), '{done}' FROM accounts WHERE id = '{dora}'
+        """,
+        {"key_names_transfer done"},
+    ),
+    Tampering(
+        "a key names a transfer that does not exist",
+        """
+        INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id)
+        SELECT owner_id, 'forged', repeat('0', 64), '{never}' FROM accounts WHERE id = '{dora}'
+        """,
+        {"key_names_transfer never"},
+    ),
+    Tampering(
         "a reversal under way is made larger than what is left",
         "UPDATE transfers SET amount_minor = 401 WHERE id = '{giving}'",
         {
@@ -525,6 +558,7 @@ TAMPERINGS = [
             currency, workflow_id, reverses_transfer_id FROM transfers WHERE id = '{giving}'
         """,
         {
+            "key_names_transfer never",
             "reversals_within_transfer lent",
         },
     ),

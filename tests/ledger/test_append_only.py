@@ -214,14 +214,20 @@ async def test_an_entry_that_does_not_add_up_is_refused(scene: Scene, applicatio
 
 
 async def test_a_key_names_one_transfer_of_its_customer(scene: Scene, application: Connection) -> None:
-    with pytest.raises(asyncpg.UniqueViolationError, match="transfers_owner_id_idempotency_key_key"):
+    with pytest.raises(asyncpg.UniqueViolationError, match="keys_pkey"):
         await application.execute(
-            "INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id, "
-            "destination_account_id, amount_minor, currency, workflow_id) SELECT $2, owner_id, idempotency_key, "
-            "fingerprint, kind, source_account_id, destination_account_id, amount_minor, currency, workflow_id "
-            "FROM transfers WHERE id = $1",
+            "INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id) "
+            "SELECT owner_id, idempotency_key, repeat('0', 64), transfer_id FROM keys WHERE transfer_id = $1",
             scene.step.transfer_id,
-            "trf_" + "a" * 26,
+        )
+
+
+async def test_a_key_names_a_transfer_that_exists(scene: Scene, application: Connection) -> None:
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="keys_transfer_id_fkey"):
+        await application.execute(
+            "INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id) "
+            "SELECT owner_id, 'another', fingerprint, 'trf_' || repeat('a', 26) FROM keys WHERE transfer_id = $1",
+            scene.step.transfer_id,
         )
 
 

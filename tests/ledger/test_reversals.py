@@ -146,6 +146,10 @@ async def test_a_reversal_is_refused_like_any_other_where_its_accounts_do_not_al
 
 
 _INSERT = """
+    WITH named AS (
+        INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id)
+        SELECT owner_id, 'forged', fingerprint, 'trf_' || repeat('a', 26) FROM transfers WHERE id = $1
+    )
     INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
         destination_account_id, amount_minor, currency, workflow_id, reverses_transfer_id)
     SELECT 'trf_' || repeat('a', 26), owner_id, 'forged', fingerprint, 'reversal', {source}, {destination}, {amount},

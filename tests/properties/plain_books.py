@@ -58,6 +58,11 @@ class TransferRequest:
             return None
         return (self.destination if self.source == WORLD else self.source, self.transaction_id)
 
+    @property
+    def movement(self) -> tuple[str, bool, int, str]:
+        """What a repeated reference must have in common with the first: whose, which way, and how much."""
+        return (self.owner, self.source == WORLD, self.amount, self.currency)
+
     def __str__(self) -> str:
         reference = f", {self.transaction_id!r}" if self.transaction_id else ""
         reference += f", bringing back {self.reverses}" if self.reverses else ""
@@ -154,12 +159,15 @@ class PlainBooks:
         self.entries = dict.fromkeys(self.balance, 0)
         self.status = dict.fromkeys(self.balance, "active")
         self.transfers: dict[str, Known] = {}
+        # By key: the request that has it, and the transfer that it names.
+        self.keys: dict[str, tuple[TransferRequest, str]] = {}
         self.in_transit: Counter[str] = Counter()
         self.world: Counter[str] = Counter()
 
     def copy(self) -> "PlainBooks":
         twin = PlainBooks(())
         twin.balance, twin.entries, twin.status = self.balance.copy(), self.entries.copy(), self.status.copy()
+        twin.keys = self.keys.copy()
         twin.transfers, twin.in_transit, twin.world = self.transfers.copy(), self.in_transit.copy(), self.world.copy()
         return twin
 
@@ -202,13 +210,18 @@ class PlainBooks:
     def _open(self, wish: TransferRequest) -> Answer:
         self._unless_irreversible(wish)
         foreseen = self._first(self._foreseen(wish))
-        if known := self.transfers.get(wish.name):
-            if known.wish != wish:
-                raise Refused("conflict: the key names another transfer")
-            return Answer(known.standing, foreseen)
+        if wish.name in self.keys:
+            first, name = self.keys[wish.name]
+            if first != wish:
+                raise Refused("conflict: the key belongs to another request")
+            standing = self.transfers[name].standing
+            return Answer(standing if name == wish.name else f"the same as {name}: {standing}", foreseen)
         for name, other in self.transfers.items():
             if wish.reference and other.wish.reference == wish.reference:
+                if wish.movement == other.wish.movement:
+                    self.keys[wish.name] = (wish, name)
                 return Answer(f"the same as {name}: {other.standing}", foreseen)
+        self.keys[wish.name] = (wish, wish.name)
         if wish.reverses and wish.amount > self._left_of(wish.reverses):
             self.transfers[wish.name] = Known(wish, "failed", "limit_exceeded")
             return Answer("failed (limit_exceeded)")

@@ -127,7 +127,7 @@ def _conflict(conflict: LedgerConflict) -> str:
         case IllegalTransition(state=state):
             return f"not from {state}"
         case OrderMismatch():
-            return "the key names another transfer"
+            return "the key belongs to another request"
         case UnknownTransfer():
             return "never opened"
         case NotReversible():

@@ -1,0 +1,86 @@
+"""One key, used at the same moment in two API processes: one request gets it, the other moves nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from database.connections import Database
+from settings import Settings
+from tests.api.people import Person, running_api
+
+TRIES = 15
+
+
+@pytest.fixture
+async def elsewhere(settings: Settings, database: Database, ada: Person) -> AsyncIterator[Person]:
+    """Ada, at another API process."""
+    async with running_api(settings, database) as http:
+        yield Person(http, ada.id, ada.account_id, ada.token, ada.email)
+
+
+async def test_a_key_used_at_once_for_a_transfer_and_a_repeated_transaction_id_names_one_of_them(
+    ada: Person, elsewhere: Person, ben: Person
+) -> None:
+    path = f"/v1/accounts/{ada.account_id}/deposits"
+    repeated = {"amount": 700, "currency": "USD", "transaction_id": "bank-1"}
+    assert (await ada.post(path, repeated)).status_code == 201
+    transfers = 0
+    for number in range(TRIES):
+        key = f"key {number}"
+
+        async def both(key: str) -> list[httpx.Response]:
+            return list(await asyncio.gather(ada.pay(ben, 10, key), elsewhere.post(path, repeated, key)))
+
+        answers = await both(key)
+        found = [(answer.status_code, answer.json().get("code")) for answer in answers]
+        assert sorted(found, key=str) == [(201, None), (422, "idempotency_key_reused")], found
+        transfers += answers[0].status_code == 201
+        assert await ben.balance() == 10 * transfers
+        assert [answer.status_code for answer in await both(key)] == [answer.status_code for answer in answers]
+    assert await ada.balance() == 50_700 - 10 * transfers
+    assert await ben.balance() == 10 * transfers
+
+
+async def test_a_request_that_lost_its_transaction_id_leaves_its_key_free(
+    ada: Person, elsewhere: Person, ben: Person
+) -> None:
+    path = f"/v1/accounts/{ada.account_id}/deposits"
+    refused: list[str] = []
+    deposited = 0
+    for number in range(TRIES):
+        requests = [
+            (f"{number}/{i}", {"amount": 100 + i, "currency": "USD", "transaction_id": f"bank-{number}"})
+            for i in range(2)
+        ]
+        people = (ada, elsewhere)
+        answers = await asyncio.gather(
+            *(person.post(path, body, key) for person, (key, body) in zip(people, requests, strict=True))
+        )
+        found = [(answer.status_code, answer.json().get("code")) for answer in answers]
+        assert sorted(found, key=str) == [(201, None), (422, "transaction_id_reused")], found
+        for answer, (key, _) in zip(answers, requests, strict=True):
+            if answer.status_code == 422:
+                refused.append(key)
+            else:
+                deposited += answer.json()["amount"]
+        corrected = await elsewhere.pay(ben, 10, refused[-1])
+        assert (corrected.status_code, corrected.json()["state"]) == (201, "completed"), corrected.text
+        assert (await ada.pay(ben, 10, refused[-1])).json()["id"] == corrected.json()["id"]
+        assert (await ada.pay(ben, 11, refused[-1])).json()["code"] == "idempotency_key_reused"
+    assert await ada.balance() == 50_000 + deposited - 10 * TRIES
+    assert await ben.balance() == 10 * TRIES
+
+
+async def test_of_equal_requests_behind_a_refused_one_a_single_transfer_begins(
+    ada: Person, elsewhere: Person, ben: Person
+) -> None:
+    path = f"/v1/accounts/{ada.account_id}/deposits"
+    bodies = [{"amount": amount, "currency": "USD", "transaction_id": "bank-1"} for amount in (100, 200)]
+    raced = await asyncio.gather(ada.post(path, bodies[0], "a"), elsewhere.post(path, bodies[1], "b"))
+    key = "a" if raced[0].status_code == 422 else "b"
+    answers = await asyncio.gather(*(person.pay(ben, 10, key) for person in (ada, elsewhere) * 5))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert await ben.balance() == 10
