@@ -20,19 +20,19 @@ FUNCTION = re.compile(r"^(\w+)\(\) \{.*?^\}$", re.DOTALL | re.MULTILINE)
 COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
 OPEN = "…"
 SECONDS = 60
-# What the page allows a worker that is asked to stop.
+# The time that the page gives a worker to stop.
 STOP_SECONDS = 20
 
 
 def normal(command: str) -> str:
-    """One line, without comments and with single blanks, so that the page may lay a command out as it likes."""
+    """The command on one line, without comments and with single blanks: the pages may break lines."""
     return " ".join(COMMENT.sub("", command).replace("\\\n", " ").split())
 
 
 def documented(page: str) -> list[str]:
     """Every command of the page that can be run, each once, in its order.
 
-    Inside a sentence the bare name of a process is no line: `remit worker`.
+    Inside a sentence the bare name of a process is not a command: `remit worker`.
     """
     inline = (found for found in INLINE.findall(BLOCK.sub("", page)) if len(found.split()) > 2)
     blocks = (command for block in BLOCK.findall(page) for command in _commands(FUNCTION.sub("", block)))
@@ -46,12 +46,12 @@ def pages() -> str:
 
 
 def functions(page: str) -> str:
-    """The shell functions that the page defines, as it defines them."""
+    """The definitions of shell functions on the page."""
     return "\n".join(found.group(0) for block in BLOCK.findall(page) for found in FUNCTION.finditer(block))
 
 
 def filled(line: str, fill: Mapping[str, str | Iterable[str]]) -> str:
-    """The line with what stands for something replaced; several values replace one occurrence each, in order."""
+    """The line with its placeholders replaced; several values replace one occurrence each, in order."""
     for shown, values in fill.items():
         assert shown in line, f"nothing to fill in for {shown}: {line}"
         if isinstance(values, str):
@@ -77,10 +77,10 @@ class Runbook:
     async def run(
         self, line: str, fill: Mapping[str, str | Iterable[str]] | None = None, *, exits: int = 0, **variables: str
     ) -> str:
-        """Run a line of the page and return what it printed.
+        """Run a command of the pages and return its output.
 
-        Fails where the page has no such line, and where it exits otherwise. `fill` maps what the page leaves open
-        (`acc_…`, the key of an example) to what it is here; `variables` are the shell's.
+        Fails if no page has this command, and on another exit code. `fill` maps placeholders of the page (`acc_…`, the
+        key of an example) to values; `variables` are environment variables.
         """
         code, text = await self.tried(line, fill, **variables)
         assert code == exits, f"{line}\nexit code {code}:\n{text}"
@@ -89,7 +89,7 @@ class Runbook:
     async def tried(
         self, line: str, fill: Mapping[str, str | Iterable[str]] | None = None, **variables: str
     ) -> tuple[int, str]:
-        """The same where a line may be refused: its exit code, and what it printed."""
+        """Run a command that may fail; return its exit code and its output."""
         return await self._shell(self._command(line, fill), variables)
 
     async def _shell(self, command: str, variables: Mapping[str, str]) -> tuple[int, str]:
@@ -120,7 +120,7 @@ class Runbook:
         says: str,
         **variables: str,
     ) -> Process:
-        """Run a line that stays in the foreground; return once its log, a new file, says so. The pid is the command's."""
+        """Start a command that stays in the foreground; return when its log, a new file, contains `says`."""
         command = self._command(line, fill)
 
         async def missing() -> str | None:
@@ -143,7 +143,7 @@ class Runbook:
 
 
 def _commands(block: str) -> Iterator[str]:
-    """The commands of a block: a line, or several that a backslash or an open quote holds together."""
+    """The commands of a block: one line each, or several joined by a backslash or an open quote."""
     command = ""
     for line in block.splitlines():
         command += line.strip() if not command else f"\n{line}"

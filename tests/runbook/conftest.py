@@ -1,4 +1,4 @@
-"""An embedded stack with short times, its staff and its customers, and the page at a terminal."""
+"""An embedded stack with short timeouts, its staff and customers, and the pages in a terminal."""
 
 import os
 import sys
@@ -26,10 +26,10 @@ from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 HERE = Path(__file__).parent
 
-# Every test run reads the tests, and what clicks is installed by `make check-runbook` alone.
+# Only `make check-runbook` installs Playwright, but every test run collects the tests.
 collect_ignore_glob = [] if find_spec("playwright") else ["*/test_web_ui*.py"]
 
-# From these amounts on, in major units, a person reviews, and two do.
+# Amounts in major units: from the first on one person reviews, from the second on two.
 REVIEW_FROM, FOUR_EYES_FROM = 100, 500
 STUCK_AFTER_SECONDS = 3
 RECOVERY_GRACE_SECONDS = 1
@@ -48,7 +48,7 @@ def home(open_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 async def stack(home: Path) -> AsyncIterator[Running]:
-    """Recovery looks when it is told to: its schedule's own turn comes after the checks."""
+    """Recovery runs only when a check triggers it: its schedule's interval is longer than the checks."""
     settings = Settings.model_validate(
         {
             "home": home,
@@ -63,7 +63,7 @@ async def stack(home: Path) -> AsyncIterator[Running]:
             "access_token_seconds": 3600,
         }
     )
-    # From the environment: it is `remit migrate` that sets the schedule.
+    # `remit migrate`, which sets the schedule, reads the environment.
     os.environ["REMIT_RECOVERY_INTERVAL_SECONDS"] = "3600"
     async with Stack(settings, prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=print).running() as running:
         yield running
@@ -77,14 +77,14 @@ async def http(stack: Running) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(scope="session")
 async def database(stack: Running) -> AsyncIterator[Database]:
-    """The stack's own books, for what no customer and no operator does."""
+    """The stack's books, for what neither customers nor operators do."""
     async with Database(stack.database_url, connections=4) as database:
         yield database
 
 
 @pytest.fixture
 async def client(stack: Running) -> Client:
-    """Where the page has a reader of the Web UI look."""
+    """A client of the stack's Temporal."""
     return await Client.connect(stack.temporal_address)
 
 
@@ -94,7 +94,7 @@ async def environment(stack: Running, home: Path) -> dict[str, str]:
 
 
 async def terminal(stack: Running, home: Path) -> dict[str, str]:
-    """What the page has its reader export, and its commands on the path."""
+    """The variables that the pages export, with their commands on the path."""
     temporal = await temporal_binary(Settings().cache, print, Settings().temporal_cli)
     return {
         **os.environ,
@@ -114,7 +114,7 @@ async def terminal(stack: Running, home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 async def first_admin(stack: Running, environment: dict[str, str]) -> AsyncIterator[Person]:
-    """The one whom the page makes where there is none."""
+    """The first admin, made by the command line."""
     async with httpx.AsyncClient(base_url=stack.api_url, timeout=60, trust_env=False) as http:
         person = await register(http, full_name="Olu Ade")
         await make_admin(environment, person.email)
@@ -123,7 +123,7 @@ async def first_admin(stack: Running, environment: dict[str, str]) -> AsyncItera
 
 @pytest.fixture
 async def admin(http: httpx.AsyncClient, first_admin: Person) -> Person:
-    """An admin whom nobody knows: each check has one of its own."""
+    """A new admin for each check."""
     person = await register(http, full_name="Ola Ade")
     await give_role(first_admin, person, "admin")
     return person
@@ -160,7 +160,7 @@ async def paid(payer: Person, payee: Person) -> str:
 
 @pytest.fixture
 def screenshots(tmp_path: Path) -> Path:
-    """What a browser saw, for people to look at. Kept where REMIT_SCREENSHOTS says."""
+    """The folder for screenshots: REMIT_SCREENSHOTS, or a temporary one."""
     folder = Path(os.environ.get("REMIT_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -168,13 +168,13 @@ def screenshots(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def runbook(environment: dict[str, str], operator: Person) -> Runbook:
-    """The page, read by an operator who is signed in."""
+    """The pages in the terminal of an operator who is signed in."""
     return Runbook({**environment, "STAFF_TOKEN": operator.token})
 
 
 @pytest.fixture
 def admins_runbook(environment: dict[str, str], admin: Person) -> Runbook:
-    """The page, read by an admin who is signed in."""
+    """The pages in the terminal of an admin who is signed in."""
     return Runbook({**environment, "STAFF_TOKEN": admin.token})
 
 

@@ -1,4 +1,4 @@
-"""A dispute of the runbook: opened by its payer, and followed as the page says."""
+"""A dispute, opened by its payer and followed with the commands of the page."""
 
 import json
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from tests.waiting import until
 
 @dataclass(frozen=True)
 class Case:
-    """A dispute about $80.00 that were paid, and the page in the hands of an operator."""
+    """A dispute about a transfer of $80.00, and the pages in an operator's terminal."""
 
     runbook: Runbook
     operator: Person
@@ -32,7 +32,7 @@ class Case:
         return dict(json.loads(await self.runbook.run(line, DSP=self.id)))
 
     async def becomes(self, state: str) -> dict[str, Any]:
-        """The dispute as its payer reads it, once it is in this state."""
+        """Wait until the dispute is in this state; return it as its payer reads it."""
 
         async def found() -> dict[str, Any]:
             return dict((await self.payer.get(f"/v1/disputes/{self.id}")).json())
@@ -44,11 +44,11 @@ class Case:
         return await found()
 
     async def details(self) -> str:
-        """What Temporal says of it."""
+        """The metadata of the dispute's workflow in Temporal."""
         return await self.runbook.run("""temporal workflow metadata --workflow-id "dispute/$DSP\"""", DSP=self.id)
 
     async def details_say(self, words: str) -> str:
-        """Its current details, once they say this."""
+        """Wait until the current details contain this; return them."""
 
         async def say() -> bool:
             return words in await self.details()
@@ -56,8 +56,8 @@ class Case:
         await until(say, f"the dispute's current details say: {words}")
         return await self.details()
 
-    async def told(self) -> list[tuple[str, str]]:
-        """The accounts that were told of the dispute, and on which occasions, in this order."""
+    async def messages(self) -> list[tuple[str, str]]:
+        """The messages about the dispute, as (account, occasion), oldest first."""
         line = (
             """curl -s "$API/v1/admin/transfers/trf_…" -H "Authorization: Bearer $STAFF_TOKEN" | python3 -m json.tool"""
         )
@@ -65,7 +65,7 @@ class Case:
         return [(each["account_id"], each["occasion"]) for each in messages if each["occasion"].startswith(self.id)]
 
     async def freeze(self) -> None:
-        """Keep the payee's money where it is."""
+        """Freeze the payee's account."""
         line = """act accounts/acc_…/freeze '{"reason": "ticket 4711"}'"""
         assert json.loads(await self.runbook.run(line, {"acc_…": self.payee.account_id}))["status"] == "frozen"
 
@@ -81,7 +81,7 @@ async def opens(payer: Person, paid: str) -> httpx.Response:
 async def opened(
     runbook: Runbook, operator: Person, payer: Person, payee: Person, paid: str, http: httpx.AsyncClient | None = None
 ) -> Case:
-    """The payer objects to what they paid, at the stack's API or at another one."""
+    """Open a dispute as the payer, at the stack's API or at another one."""
     answer = await opens(replace(payer, http=http) if http else payer, paid)
     assert answer.status_code == 201, answer.text
     return Case(runbook, operator, payer, payee, paid, str(answer.json()["id"]))

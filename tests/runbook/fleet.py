@@ -1,7 +1,7 @@
-"""Workers of several versions over the same books, each a process that a line of the page starts.
+"""Workers of several versions on the same books; a command of the page starts each.
 
-Versions are called 1 and 2 as on the page, and something of their own behind that in Temporal, which never forgets one:
-so each check has versions that nobody has heard of.
+The checks call versions 1 and 2, as the page does. In Temporal their names have a suffix, because Temporal never forgets
+a version: so each check has new ones.
 """
 
 import os
@@ -44,7 +44,7 @@ class Sent:
 
 @dataclass
 class Fleet:
-    """Those processes, and the terminal they are looked after from."""
+    """The worker processes, and the terminal of their operator."""
 
     runbook: Runbook
     client: Client
@@ -58,7 +58,7 @@ class Fleet:
     async def run(
         self, line: str, fill: Mapping[str, str | Iterable[str]] | None = None, *, exits: int = 0, **variables: str
     ) -> str:
-        """Run a line of the page on this check's versions; what it prints has the page's names for them."""
+        """Run a command on this check's versions; the output has the page's names for them."""
         printed = await self.runbook.run(line, {**self._marked(line), **(fill or {})}, exits=exits, **variables)
         return printed.replace(f"-{self.mark}", "")
 
@@ -70,14 +70,14 @@ class Fleet:
         says: str = "worker runs",
         variables: Mapping[str, str],
     ) -> Process:
-        """Run a line that stays, until this check's end at most."""
+        """Start a command that stays in the foreground; it ends with the check."""
         log = self.folder / f"{next(self._numbers)}.log"
         process = await self.runbook.start(line, fill, log=log, says=says, **variables)
         self.processes.append(process)
         return process
 
     async def worker(self, version: int | None = None, **variables: str) -> Process:
-        """A worker of this version, or of none, which asks for work."""
+        """Start a worker of this version, or without a version, and wait until it polls."""
         if version is None:
             return await self.start("remit worker", variables=variables)
         self.has_versions = True
@@ -91,7 +91,7 @@ class Fleet:
         return worker
 
     async def pollers(self, version: int, worker: Process) -> set[str]:
-        """For which kinds of tasks the server has seen this worker ask."""
+        """The kinds of tasks that this worker polls for, as the server lists them."""
         printed = await self.runbook.run(
             "temporal task-queue describe --task-queue transfers --select-build-id remit:2",
             {"remit:2": f"remit:{self.name(version)}"},
@@ -100,7 +100,7 @@ class Fleet:
         return {row[1] for row in rows if len(row) > 2 and row[2].startswith(f"{worker.pid}@")}
 
     async def make_current(self, version: int) -> None:
-        """As soon as Temporal has heard of it, which is a moment after its worker came up."""
+        """Make the version current as soon as Temporal knows it, a moment after its worker started."""
         line = (
             "temporal worker deployment set-current-version --deployment-name remit --build-id 1 --yes"
             if version == 1
@@ -109,7 +109,7 @@ class Fleet:
         await self.route_new(line)
 
     async def route_new(self, line: str) -> None:
-        """Have new transfers go where the line says, as soon as Temporal knows it."""
+        """Send new transfers to the version that the command names, as soon as Temporal knows it."""
 
         async def is_made() -> bool:
             code, printed = await self.runbook.tried(line, self._marked(line))
@@ -119,7 +119,7 @@ class Fleet:
         await until(is_made, line)
 
     async def approve(self, sent: Sent, by: CustomerId | None = None) -> None:
-        """By the CLI, which needs no API."""
+        """Approve a review by the CLI, which needs no API."""
         await self.runbook.run(
             """temporal workflow update execute --workflow-id "$ID" --name decide --input '{"decider": "cus_…", "ruling": "reject", "reason": "ticket 4711"}'""",
             {"cus_…": by or self.staff, "reject": "approve"},
@@ -127,7 +127,7 @@ class Fleet:
         )
 
     def name(self, version: int) -> str:
-        """What Temporal knows the version by."""
+        """The version's name in Temporal."""
         return f"{version}-{self.mark}"
 
     def of(self, sent: Sent) -> Handle:
@@ -135,7 +135,7 @@ class Fleet:
         return self.client.get_workflow_handle_for(TransferWorkflow.run, sent.workflow_id)
 
     def log(self, process: Process) -> str:
-        """What it has said, with the page's names for versions."""
+        """The process's log, with the page's names for versions."""
         return process.child.log.read_text().replace(f"-{self.mark}", "")
 
     def _marked(self, line: str) -> dict[str, str]:
@@ -143,7 +143,7 @@ class Fleet:
 
 
 def other_release(folder: Path, fleet: Fleet) -> str:
-    """A path on which `remit` is another release: neither can replay what began on the other."""
+    """A PATH on which `remit` is another release. Neither can replay the other's transfers."""
     folder.mkdir()
     command = folder / "remit"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.runbook.next_release "$@"\n')
@@ -159,7 +159,7 @@ async def sent(payer: Person, payee: Person, amount: int = 1_00, wait: int = 0) 
 
 
 async def reviewed(payer: Person, payee: Person, amount: int) -> Sent:
-    """A transfer that waits for people."""
+    """A transfer in review."""
     transfer_id = await in_review(payer, payee, amount)
     return Sent(transfer_id, (await payer.get(f"/v1/transfers/{transfer_id}")).json()["workflow_id"])
 
@@ -173,7 +173,7 @@ async def leave_versions(fleet: Fleet) -> None:
 
 
 async def move_to_1(fleet: Fleet) -> None:
-    """All that version 2 has left."""
+    """Move every workflow of version 2 to version 1."""
     printed = await fleet.run(
         """temporal workflow update-options --query "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"
         --versioning-override-behavior pinned --versioning-override-deployment-name remit --versioning-override-build-id 1
@@ -192,7 +192,7 @@ async def drained(fleet: Fleet, version: int) -> None:
 
 
 async def in_transit(fleet: Fleet, payer: Person, payee: Person) -> Sent:
-    """Whose destination's row somebody holds: its credit is asked again and again, where people see it."""
+    """A transfer whose destination is locked: its credit is a pending activity."""
     transfer = await sent(payer, payee)
     await reaches(payer, transfer.id, "debited")
 
@@ -203,7 +203,7 @@ async def in_transit(fleet: Fleet, payer: Person, payee: Person) -> Sent:
     return transfer
 
 
-async def stands_still(fleet: Fleet, transfer: Sent) -> None:
+async def fails_its_tasks(fleet: Fleet, transfer: Sent) -> None:
     async def fails() -> bool:
         return await failed_tasks(fleet.of(transfer)) > 0
 
@@ -215,14 +215,14 @@ async def still_runs(fleet: Fleet, transfer: Sent) -> bool:
 
 
 async def waits_for_a_worker(fleet: Fleet, payer: Person, transfer: Sent) -> None:
-    """It was accepted, and nobody has looked at it."""
+    """Check that the transfer was accepted and no worker has started it."""
     assert (await payer.get(f"/v1/transfers/{transfer.id}")).json()["state"] == "initiated"
     history = await fleet.of(transfer).fetch_history()
     assert not any(event.HasField("workflow_task_started_event_attributes") for event in history.events)
 
 
 async def ends_on(fleet: Fleet, transfer: Sent, *versions: int | None) -> None:
-    """It completes, by these versions and none of their tasks fails; None: a worker without one."""
+    """Check that the transfer completes on these versions without a failed task. None: a worker without a version."""
     assert (await fleet.of(transfer).result()).state is State.COMPLETED
     names = ["" if version is None else fleet.name(version) for version in versions]
     ran_on = await builds(fleet.of(transfer))
@@ -231,7 +231,7 @@ async def ends_on(fleet: Fleet, transfer: Sent, *versions: int | None) -> None:
 
 
 async def shows(fleet: Fleet, transfer: Sent, state: str) -> None:
-    """As its `TransferState`, while it runs."""
+    """Wait until the running transfer has this `TransferState`."""
 
     async def does() -> bool:
         shown = (await fleet.of(transfer).describe()).typed_search_attributes.get(TRANSFER_STATE)
@@ -241,7 +241,7 @@ async def shows(fleet: Fleet, transfer: Sent, state: str) -> None:
 
 
 async def says(fleet: Fleet, line: str, text: str) -> None:
-    """This line prints it, soon."""
+    """Wait until the command prints this text."""
 
     async def does() -> bool:
         return text in await fleet.run(line)
@@ -250,7 +250,7 @@ async def says(fleet: Fleet, line: str, text: str) -> None:
 
 
 async def one_left_on_2(fleet: Fleet) -> None:
-    """Pinned to it: its first task has ended there."""
+    """Wait until Temporal lists one workflow that is pinned to version 2."""
 
     async def found() -> bool:
         query = COUNT_ON_2.replace("remit:2", f"remit:{fleet.name(2)}")
@@ -260,7 +260,7 @@ async def one_left_on_2(fleet: Fleet) -> None:
 
 
 async def recovered(fleet: Fleet) -> Sweep:
-    """What recovery did when it was told to look."""
+    """Trigger recovery and return its result."""
     schedule = fleet.client.get_schedule_handle(RECOVERY_SCHEDULE)
     before = (await schedule.describe()).info.num_actions
     await fleet.run("temporal schedule trigger  --schedule-id recovery")
@@ -276,7 +276,7 @@ async def recovered(fleet: Fleet) -> Sweep:
 
 
 async def is_driven_on(fleet: Fleet, transfer: Sent) -> None:
-    """By recovery, at its first look after Temporal lists the transfer as one that does not run."""
+    """Trigger recovery until it resumes the transfer: Temporal's list lags."""
 
     async def is_found() -> bool:
         return (await recovered(fleet)).driven_on == [transfer.id]

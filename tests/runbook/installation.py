@@ -1,4 +1,4 @@
-"""Remit as it runs in production: PostgreSQL, Temporal, API and workers in processes of their own, which come and go."""
+"""Remit as in production: PostgreSQL, Temporal, API and workers in separate processes, which tests start and stop."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ class Installation:
         self._secret = secrets.token_hex(32)
 
     def environment(self, **more: str) -> dict[str, str]:
-        """What the page has its reader export, and the settings of all processes."""
+        """The variables that the pages export, and the settings of all processes."""
         tools = (self._temporal_cli.parent, Path(sys.executable).parent, server_binaries())
         return {
             **os.environ,
@@ -83,7 +83,7 @@ class Installation:
         log = self._log("worker")
 
         async def missing() -> str | None:
-            return None if log.exists() and "worker runs" in log.read_text() else "it has not said that it runs"
+            return None if log.exists() and "worker runs" in log.read_text() else "its log does not say that it runs"
 
         return await self._start("worker", missing)
 
@@ -106,17 +106,17 @@ class Installation:
         return process
 
     def alive(self, name: str) -> list[Process]:
-        """`api` or `worker`: those that run."""
+        """The running processes of this name: `api` or `worker`."""
         return [process for process in self.processes if process.alive and process.child.name == name]
 
     async def stop_processes(self) -> None:
-        """API and workers."""
+        """Stop the API and the workers; the servers keep running."""
         for process in (*self.alive("api"), *self.alive("worker")):
             await process.stop()
 
 
 async def remit(environment: Mapping[str, str], command: str, *, exits: int = 0) -> str:
-    """What `remit verify` and its like say."""
+    """Run a command of `remit` and return its output. Fails on another exit code."""
     process = await asyncio.create_subprocess_exec(
         *("remit", command), env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
@@ -127,7 +127,7 @@ async def remit(environment: Mapping[str, str], command: str, *, exits: int = 0)
 
 @asynccontextmanager
 async def running_installation(folder: Path) -> AsyncIterator[Installation]:
-    """Both servers, migrated; no process yet."""
+    """Both servers with a migrated schema, and no API or worker."""
     folder.mkdir()
     installation = Installation(folder, await temporal_binary(Settings().cache, print, Settings().temporal_cli))
     try:

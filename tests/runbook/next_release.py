@@ -1,4 +1,4 @@
-"""`remit` of another release, whose transfers this one cannot replay, nor that one those of this: for `python -m`."""
+"""`remit` of another release, for `python -m`: neither release can replay the other's transfers."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Processes of Remit beside the stack's: on its servers, with other settings and a task queue of their own."""
+"""More processes of Remit on the stack's servers, with other settings and a separate task queue."""
 
 import asyncio
 import secrets
@@ -17,14 +17,14 @@ from tests.waiting import until
 
 
 @dataclass
-class Beside:
-    """A process's log, and where it answers if it is an API."""
+class ExtraProcess:
+    """A process's log, and the address of its API."""
 
     log: Path
     url: str
 
     async def is_ready(self) -> bool:
-        """Whether its API takes transfers."""
+        """Whether its API accepts transfers."""
         try:
             async with httpx.AsyncClient(trust_env=False) as http:
                 return (await http.get(f"{self.url}/ready")).status_code == 200
@@ -33,24 +33,24 @@ class Beside:
 
     @asynccontextmanager
     async def at_its_api(self, person: Person) -> AsyncIterator[Person]:
-        """The same person, with the same token."""
+        """The same person with the same token, at this API."""
         async with httpx.AsyncClient(base_url=self.url, timeout=60, trust_env=False) as http:
             yield Person(http, person.id, person.account_id, person.token, person.email)
 
 
 @dataclass
-class Premises:
-    """Where such processes run. They share a task queue that nobody else has."""
+class ExtraProcesses:
+    """Starts such processes. They share one task queue that no other process uses."""
 
     environment: Mapping[str, str]
     home: Path
     task_queue: str = field(default_factory=lambda: f"beside-{secrets.token_hex(4)}")
 
     @asynccontextmanager
-    async def running(self, *arguments: str, **settings: str) -> AsyncIterator[Beside]:
-        """`remit` with these arguments, until the block ends. Settings are environment variables."""
+    async def running(self, *arguments: str, **settings: str) -> AsyncIterator[ExtraProcess]:
+        """Run `remit` with these arguments until the block ends. Settings are environment variables."""
         port = free_port()
-        process = Beside(self.home / "log" / f"{self.task_queue}-{port}.log", f"http://127.0.0.1:{port}")
+        process = ExtraProcess(self.home / "log" / f"{self.task_queue}-{port}.log", f"http://127.0.0.1:{port}")
         known = {
             "REMIT_JWT_SECRET": Home(self.home).jwt_secret(),
             "REMIT_TASK_QUEUE": self.task_queue,

@@ -1,4 +1,4 @@
-"""Transactions of somebody else's that are at the books for long, and who waits for them."""
+"""Foreign transactions that hold locks on the books, and the sessions that wait for them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,7 +11,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
-# What an UPDATE takes: rows that only refer to it may still be written.
+# The lock of an UPDATE: rows that only refer to this row can still be written.
 _ACCOUNT = "SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE"
 _TRANSFER = "SELECT FROM transfers WHERE id = $1 FOR NO KEY UPDATE"
 
@@ -25,7 +25,7 @@ _BLOCKED_BY = """
 
 
 class Held:
-    """A lock until its block ends, or until somebody ends its session. Remit's own limits do not."""
+    """A lock until its block ends, or until somebody ends its session. Remit's timeouts do not end it."""
 
     def __init__(self, connection: "Connection", watch: "Connection") -> None:
         self._connection = connection
@@ -33,11 +33,11 @@ class Held:
         self.pid = connection.get_server_pid()
 
     async def release(self) -> None:
-        """Before the block ends."""
+        """Release the lock before the block ends."""
         await self._connection.close()
 
     async def is_waited_for(self, behind: int | None = None, *, for_less_than: float = 60) -> int:
-        """Return the session that waits for this one, or for the one `behind` whom it stands, once there is one."""
+        """Wait for a session that waits for this lock, or for the session `behind`; return its pid."""
         found: list[int] = []
 
         async def somebody_waits() -> bool:
@@ -54,7 +54,7 @@ class Held:
         await until(nobody_waits, "nobody waits for the lock")
 
     async def is_waited_for_anew(self) -> None:
-        """Return when a step has just begun to wait for it, with most of its two seconds left."""
+        """Return when a step has just started to wait, with most of its two seconds left."""
         await self.is_waited_for_by_nobody()
         await self.is_waited_for()
 
@@ -63,17 +63,17 @@ class Held:
 
 
 def account_held(database_url: str, account_id: str) -> AbstractAsyncContextManager[Held]:
-    """Hold an account's row: every step that needs it has no answer."""
+    """Lock an account's row: every step that needs it is without an answer."""
     return _held(database_url, _ACCOUNT, account_id)
 
 
 def transfer_held(database_url: str, transfer_id: str) -> AbstractAsyncContextManager[Held]:
-    """Hold a transfer's row: none of its steps has an answer."""
+    """Lock a transfer's row: its steps are without an answer."""
     return _held(database_url, _TRANSFER, transfer_id)
 
 
 def table_held(database_url: str, table: str) -> AbstractAsyncContextManager[Held]:
-    """Let nobody write to a table."""
+    """Lock a table against writes."""
     return _held(database_url, _TABLE.format(table))
 
 

@@ -1,4 +1,4 @@
-"""What an operator sees of one transfer, by lines of the page."""
+"""What an operator reads of one transfer, by commands of the pages."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ EXAMPLE = "transfer/cus_…/rent-november"
 
 
 async def described(runbook: Runbook, workflow_id: str) -> str:
-    """The workflow, with its summary, its search attributes and its pending activities."""
+    """The workflow's summary, search attributes and pending activities."""
     return await runbook.run(
         "temporal workflow describe --workflow-id 'transfer/cus_…/rent-november'", {EXAMPLE: workflow_id}
     )
@@ -44,7 +44,7 @@ async def is_pending(runbook: Runbook, workflow_id: str, step: str) -> None:
 
 
 async def ends_as(runbook: Runbook, workflow_id: str, status: str) -> None:
-    """Wait until the workflow has ended so."""
+    """Wait until the workflow has this status."""
 
     async def has_ended() -> bool:
         return bool(re.search(rf"Status +{status}\n", await described(runbook, workflow_id)))
@@ -53,7 +53,7 @@ async def ends_as(runbook: Runbook, workflow_id: str, status: str) -> None:
 
 
 async def file_of(staff: Person, transfer_id: str) -> dict[str, Any]:
-    """The transfer with all that the books have of it."""
+    """The transfer as `GET /v1/admin/transfers/{id}` returns it."""
     answer = await staff.get(f"/v1/admin/transfers/{transfer_id}")
     assert answer.status_code == 200, answer.text
     return dict(answer.json())

@@ -1,4 +1,4 @@
-"""Temporal's Web UI under somebody's hands: what is pressed is found by the words that the page and the screen share."""
+"""Clicks in Temporal's Web UI. Buttons are found by the words that the pages use, too."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def browser() -> str:
 
 @asynccontextmanager
 async def running_browser() -> AsyncIterator[Browser]:
-    """The machine's own, without a screen."""
+    """The browser of this machine, without a screen."""
     arguments = ["--disable-gpu", "--disable-background-networking", "--no-first-run"]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
@@ -39,7 +39,7 @@ async def running_browser() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def web_ui(chromium: Browser, url: str, screenshots: Path) -> AsyncIterator["WebUI"]:
-    """The Web UI in a window that remembers nothing. Pictures go to a folder, for people to look at."""
+    """The Web UI in a fresh window. Screenshots go to a folder, for people."""
     window = await chromium.new_context(viewport={"width": 1500, "height": 1100}, locale="en-US")
     try:
         page = await window.new_page()
@@ -50,7 +50,7 @@ async def web_ui(chromium: Browser, url: str, screenshots: Path) -> AsyncIterato
 
 
 class WebUI:
-    """One window. What is not on the screen within some seconds fails the check."""
+    """One window. A check fails if something does not appear within some seconds."""
 
     def __init__(self, page: Page, url: str, screenshots: Path) -> None:
         self.page = page
@@ -61,23 +61,23 @@ class WebUI:
         await self.page.screenshot(path=self._screenshots / f"{name}.png")
 
     async def list_by(self, query: str, finds: str) -> None:
-        """The list by a filter, as a bookmark has it, once it shows what is looked for."""
+        """Open the list with this filter, as a bookmark does, and wait until it shows the workflow."""
         await self.page.goto(f"{self._url}/workflows?query={quote(query)}")
         row = self.page.get_by_role("link", name=finds).first
         await self._until_listed(row, f"{query} does not show {finds}")
 
     async def open(self, workflow_id: str) -> None:
-        """By its address: the latest run."""
+        """Open the workflow's latest run by its address."""
         await self.page.goto(f"{self._url}/workflows/{quote(workflow_id, safe='')}")
         await self.page.get_by_role("button", name="More Actions").wait_for()
 
     async def actions(self) -> list[str]:
-        """What **More Actions** offers."""
+        """The entries of **More Actions**."""
         offered: str = await (await self._menu("More Actions")).inner_text()
         return offered.split("\n")
 
     async def choose(self, action: str) -> Locator:
-        """An entry of **More Actions**, and the dialog that it opens."""
+        """Choose an entry of **More Actions** and return its dialog."""
         await (await self._menu("More Actions")).get_by_text(action, exact=True).click()
         return await self._dialog(action)
 
@@ -94,9 +94,9 @@ class WebUI:
         await dialog.wait_for(state="hidden")
 
     async def reset(self, reason: str, *, to_the_last: bool = False, excluding: Sequence[str] = ()) -> None:
-        """To the first event that is offered, or to the last one, with these boxes ticked.
+        """Reset to the first event in the list, or to the last one, with these boxes ticked.
 
-        What has ended has a button of its own for it.
+        A workflow that has ended has a separate button for it.
         """
         button = self.page.get_by_role("button", name="Reset", exact=True)
         if await button.count():
@@ -115,7 +115,7 @@ class WebUI:
         await dialog.wait_for(state="hidden")
 
     async def update(self, name: str, data: str) -> Locator:
-        """**Send an Update**, filled in; the dialog, before anything was sent."""
+        """Fill in **Send an Update** and return the dialog; nothing is sent yet."""
         dialog = await self.choose("Send an Update")
         await dialog.get_by_test_id("update-select-button").click()
         await dialog.get_by_role("option", name=name).click()
@@ -124,7 +124,7 @@ class WebUI:
         return dialog
 
     async def send(self, dialog: Locator) -> None:
-        """**Submit**, once more where the first press only laid out the data anew."""
+        """Press **Submit**, and again if the first press only reformatted the data."""
         for _ in range(2):
             await dialog.get_by_role("button", name="Submit").click()
             try:
@@ -136,7 +136,7 @@ class WebUI:
         await dialog.wait_for(state="hidden")
 
     async def refusal(self, dialog: Locator) -> str:
-        """What the dialog says where the update is refused, its first line."""
+        """The first line of the dialog after a refused update."""
         alert = dialog.get_by_role("alert")
         for _ in range(2):
             await dialog.get_by_role("button", name="Submit").click()
@@ -150,7 +150,7 @@ class WebUI:
         return said.splitlines()[0]
 
     async def user_metadata(self, shows: str) -> None:
-        """The tab, once it has been read again (with the key R) and shows this; the texts stand in frames."""
+        """Open the tab and reload it (key R) until it shows this. The texts are in frames."""
         await self.page.get_by_role("tab", name="User Metadata").click()
 
         async def is_shown() -> bool:
@@ -164,13 +164,13 @@ class WebUI:
         await self.page.get_by_text(shows).first.wait_for()
 
     async def query(self, shows: str) -> None:
-        """**Queries**, the one that is chosen already, **Run Query**."""
+        """Run the selected query under **Queries**."""
         await self.page.get_by_role("tab", name="Queries").click()
         await self.page.get_by_role("button", name="Run Query").click()
         await self.page.get_by_text(shows).first.wait_for()
 
     async def filter_by(self, attribute: str, value: str, finds: str) -> None:
-        """**Workflows**, **Add Filter**, the attribute and its value, once the list shows what is looked for."""
+        """Add a filter under **Workflows** and wait until the list shows the workflow."""
         row = self.page.get_by_role("link", name=finds).first
         await self.page.goto(f"{self._url}/workflows")
         await self.page.get_by_role("button", name="Add Filter").click()
@@ -181,7 +181,7 @@ class WebUI:
         await self._until_listed(row, f"{attribute} {value} does not show {finds}")
 
     async def add_column(self, name: str) -> None:
-        """The gear under the list, and **+** beside the name."""
+        """Add a column: the gear under the list, and **+** beside the name."""
         await self.page.get_by_test_id("workflows-summary-table-configuration-button").click()
         await self.page.get_by_text("Configure Workflows Table").wait_for()
         await self.page.get_by_role("button", name=name).click()
@@ -189,7 +189,7 @@ class WebUI:
         await self.page.get_by_role("columnheader", name=name).wait_for()
 
     async def deployment(self, name: str) -> None:
-        """**Deployments**, and its name in the list."""
+        """Open **Deployments** and this deployment."""
         await self.page.goto(f"{self._url}/workflows")
         await self.page.get_by_role("link", name="Deployments").click()
         await self.page.get_by_role("heading", name="Worker Deployments").wait_for()
@@ -198,7 +198,7 @@ class WebUI:
         await self.page.get_by_role("heading", name=name, exact=True).wait_for()
 
     async def schedule(self) -> None:
-        """**Schedules**, `recovery`."""
+        """Open the schedule `recovery`."""
         await self.page.goto(f"{self._url}/workflows")
         await self.page.get_by_role("link", name="Schedules").click()
         await self.page.get_by_role("link", name="recovery").first.click()
@@ -211,7 +211,7 @@ class WebUI:
         await dialog.wait_for(state="hidden")
 
     async def pause(self, button: str, reason: str) -> None:
-        """**Pause** or **Unpause**, of a schedule or of a pending activity. Not each asks for a reason."""
+        """Press **Pause** or **Unpause** of a schedule or of a pending activity. Only some dialogs ask for a reason."""
         await self.page.get_by_role("button", name=button, exact=True).click()
         dialog = await self._dialog(button)
         if await dialog.get_by_role("textbox").count():
@@ -221,7 +221,7 @@ class WebUI:
         await dialog.wait_for(state="hidden")
 
     async def _menu(self, button: str) -> Locator:
-        """What a button opens. A page that is drawn anew at that moment closes it again, so it is pressed again."""
+        """Open a button's menu. A page that redraws at that moment closes it, so the button is pressed again."""
         menu = self.page.get_by_role("menu")
         for _ in range(3):
             await self.page.get_by_role("button", name=button).click()
@@ -233,7 +233,7 @@ class WebUI:
         return menu
 
     async def _until_listed(self, row: Locator, otherwise: str) -> None:
-        """Temporal's list lags, so it is read again some times."""
+        """Reload the list until it shows the row: Temporal's list lags."""
         for _ in range(10):
             await self.page.get_by_role("heading", name="Workflow").first.wait_for()
             await self.page.wait_for_load_state("networkidle")
@@ -249,7 +249,7 @@ class WebUI:
 
 
 async def _text(frame: Frame) -> str:
-    """What a frame shows; nothing where it has just been replaced."""
+    """The text of a frame, or nothing if the page has just replaced it."""
     try:
         shown: str = await frame.locator("body").inner_text()
     except Error:

@@ -1,4 +1,4 @@
-"""The runbook's page on backups: the books restored, with a Temporal that is empty, newer than them, or older."""
+"""The page on backups: the books are restored beside a Temporal that is empty, newer or older."""
 
 import asyncio
 import os
@@ -30,14 +30,14 @@ from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 FUNDS, AMOUNT, REVIEWED = 99_00, 10_00, REVIEW_FROM * 100
 DESCRIBE = "temporal schedule describe --schedule-id recovery                                           # says whether it is paused"
 
-# What `docker compose exec -T postgres` does, for a PostgreSQL that runs beside us.
+# Does what `docker compose exec -T postgres` does, for a PostgreSQL on this machine.
 DOCKER = """#!/bin/sh
 test "$1 $2 $3 $4" = "compose exec -T postgres" && shift 4 && exec "$@"
 """
 
 
 class Books:
-    """A server with the roles and databases that the compose file makes."""
+    """A server with the roles and databases of the compose file."""
 
     def __init__(self, postgres: PostgresServer) -> None:
         self.postgres = postgres
@@ -46,28 +46,28 @@ class Books:
         self.service_url = self._server.url("remit_service", PASSWORDS["REMIT_SERVICE_PASSWORD"])
 
     async def make(self) -> None:
-        """With an empty database `remit`, whatever was there."""
+        """Create the database `remit` anew, empty."""
         connection = await asyncpg.connect(self.postgres.url.rpartition("/")[0] + "/postgres")
         await connection.execute("DROP DATABASE IF EXISTS remit WITH (FORCE)")
         await connection.close()
         self._server.run_script()
 
     async def dump(self, installation: Installation) -> None:
-        """To `remit.dump`, from inside the compose file."""
+        """Dump the books to `remit.dump` by the command for the compose file."""
         await Runbook(await self._inside(installation)).run(
             "docker compose exec -T postgres pg_dump -U postgres --format=custom remit > remit.dump",
             {"remit.dump": str(installation.folder / "remit.dump")},
         )
 
     async def restore(self, installation: Installation) -> str:
-        """As the owner of the books, from anywhere."""
+        """Restore as the owner of the books, by the command for any machine."""
         return await installation.runbook(REMIT_DATABASE_URL=self.owner_url).run(
             'pg_restore --exit-on-error --dbname "$REMIT_DATABASE_URL" remit.dump && remit verify',
             {"remit.dump": str(installation.folder / "remit.dump")},
         )
 
     async def restore_inside(self, installation: Installation) -> None:
-        """As the superuser, from inside the compose file."""
+        """Restore as the superuser, by the command for the compose file."""
         await Runbook(await self._inside(installation)).run(
             "docker compose exec -T postgres pg_restore -U postgres --exit-on-error --dbname remit < remit.dump",
             {"remit.dump": str(installation.folder / "remit.dump")},
@@ -83,7 +83,7 @@ class Books:
         return environment | {"PATH": os.pathsep.join((str(tools), environment["PATH"]))}
 
     async def _superuser(self) -> dict[str, str]:
-        """`postgres`, as the image names it."""
+        """The superuser `postgres`, with the name that the image gives it."""
         connection = await asyncpg.connect(self.postgres.url.rpartition("/")[0] + "/postgres")
         if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'postgres')"):
             await connection.execute("CREATE ROLE postgres SUPERUSER LOGIN PASSWORD 'postgres'")
@@ -100,7 +100,7 @@ async def installation(open_folder: Path) -> AsyncIterator[Installation]:
 
 @pytest.fixture
 async def books(installation: Installation) -> Books:
-    """Empty ones, which the processes of the installation work on, beside a Temporal that knows nothing."""
+    """Empty books, which the installation's processes use, beside an empty Temporal."""
     await start_empty(installation)
     books = Books(installation.postgres)
     await books.make()
@@ -132,7 +132,7 @@ async def payee(http: httpx.AsyncClient) -> Person:
 
 
 async def restarted(installation: Installation, http: httpx.AsyncClient) -> None:
-    """Workers first, then the API, as the page says."""
+    """Start the workers, then the API, as the page says."""
     await installation.start_worker()
     await installation.start_api()
     await is_ready(http)
@@ -146,7 +146,7 @@ async def start_empty(installation: Installation) -> None:
 
 
 async def pause_recovery(installation: Installation) -> None:
-    """And let the look end that is under way: one that loses its worker holds up the next for a minute."""
+    """Pause recovery and wait for its present run: a run that loses its worker delays the next for a minute."""
     await installation.runbook().run(
         "temporal schedule toggle   --schedule-id recovery --pause   --reason 'ticket 4711'"
     )
@@ -202,7 +202,7 @@ async def test_books_that_were_restored_go_on_with_an_empty_temporal(
         await elsewhere.stop()
 
 
-async def test_what_books_that_are_older_than_temporal_do_not_know_is_gone_and_its_key_comes_back(
+async def test_transfers_after_the_restored_point_are_gone_and_a_repeat_of_their_key_is_cancelled(
     installation: Installation, books: Books, http: httpx.AsyncClient, payer: Person, payee: Person
 ) -> None:
     await books.dump(installation)

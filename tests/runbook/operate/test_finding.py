@@ -1,4 +1,4 @@
-"""The page on health and metrics, and the one on finding a transfer and reading what is to be seen of it."""
+"""The pages on health and metrics, and on finding and reading a transfer."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ async def standing(stack: Running, runbook: Runbook, payer: Person, payee: Perso
 
 
 async def finds(look: Look, *wanted: str, without: tuple[str, ...] = ()) -> None:
-    """Wait until a list names these, and see that it does not name the others: lists lag behind by a moment."""
+    """Wait until a list contains these, and check that it lacks the others: Temporal's lists lag."""
     printed: list[str] = []
 
     async def names_all() -> bool:
@@ -214,7 +214,7 @@ async def test_a_healthy_transfer_has_one_marker_for_each_step(
 
 
 async def markers(stack: Running, workflow_id: str) -> list[dict[str, str]]:
-    """What each marker of the history holds."""
+    """The contents of each marker in the history."""
     client = await Client.connect(stack.temporal_address)
     history = await client.get_workflow_handle(workflow_id).fetch_history()
     found = [event.marker_recorded_event_attributes for event in history.events]

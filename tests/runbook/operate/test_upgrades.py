@@ -1,4 +1,4 @@
-"""The page on processes, upgrades and versions: real processes come and go, and every transfer ends as it should."""
+"""The page on upgrades: real processes start and stop, and every transfer ends correctly."""
 
 import asyncio
 import os
@@ -40,6 +40,7 @@ from tests.runbook.fleet import (
     completed,
     drained,
     ends_on,
+    fails_its_tasks,
     in_transit,
     is_driven_on,
     leave_versions,
@@ -51,7 +52,6 @@ from tests.runbook.fleet import (
     says,
     sent,
     shows,
-    stands_still,
     still_runs,
     waits_for_a_worker,
 )
@@ -60,7 +60,7 @@ from tests.waiting import until
 from tests.workflows.sagas import builds
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
-# From these amounts on, in minor units, a person reviews, and two do.
+# Amounts in minor units: from the first on one person reviews, from the second on two.
 REVIEWED, FOUR_EYES = 100_00, 200_00
 FUNDS, SMALL = 1_000_00, 1_00
 API_SECRET = secrets.token_hex(32)
@@ -130,7 +130,7 @@ async def environment(stack: Running, home: Path) -> Mapping[str, str]:
 
 @pytest.fixture
 async def payer(http: httpx.AsyncClient, database: Database) -> Person:
-    """With `FUNDS`, deposited without a worker."""
+    """A customer with `FUNDS`, deposited without a worker."""
     person = await register(http, full_name="Ada Obi")
     book = Book(database, record_reversal)
     await deposited(book, CustomerId(person.id), AccountId(person.account_id), FUNDS)
@@ -155,7 +155,7 @@ async def fleet(
 
 
 async def a_step_waits(stack: Running) -> None:
-    """A worker's step waits for the row that the test holds."""
+    """Wait until a worker's step waits for the row that the test has locked."""
 
     async def waits() -> bool:
         connection = await asyncpg.connect(stack.database_url)
@@ -186,7 +186,7 @@ async def api_of(fleet: Fleet, person: Person, line: str, **variables: str) -> A
 
 @asynccontextmanager
 async def messages_held(stack: Running) -> AsyncIterator[None]:
-    """No party can be told of anything."""
+    """Nothing can write a message until the block ends."""
     connection = await asyncpg.connect(stack.database_url)
     try:
         async with connection.transaction():
@@ -197,7 +197,7 @@ async def messages_held(stack: Running) -> AsyncIterator[None]:
 
 
 def columns(printed: str, title: str = "") -> str:
-    """The heads of the table below the title."""
+    """The column heads of the table below the title."""
     table = printed[printed.index(title) + len(title) :]
     return " ".join(table.strip().splitlines()[0].split())
 
@@ -323,7 +323,7 @@ async def test_a_version_whose_workers_died_is_made_current_all_the_same_and_goe
     await ends_on(fleet, pinned, 2)
 
 
-async def test_what_a_lost_version_left_is_moved_to_one_that_can_replay_it(
+async def test_transfers_of_a_lost_version_move_to_one_that_can_replay_them(
     fleet: Fleet, stack: Running, payer: Person, payee: Person
 ) -> None:
     await fleet.worker(1)
@@ -340,7 +340,7 @@ async def test_what_a_lost_version_left_is_moved_to_one_that_can_replay_it(
     assert await payee.balance() == SMALL
 
 
-async def test_what_a_lost_version_left_begins_anew_on_one_that_cannot_replay_it(
+async def test_transfers_of_a_lost_version_start_again_on_one_that_cannot_replay_them(
     fleet: Fleet, stack: Running, payer: Person, payee: Person, tmp_path: Path
 ) -> None:
     await fleet.worker(1)
@@ -352,7 +352,7 @@ async def test_what_a_lost_version_left_begins_anew_on_one_that_cannot_replay_it
         await fleet.make_current(1)
         await one_left_on_2(fleet)
         await move_to_1(fleet)
-        await stands_still(fleet, transfer)
+        await fails_its_tasks(fleet, transfer)
         await fleet.run(
             """temporal workflow reset with-workflow-update-options --workflow-id 'transfer/cus_…/…' --type FirstWorkflowTask
             --versioning-override-behavior pinned --versioning-override-deployment-name remit --versioning-override-build-id 1
@@ -379,7 +379,7 @@ async def test_workers_without_versions_are_replaced_one_by_one(
     await ends_on(fleet, waiting, None)
 
 
-async def test_what_the_new_code_cannot_replay_goes_on_by_a_reset_by_recovery_or_when_the_old_code_is_back(
+async def test_a_transfer_that_new_code_cannot_replay_continues_by_reset_recovery_or_the_old_code(
     fleet: Fleet, stack: Running, payer: Person, payee: Person, tmp_path: Path
 ) -> None:
     old = await fleet.worker()
@@ -388,7 +388,7 @@ async def test_what_the_new_code_cannot_replay_goes_on_by_a_reset_by_recovery_or
         anew, ended, left = overlooked
         await old.stop()
         new = await fleet.worker(PATH=other_release(tmp_path / "next", fleet))
-        await asyncio.gather(*(stands_still(fleet, transfer) for transfer in overlooked))
+        await asyncio.gather(*(fails_its_tasks(fleet, transfer) for transfer in overlooked))
         await fleet.run(
             """temporal workflow reset     --workflow-id "$ID" --type FirstWorkflowTask --reason 'ticket 4711'""",
             ID=anew.workflow_id,

@@ -1,4 +1,4 @@
-"""The Web UI's pages of versions: who is current, who drains, and what still runs on whom."""
+"""Versions in the Web UI: which is current, which drains, and what runs on each."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ SETTINGS = Settings().model_copy(update={"review_from_major": REVIEW_FROM})
 
 @dataclass
 class SeparateTemporal:
-    """A Temporal of its own, which has never heard of a version, beside the stack's books."""
+    """A Temporal without versions, beside the stack's books."""
 
     client: Client
     ui_url: str
@@ -61,7 +61,7 @@ async def ui(separate: SeparateTemporal, screenshots: Path) -> AsyncIterator[Web
 
 
 async def is_current(separate: SeparateTemporal, version: int) -> None:
-    """As soon as Temporal has heard of it."""
+    """Make the version current as soon as Temporal knows it."""
     line = "temporal worker deployment set-current-version --deployment-name remit --build-id 1 --yes"
     if version == 2:
         line = "temporal worker deployment set-current-version --deployment-name remit --build-id 2 --yes"

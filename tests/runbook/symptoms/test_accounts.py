@@ -1,4 +1,4 @@
-"""The runbook's pages on staff, on their accounts' freezing, closing and repair, and on books that are not clean."""
+"""The page on accounts, admins and books that are not clean."""
 
 import asyncio
 import fcntl
@@ -31,7 +31,7 @@ REBUILD = """act accounts/acc_…/rebuild  '{"reason": "ticket 4711"}'    # admi
 
 
 class Terminal(Runbook):
-    """The page at a terminal where somebody types a password as often as it is asked for."""
+    """The pages in a terminal where somebody types the password at each prompt."""
 
     async def _shell(self, command: str, variables: Mapping[str, str]) -> tuple[int, str]:
         ours, theirs = os.openpty()
@@ -194,7 +194,7 @@ async def test_freezing_waits_for_whoever_holds_the_account(stack: Running, runb
         assert (await freezing)["status"] == "frozen"
 
 
-async def test_what_is_in_the_way_of_closing_an_account_is_said_and_closed_is_for_good(
+async def test_a_refused_close_names_what_prevents_it_and_a_closed_account_stays_closed(
     stack: Running, as_admin: Runbook, payer: Person, payee: Person
 ) -> None:
     assert (await act(as_admin, CLOSE, payer.account_id))["code"] == "account_not_empty"

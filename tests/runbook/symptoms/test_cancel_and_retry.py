@@ -1,4 +1,4 @@
-"""The runbook's pages on cancelling a transfer and on trying a failed one again."""
+"""The page on cancelling a transfer and on retrying a failed one."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import pytest
 from devenv.stack import Running
 from tests.api.people import Person, in_review, reaches
 from tests.runbook.commands import Runbook
-from tests.runbook.processes import Premises
+from tests.runbook.processes import ExtraProcesses
 from tests.runbook.row_locks import account_held, table_held
 from tests.runbook.transfers import described, details, ends_as, file_of, is_pending, legs
 
@@ -22,8 +22,8 @@ DEPOSITED = 1980_00
 
 
 @pytest.fixture
-def premises(environment: Mapping[str, str], home: Path) -> Premises:
-    return Premises(environment, home)
+def extra_processes(environment: Mapping[str, str], home: Path) -> ExtraProcesses:
+    return ExtraProcesses(environment, home)
 
 
 async def cancel(runbook: Runbook, transfer_id: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ async def retry(runbook: Runbook, transfer_id: str) -> dict[str, Any]:
     return dict(json.loads(answer))
 
 
-async def test_its_customer_cancels_it_until_the_debit(stack: Running, payer: Person, payee: Person) -> None:
+async def test_a_customer_cancels_a_transfer_until_the_debit(stack: Running, payer: Person, payee: Person) -> None:
     waiting = await in_review(payer, payee, REVIEWED)
     answer = await payer.post(f"/v1/transfers/{waiting}/cancel", None)
     assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
@@ -54,7 +54,7 @@ async def test_its_customer_cancels_it_until_the_debit(stack: Running, payer: Pe
     await reaches(payer, moving, "completed")
 
 
-async def test_before_the_debit_it_is_cancelled_by_the_api_and_a_cancelled_one_stays_as_it_stands(
+async def test_the_api_cancels_a_transfer_before_its_debit_and_leaves_a_cancelled_one_unchanged(
     stack: Running, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     waiting = await in_review(payer, payee, REVIEWED)
@@ -68,7 +68,7 @@ async def test_before_the_debit_it_is_cancelled_by_the_api_and_a_cancelled_one_s
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
 
 
-async def test_in_review_it_is_cancelled_by_the_cli_and_keeps_no_reason_and_its_workflow_has_told_its_story(
+async def test_the_cli_cancels_a_transfer_in_review_without_a_reason_and_its_workflow_completes(
     runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
     by_cli, by_api = [await in_review(payer, payee, REVIEWED) for _ in range(2)]
@@ -85,14 +85,14 @@ async def test_in_review_it_is_cancelled_by_the_cli_and_keeps_no_reason_and_its_
 
 
 async def test_before_its_first_step_it_is_cancelled_by_the_cli_once_a_worker_runs(
-    premises: Premises, runbook: Runbook, payer: Person, payee: Person
+    extra_processes: ExtraProcesses, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
-    async with premises.running("api") as api:
+    async with extra_processes.running("api") as api:
         async with api.at_its_api(payer) as there:
             transfer = (await there.pay(payee, AMOUNT, prefer="wait=0")).json()
         assert transfer["state"] == "initiated"
         await cancel_in_temporal(runbook, transfer)
-    async with premises.running("worker"):
+    async with extra_processes.running("worker"):
         await reaches(payer, transfer["id"], "cancelled")
         await ends_as(runbook, transfer["workflow_id"], "COMPLETED")
     assert await payer.balance() == DEPOSITED
@@ -145,7 +145,7 @@ async def test_a_credit_that_is_faster_than_the_cancellation_completes_it(
 
 
 async def is_not_changed(runbook: Runbook, operator: Person, transfer: dict[str, Any], state: str) -> None:
-    """By a cancellation that comes after its end."""
+    """Check that a cancellation after the end changes nothing."""
     await ends_as(runbook, transfer["workflow_id"], "COMPLETED")
     refused = await cancel(runbook, transfer["id"])
     assert (refused["status"], refused["code"]) == (409, "too_late_to_cancel")
@@ -153,14 +153,14 @@ async def is_not_changed(runbook: Runbook, operator: Person, transfer: dict[str,
     assert (await file_of(operator, transfer["id"]))["state"] == state
 
 
-async def test_what_has_ended_is_not_changed_by_a_cancellation(
+async def test_a_cancellation_does_not_change_a_transfer_that_has_ended(
     runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
     await is_not_changed(runbook, operator, (await payer.pay(payee, AMOUNT)).json(), "completed")
     await is_not_changed(runbook, operator, (await payee.pay(payer, AMOUNT + 1)).json(), "failed")
 
 
-async def test_in_temporal_a_cancellation_ends_the_wait_for_a_notification(
+async def test_a_cancellation_in_temporal_ends_the_wait_for_a_notification(
     stack: Running, runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
     async with table_held(stack.database_url, "messages"):
@@ -190,7 +190,7 @@ async def attempts(owner: Person, transfer_id: str) -> list[tuple[int, str]]:
     return [(attempt["attempt"], attempt["state"]) for attempt in items]
 
 
-async def test_what_failed_is_tried_again_as_the_same_transfer_in_a_workflow_of_its_own(
+async def test_a_failed_transfer_is_retried_under_its_id_in_a_second_workflow(
     runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     await freeze(runbook, payee)
@@ -206,7 +206,9 @@ async def test_what_failed_is_tried_again_as_the_same_transfer_in_a_workflow_of_
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED - AMOUNT, AMOUNT)
 
 
-async def test_what_came_back_is_tried_again(stack: Running, runbook: Runbook, payer: Person, payee: Person) -> None:
+async def test_a_compensated_transfer_is_retried(
+    stack: Running, runbook: Runbook, payer: Person, payee: Person
+) -> None:
     async with account_held(stack.database_url, payee.account_id):
         transfer = (await payer.pay(payee, AMOUNT, prefer="wait=0")).json()
         await reaches(payer, transfer["id"], "debited")
@@ -216,7 +218,7 @@ async def test_what_came_back_is_tried_again(stack: Running, runbook: Runbook, p
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED - AMOUNT, AMOUNT)
 
 
-async def test_its_customer_tries_again_too_and_three_attempts_are_all(
+async def test_a_customer_retries_too_and_a_transfer_has_three_attempts(
     runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     failed = str((await payee.pay(payer, AMOUNT)).json()["id"])

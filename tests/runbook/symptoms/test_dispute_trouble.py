@@ -1,4 +1,4 @@
-"""The runbook's pages on a decided reversal that is not done, and on a dispute whose workflow is lost or reset."""
+"""The page on disputes: a decided reversal that is not done, and a dispute whose workflow is lost or reset."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ async def case(runbook: Runbook, operator: Person, http: httpx.AsyncClient) -> C
 
 
 async def another_case(runbook: Runbook, operator: Person, http: httpx.AsyncClient) -> Case:
-    """Between two customers whom nobody knows, of whom the payer has $19.00 left."""
+    """A dispute between two new customers. The payer has $19.00 left."""
     payer, payee = await register(http, full_name="Ada Obi"), await register(http, full_name="Ben Ola")
     await payer.deposit(99_00)
     paid = (await payer.pay(payee, 80_00)).json()
@@ -66,7 +66,7 @@ async def retried(case: Case, reversal_id: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def stuck(case: Case, stack: Running, account_id: str) -> AsyncIterator[str]:
-    """The reversal was decided, and its step at this account has no answer until the block ends. Its id."""
+    """Decide the reversal while this account is locked, and return its id. Its step has no answer until the block ends."""
     async with account_held(stack.database_url, account_id):
         assert json.loads(await case.runbook.run(REVERSE, DSP=case.id))["state"] == "reversing"
         await needs_attention(case)
@@ -112,7 +112,7 @@ async def test_stuck_reversals_are_tried_at_once_by_the_commands_of_a_stuck_step
 
 
 async def is_tried_by(line: str, fill: dict[str, str], case: Case, stack: Running) -> None:
-    """This line is taken while the step is stuck, and the dispute ends once it is not."""
+    """Run this command while the step is stuck, and check that the dispute ends after the lock."""
     async with stuck(case, stack, case.payer.account_id) as reversal_id:
         answer = await case.runbook.run(line, fill, TRF=reversal_id, ID=reversal_workflow_of(case))
         assert "The step is tried again." in answer
@@ -137,7 +137,7 @@ async def test_stuck_reversals_that_are_given_back_or_cancelled_end_their_disput
 
 
 async def ends_by(line: str, fill: dict[str, str], case: Case, stack: Running) -> None:
-    """This line sends the amount back to the payee, and a later retry brings it to the payer."""
+    """Check that this command returns the amount to the payee, and that a later retry reverses it."""
     async with stuck(case, stack, case.payer.account_id) as reversal_id:
         await case.runbook.run(line, fill, TRF=reversal_id, ID=reversal_workflow_of(case))
         ended = await case.becomes("reversal_failed")
@@ -184,7 +184,7 @@ async def test_a_refused_reversal_is_retried_once_its_cause_is_mended_and_the_pa
     assert (await case.read())["state"] == "reversal_failed"
 
 
-async def test_where_no_reversal_began_an_admin_reverses_or_the_payer_opens_another_dispute(
+async def test_after_a_reversal_that_did_not_start_an_admin_reverses_or_the_payer_disputes_again(
     case: Case, admins_runbook: Runbook
 ) -> None:
     await case.operator.deposit(1_00)
@@ -198,7 +198,7 @@ async def test_where_no_reversal_began_an_admin_reverses_or_the_payer_opens_anot
 
 
 async def status_of(case: Case, client: Client) -> WorkflowExecutionStatus | None:
-    """Of the dispute's newest run; None: Temporal knows none."""
+    """The status of the dispute's newest run, or None if Temporal knows none."""
     try:
         return (await client.get_workflow_handle(case.workflow_id).describe()).status
     except RPCError:
@@ -206,7 +206,7 @@ async def status_of(case: Case, client: Client) -> WorkflowExecutionStatus | Non
 
 
 async def is_out(case: Case, client: Client) -> None:
-    """Nothing drives the dispute any more, and recovery may know it."""
+    """Wait until no workflow runs for the dispute and the grace time has passed."""
 
     async def ended() -> bool:
         return await status_of(case, client) is not WorkflowExecutionStatus.RUNNING
@@ -230,7 +230,7 @@ async def is_started_again(case: Case, client: Client) -> None:
 
 
 async def reverses_once_and_tells_once(case: Case) -> None:
-    """It is decided, whatever was done to its workflow."""
+    """Decide the dispute, whatever happened to its workflow."""
     await case.runbook.run(REVERSE, DSP=case.id)
     await case.becomes("reversed")
     await told_and_reversed_once(case)
@@ -239,7 +239,7 @@ async def reverses_once_and_tells_once(case: Case) -> None:
 async def told_and_reversed_once(case: Case) -> None:
     assert [await case.payer.balance(), await case.payee.balance()] == [99_00, 0]
     assert len(await reversals_of(case)) == 1
-    assert sorted(await case.told()) == sorted(
+    assert sorted(await case.messages()) == sorted(
         [
             (case.payee.account_id, f"{case.id}/opened"),
             (case.payer.account_id, f"{case.id}/ended"),
@@ -287,7 +287,7 @@ async def test_decided_reversals_go_on_while_their_disputes_have_no_workflow(
 
 
 async def goes_on_after(line: str, case: Case, client: Client, stack: Running) -> None:
-    """The reversal brings the money back by itself, and recovery has the dispute say so."""
+    """Check that the reversal completes without the dispute's workflow, and that recovery then closes the dispute."""
 
     async def arrived() -> bool:
         return await case.payer.balance() == 99_00

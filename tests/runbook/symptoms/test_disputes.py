@@ -1,4 +1,4 @@
-"""The runbook's page on a transfer that is disputed: what staff read, what they decide, and what is refused."""
+"""The page on disputes: what staff read, what they decide, and which decisions are refused."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ async def case(runbook: Runbook, operator: Person, payer: Person, payee: Person,
 
 
 async def refused_by_cli(case: Case, given: str) -> str:
-    """What the CLI says of a decision that is given in these words."""
+    """The CLI's answer to a decision with this input."""
     documented = UPDATE_REVERSE.partition("--input '")[2].removesuffix("'")
     return await case.runbook.run(UPDATE_REVERSE, {documented: given}, exits=1, DSP=case.id)
 
@@ -70,7 +70,7 @@ async def test_an_open_dispute_is_seen_by_each_of_the_lines_and_its_payee_is_tol
         )
 
     await until(listed, "Temporal lists the dispute")
-    assert await case.told() == [(case.payee.account_id, f"{case.id}/opened")]
+    assert await case.messages() == [(case.payee.account_id, f"{case.id}/opened")]
 
 
 async def test_staff_read_both_sides_in_the_books_and_until_when_in_temporal(case: Case) -> None:
@@ -143,7 +143,7 @@ async def test_staff_decide_by_the_cli(case: Case, operator: Person, line: str, 
 
 
 async def recorded(case: Case) -> list[tuple[str, str]]:
-    """What staff did about it, and by which way."""
+    """The staff actions about the dispute, with their channels."""
     actions = (await case.operator.get("/v1/admin/actions", subject=case.id)).json()["items"]
     return [(each["action"], each["channel"]) for each in actions]
 
@@ -227,7 +227,7 @@ async def test_no_more_is_decided_than_is_left(case: Case) -> None:
     assert await case.payee.balance() == 24_99
 
 
-async def test_what_is_decided_is_not_decided_again(case: Case) -> None:
+async def test_a_decided_dispute_is_not_decided_again(case: Case) -> None:
     await decided_by_api(case, REJECT)
     assert problem(await decided_by_api(case, REVERSE)) == (409, "dispute_closed", "The dispute is rejected.")
 
@@ -239,7 +239,7 @@ async def test_what_is_decided_is_not_decided_again(case: Case) -> None:
     assert await case.payee.balance() == 80_00
 
 
-async def test_what_is_being_reversed_is_not_decided_again(case: Case, stack: Running) -> None:
+async def test_a_dispute_whose_reversal_runs_is_not_decided_again(case: Case, stack: Running) -> None:
     async with account_held(stack.database_url, case.payer.account_id):
         await decided_by_api(case, REVERSE_PART)
         await case.details_say("Decided: $25.00 is to go back to the payer.")
@@ -281,7 +281,7 @@ async def test_no_dispute_is_opened_when_the_window_is_over_and_an_admin_reverse
 
 
 async def was_completed_days_ago(stack: Running, transfer_id: str, days: int) -> None:
-    """As nobody but the owner of the tables could have it."""
+    """Change the books as only the owner of the tables can."""
     connection = await asyncpg.connect(stack.database_url)
     try:
         aged = "UPDATE transfers SET completed_at = now() - make_interval(days => $2) WHERE id = $1"
@@ -292,7 +292,7 @@ async def was_completed_days_ago(stack: Running, transfer_id: str, days: int) ->
 
 @asynccontextmanager
 async def api_beside(stack: Running, home: Path, **settings: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A second `remit api` over the stack's servers, with settings of its own. The stack's worker does its work."""
+    """A second `remit api` on the stack's servers with other settings. The stack's worker runs its workflows."""
     port = str(free_port())
     known = {
         "REMIT_DATABASE_URL": stack.database_url,

@@ -1,4 +1,4 @@
-"""The runbook's pages on servers and workers that are away, and on a notification that fails."""
+"""The page on outages of servers and workers, and the one on a notification that fails."""
 
 import os
 import re
@@ -32,7 +32,7 @@ async def installation(open_folder: Path) -> AsyncIterator[Installation]:
 
 @pytest.fixture
 async def workers(installation: Installation) -> list[Process]:
-    """Two that run, for each check: the one before may have killed some."""
+    """Two running workers for each check: the check before may have killed some."""
     alive = installation.alive("worker")
     return alive + [await installation.start_worker() for _ in range(2 - len(alive))]
 
@@ -71,7 +71,7 @@ def said(workers: list[Process]) -> str:
 
 
 async def pending(temporal: Client, workflow_id: str) -> str:
-    """The step that is retried, and who tried it last."""
+    """The pending step, and the worker of its last attempt."""
     found: list[tuple[str, str]] = []
 
     async def has() -> bool:
@@ -207,7 +207,7 @@ async def details(runbook: Runbook, workflow_id: str) -> str:
 
 
 async def patience(temporal: Client, workflow_id: str) -> tuple[timedelta, timedelta]:
-    """How long the pending step is repeated, and how far apart at most."""
+    """For how long the pending step repeats, and at which longest interval."""
     async for event in temporal.get_workflow_handle(workflow_id).fetch_history_events():
         if event.HasField("activity_task_scheduled_event_attributes"):
             scheduled = event.activity_task_scheduled_event_attributes

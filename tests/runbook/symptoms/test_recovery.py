@@ -1,4 +1,4 @@
-"""The runbook's pages on transfers that lost their workflow, and on what people terminate and reset."""
+"""The page on recovery: transfers that lost their workflow, and workflows that people terminate or reset."""
 
 import asyncio
 import json
@@ -35,14 +35,14 @@ AT_MOST = 500
 
 
 class Recovery:
-    """Recovery as an operator sees it: its schedule, its runs, and what each did."""
+    """Recovery as an operator sees it: its schedule, and its runs with their results."""
 
     def __init__(self, runbook: Runbook) -> None:
         self._runbook = runbook
         self._known: set[str] = set()
 
     async def look(self) -> dict[str, Any]:
-        """What a run did that began after this was called. Runs are named after the second that they begin in."""
+        """The result of a run that starts after this call. A run's ID contains the second of its start."""
 
         async def has_a_name_of_its_own() -> bool:
             return f"recovery-{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}" not in self._known
@@ -58,7 +58,7 @@ class Recovery:
         return await self._result(run)
 
     async def look_until_it_finds(self, transfer_id: str) -> dict[str, Any]:
-        """The run that found it: one looks only at what has not changed for a while."""
+        """Trigger runs until one finds the transfer: a run ignores recent changes."""
         done: list[dict[str, Any]] = []
 
         async def found() -> bool:
@@ -83,7 +83,7 @@ class Recovery:
         return {found[1]: found[2].strip() for found in re.finditer(r"^ +(\w+)  +(.*)$", told, re.MULTILINE)}
 
     async def _runs(self) -> list[str]:
-        """Newest first."""
+        """The runs of recovery, newest first."""
         listed = await self._runbook.run(
             """temporal workflow list --query "WorkflowType='RecoveryWorkflow'" --limit 5"""
         )
@@ -113,7 +113,7 @@ def recovery(runbook: Runbook) -> Recovery:
 
 @pytest.fixture
 async def payer(http: httpx.AsyncClient) -> Person:
-    """With what is paid without a review."""
+    """A customer with `FUNDS`, an amount that nobody reviews."""
     person = await register(http, full_name="Ada Obi")
     await person.deposit(FUNDS)
     return person
@@ -138,7 +138,7 @@ async def temporal(stack: Running) -> Client:
 
 
 async def fill(payer: Person, amount: int) -> None:
-    """With deposits that nobody reviews, of more than this."""
+    """Deposit more than this amount, in parts that nobody reviews."""
     await asyncio.gather(*(payer.deposit(FUNDS) for _ in range(0, amount, FUNDS)))
 
 
@@ -177,7 +177,7 @@ async def has_status(temporal: Client, workflow_id: str, status: WorkflowExecuti
 
 
 async def has_a_step_in_doubt(temporal: Client, workflow_id: str) -> None:
-    """Its first task has ended, and the step is a pending activity."""
+    """Wait until the first task has ended and the step is a pending activity."""
 
     async def has() -> bool:
         described = await temporal.get_workflow_handle(workflow_id).describe()
@@ -238,7 +238,7 @@ async def test_recovery_drives_on_what_lost_its_workflow_in_transit(
     assert (await payer.balance(), await payee.balance()) == (FUNDS - SMALL, SMALL)
 
 
-async def test_what_recovery_drives_on_comes_back_where_the_credit_is_refused(
+async def test_a_resumed_transfer_is_compensated_if_its_credit_is_refused(
     runbook: Runbook, recovery: Recovery, payer: Person, payee: Person, lost: Lost
 ) -> None:
     await lost.hold.is_waited_for_by_nobody()
@@ -289,7 +289,7 @@ async def test_a_step_that_runs_when_its_workflow_is_terminated_still_counts(
     assert (await payer.balance(), await payee.balance()) == (FUNDS - SMALL, SMALL)
 
 
-async def test_what_ended_cannot_be_terminated(runbook: Runbook, payer: Person, payee: Person) -> None:
+async def test_a_transfer_that_has_ended_cannot_be_terminated(runbook: Runbook, payer: Person, payee: Person) -> None:
     transfer = await sent(payer, payee, SMALL, "completed")
     line = """temporal workflow terminate --workflow-id "$ID" --reason 'ticket 4711'"""
     assert "already completed" in await runbook.run(line, ID=transfer["workflow_id"], exits=1)
@@ -366,7 +366,7 @@ async def test_a_schedule_that_was_deleted_is_made_anew_and_runs(
 
 @pytest.fixture
 async def many(database: Database) -> list[TransferOrder]:
-    """More rows than one look takes, as a Temporal that started empty leaves them; the newest is in transit."""
+    """More lost rows than one run takes, as after a Temporal that started empty; the newest is in transit."""
     book, customers = Book(database, record_reversal), Customers(database)
     ada, ben = await funded(customers, book, SMALL), await holder(customers)
     wanted = [order(ada.id, ada.account_id, ben.account_id, SMALL) for _ in range(AT_MOST + 2)]

@@ -1,4 +1,4 @@
-"""The runbook's pages on money that is to be given back, and on a reversal that is refused."""
+"""The page on reversals: giving money back, and a reversal that is refused."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ REVIEWED = 150_00
 
 
 async def back(runbook: Runbook, payee: Person, transfer_id: str, key: str = "ticket-4711") -> dict[str, Any]:
-    """What the API says when the payee gives back all that is left."""
+    """The API's answer when the payee gives back all that is left."""
     answer = await runbook.run("""reverse "$PAYEE_TOKEN" '{}'""", PAYEE_TOKEN=payee.token, TRF=transfer_id, KEY=key)
     return dict(json.loads(answer))
 
@@ -28,7 +28,7 @@ async def back(runbook: Runbook, payee: Person, transfer_id: str, key: str = "ti
 async def back_in_part(
     runbook: Runbook, payee: Person, transfer_id: str, amount: int = 40_00, key: str = "a-part"
 ) -> dict[str, Any]:
-    """What the API says when the payee gives so much back."""
+    """The API's answer when the payee gives this amount back."""
     line = """reverse "$PAYEE_TOKEN" '{"amount": 4000}'"""
     fill = {"4000": str(amount)}
     return dict(json.loads(await runbook.run(line, fill, PAYEE_TOKEN=payee.token, TRF=transfer_id, KEY=key)))
@@ -60,7 +60,7 @@ async def close(runbook: Runbook, account_id: str) -> None:
 
 
 async def listed(runbook: Runbook, transfer_id: str) -> dict[str, Any]:
-    """What was reversed of a transfer, what is left, and each attempt at it."""
+    """The reversed amount of a transfer, the rest, and each reversal."""
     line = (
         """curl -s "$API/v1/transfers/$TRF/reversals" -H "Authorization: Bearer $STAFF_TOKEN" | python3 -m json.tool"""
     )
@@ -126,7 +126,7 @@ async def test_an_admin_does_not_bring_back_what_they_paid_themselves(
     assert (refused["status"], refused["code"]) == (403, "conflict_of_interest")
 
 
-async def test_what_is_not_completed_not_between_customers_or_a_reversal_is_not_reversible(
+async def test_only_a_completed_transfer_between_customers_is_reversible(
     runbook: Runbook, admins_runbook: Runbook, payer: Person, payee: Person, paid: str
 ) -> None:
     made = await back_in_part(runbook, payee, paid)
@@ -175,7 +175,7 @@ async def test_the_lines_list_what_was_reversed_of_a_transfer(
 
 
 async def is_listed(runbook: Runbook, payee: Person, payer: Person, made: str, rows: str) -> None:
-    """Temporal's list shows the reversal alone, not what it reverses."""
+    """Temporal's list shows the reversal, not the transfer that it reverses."""
     line = """temporal workflow list --query "SourceAccount='acc_…' AND DestinationAccount='acc_…'\""""
 
     async def shows() -> bool:
@@ -197,7 +197,7 @@ async def test_a_reversal_is_not_reviewed_however_large(runbook: Runbook, payer:
     assert (made["state"], made["amount"]) == ("completed", REVIEWED)
 
 
-async def test_what_the_payee_has_spent_is_not_taken_and_a_part_or_a_later_retry_is(
+async def test_a_reversal_of_spent_money_fails_and_a_part_or_a_later_retry_succeeds(
     runbook: Runbook, admins_runbook: Runbook, payer: Person, payee: Person, admin: Person, paid: str
 ) -> None:
     await payee.pay(payer, 30_00)
@@ -224,7 +224,7 @@ async def test_a_reversal_that_the_payee_could_not_pay_is_retried_once_there_is_
     assert await payee.balance() == 0
 
 
-async def test_what_a_payee_could_not_give_back_is_retried_by_the_payee_or_an_admin_and_by_no_operator(
+async def test_a_failed_reversal_is_retried_by_the_payee_or_an_admin_and_not_by_an_operator(
     runbook: Runbook, payer: Person, payee: Person, paid: str
 ) -> None:
     await payee.pay(payer, 30_00)
@@ -274,7 +274,7 @@ async def test_a_closed_account_of_the_payer_refuses_a_reversal_and_they_get_no_
     assert (other.status_code, other.json()["code"]) == (409, "account_exists")
 
 
-async def test_of_two_reversals_at_once_the_slower_one_fails_and_what_is_left_is_seen(
+async def test_of_two_reversals_at_once_the_slower_one_fails_and_says_how_much_is_left(
     runbook: Runbook, payee: Person, paid: str, stack: Running, client: Client
 ) -> None:
     keys = [secrets.token_hex(4) for _ in range(2)]

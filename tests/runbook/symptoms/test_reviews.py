@@ -1,4 +1,4 @@
-"""The runbook's page on reviews: what decides them, alone and many at once."""
+"""The page on reviews: one decision at a time, and many at once."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from devenv.stack import Running
 from tests.api.people import Person, in_review, reaches
 from tests.runbook.commands import Runbook
 from tests.runbook.conftest import FOUR_EYES_FROM
-from tests.runbook.processes import Beside, Premises
+from tests.runbook.processes import ExtraProcess, ExtraProcesses
 from tests.runbook.row_locks import table_held
 from tests.runbook.transfers import details, file_of, written_down
 from tests.waiting import until
@@ -21,7 +21,7 @@ DEPOSITED = 1980_00
 
 
 def as_staff(runbook: Runbook, person: Person) -> Runbook:
-    """The same page, read by somebody else."""
+    """The same pages in another person's terminal."""
     return Runbook({**runbook.environment, "STAFF_TOKEN": person.token})
 
 
@@ -61,11 +61,11 @@ async def refused_in_temporal(runbook: Runbook, transfer: dict[str, Any], decide
 
 
 async def reviewed(staff: Person, payer: Person, payee: Person, amount: int = REVIEWED) -> dict[str, Any]:
-    """A transfer in review, as staff see it."""
+    """A transfer in review, as staff read it."""
     return await file_of(staff, await in_review(payer, payee, amount))
 
 
-async def test_it_is_seen_and_says_until_when_and_how_many_must_approve(
+async def test_a_review_is_listed_with_its_deadline_and_the_approvals_it_needs(
     runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
     transfer = await reviewed(operator, payer, payee)
@@ -182,7 +182,7 @@ async def test_reviewers_are_reminded_once_after_three_quarters_of_a_lowered_dea
     environment: Mapping[str, str], home: Path, payer: Person, payee: Person
 ) -> None:
     hasty = {"REMIT_REVIEW_DEADLINE_SECONDS": "4", "REMIT_REVIEW_FROM_MAJOR": "100", "REMIT_LOG_FORMAT": "json"}
-    process = Premises(environment, home).running("api", "--with-worker", **hasty)
+    process = ExtraProcesses(environment, home).running("api", "--with-worker", **hasty)
     async with process as api, api.at_its_api(payer) as there:
         transfer_id = await in_review(there, payee, REVIEWED)
         await reaches(there, transfer_id, "failed")
@@ -191,13 +191,13 @@ async def test_reviewers_are_reminded_once_after_three_quarters_of_a_lowered_dea
     assert [(line["level"], line["transfer_id"]) for line in reminders] == [("warning", transfer_id)]
 
 
-def logged(process: Beside) -> list[dict[str, Any]]:
-    """A log for collectors: one object a line."""
+def logged(process: ExtraProcess) -> list[dict[str, Any]]:
+    """The lines of a JSON log."""
     return [json.loads(line) for line in process.log.read_text().splitlines()]
 
 
 async def batch(runbook: Runbook, owner: Person, largest: int) -> dict[str, Any]:
-    """Approve all of this owner's of up to this amount."""
+    """Approve all transfers of this owner up to this amount."""
     line = """act reviews/decisions '{"ruling": "approve", "reason": "ticket 4711", "currency": "USD", "max_amount": 20000}'"""
     answer = await runbook.run(line, {"20000": f'{largest}, "owner_id": "{owner.id}"'})
     return dict(json.loads(answer))

@@ -1,4 +1,4 @@
-"""The runbook's page on a step that is stuck, and what is written down of those who mend it."""
+"""The page on a stuck step, and the record of the people who intervene."""
 
 import json
 import re
@@ -22,7 +22,7 @@ DEPOSITED = 1980_00
 
 @dataclass
 class Stuck:
-    """A transfer of this runbook's reader that needs attention, and what holds it up."""
+    """A transfer that needs attention, and the lock that delays it."""
 
     id: str
     workflow_id: str
@@ -47,7 +47,7 @@ class Stuck:
 async def stuck_behind(
     held_account: str, stack: Running, runbook: Runbook, payer: Person, payee: Person
 ) -> AsyncIterator[Stuck]:
-    """A transfer that nobody has answered for so long that it needs attention."""
+    """Wait until the transfer has `NeedsAttention`."""
     async with account_held(stack.database_url, held_account) as held:
         moving = (await payer.pay(payee, AMOUNT, prefer="wait=0")).json()
         stuck = Stuck(moving["id"], moving["workflow_id"], held, runbook)
@@ -57,7 +57,7 @@ async def stuck_behind(
 
 @pytest.fixture
 async def stuck(stack: Running, runbook: Runbook, payer: Person, payee: Person) -> AsyncIterator[Stuck]:
-    """Its amount has left the source, and the destination is held."""
+    """A transfer in transit whose destination is locked."""
     async with stuck_behind(payee.account_id, stack, runbook, payer, payee) as stuck:
         yield stuck
 
@@ -70,7 +70,7 @@ async def terminate(database_url: str, pid: int) -> None:
         await connection.close()
 
 
-async def test_it_says_where_the_money_is_and_why_it_waits_and_heals_by_itself_once_its_cause_is_removed(
+async def test_a_stuck_transfer_says_where_the_money_is_and_completes_when_the_cause_is_gone(
     stuck: Stuck, runbook: Runbook, stack: Running, payer: Person, payee: Person
 ) -> None:
     assert (await stuck.details()).startswith("NEEDS ATTENTION. The amount is in transit")

@@ -1,4 +1,4 @@
-"""What the runbook has people do in Temporal's Web UI, done by clicks."""
+"""The runbook's clicks in Temporal's Web UI."""
 
 import json
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ async def ui(chromium: Browser, stack: Running, screenshots: Path) -> AsyncItera
 
 
 def on_page(runbook: Runbook, data: str, **who: str) -> str:
-    """The JSON that the page has people type, with their id in it."""
+    """The JSON that the page gives to type, with this person's id."""
     assert data in runbook.page
     return data.replace("cus_…", who["by"])
 
@@ -147,7 +147,7 @@ async def test_a_stuck_step_is_tried_at_once(
 
 
 async def attempts(client: Client, sent: dict[str, Any]) -> int:
-    """Of the step that is asked again and again."""
+    """The state of the pending activity."""
     described = await client.get_workflow_handle(sent["workflow_id"]).describe()
     (pending,) = described.raw_description.pending_activities
     return pending.attempt
@@ -202,7 +202,7 @@ async def test_a_step_whose_retries_are_paused_is_still_tried_by_hand_and_goes_o
 
 
 async def sweep(ui: WebUI, person: Person, transfer_id: str, state: str) -> None:
-    """**Trigger** until recovery has found it: it leaves alone what changed within the last second."""
+    """Press **Trigger** until recovery has found the transfer: it ignores changes within the last second."""
 
     async def is_found() -> bool:
         await ui.trigger()
@@ -212,7 +212,9 @@ async def sweep(ui: WebUI, person: Person, transfer_id: str, state: str) -> None
     await until(is_found, f"recovery makes it {state}")
 
 
-async def test_what_is_terminated_in_review_is_cancelled_by_recovery(ui: WebUI, payer: Person, payee: Person) -> None:
+async def test_recovery_cancels_a_transfer_that_is_terminated_in_review(
+    ui: WebUI, payer: Person, payee: Person
+) -> None:
     transfer_id = await in_review(payer, payee, REVIEWED)
     await ui.open((await transfer(payer, transfer_id))["workflow_id"])
     await ui.terminate(REASON)
@@ -221,7 +223,7 @@ async def test_what_is_terminated_in_review_is_cancelled_by_recovery(ui: WebUI, 
     await ui.picture("recovery-schedule")
 
 
-async def test_what_is_terminated_in_transit_is_driven_on_by_recovery(
+async def test_recovery_resumes_a_transfer_that_is_terminated_in_transit(
     ui: WebUI, stack: Running, payer: Person, payee: Person
 ) -> None:
     async with in_transit(stack, payer, payee) as sent:
@@ -259,7 +261,7 @@ async def test_a_reset_review_waits_on_and_a_reset_end_moves_nothing(
 
 @pytest.fixture
 async def dispute(payer: Person, payee: Person) -> str:
-    """Of a completed transfer of $90."""
+    """A dispute about a completed transfer of $90."""
     paid = (await payer.pay(payee, 90_00)).json()["id"]
     return str((await opens(payer, paid)).json()["id"])
 
@@ -360,7 +362,7 @@ async def test_a_batch_tells_how_far_it_is(ui: WebUI, runbook: Runbook, payer: P
     await ui.picture("batch")
 
 
-async def test_what_is_in_transit_is_found_by_a_bookmark(
+async def test_a_bookmark_finds_transfers_in_transit(
     ui: WebUI, runbook: Runbook, stack: Running, payer: Person, payee: Person
 ) -> None:
     bookmark = 'TransferState="debited"'
@@ -429,7 +431,7 @@ async def test_nothing_is_sent_while_the_dialog_is_open_and_submit_again_sends(
 
 @pytest.fixture
 async def half_approved(ui: WebUI, runbook: Runbook, operator: Person, payer: Person, payee: Person) -> dict[str, Any]:
-    """A review that has one of its two approvals, sent from the Web UI, and is on the screen."""
+    """A review on the screen, with one of its two approvals sent from the Web UI."""
     sent = await transfer(payer, await in_review(payer, payee, FOUR_EYES_FROM * 100))
     await ui.open(sent["workflow_id"])
     await approve(ui, runbook, operator)
@@ -467,7 +469,7 @@ async def test_a_decision_that_a_reset_to_a_later_event_excludes_is_known_again_
     await reaches(payer, half_approved["id"], "completed")
 
 
-async def test_what_recovery_drives_on_names_the_run_that_did_and_what_it_found(
+async def test_a_resumed_transfer_names_the_run_of_recovery_and_what_it_found(
     ui: WebUI, stack: Running, client: Client, payer: Person, payee: Person
 ) -> None:
     async with in_transit(stack, payer, payee) as sent:
