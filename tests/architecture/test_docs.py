@@ -116,6 +116,12 @@ def test_every_refusal_is_in_the_reference_in_its_order() -> None:
     assert tuple(re.findall(r"^\| \d{1,2} \| `(\w+)` \|", REFERENCE, re.MULTILINE)) == REFUSAL_CODES
 
 
+def test_every_invariant_is_on_the_ledgers_page() -> None:
+    checked = set(re.findall(r"SELECT '(\w+)'", (ROOT / "ledger" / "postgres" / "invariants.sql").read_text()))
+    page = (DOCS / "concepts" / "ledger.md").read_text().partition("## Invariants")[2]
+    assert checked == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+
+
 @pytest.mark.parametrize("name", [*State, *SEARCH_ATTRIBUTE_TYPES])
 def test_every_state_and_search_attribute_is_in_the_reference(name: str) -> None:
     assert f"\n| `{name}` |" in REFERENCE
