@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, tuple_
 
 from database.statements import Row, fetch
 
@@ -26,20 +27,37 @@ class Page(Generic[T]):
     has_more: bool
 
 
-def newest_first(
-    statement: Select[Any], time: ColumnElement[Any], id_: ColumnElement[Any], before: Place | None
-) -> Select[Any]:
-    """The list from the newest item to the oldest, or what is behind the place `before` in it.
+# A statement that a module builds once gets its limit once, so that it is also compiled once.
+_limited: WeakKeyDictionary[Select[Any], Select[Any]] = WeakKeyDictionary()
 
-    An index on `(time DESC, id DESC)`, behind columns that the list fixes, gives every page at the same cost.
+
+def newest_first(
+    statement: Select[Any], time: ColumnElement[Any], id_: ColumnElement[Any], *, behind: bool
+) -> Select[Any]:
+    """The list from the newest item to the oldest; with `behind`, what follows the place that `fetch_page` is given.
+
+    An index on `(time DESC, id DESC)`, behind the columns that the list fixes, gives every page at the same cost.
     """
     ordered = statement.order_by(time.desc(), id_.desc())
-    return ordered if before is None else ordered.where(tuple_(time, id_) < before)
+    if not behind:
+        return ordered
+    place = (bindparam("before_time", type_=time.type), bindparam("before_id", type_=id_.type))
+    return ordered.where(tuple_(time, id_) < tuple_(*place))
 
 
 async def fetch_page(
-    connection: "Connection", statement: Select[Any], limit: int, item_of: Callable[[Row], T]
+    connection: "Connection",
+    statement: Select[Any],
+    limit: int,
+    item_of: Callable[[Row], T],
+    before: Place | None = None,
+    **values: object,
 ) -> Page[T]:
     """The first `limit` rows of an ordered statement, each made an item."""
-    rows = await fetch(connection, statement.limit(limit + 1))
+    limited = _limited.get(statement)
+    if limited is None:
+        limited = _limited[statement] = statement.limit(bindparam("page_rows", type_=Integer))
+    if before is not None:
+        values |= {"before_time": before[0], "before_id": before[1]}
+    rows = await fetch(connection, limited, page_rows=limit + 1, **values)
     return Page([item_of(row) for row in rows[:limit]], has_more=len(rows) > limit)

@@ -4,13 +4,14 @@ SQLAlchemy only writes the SQL text here: it opens no connection, begins no tran
 passes asyncpg its text directly.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import asyncpg
-from sqlalchemy import Dialect, Select
+from sqlalchemy import BigInteger, ColumnElement, Dialect, Select, Text, func, literal_column
 from sqlalchemy.dialects.postgresql import asyncpg as dialect_of_asyncpg
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -44,8 +45,9 @@ _compiled: WeakKeyDictionary[Executable, _CompiledStatement] = WeakKeyDictionary
 def _compile(statement: Executable) -> _CompiledStatement:
     if known := _compiled.get(statement):
         return known
-    compiler = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
+    compiler = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
     assert isinstance(compiler, SQLCompiler)
+    assert not compiler.post_compile_params, "a list in IN changes the SQL with its length: use `one_of`, or any_()"
     encoders: dict[str, Callable[[Any], Any]] = {
         name: encode
         for bind, name in compiler.bind_names.items()
@@ -90,3 +92,17 @@ async def execute(connection: "Connection", statement: Executable, **values: obj
 def locked(statement: Select[Any]) -> Select[Any]:
     """The same rows, locked `FOR NO KEY UPDATE`: `FOR UPDATE` deadlocks with the foreign-key checks of inserts."""
     return statement.with_for_update(key_share=True)
+
+
+def one_of(column: ColumnElement[str], values: Iterable[StrEnum]) -> ColumnElement[bool]:
+    """Whether a column has one of these values, written into the SQL as constants.
+
+    With parameters in their place PostgreSQL could not use a partial index on these values.
+    """
+    return column.in_([literal_column(f"'{value.value}'", Text) for value in values])
+
+
+def sum_of(amount: ColumnElement[int], *conditions: ColumnElement[bool]) -> ColumnElement[int]:
+    """The sum of a bigint column over the rows that fulfil the conditions, as a bigint; 0 where no row does."""
+    total = func.sum(amount)
+    return func.coalesce(total.filter(*conditions) if conditions else total, 0).cast(BigInteger)

@@ -1,7 +1,7 @@
 """One page of an account's entries."""
 
 from api.accounts.models import EntriesOut, EntryOut
-from api.http.paging import from_cursor, to_cursor
+from api.http.paging import from_cursor, next_cursor, to_cursor
 from api.http.problems import Problem
 from api.services import Services
 from ledger.accounts import Account
@@ -10,10 +10,11 @@ from ledger.accounts import Account
 async def entries_page(remit: Services, account: Account, limit: int, cursor: str | None) -> EntriesOut:
     """A page of an account's entries, newest first. The caller has checked who may read it."""
     below = _version(cursor) if cursor else account.version + 1
-    lines = await remit.account_reads.entries(account.id, below, limit + 1)
-    page = lines[:limit]
-    more = to_cursor(page[-1].version) if len(lines) > limit else None
-    return EntriesOut(items=[EntryOut.of(line) for line in page], next_cursor=more)
+    page = await remit.account_reads.entries(account.id, below, limit)
+    return EntriesOut(
+        items=[EntryOut.of(entry) for entry in page.items],
+        next_cursor=next_cursor(page, lambda last: to_cursor(last.version)),
+    )
 
 
 def _version(cursor: str) -> int:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response, status
 from api.auth.sessions import CurrentSession
 from api.http.fields import Limit
 from api.http.headers import IdempotencyKey, WaitSeconds
-from api.http.paging import place_in, place_of
+from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import problem_responses
 from api.services import Remit
 from api.transfers.acceptance import TransferRequest
@@ -89,13 +89,12 @@ async def reversals(
     """Newest first, for both parties and staff. One that took nothing is seen by whoever asked for it, and by staff."""
     found = await readable(remit.reversals, session.customer, transfer_id)
     me, is_staff = session.customer.id, Role(session.customer.role) in STAFF
-    listed = await remit.reversals.of(me, transfer_id, place_in(cursor), limit + 1, of_anybody=is_staff)
-    page = listed[:limit]
+    page = await remit.reversals.of(me, transfer_id, place_in(cursor), limit, of_anybody=is_staff)
     return ReversalsOut(
         reversed_amount=found.reversed_minor,
         left_amount=0
         if objection_to_reversing(found.original)
         else left_of(found.original, found.taken_minor).amount_minor,
-        items=[TransferOut.of(reversal, me) for reversal in page],
-        next_cursor=place_of(page[-1].created_at, page[-1].id) if len(listed) > limit else None,
+        items=[TransferOut.of(reversal, me) for reversal in page.items],
+        next_cursor=next_cursor(page, lambda last: place_of(last.created_at, last.id)),
     )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response, status
 from api.auth.sessions import CurrentSession
 from api.http.fields import Limit
 from api.http.headers import IdempotencyKey, WaitSeconds
-from api.http.paging import place_in, place_of
+from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import Problem, problem_responses
 from api.services import Remit
 from api.transfers.acceptance import TransferRequest
@@ -68,13 +68,11 @@ async def transfers(
     me = session.customer.id
     if account_id is not None and await remit.account_reads.own(me, account_id) is None:
         raise Problem("account_not_found")
-    place = place_in(cursor, TRANSFER_ID)
-    before = (place[0], TransferId(place[1])) if place else None
-    wanted = TransferFilter(account_id, state, before)
-    found = await remit.transfer_reads.find(me, wanted, limit + 1)
-    page = found[:limit]
-    more = place_of(page[-1].created_at, page[-1].id) if len(found) > limit else None
-    return TransfersOut(items=[TransferOut.of(transfer, me) for transfer in page], next_cursor=more)
+    page = await remit.transfer_reads.find(me, TransferFilter(account_id, state, place_in(cursor, TRANSFER_ID)), limit)
+    return TransfersOut(
+        items=[TransferOut.of(transfer, me) for transfer in page.items],
+        next_cursor=next_cursor(page, lambda last: place_of(last.created_at, last.id)),
+    )
 
 
 @router.get("/{transfer_id}", summary="Get a transfer", responses=problem_responses(*_READING, "transfer_not_found"))

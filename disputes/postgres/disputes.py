@@ -162,13 +162,13 @@ class Disputes:
         self, party_id: CustomerId | None, state: DisputeState | None, before: Place | None, limit: int
     ) -> Page[Dispute]:
         """The disputes of a party, or of everybody, newest first."""
-        wanted = newest_first(_READ, disputes.c.created_at, disputes.c.id, before)
+        wanted = newest_first(_READ, disputes.c.created_at, disputes.c.id, behind=before is not None)
         if party_id is not None:
             wanted = wanted.where(or_(disputes.c.payer_id == party_id, disputes.c.payee_id == party_id))
         if state is not None:
             wanted = wanted.where(disputes.c.state == state)
         async with self._database.connection() as connection:
-            return await fetch_page(connection, wanted, limit, _dispute_of)
+            return await fetch_page(connection, wanted, limit, _dispute_of, before)
 
     async def add_statement(self, dispute_id: DisputeId, author_id: CustomerId, text: str) -> None:
         """Add a statement to an open dispute, with a message to the other party. The caller has checked the author."""

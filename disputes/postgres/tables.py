@@ -1,8 +1,9 @@
 """The tables of disputes and of what their parties stated."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Table, Text, literal, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Table, Text, text
 
 from database.metadata import METADATA, Timestamp, required
+from database.statements import one_of
 from disputes.dispute import DisputeState
 
 disputes = Table(
@@ -27,10 +28,7 @@ disputes = Table(
     Column("closed_at", Timestamp),
 )
 
-# Written into the SQL as constants: with parameters PostgreSQL could not use the partial index of these states.
-NOT_CLOSED = disputes.c.state.in_(
-    [literal(state.value, literal_execute=True) for state in DisputeState if not state.is_final]
-)
+NOT_CLOSED = one_of(disputes.c.state, (state for state in DisputeState if not state.is_final))
 
 Index("disputes_one_open", disputes.c.transfer_id, unique=True, postgresql_where=NOT_CLOSED)
 Index("disputes_by_payer", disputes.c.payer_id, disputes.c.created_at.desc(), disputes.c.id.desc())

@@ -1,20 +1,22 @@
 """Accounts and their entries, read. Nothing here locks or writes.
 
-What a customer asks for takes the owner's id and filters by it in SQL: what belongs to somebody else does not exist.
+Reads for a customer take the owner's id and filter by it in SQL: what belongs to somebody else does not exist.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, select
 
 from database.connections import Database
+from database.paging import Page, fetch_page
+from database.rows import columns_for, dataclass_of
+from database.statements import Row, fetch, fetch_first
 from ledger.accounts import Account
 from ledger.ids import AccountId, CustomerId, TransferId
-from ledger.postgres.rows import ACCOUNT_COLUMNS, account_of
+from ledger.postgres.rows import ACCOUNT, account_of
+from ledger.postgres.tables import accounts, entries
 from ledger.transfers import Leg
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,17 @@ class AccountEntry:
     recorded_at: datetime
 
 
-_ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.id = $1"
-_OWN_ACCOUNTS = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE owner_id = $1 ORDER BY created_at, id"
-_OWN_ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE id = $1 AND owner_id = $2"
+_OWN_ACCOUNTS = (
+    select(*ACCOUNT).where(accounts.c.owner_id == bindparam("owner_id")).order_by(accounts.c.created_at, accounts.c.id)
+)
+_ACCOUNT = select(*ACCOUNT).where(accounts.c.id == bindparam("account_id"))
+_OWN_ACCOUNT = _ACCOUNT.where(accounts.c.owner_id == bindparam("owner_id"))
 
-_LINES = """
-    SELECT transfer_id, leg, amount_minor, balance_before, balance_after, version, recorded_at
-    FROM entries WHERE account_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3
-"""
+_ENTRIES = (
+    select(*columns_for(AccountEntry, entries))
+    .where(entries.c.account_id == bindparam("account_id"), entries.c.version < bindparam("below_version"))
+    .order_by(entries.c.version.desc())
+)
 
 
 class AccountReads:
@@ -49,22 +54,27 @@ class AccountReads:
     async def all_of(self, owner_id: CustomerId) -> list[Account]:
         """The customer's accounts, oldest first."""
         async with self._database.connection() as connection:
-            return [account_of(row) for row in await connection.fetch(_OWN_ACCOUNTS, owner_id)]
+            return [account_of(row) for row in await fetch(connection, _OWN_ACCOUNTS, owner_id=owner_id)]
 
     async def own(self, owner_id: CustomerId, account_id: AccountId) -> Account | None:
         """The account, if it is this customer's."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_OWN_ACCOUNT, account_id, owner_id)
+            row = await fetch_first(connection, _OWN_ACCOUNT, account_id=account_id, owner_id=owner_id)
         return account_of(row) if row else None
 
     async def find(self, account_id: AccountId) -> Account | None:
         """Any customer's account."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_ACCOUNT, account_id)
+            row = await fetch_first(connection, _ACCOUNT, account_id=account_id)
         return account_of(row) if row else None
 
-    async def entries(self, account_id: AccountId, below_version: int, limit: int) -> list[AccountEntry]:
+    async def entries(self, account_id: AccountId, below_version: int, limit: int) -> Page[AccountEntry]:
         """Entries with a version below the given one, newest first. The caller has checked whose account it is."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_LINES, account_id, below_version, limit)
-        return [AccountEntry(**dict(row)) for row in rows]
+            return await fetch_page(
+                connection, _ENTRIES, limit, _entry_of, account_id=account_id, below_version=below_version
+            )
+
+
+def _entry_of(row: Row) -> AccountEntry:
+    return dataclass_of(AccountEntry, row)

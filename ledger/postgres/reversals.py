@@ -2,17 +2,22 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Text, bindparam, literal, not_, select, true
+
 from database.connections import Database
+from database.paging import Page, Place, fetch_page, newest_first
+from database.rows import dataclass_of
+from database.statements import fetch_first, one_of, sum_of
 from ledger.ids import CustomerId, TransferId
 from ledger.postgres.locks import lock_transfer
-from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
-from ledger.postgres.transfer_reads import VISIBLE
+from ledger.postgres.rows import TRANSFER, transfer_of
+from ledger.postgres.tables import accounts, transfers
+from ledger.postgres.transfer_reads import visible_to
 from ledger.refusals import Refusal
 from ledger.reversals import decide_reversal
-from ledger.transfers import Transfer, TransferOrder
+from ledger.transfers import State, Transfer, TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -23,26 +28,39 @@ _TAKEN = """
     WHERE reverses_transfer_id = $1 AND id IS DISTINCT FROM $2 AND state NOT IN ('failed', 'cancelled', 'compensated')
 """
 
-_REVERSIBLE = f"""
-    SELECT {TRANSFER_COLUMNS}, {VISIBLE} AS visible, source.owner_id AS payer_id, destination.owner_id AS payee_id,
-        r.taken_minor, r.reversed_minor
-    FROM transfers t
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(amount_minor), 0)::bigint AS taken_minor,
-            coalesce(sum(amount_minor) FILTER (WHERE state = 'completed'), 0)::bigint AS reversed_minor
-        FROM transfers WHERE reverses_transfer_id = t.id AND state NOT IN ('failed', 'cancelled', 'compensated')
-    ) r
-    LEFT JOIN accounts source ON source.id = t.source_account_id
-    LEFT JOIN accounts destination ON destination.id = t.destination_account_id
-    WHERE t.id = $2
-"""
+_READER = bindparam("reader_id", type_=Text)
+_THIS = transfers.c.id == bindparam("transfer_id")
 
-_REVERSALS = f"""
-    SELECT {TRANSFER_COLUMNS} FROM transfers t
-    WHERE t.reverses_transfer_id = $2 AND ($3 OR {VISIBLE})
-        AND ($4::timestamptz IS NULL OR (t.created_at, t.id) < ($4, $5))
-    ORDER BY t.created_at DESC, t.id DESC LIMIT $6
-"""
+_reversing = transfers.alias("reversing")
+_sums = (
+    select(
+        sum_of(_reversing.c.amount_minor).label("taken_minor"),
+        sum_of(_reversing.c.amount_minor, _reversing.c.state == State.COMPLETED).label("reversed_minor"),
+    )
+    .where(
+        _reversing.c.reverses_transfer_id == transfers.c.id,
+        not_(one_of(_reversing.c.state, (State.FAILED, State.CANCELLED, State.COMPENSATED))),
+    )
+    .lateral("sums")
+)
+_source, _destination = accounts.alias("source"), accounts.alias("destination")
+_REVERSIBLE = (
+    select(
+        *TRANSFER,
+        visible_to(_READER).label("visible"),
+        _source.c.owner_id.label("payer_id"),
+        _destination.c.owner_id.label("payee_id"),
+        *_sums.c,
+    )
+    .select_from(
+        transfers.join(_sums, true())
+        .outerjoin(_source, _source.c.id == transfers.c.source_account_id)
+        .outerjoin(_destination, _destination.c.id == transfers.c.destination_account_id)
+    )
+    .where(_THIS)
+)
+
+_REVERSALS = select(*TRANSFER).where(transfers.c.reverses_transfer_id == bindparam("transfer_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,31 +127,17 @@ class Reversals:
         self._database = database
 
     async def reversible(self, reader_id: CustomerId, transfer_id: TransferId) -> Reversible | None:
-        """Any transfer, and whether this customer may see it: the caller decides what else they may."""
+        """Any transfer, and whether this customer may see it: the caller decides what else they may do."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_REVERSIBLE, reader_id, transfer_id)
-        if row is None:
-            return None
-        return Reversible(
-            transfer_of(row),
-            row["visible"],
-            row["payer_id"],
-            row["payee_id"],
-            row["taken_minor"],
-            row["reversed_minor"],
-        )
+            row = await fetch_first(connection, _REVERSIBLE, reader_id=reader_id, transfer_id=transfer_id)
+        return dataclass_of(Reversible, row, original=transfer_of(row)) if row else None
 
     async def of(
-        self,
-        reader_id: CustomerId,
-        transfer_id: TransferId,
-        before: tuple[datetime, str] | None,
-        limit: int,
-        *,
-        of_anybody: bool,
-    ) -> list[Transfer]:
+        self, reader_id: CustomerId, transfer_id: TransferId, before: Place | None, limit: int, *, of_anybody: bool
+    ) -> Page[Transfer]:
         """A transfer's reversals, newest first: those that the reader may see, or all of them."""
-        created_at, last_id = before or (None, None)
+        wanted = newest_first(_REVERSALS, transfers.c.created_at, transfers.c.id, behind=before is not None)
+        if not of_anybody:
+            wanted = wanted.where(visible_to(literal(reader_id)))
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_REVERSALS, reader_id, transfer_id, of_anybody, created_at, last_id, limit)
-        return [transfer_of(row) for row in rows]
+            return await fetch_page(connection, wanted, limit, transfer_of, before, transfer_id=transfer_id)

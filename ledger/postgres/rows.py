@@ -48,9 +48,13 @@ def only(row: Row | None) -> Row:
     return row
 
 
+def failure_of(row: Row) -> Failure | None:
+    """The failure in a row with `failure_code` and `failure_message`."""
+    return Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None
+
+
 def transfer_of(row: Row) -> Transfer:
     """The transfer in a row selected with `TRANSFER_COLUMNS` or `TRANSFER`."""
-    failure = Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None
     return Transfer(
         id=row["t_id"],
         owner_id=row["t_owner_id"],
@@ -66,7 +70,7 @@ def transfer_of(row: Row) -> Transfer:
         workflow_id=row["workflow_id"],
         state=State(row["state"]),
         attempt=row["attempt"],
-        failure=failure,
+        failure=failure_of(row),
         created_at=row["t_created_at"],
         updated_at=row["updated_at"],
         completed_at=row["completed_at"],

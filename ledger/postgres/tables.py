@@ -12,11 +12,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    literal,
     text,
 )
 
 from database.metadata import METADATA, Timestamp, required
+from database.statements import one_of
 from ledger.transfers import State
 
 accounts = Table(
@@ -59,8 +59,7 @@ transfers = Table(
     Column("completed_at", Timestamp),
 )
 
-# Written into the SQL as constants: with parameters PostgreSQL could not use the partial index of these states.
-NOT_FINAL = transfers.c.state.in_([literal(state.value, literal_execute=True) for state in State if not state.is_final])
+NOT_FINAL = one_of(transfers.c.state, (state for state in State if not state.is_final))
 
 Index("transfers_by_source", transfers.c.source_account_id, transfers.c.created_at.desc(), transfers.c.id.desc())
 Index(

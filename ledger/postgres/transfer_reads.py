@@ -1,18 +1,47 @@
-"""Transfers as their customers see them. Nothing here locks or writes.
+"""Transfers as their customers see them, and those that recovery drives on. Nothing here locks or writes.
 
-Every read takes the reader's id and filters by it in SQL: what belongs to somebody else does not exist.
+Reads for a customer take the reader's id and filter by it in SQL: what belongs to somebody else does not exist.
 """
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Interval,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    exists,
+    or_,
+    select,
+    tuple_,
+)
 
 from database.connections import Database
+from database.metadata import CLOCK
+from database.paging import Page, Place, fetch_page, newest_first
+from database.rows import columns_for, dataclass_of
+from database.statements import fetch, fetch_first, fetch_value, one_of
 from ledger.accounts import Account
 from ledger.ids import AccountId, CustomerId, PostingId, TransferId
-from ledger.postgres.rows import ACCOUNT_COLUMNS, FIND_BY_TRANSACTION_ID, TRANSFER_COLUMNS, account_of, transfer_of
-from ledger.transfers import Attempt, Failure, Leg, State, Transfer, TransferOrder
+from ledger.postgres.rows import (
+    ACCOUNT_COLUMNS,
+    FIND_BY_TRANSACTION_ID,
+    TRANSFER,
+    TRANSFER_COLUMNS,
+    account_of,
+    failure_of,
+    transfer_of,
+)
+from ledger.postgres.tables import NOT_FINAL, accounts, attempts, postings, transfers
+from ledger.transfers import Attempt, Leg, State, Transfer, TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -49,7 +78,7 @@ class TransferFilter:
 
     account_id: AccountId | None = None
     state: State | None = None
-    before: tuple[datetime, TransferId] | None = None
+    before: Place | None = None
 
 
 _INTAKE = f"""
@@ -60,60 +89,72 @@ _INTAKE = f"""
     LEFT JOIN accounts a ON a.id = $3 AND a.owner_id = $1
 """
 
-# Mine is what I asked for, and what moved money of mine: a payee sees a transfer once it is theirs, and also sees
-# money of theirs leave at somebody else's request (staff's reversals: no other transfer leaves another's account).
-VISIBLE = """
-    (t.owner_id = $1
-        OR (t.state = 'completed' AND t.destination_account_id IN (SELECT id FROM accounts WHERE owner_id = $1))
-        OR (t.state IN ('debited', 'completed', 'compensated')
-            AND t.source_account_id IN (SELECT id FROM accounts WHERE owner_id = $1)))
-"""
 
-_TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $2 AND {VISIBLE}"
+def visible_to(reader_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Which transfers a customer sees: what they asked for, and what moved money of theirs.
 
-_TRANSFERS = f"""
-    SELECT {TRANSFER_COLUMNS} FROM transfers t
-    WHERE {VISIBLE}
-        AND (t.source_account_id = ANY ($2::text[]) OR t.destination_account_id = ANY ($2::text[]))
-        AND ($3::text IS NULL OR t.state = $3)
-        AND ($4::timestamptz IS NULL OR (t.created_at, t.id) < ($4, $5))
-    ORDER BY t.created_at DESC, t.id DESC LIMIT $6
-"""
+    A payee sees a transfer once it is theirs. Money leaves somebody's account at another's request only when staff
+    reverse a transfer: then the owner sees it from the debit on.
+    """
+    own = select(accounts.c.id).where(accounts.c.owner_id == reader_id)
+    moved = (State.DEBITED, State.COMPLETED, State.COMPENSATED)
+    return or_(
+        transfers.c.owner_id == reader_id,
+        and_(transfers.c.state == State.COMPLETED, transfers.c.destination_account_id.in_(own)),
+        and_(one_of(transfers.c.state, moved), transfers.c.source_account_id.in_(own)),
+    )
 
-_POSTINGS = """
-    SELECT id, leg, amount_minor, recorded_at FROM postings WHERE transfer_id = $1 ORDER BY recorded_at, leg DESC
-"""
 
-_EARLIER_ATTEMPTS = """
-    SELECT attempt, state, failure_code, failure_message, workflow_id, ended_at
-    FROM attempts WHERE transfer_id = $1 ORDER BY attempt
-"""
+_VISIBLE = visible_to(bindparam("reader_id", type_=Text))
+_TRANSFER = select(*TRANSFER).where(transfers.c.id == bindparam("transfer_id"), _VISIBLE)
 
-_ACCOUNT_IDS = "SELECT id FROM accounts WHERE owner_id = $1"
 
-_UNFINISHED = f"""
-    SELECT {TRANSFER_COLUMNS} FROM transfers t
-    WHERE state IN ('initiated', 'in_review', 'debited')
-        AND (state = 'debited') = $2
-        AND updated_at <= clock_timestamp() - make_interval(secs => $1)
-        AND ($3::timestamptz IS NULL OR (created_at, id) > ($3, $4))
-    ORDER BY created_at, id LIMIT 1000
-"""
+@cache
+def _of_accounts(*, in_state: bool, behind: bool) -> Select[Any]:
+    """The list of a customer's transfers. Cached, so that it is compiled only once."""
+    account_ids = bindparam("account_ids", type_=ARRAY(Text))
+    listed = select(*TRANSFER).where(
+        _VISIBLE,
+        or_(
+            transfers.c.source_account_id == any_(account_ids), transfers.c.destination_account_id == any_(account_ids)
+        ),
+    )
+    if in_state:
+        listed = listed.where(transfers.c.state == bindparam("state"))
+    return newest_first(listed, transfers.c.created_at, transfers.c.id, behind=behind)
 
-_HAS_NOT_MOVED = "SELECT 1 FROM transfers WHERE id = $1 AND attempt = $2 AND state = $3"
+
+_ACCOUNT_IDS = select(accounts.c.id).where(accounts.c.owner_id == bindparam("owner_id"))
+
+_POSTINGS = (
+    select(*columns_for(ReceiptPosting, postings))
+    .where(postings.c.transfer_id == bindparam("transfer_id"))
+    .order_by(postings.c.recorded_at, postings.c.leg.desc())
+)
+
+_EARLIER_ATTEMPTS = (
+    select(attempts).where(attempts.c.transfer_id == bindparam("transfer_id")).order_by(attempts.c.attempt)
+)
+
+_UNCHANGED = and_(NOT_FINAL, transfers.c.updated_at <= CLOCK - bindparam("unchanged_for", type_=Interval))
+
+_HAS_NOT_MOVED = select(
+    exists().where(
+        transfers.c.id == bindparam("transfer_id"),
+        transfers.c.attempt == bindparam("attempt"),
+        transfers.c.state == bindparam("state"),
+    )
+)
+
+# How many unfinished transfers recovery reads at once.
+_AT_ONCE = 1000
 
 
 async def attempts_before(connection: "Connection", transfer_id: TransferId) -> list[Attempt]:
     """How the attempts before the current one ended, oldest first."""
     return [
-        Attempt(
-            attempt=row["attempt"],
-            state=State(row["state"]),
-            failure=Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None,
-            workflow_id=row["workflow_id"],
-            ended_at=row["ended_at"],
-        )
-        for row in await connection.fetch(_EARLIER_ATTEMPTS, transfer_id)
+        dataclass_of(Attempt, row, failure=failure_of(row))
+        for row in await fetch(connection, _EARLIER_ATTEMPTS, transfer_id=transfer_id)
     ]
 
 
@@ -139,24 +180,27 @@ class TransferReads:
         )
 
     async def visible(self, customer_id: CustomerId, transfer_id: TransferId) -> Transfer | None:
-        """The transfer, if this customer asked for it or was paid by it."""
+        """The transfer, if this customer may see it."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_TRANSFER, customer_id, transfer_id)
+            row = await fetch_first(connection, _TRANSFER, reader_id=customer_id, transfer_id=transfer_id)
         return transfer_of(row) if row else None
 
-    async def find(self, customer_id: CustomerId, wanted: TransferFilter, limit: int) -> list[Transfer]:
+    async def find(self, customer_id: CustomerId, wanted: TransferFilter, limit: int) -> Page[Transfer]:
         """The customer's transfers, newest first; of one account where the filter names one."""
-        created_at, transfer_id = wanted.before or (None, None)
+        listed = _of_accounts(in_state=wanted.state is not None, behind=wanted.before is not None)
+        values: dict[str, object] = {"reader_id": customer_id}
+        if wanted.state is not None:
+            values["state"] = wanted.state
         async with self._database.connection() as connection:
-            own = [row["id"] for row in await connection.fetch(_ACCOUNT_IDS, customer_id)]
-            ids = [id_ for id_ in own if wanted.account_id in (None, id_)]
-            rows = await connection.fetch(_TRANSFERS, customer_id, ids, wanted.state, created_at, transfer_id, limit)
-        return [transfer_of(row) for row in rows]
+            own = [row["id"] for row in await fetch(connection, _ACCOUNT_IDS, owner_id=customer_id)]
+            values["account_ids"] = [id_ for id_ in own if wanted.account_id in (None, id_)]
+            return await fetch_page(connection, listed, limit, transfer_of, wanted.before, **values)
 
     async def postings(self, transfer_id: TransferId) -> list[ReceiptPosting]:
         """A transfer's postings, oldest first. The caller has checked whose transfer it is."""
         async with self._database.connection() as connection:
-            return [ReceiptPosting(**dict(row)) for row in await connection.fetch(_POSTINGS, transfer_id)]
+            rows = await fetch(connection, _POSTINGS, transfer_id=transfer_id)
+        return [dataclass_of(ReceiptPosting, row) for row in rows]
 
     async def earlier_attempts(self, transfer_id: TransferId) -> list[Attempt]:
         """How the attempts before the current one ended, oldest first. The caller has checked whose transfer it is."""
@@ -165,28 +209,32 @@ class TransferReads:
 
 
 class Unfinished:
-    """Reads only. Raises `Unavailable` where PostgreSQL gave no answer."""
+    """Transfers that are not final, for recovery. Reads only. Raises `Unavailable` where PostgreSQL gave no answer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def transfers(self, older_than_seconds: int) -> AsyncIterator[tuple[TransferOrder, State]]:
-        """Transfers that are not final and have not changed for so long: all of them, page by page.
+        """All transfers that are not final and have not changed for so long, page by page.
 
-        Those in transit come first, and the oldest first among them and among the others.
+        Those in transit come first, then the others; the oldest first in both.
         """
-        for in_transit in (True, False):
-            after: tuple[datetime, TransferId] | tuple[None, None] = (None, None)
+        oldest_first = (transfers.c.created_at, transfers.c.id)
+        unchanged_for = timedelta(seconds=older_than_seconds)
+        for in_transit in (transfers.c.state == State.DEBITED, transfers.c.state != State.DEBITED):
+            unfinished = select(*TRANSFER).where(_UNCHANGED, in_transit).order_by(*oldest_first).limit(_AT_ONCE)
+            page = unfinished
             while True:
                 async with self._database.connection() as connection:
-                    rows = await connection.fetch(_UNFINISHED, older_than_seconds, in_transit, *after)
+                    rows = await fetch(connection, page, unchanged_for=unchanged_for)
                 if not rows:
                     break
                 for transfer in map(transfer_of, rows):
                     yield transfer.order, transfer.state
-                    after = (transfer.created_at, transfer.id)
+                    page = unfinished.where(tuple_(*oldest_first) > (transfer.created_at, transfer.id))
 
     async def has_not_moved(self, order: TransferOrder, state: State) -> bool:
         """Whether the transfer is still in this state, and in this order's attempt."""
+        values = {"transfer_id": order.transfer_id, "attempt": order.attempt, "state": state}
         async with self._database.connection() as connection:
-            return await connection.fetchrow(_HAS_NOT_MOVED, order.transfer_id, order.attempt, state) is not None
+            return bool(await fetch_value(connection, _HAS_NOT_MOVED, **values))

@@ -97,9 +97,12 @@ async def test_pages_hold_each_row_once_and_the_last_one_says_so(database: Datab
     async with database.connection() as connection:
         while True:
             tokens = newest_first(
-                select(revoked_tokens), revoked_tokens.c.expires_at, revoked_tokens.c.token_id, before
+                select(revoked_tokens),
+                revoked_tokens.c.expires_at,
+                revoked_tokens.c.token_id,
+                behind=before is not None,
             )
-            page = await fetch_page(connection, tokens, 2, place_of)
+            page = await fetch_page(connection, tokens, 2, place_of, before)
             found += page.items
             sizes.append(len(page.items))
             if not page.has_more:

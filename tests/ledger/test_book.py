@@ -164,9 +164,9 @@ async def test_a_credit_to_a_frozen_account_is_refused_and_the_refund_tells_why(
     transfer = await transfer_reads.visible(alice.id, step.transfer_id)
     assert transfer is not None
     assert transfer.failure == refusal.value.failure
-    lines = await account_reads.entries(alice.account_id, below_version=100, limit=50)
+    lines = (await account_reads.entries(alice.account_id, below_version=100, limit=50)).items
     assert [(line.leg, line.amount_minor) for line in lines[:2]] == [(Leg.REFUND, 2_500), (Leg.DEBIT, -2_500)]
-    assert await account_reads.entries(bob.account_id, below_version=100, limit=50) == []
+    assert (await account_reads.entries(bob.account_id, below_version=100, limit=50)).items == []
 
 
 @pytest.mark.parametrize("status", [AccountStatus.FROZEN, AccountStatus.CLOSED])

@@ -230,7 +230,7 @@ class Storm:
     async def _all_reversals(self) -> list[Transfer]:
         """Oldest first."""
         found = await self._reversals.of(self._order.owner_id, self._order.transfer_id, None, 100, of_anybody=True)
-        return found[::-1]
+        return found.items[::-1]
 
     async def _all_disputes(self) -> list[Dispute]:
         """Oldest first."""

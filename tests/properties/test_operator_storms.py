@@ -106,7 +106,7 @@ async def held(database: Database, *owners: Holder) -> list[int]:
     found = []
     for owner in owners:
         (account,) = await account_reads.all_of(owner.id)
-        lines = await account_reads.entries(account.id, account.version + 1, account.version + 1)
+        lines = (await account_reads.entries(account.id, account.version + 1, account.version + 1)).items
         assert sum(line.amount_minor for line in lines) == account.balance_minor
         found.append(account.balance_minor)
     return found
