@@ -8,7 +8,7 @@ from ledger.accounts import Account
 
 
 async def entries_page(remit: Services, account: Account, limit: int, cursor: str | None) -> EntriesOut:
-    """A page of an account's entries, newest first. The caller has checked who may read it."""
+    """A page of an account's entries, newest first. The caller has checked that they may be read."""
     below = _version(cursor) if cursor else account.version + 1
     page = await remit.account_reads.entries(account.id, below, limit)
     return EntriesOut(

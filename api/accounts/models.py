@@ -54,7 +54,7 @@ class AccountsOut(BaseModel):
 
 
 class EntryOut(BaseModel):
-    """One line of an account's statement. `amount` is signed: negative where money left."""
+    """One entry of an account's statement. `amount` is negative where money left the account."""
 
     transfer_id: TransferId
     leg: Leg
@@ -65,15 +65,15 @@ class EntryOut(BaseModel):
     recorded_at: datetime
 
     @classmethod
-    def of(cls, line: AccountEntry) -> "EntryOut":
+    def of(cls, entry: AccountEntry) -> "EntryOut":
         return cls(
-            transfer_id=line.transfer_id,
-            leg=line.leg,
-            amount=line.amount_minor,
-            balance_before=line.balance_before,
-            balance_after=line.balance_after,
-            version=line.version,
-            recorded_at=line.recorded_at,
+            transfer_id=entry.transfer_id,
+            leg=entry.leg,
+            amount=entry.amount_minor,
+            balance_before=entry.balance_before,
+            balance_after=entry.balance_after,
+            version=entry.version,
+            recorded_at=entry.recorded_at,
         )
 
 
@@ -90,7 +90,7 @@ class TierIn(ReasonIn):
 
 
 class AccountFileOut(AccountOut):
-    """An account with the hash of its newest entry, in hex."""
+    """An account with the hash of its newest entry, in hexadecimal."""
 
     head_hash: str
 

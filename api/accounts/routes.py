@@ -1,4 +1,4 @@
-"""A customer's accounts, their statements, and money in and out of the service."""
+"""A customer's accounts, their statements, deposits and withdrawals."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ _READING = ("not_authenticated", "token_expired", "database_unavailable")
 
 @router.get("", summary="List my accounts", responses=problem_responses(*_READING))
 async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
-    """At most one per currency, oldest first."""
+    """Oldest first. A customer has at most one account per currency."""
     return AccountsOut(
         items=[AccountOut.of(account) for account in await remit.account_reads.all_of(session.customer.id)]
     )
@@ -40,7 +40,7 @@ async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
     responses=problem_responses(*_READING, "identity_missing", "invalid_json", "account_exists", "validation_failed"),
 )
 async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit, response: Response) -> AccountOut:
-    """A new, empty account; one per currency."""
+    """Opens an empty account. A customer has at most one per currency."""
     try:
         account = await remit.customers.open_account(session.customer.id, wanted.currency)
     except AccountExists as error:
@@ -53,7 +53,7 @@ async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit,
 
 @router.get("/{account_id}", summary="Get an account", responses=problem_responses(*_READING, "account_not_found"))
 async def account(account_id: AccountId, session: CurrentSession, remit: Remit) -> AccountOut:
-    """Its balance is in the currency's minor unit, and `version` counts its entries."""
+    """The balance is in the currency's minor unit. `version` counts the account's entries."""
     found = await remit.account_reads.own(session.customer.id, account_id)
     if found is None:
         raise Problem("account_not_found")
@@ -70,9 +70,9 @@ async def entries(
     session: CurrentSession,
     remit: Remit,
     limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")] = None,
 ) -> EntriesOut:
-    """Newest first. Entries are never changed or removed, so pages stay what they were."""
+    """Newest first. Entries are never changed or removed, so a page always stays the same."""
     found = await remit.account_reads.own(session.customer.id, account_id)
     if found is None:
         raise Problem("account_not_found")
@@ -94,8 +94,8 @@ async def deposit(
     wait: WaitSeconds,
     response: Response,
 ) -> TransferOut:
-    """A transfer from `world`. The same `transaction_id` never moves money twice, whatever the key."""
-    return await _cash(remit, session, key, _wish(WORLD, account_id, wanted), wait, response)
+    """A transfer from the system account `world`. One `transaction_id` never moves money twice, whatever the key."""
+    return await _cash(remit, session, key, _request(WORLD, account_id, wanted), wait, response)
 
 
 @router.post(
@@ -113,11 +113,11 @@ async def withdraw(
     wait: WaitSeconds,
     response: Response,
 ) -> TransferOut:
-    """A transfer to `world`. The same `transaction_id` never moves money twice, whatever the key."""
-    return await _cash(remit, session, key, _wish(account_id, WORLD, wanted), wait, response)
+    """A transfer to the system account `world`. One `transaction_id` never moves money twice, whatever the key."""
+    return await _cash(remit, session, key, _request(account_id, WORLD, wanted), wait, response)
 
 
-def _wish(source: AccountId, destination: AccountId, wanted: CashIn) -> TransferRequest:
+def _request(source: AccountId, destination: AccountId, wanted: CashIn) -> TransferRequest:
     return TransferRequest(source, destination, wanted.amount, wanted.currency, transaction_id=wanted.transaction_id)
 
 

@@ -1,4 +1,4 @@
-"""Accounts as staff see them: look, freeze, unfreeze, close, set the tier, and rebuild from the entries."""
+"""Accounts for staff: read, freeze, unfreeze, close, set the tier, and rebuild from the entries."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ _CHANGING = (*ACTING, "account_not_found")
 
 @router.get("", summary="Get any account", responses=problem_responses(*LOOKING, "account_not_found"))
 async def account(account_id: AccountId, _: Staff, remit: Remit) -> AccountFileOut:
-    """Its balance is in the currency's minor unit, `version` counts its entries, and `head_hash` seals them."""
+    """The balance is in the currency's minor unit. `version` counts the entries; `head_hash` is their last hash."""
     found = await remit.account_reads.find(account_id)
     if found is None:
         raise NoSuchAccount(account_id)
@@ -39,9 +39,9 @@ async def entries(
     _: Staff,
     remit: Remit,
     limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")] = None,
 ) -> EntriesOut:
-    """Newest first, as its owner sees it."""
+    """Newest first, with the same contents as for its owner."""
     found = await remit.account_reads.find(account_id)
     if found is None:
         raise NoSuchAccount(account_id)
@@ -55,9 +55,9 @@ async def freeze(
     actor: Annotated[Actor, Depends(may(Action.FREEZE_ACCOUNT))],
     remit: Remit,
 ) -> AccountFileOut:
-    """No money moves from or to it until it is unfrozen, except amounts that come back.
+    """No money moves from or to the account until it is unfrozen, except refunds to it.
 
-    A step that holds the account ends first. What is in transit to it returns to where it came from.
+    A step that has locked the account ends first. Amounts in transit to the account return to their source.
     """
     return AccountFileOut.of(await remit.operators.set_status(actor, Action.FREEZE_ACCOUNT, account_id, wanted.reason))
 
@@ -69,7 +69,7 @@ async def unfreeze(
     actor: Annotated[Actor, Depends(may(Action.UNFREEZE_ACCOUNT))],
     remit: Remit,
 ) -> AccountFileOut:
-    """Money may move again."""
+    """Money can move from and to the account again."""
     return AccountFileOut.of(
         await remit.operators.set_status(actor, Action.UNFREEZE_ACCOUNT, account_id, wanted.reason)
     )
@@ -86,7 +86,7 @@ async def close(
     actor: Annotated[Actor, Depends(may(Action.CLOSE_ACCOUNT))],
     remit: Remit,
 ) -> AccountFileOut:
-    """It must be empty, with nothing in transit from or to it. It never opens again."""
+    """The account must be empty, with nothing in transit from or to it. A closed account never opens again."""
     return AccountFileOut.of(await remit.operators.set_status(actor, Action.CLOSE_ACCOUNT, account_id, wanted.reason))
 
 
@@ -97,7 +97,7 @@ async def set_tier(
     actor: Annotated[Actor, Depends(may(Action.SET_TIER))],
     remit: Remit,
 ) -> AccountFileOut:
-    """Every account begins in tier 1."""
+    """A new account has tier 1."""
     return AccountFileOut.of(await remit.operators.set_tier(actor, account_id, wanted.tier, wanted.reason))
 
 
@@ -112,9 +112,9 @@ async def rebuild(
     actor: Annotated[Actor, Depends(may(Action.REBUILD_ACCOUNT))],
     remit: Remit,
 ) -> AccountFileOut:
-    """Sets balance, version and head hash to what the entries say, if those are exactly what was written.
+    """Computes balance, version and head hash from the entries, if the entries are exactly as they were written.
 
-    Where an entry was edited, dropped or added behind the ledger's back, nothing changes and the answer says what was
-    found: restore the entries from a backup first.
+    If an entry was edited, removed or added without the ledger, nothing changes and the answer names it: restore the
+    entries from a backup first.
     """
     return AccountFileOut.of(await remit.operators.rebuild(actor, account_id, wanted.reason))

@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in and fail. In memory: each process counts for itself."""
+"""Limits on failed sign-ins, in memory: each process counts for itself."""
 
 import ipaddress
 import math
@@ -13,12 +13,12 @@ WITHIN_SECONDS = 300
 FAILURES_PER_EMAIL = 10
 FAILURES_PER_ADDRESS = 50
 
-# The keys that are kept; beyond, the one that was used longest ago is forgotten.
+# The most keys in memory. Beyond it, the least recently used one is dropped.
 KEYS = 10_000
 
 
 class Window:
-    """At most `most` moments per key within `WITHIN_SECONDS`."""
+    """At most `most` events per key within `WITHIN_SECONDS`."""
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
         self._most = most
@@ -26,7 +26,7 @@ class Window:
         self._moments: OrderedDict[str, deque[float]] = OrderedDict()
 
     def seconds_to_wait(self, key: str) -> int:
-        """Until there is room for one more; 0: there is."""
+        """Until one more event is allowed; 0: now."""
         moments = self._moments.get(key, deque())
         now = self._clock()
         while moments and moments[0] <= now - WITHIN_SECONDS:
@@ -34,30 +34,31 @@ class Window:
         return math.ceil(moments[0] + WITHIN_SECONDS - now) if len(moments) >= self._most else 0
 
     def note(self, key: str) -> None:
-        """One more, now."""
+        """Count one event, now."""
         self._moments.setdefault(key, deque()).append(self._clock())
         self._moments.move_to_end(key)
         if len(self._moments) > KEYS:
             self._moments.popitem(last=False)
 
     def forget_one(self, key: str) -> None:
-        """Take the newest back."""
+        """Remove the newest event."""
         if moments := self._moments.get(key):
             moments.pop()
 
 
 class LoginLimits:
-    """Attempts to sign in, by address of the account and by address of the client."""
+    """Failed sign-ins, by email address and by client address."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._by_email = Window(FAILURES_PER_EMAIL, clock)
         self._by_client = Window(FAILURES_PER_ADDRESS, clock)
 
     @contextmanager
-    def attempt(self, email: str | None, client: str) -> Iterator[None]:
-        """Raises `too_many_attempts` instead of trying. What ends as `credentials_invalid` counts.
+    def sign_in(self, email: str | None, client: str) -> Iterator[None]:
+        """One sign-in. Raises the problem `too_many_attempts` where the limit is reached.
 
-        It counts from its start, so that many at once are no way around the limit.
+        A sign-in counts from its start, so that concurrent ones cannot pass the limit, and stays counted only if it
+        ends as `credentials_invalid`.
         """
         counted = [(self._by_client, _network(client))]
         if email is not None:
@@ -79,7 +80,7 @@ class LoginLimits:
 
 
 def _network(client: str) -> str:
-    """Who has an IPv6 address has at least the 2^64 of its network."""
+    """The address, or for IPv6 its /64 network: one client holds at least that many addresses."""
     try:
         address = ipaddress.ip_address(client)
     except ValueError:

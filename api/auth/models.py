@@ -1,4 +1,4 @@
-"""What the routes of signing up and in take and give."""
+"""Requests and answers of registration and sign-in."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Passwords, by argon2id."""
+"""Password hashes, by argon2id."""
 
 import secrets
 
@@ -13,22 +13,19 @@ from customers.customer import Customer
 PARAMETERS = argon2.profiles.RFC_9106_LOW_MEMORY
 _HASHER = argon2.PasswordHasher.from_parameters(PARAMETERS)
 
-# Each hash takes 64 MiB and several cores for a while: more at once would only be slower, and take the memory.
+# Each hash takes 64 MiB and several cores for a while: more at once would be slower and use up the memory.
 _HASHING = anyio.CapacityLimiter(4)
 MAX_WAITING = 30
 
 
 async def hash_password(password: str) -> str:
-    """Argon2id, with its salt and parameters in the text. Raises `too_busy` where too many wait for theirs."""
+    """The argon2id hash, with its salt and parameters in the text. Raises the problem `too_busy`."""
     _check_queue()
     return await anyio.to_thread.run_sync(_HASHER.hash, password, limiter=_HASHING)
 
 
 async def password_matches(customer: Customer | None, password: str) -> bool:
-    """Whether the password is this customer's. Takes as long where there is no customer.
-
-    Raises `too_busy` where too many wait for their answer.
-    """
+    """Whether the password is this customer's. Takes as long without a customer. Raises the problem `too_busy`."""
     _check_queue()
     stored = customer.password_hash if customer else await _hash_of_nobody()
 

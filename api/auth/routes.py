@@ -1,4 +1,4 @@
-"""Customers sign up, in and out."""
+"""Customers register, sign in and sign out."""
 
 from fastapi import APIRouter, Request, status
 
@@ -56,8 +56,8 @@ async def login(wanted: LoginIn, remit: Remit, request: Request) -> TokenOut:
     try:
         email = normalised_email(wanted.email)
     except ValueError:
-        email = None  # nobody has registered with that, and it takes as long to say so
-    with remit.login_limits.attempt(email, request.client.host if request.client else ""):
+        email = None  # nobody can be registered with it, and the answer takes as long
+    with remit.login_limits.sign_in(email, request.client.host if request.client else ""):
         customer = await remit.customers.by_email(email) if email else None
         if not await password_matches(customer, wanted.password.get_secret_value()) or customer is None:
             raise Problem("credentials_invalid")
@@ -71,15 +71,15 @@ async def login(wanted: LoginIn, remit: Remit, request: Request) -> TokenOut:
     responses=problem_responses("not_authenticated", "token_expired", "database_unavailable"),
 )
 async def logout(session: CurrentSession, remit: Remit) -> None:
-    """The token is refused from now on, by every process."""
+    """Every process refuses the token from now on."""
     await remit.customers.revoke(session.token_id, session.expires_at)
 
 
 @router.get(
     "/me",
-    summary="Who am I",
+    summary="Get the signed-in customer",
     responses=problem_responses("not_authenticated", "token_expired", "database_unavailable"),
 )
 async def me(session: CurrentSession) -> CustomerOut:
-    """The signed-in customer."""
+    """The customer that the access token belongs to."""
     return CustomerOut.of(session.customer)

@@ -1,4 +1,4 @@
-"""Who is asking: the signed-in customer of a request."""
+"""The signed-in customer of a request."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from customers.customer import Customer
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in customer, and the token that says so."""
+    """A signed-in customer and their access token."""
 
     customer: Customer
     token_id: str
@@ -27,7 +27,7 @@ _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT")
 async def current_session(
     remit: Remit, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Session:
-    """The session of the request's bearer token."""
+    """The session of the request's bearer token. Raises a problem (401) without a valid one."""
     if sent is None:
         raise Problem("not_authenticated")
     customer_id, token_id, expires_at = remit.tokens.read(sent.credentials)

@@ -14,7 +14,7 @@ AUDIENCE = "remit-api"
 
 
 class Tokens:
-    """Makes and reads access tokens. A token ends by its time or by logging out, whichever comes first."""
+    """Issues and reads access tokens. A token ends when it expires or at sign-out, whichever comes first."""
 
     def __init__(self, secret: str, seconds: int) -> None:
         self._secret = secret
@@ -34,7 +34,7 @@ class Tokens:
         return jwt.encode(claims, self._secret, ALGORITHM)
 
     def read(self, token: str) -> tuple[CustomerId, str, datetime]:
-        """Whose it is, its id and its end. Raises a problem for anything but a token of ours that still holds."""
+        """The customer, the token's id and its expiry. Raises a problem (401) for an expired or foreign token."""
         try:
             claims = jwt.decode(
                 token,

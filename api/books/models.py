@@ -1,4 +1,4 @@
-"""The books as answers: totals, audit and figures."""
+"""Totals, audits and statistics as answers."""
 
 from pydantic import BaseModel, Field
 
@@ -9,7 +9,7 @@ from staff.postgres.stats import Stats
 
 
 class TotalsOut(BaseModel):
-    """The books of one currency. `customers` + `in_transit` + `world` is zero where the books are clean."""
+    """The books of one currency. In clean books, `customers` + `in_transit` + `world` is zero."""
 
     currency: str
     accounts: int
@@ -28,7 +28,7 @@ class BooksOut(BaseModel):
 
 
 class BrokenOut(BaseModel):
-    """One thing that does not hold: which claim, where, and what was found."""
+    """A broken invariant: its name, where it is broken, and what was found there."""
 
     invariant: str = Field(examples=["balance_is_fold"])
     subject: str
@@ -36,7 +36,7 @@ class BrokenOut(BaseModel):
 
 
 class AuditOut(BaseModel):
-    """What the audit found. Clean books have nothing in `broken`."""
+    """The result of an audit. Clean books have nothing in `broken`."""
 
     clean: bool
     broken: list[BrokenOut] = Field(description="At most the first 100 findings")
@@ -56,7 +56,7 @@ class AuditOut(BaseModel):
 
 
 class WaitingOut(BaseModel):
-    """The transfers in a state that is not final, and since when the one that waits longest has not moved."""
+    """The transfers in a state that is not final, and the seconds since the oldest of them last changed."""
 
     state: State
     transfers: int
@@ -70,12 +70,12 @@ class InTransitOut(BaseModel):
 
 
 class StatsOut(BaseModel):
-    """Transfers created in the last hour and day by their state now, what is not final, and what is in transit."""
+    """Transfers of the last hour and day by their present state, those that are not final, and amounts in transit."""
 
     last_hour: dict[State, int]
     last_day: dict[State, int]
     waiting: list[WaitingOut]
-    oldest_not_final: AnyTransferOut | None = Field(description="The one that has not moved for the longest time")
+    oldest_not_final: AnyTransferOut | None = Field(description="The one whose last change is the longest ago")
     in_transit: list[InTransitOut]
 
     @classmethod

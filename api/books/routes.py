@@ -1,4 +1,4 @@
-"""The books as a whole: totals, audit and figures."""
+"""The books as a whole: totals, audit and statistics."""
 
 from typing import Annotated
 
@@ -15,24 +15,24 @@ from staff.permissions import Action, Actor
 router = APIRouter(prefix="/v1/admin", tags=["admin"])
 
 
-@router.get("/books", summary="Totals per currency", responses=problem_responses(*LOOKING))
+@router.get("/books", summary="Get totals per currency", responses=problem_responses(*LOOKING))
 async def books(_: Staff, remit: Remit) -> BooksOut:
-    """What customers hold, what is in transit and what the world owes or is owed, in one snapshot.
+    """What customers hold, what is in transit, and the balance of the outside world, in one snapshot.
 
-    Reads every posting: ask for it now and then, not every second.
+    Reads every posting: call it now and then, not every second.
     """
     return BooksOut(items=[TotalsOut.of(totals) for totals in await remit.stats.totals()])
 
 
 @router.post("/audit", summary="Audit the books (admins)", responses=problem_responses(*ACTING, "audit_running"))
 async def audit(wanted: ReasonIn, actor: Annotated[Actor, Depends(may(Action.RUN_AUDIT))], remit: Remit) -> AuditOut:
-    """Checks every invariant over every entry, in one snapshot. Takes no lock, and may take minutes on large books."""
+    """Checks every invariant over every entry, in one snapshot. It takes no lock, and minutes on large books."""
     return AuditOut.of(await remit.operators.audit(actor, wanted.reason))
 
 
-@router.get("/stats", summary="Figures for operators", responses=problem_responses(*LOOKING))
+@router.get("/stats", summary="Get statistics for operators", responses=problem_responses(*LOOKING))
 async def stats(_: Staff, remit: Remit) -> StatsOut:
-    """How transfers ended lately, what is not final and for how long, and what is in transit."""
+    """How recent transfers ended, which are not final and for how long, and amounts in transit."""
     found = await remit.stats.read()
     if (oldest := found.oldest_not_final) is None:
         return StatsOut.of(found, None)

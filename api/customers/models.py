@@ -26,7 +26,7 @@ class CustomerOut(BaseModel):
 
 
 class AdminIn(In):
-    """Who is made an admin from the command line. Somebody who is registered keeps name and password."""
+    """An admin from the command line. A registered customer keeps their name and password."""
 
     email: Email
     full_name: Annotated[str, Text, Field(max_length=200)]

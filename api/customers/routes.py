@@ -1,4 +1,4 @@
-"""Customers as staff see them, and their roles."""
+"""Customers and their roles, for staff."""
 
 from typing import Annotated
 
@@ -21,11 +21,13 @@ router = APIRouter(prefix="/v1/admin/customers", tags=["admin"])
 async def customers(
     _: Staff,
     remit: Remit,
-    email: Annotated[str, Query(max_length=254, description="Their address begins with this", examples=["ada@"])] = "",
+    email: Annotated[
+        str, Query(max_length=254, description="The beginning of the email address", examples=["ada@"])
+    ] = "",
     limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=400, description="next_cursor of the page before")] = None,
+    cursor: Annotated[str | None, Query(max_length=400, description="next_cursor of the previous page")] = None,
 ) -> CustomersOut:
-    """In the order of their addresses."""
+    """In the order of their email addresses."""
     (after,) = from_cursor(cursor, parts=1) if cursor else ("",)
     page = await remit.customers.search(email.lower(), after, limit)
     return CustomersOut(
@@ -36,7 +38,7 @@ async def customers(
 
 @router.get("/{customer_id}", summary="Get a customer", responses=problem_responses(*LOOKING, "customer_not_found"))
 async def customer(customer_id: CustomerId, _: Staff, remit: Remit) -> CustomerFileOut:
-    """With their accounts, oldest first."""
+    """The customer with their accounts, oldest first."""
     found = await remit.customers.find(customer_id)
     if found is None:
         raise NoSuchCustomer(customer_id)
@@ -57,5 +59,5 @@ async def grant_role(
     actor: Annotated[Actor, Depends(may(Action.GRANT_ROLE))],
     remit: Remit,
 ) -> CustomerOut:
-    """It counts from their next request on. Nobody changes their own role, so there is always an admin left."""
+    """The role applies from their next request. Nobody can change their own role, so an admin always remains."""
     return CustomerOut.of(await remit.operators.grant_role(actor, customer_id, wanted.role, wanted.reason))

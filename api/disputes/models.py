@@ -1,4 +1,4 @@
-"""What the routes of disputes take and give. Parties are called `payer` and `payee`: neither learns the other's id."""
+"""Disputes as requests and answers. Parties are `payer` and `payee`: neither learns the other's id."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -19,38 +19,40 @@ class DisputeIn(In):
     reason: Annotated[
         str,
         Text,
-        Field(max_length=500, description="Why; the payee and staff read it", examples=["The goods never came"]),
+        Field(
+            max_length=500, description="The reason; the payee and staff can read it", examples=["The goods never came"]
+        ),
     ]
 
 
 class StatementIn(In):
-    """What a party says. It cannot be changed or taken back."""
+    """A party's statement. It cannot be changed or removed."""
 
     text: Annotated[
         str,
         Text,
         Field(
             max_length=2_000,
-            description="The other party and staff read it",
+            description="The other party and staff can read it",
             examples=["They were sent on Monday, parcel 4711"],
         ),
     ]
 
 
 class DisputeDecisionIn(In):
-    """How staff decide. What is decided stays so."""
+    """A decision by staff. It is final."""
 
-    ruling: DisputeRuling = Field(description="Bring money back, or leave it where it is", examples=["reverse"])
-    reason: Reason = Field(description="Both parties read it", examples=["No proof of delivery"])
+    ruling: DisputeRuling = Field(description="Reverse the transfer, or reject the dispute", examples=["reverse"])
+    reason: Reason = Field(description="Both parties can read it", examples=["No proof of delivery"])
     amount: Amount | None = Field(
         None,
-        description="Of a reversal: how much, in the currency's minor unit; all that is left where it is not given",
+        description="The amount to reverse, in the currency's minor unit; by default all that is left",
         examples=[6000],
     )
 
 
 class StatementOut(BaseModel):
-    """What a party said, and when."""
+    """A party's statement and its time."""
 
     author: Literal["payer", "payee"]
     text: str = Field(examples=["They were sent on Monday, parcel 4711"])
@@ -58,31 +60,31 @@ class StatementOut(BaseModel):
 
 
 class DisputeOut(BaseModel):
-    """A dispute: what the payer objects to, what both said, what staff decided and what became of it."""
+    """A dispute: the payer's objection, both parties' statements, the decision of staff and its outcome."""
 
     id: DisputeId = Field(examples=["dsp_fcunsiksm3ppucbrdqutxaufvi"])
-    transfer_id: TransferId = Field(description="What it is about", examples=["trf_iuwbh4hkzdez5j5ag3ea6cau2u"])
+    transfer_id: TransferId = Field(description="The disputed transfer", examples=["trf_iuwbh4hkzdez5j5ag3ea6cau2u"])
     state: DisputeState = Field(examples=["reversed"])
-    reason: str = Field(description="What the payer objects to", examples=["The goods never came"])
-    deadline: datetime = Field(description="Undecided by then, it expires")
+    reason: str = Field(description="The payer's objection", examples=["The goods never came"])
+    deadline: datetime = Field(description="An undecided dispute expires then")
     ruling: DisputeRuling | None = Field(description="Null until it is decided", examples=["reverse"])
-    amount: int | None = Field(description="That was decided to be reversed", examples=[6000])
+    amount: int | None = Field(description="The amount to reverse, by the decision", examples=[6000])
     decided_reason: str | None = Field(examples=["No proof of delivery"])
     decided_at: datetime | None
     reversal_transfer_id: TransferId | None = Field(
-        description="What brought the amount back, or tried to", examples=["trf_kmny7whqmhlvztmx66nmd4wnzq"]
+        description="The reversal, completed or failed", examples=["trf_kmny7whqmhlvztmx66nmd4wnzq"]
     )
     outcome: str | None = Field(
-        description="Once it is closed: how it ended, in a sentence", examples=["$60.00 was brought back to the payer."]
+        description="How the closed dispute ended, in a sentence", examples=["$60.00 was brought back to the payer."]
     )
     created_at: datetime
     updated_at: datetime
-    closed_at: datetime | None = Field(description="Null while it is open or its reversal is under way")
+    closed_at: datetime | None = Field(description="Null while the dispute is open or its reversal is in progress")
     statements: list[StatementOut] = Field(description="Oldest first; empty in lists")
-    payer_id: CustomerId | None = Field(description="For staff")
-    payee_id: CustomerId | None = Field(description="For staff")
-    decided_by: CustomerId | None = Field(description="For staff")
-    decided_channel: Channel | None = Field(description="For staff: `api`, or `temporal` for its Web UI or CLI")
+    payer_id: CustomerId | None = Field(description="For staff only")
+    payee_id: CustomerId | None = Field(description="For staff only")
+    decided_by: CustomerId | None = Field(description="For staff only")
+    decided_channel: Channel | None = Field(description="For staff only: `api`, or `temporal` for its Web UI or CLI")
 
     @classmethod
     def of(cls, dispute: Dispute, statements: list[DisputeStatement], *, as_staff: bool) -> "DisputeOut":
@@ -103,11 +105,11 @@ class DisputeOut(BaseModel):
             closed_at=dispute.closed_at,
             statements=[
                 StatementOut(
-                    author="payer" if said.author_id == dispute.payer_id else "payee",
-                    text=said.text,
-                    stated_at=said.stated_at,
+                    author="payer" if statement.author_id == dispute.payer_id else "payee",
+                    text=statement.text,
+                    stated_at=statement.stated_at,
                 )
-                for said in statements
+                for statement in statements
             ],
             payer_id=dispute.payer_id if as_staff else None,
             payee_id=dispute.payee_id if as_staff else None,

@@ -1,4 +1,4 @@
-"""Disputes: a payer objects to a completed transfer, both parties state their case, and follow what becomes of it."""
+"""Disputes: a payer objects to a completed transfer, and both parties make statements and follow the outcome."""
 
 from typing import Annotated
 
@@ -30,12 +30,12 @@ _WRITING = tuple(code for code in ACTING if code not in ("forbidden", "conflict_
 async def open_dispute(
     transfer_id: TransferId, wanted: DisputeIn, session: CurrentSession, remit: Remit, response: Response
 ) -> DisputeOut:
-    """Object to a completed transfer that I asked for. Staff decide, or the dispute expires at its deadline."""
+    """Object to a completed transfer of mine. Staff decide, or the dispute expires at its deadline."""
     me = session.customer.id
     opened = await remit.disputes.open(me, transfer_id, wanted.reason, remit.dispute_terms)
     if opened is None:
         raise Problem("transfer_not_found")
-    # Where Temporal is away, the row is there all the same, and recovery starts what waits for it.
+    # While Temporal gives no answer, the row is committed all the same, and recovery starts its workflow later.
     await remit.temporal.start_dispute(opened)
     response.headers["Location"] = f"/v1/disputes/{opened.id}"
     return DisputeOut.of(opened, [], as_staff=False)
@@ -50,9 +50,9 @@ async def disputes(
     session: CurrentSession,
     remit: Remit,
     limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")] = None,
 ) -> DisputesOut:
-    """Those that I opened and those about what I was paid, newest first, without their statements."""
+    """Disputes about transfers that I sent or received, newest first, without their statements."""
     page = await remit.disputes.all_of(session.customer.id, None, place_in(cursor), limit)
     return DisputesOut(
         items=[DisputeOut.of(dispute, [], as_staff=False) for dispute in page.items],
@@ -66,18 +66,18 @@ async def disputes(
     responses=problem_responses(*_READING, "dispute_not_found"),
 )
 async def dispute(dispute_id: DisputeId, session: CurrentSession, remit: Remit) -> DisputeOut:
-    """Its course, what both parties said and what was decided: for the parties and staff."""
+    """The dispute with its statements and its decision, for the parties and staff."""
     return await _readable(dispute_id, session, remit)
 
 
 @router.post(
     "/disputes/{dispute_id}/statements",
     status_code=status.HTTP_201_CREATED,
-    summary="State my case",
+    summary="Make a statement",
     responses=problem_responses(*_WRITING, "dispute_not_found", "dispute_closed", "too_many_statements"),
 )
 async def state_case(dispute_id: DisputeId, wanted: StatementIn, session: CurrentSession, remit: Remit) -> DisputeOut:
-    """Say something as a party, while the dispute is open. What is said stays."""
+    """A statement of a party while the dispute is open. It cannot be changed or removed."""
     found = await remit.disputes.find(dispute_id)
     if found is None or session.customer.id not in found[0].parties:
         raise NoSuchDispute(dispute_id)
@@ -91,5 +91,5 @@ async def _readable(dispute_id: DisputeId, session: Session, remit: Services) ->
     is_staff = Role(session.customer.role) in STAFF
     if found is None or not (is_staff or session.customer.id in found[0].parties):
         raise NoSuchDispute(dispute_id)
-    # Staff who are a party see what a party sees.
+    # Staff who are a party get the answer for a party.
     return DisputeOut.of(*found, as_staff=is_staff and session.customer.id not in found[0].parties)

@@ -1,4 +1,4 @@
-"""Disputes as staff see them: all of them, and the decision about one."""
+"""Disputes for staff: the list of all, and the decision about one."""
 
 from typing import Annotated
 
@@ -23,9 +23,9 @@ async def disputes(
     remit: Remit,
     state: Annotated[DisputeState | None, Query()] = None,
     limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")] = None,
 ) -> DisputesOut:
-    """Anybody's, newest first, without their statements."""
+    """All customers' disputes, newest first, without their statements."""
     page = await remit.disputes.all_of(None, state, place_in(cursor), limit)
     return DisputesOut(
         items=[DisputeOut.of(dispute, [], as_staff=True) for dispute in page.items],
@@ -44,9 +44,10 @@ async def decide(
     actor: Annotated[Actor, Depends(may(Action.DECIDE_DISPUTE))],
     remit: Remit,
 ) -> DisputeOut:
-    """Reverse or reject, once: the first decision counts, and the same one again finds it made.
+    """Reverse or reject. The first decision is final, and a repeat of it returns the same answer.
 
-    A reversal goes on by itself: `reversing` becomes `reversed`, or `reversal_failed`: the reversal says why.
+    A decision to reverse is carried out without another request: `reversing` becomes `reversed`, or `reversal_failed`,
+    and the reversal's failure says why.
     """
     decision = DisputeDecision(actor.id, wanted.ruling, wanted.reason, wanted.amount)
     decided = await remit.disputes.decide(dispute_id, decision)

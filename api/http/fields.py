@@ -1,4 +1,4 @@
-"""Fields that several requests share. Amounts are integers in the currency's minor unit; unknown fields are refused."""
+"""Fields that several requests share. Amounts are integers in the currency's minor unit."""
 
 import re
 from typing import Annotated
@@ -14,14 +14,14 @@ MAX_PAGE = 50
 
 def _known_currency(code: str) -> str:
     if not is_currency(code):
-        raise ValueError(f"{code!r} is not an ISO 4217 currency code in circulation, such as USD")
+        raise ValueError(f"{code!r} is not an ISO 4217 code of a currency in circulation, such as USD")
     return code
 
 
 def normalised_email(address: str) -> str:
-    """The address as it is kept, however it is typed: international names in one form, and lower case.
+    """The stored form of an email address: Unicode in one normal form, lower case.
 
-    Raises ValueError for what is no address, a name with an address in brackets included.
+    Raises `ValueError` for anything else, also for a name with an address in brackets.
     """
     try:
         return validate_email(address.strip(), check_deliverability=False).normalized.lower()
@@ -39,7 +39,7 @@ Email = Annotated[
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
-# No line breaks or other control characters; spaces around it do not count.
+# No line breaks or other control characters. Spaces around the text are removed.
 Text = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")
 
 
@@ -60,14 +60,14 @@ Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page size")]
 
 
 class In(BaseModel):
-    """A request. Fields that it does not name are refused, so that a typing error is never silently ignored."""
+    """A request body. Unknown fields are refused, so that a misspelt one is never silently ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
     @field_validator("*", mode="before")
     @classmethod
     def _is_text(cls, value: object) -> object:
-        # JSON's escapes can say both; UTF-8 cannot hold the one, nor PostgreSQL the other.
+        # JSON's escapes can express both. UTF-8 cannot encode half of a pair, and PostgreSQL cannot store a zero.
         if isinstance(value, str) and _NO_TEXT.search(value):
-            raise ValueError("Text must hold no zero character and no half of a surrogate pair")
+            raise ValueError("Text must not contain a zero character or half of a surrogate pair")
         return value

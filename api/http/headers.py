@@ -1,4 +1,4 @@
-"""Request headers: what clients may send, read strictly."""
+"""The request headers `Idempotency-Key` and `Prefer`, parsed strictly."""
 
 import re
 from typing import Annotated
@@ -26,7 +26,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 _WAIT = re.compile(r'\s*wait\s*=\s*("?)([0-9]{1,9})\1\s*', re.IGNORECASE)
 
 
-# What stands between commas, or semicolons, that are not in a quoted string. One that never ends takes the rest.
+# The text between commas or semicolons outside quoted strings. An unclosed string extends to the end.
 _PREFERENCE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
 
 
@@ -40,12 +40,13 @@ async def idempotency_key(
         Header(
             alias="Idempotency-Key",
             description="Names this movement of money: 1 to 255 printable ASCII characters, bare or as a quoted "
-            "string. The same key with the same request is the same transfer, forever; with another it is refused.",
+            "string. A repeat with this key always returns the same transfer; another request with it is "
+            "refused.",
             examples=["3f0c5a6e-pay-rent-november"],
         ),
     ] = None,
 ) -> str:
-    """The customer's key, without its quotes."""
+    """The customer's key, without quotes. Raises a problem where it is missing or not valid."""
     key = _key_in(request)
     if key is None:
         raise Problem("idempotency_key_missing")
@@ -58,13 +59,13 @@ def optional_idempotency_key(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="Optional. The same person's same key is one action, recorded once; for another action, or "
-            "with another reason, it is refused.",
+            description="Optional. A repeat by the same person with the same key is the same action, recorded once. "
+            "The key is refused for another action or with another reason.",
             examples=["ticket-4711-give-back"],
         ),
     ] = None,
 ) -> str | None:
-    """What staff name an action by, without its quotes; None: every request is an action of its own."""
+    """The key of a staff action, without quotes. None: every request is an action of its own."""
     return _key_in(request)
 
 
@@ -91,9 +92,9 @@ async def wait_seconds(
         ),
     ] = None,
 ) -> int:
-    """How long the client wants to wait for a final state. Preferences that this service does not know are ignored."""
+    """How long the client waits for a final state. Preferences that this service does not know are ignored."""
     for preference in _PREFERENCE.findall(", ".join(request.headers.getlist("prefer"))):
-        stated = next(iter(_PART.findall(preference)), "")  # without the parameters behind it
+        stated = next(iter(_PART.findall(preference)), "")  # without its parameters
         if stated.split("=")[0].strip().lower() != "wait":
             continue
         wait = _WAIT.fullmatch(stated)

@@ -1,4 +1,4 @@
-"""What load balancers and metrics collectors ask."""
+"""Liveness and readiness for load balancers, and metrics for collectors."""
 
 import asyncio
 
@@ -17,36 +17,36 @@ log = structlog.get_logger()
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", summary="Is the process alive")
+@router.get("/health", summary="Check that the process is alive")
 async def health() -> dict[str, str]:
-    """Says nothing of what it depends on: restarting this process would not mend that."""
+    """Does not check PostgreSQL and Temporal: restarting this process would not repair them."""
     return {"status": "ok"}
 
 
 @router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready",
-    summary="Can transfers be accepted",
+    summary="Check that transfers can be accepted",
     responses=problem_responses("database_unavailable", "temporal_unavailable"),
 )
 async def ready(remit: Remit) -> dict[str, str]:
-    """PostgreSQL answers with its schema, and Temporal serves."""
+    """PostgreSQL answers and has its schema, and Temporal serves."""
     database, temporal = await asyncio.gather(remit.database.ping(), remit.temporal.ping(), return_exceptions=True)
-    # Why is for the log: it may name hosts.
+    # The reason may name hosts: it goes to the log, not to the client.
     if isinstance(database, Unavailable):
-        log.warning("PostgreSQL is away", why=str(database))
+        log.warning("PostgreSQL does not answer", error=str(database))
         raise Problem("database_unavailable", str(database) if isinstance(database, NoSchema) else None)
     if isinstance(temporal, TemporalUnavailable):
-        log.warning("Temporal is away", why=str(temporal))
+        log.warning("Temporal does not answer", error=str(temporal))
         raise Problem("temporal_unavailable")
-    for unforeseen in (database, temporal):
-        if unforeseen is not None:
-            raise unforeseen
+    for defect in (database, temporal):
+        if defect is not None:
+            raise defect
     return {"status": "ready", "postgres": "ok", "temporal": "ok"}
 
 
 @router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
 async def metrics(remit: Remit) -> Response:
-    """Text exposition format: counts of this process since its start, and gauges over all transfers."""
+    """Prometheus text format: counters of this process since its start, and gauges over all transfers."""
     await read_gauges(remit.stats, remit.attention)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

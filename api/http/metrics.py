@@ -1,6 +1,6 @@
-"""Gauges over the whole ledger, and over what Temporal marks, read at each scrape.
+"""Gauges over the whole ledger and over Temporal's list of transfers that need attention, read at each scrape.
 
-While the one that knows does not answer at once, its gauges are missing: an old figure would pass for a new one.
+While PostgreSQL or Temporal does not answer in time, its gauges are missing: an old figure would pass for a new one.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ from api.temporal import TemporalGateway, TemporalUnavailable
 from database.connections import Unavailable
 from staff.postgres.stats import LedgerStats
 
-# A collector waits for the whole answer: better a scrape without these than no scrape.
+# The collector waits for the whole answer: a scrape without these gauges is better than none.
 LIMIT_SECONDS = 1
 
-# Temporal is asked this often at most, whoever scrapes, and however long it takes to say nothing.
+# At most one call to Temporal in this time, however many collectors scrape, also when the call fails.
 KEPT_SECONDS = 10
 
 NOT_FINAL = Gauge("remit_transfers_not_final", "Transfers that are not final, by state", ["state"])
 LONGEST = Gauge(
     "remit_transfers_not_final_longest_seconds",
-    "For how long the transfer that waits longest in this state has not moved",
+    "Seconds since the transfer that waits longest in this state last changed",
     ["state"],
 )
 NEEDING_ATTENTION = Gauge(
@@ -33,7 +33,7 @@ NEEDING_ATTENTION = Gauge(
 
 @dataclass
 class AttentionCount:
-    """How many transfers need attention, as Temporal said not long ago; None: it did not say."""
+    """How many transfers need attention, by Temporal's recent answer; None: it gave none."""
 
     temporal: TemporalGateway
     clock: Callable[[], float] = time.monotonic
@@ -42,7 +42,7 @@ class AttentionCount:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def read(self) -> int | None:
-        """One question for all who ask at once, and within `KEPT_SECONDS`; no answer is kept as well."""
+        """One call to Temporal serves all scrapes within `KEPT_SECONDS`. A missing answer is kept as well."""
         async with self._turn:
             if self._until is None or self.clock() >= self._until:
                 try:
@@ -54,7 +54,7 @@ class AttentionCount:
 
 
 async def read_gauges(stats: LedgerStats, attention: AttentionCount) -> None:
-    """Set the gauges to what is so now, or clear them. Takes `LIMIT_SECONDS` at most, or little more."""
+    """Set the gauges to their present values, or clear them, in about `LIMIT_SECONDS` at most."""
     await asyncio.gather(_read_ledger(stats), _read_attention(attention))
 
 

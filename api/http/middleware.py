@@ -1,4 +1,4 @@
-"""What every request passes: a limit on its body, and a count and a time by route."""
+"""Middleware for every request: a limit on its body, and a count and a duration by route."""
 
 import time
 
@@ -19,7 +19,7 @@ SECONDS = Histogram(
 
 
 class BodyLimit:
-    """Refuses a body over `MAX_BODY_BYTES` before anything reads it, also one that does not say its length."""
+    """Refuses a body over `MAX_BODY_BYTES` before a route reads it, also one without a Content-Length."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,7 +37,7 @@ class BodyLimit:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > MAX_BODY_BYTES:
-                # The rest is not read: the connection closes behind the answer.
+                # The rest stays unread, so the connection closes after the answer.
                 response = Problem("body_too_large", headers={"Connection": "close"}).response()
                 await response(scope, receive, send)
                 return

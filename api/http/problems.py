@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a code means: its HTTP status, a title that never changes, and an example of the detail."""
+    """What a code means: its HTTP status, its title, and an example of the detail, which is also its default."""
 
     status: int
     title: str
@@ -28,86 +28,106 @@ class Meaning:
 
 
 PROBLEMS: Mapping[str, Meaning] = {
-    "invalid_json": Meaning(400, "The body is not JSON", "Expecting value at line 1, column 1."),
+    "invalid_json": Meaning(400, "The body is not valid JSON", "Expecting value at line 1, column 1."),
     "idempotency_key_missing": Meaning(
-        400, "Idempotency-Key is missing", "Send an Idempotency-Key header that is unique to this movement of money."
+        400,
+        "The Idempotency-Key header is missing",
+        "Send an Idempotency-Key header that is unique to this movement of money.",
     ),
     "idempotency_key_invalid": Meaning(
-        400, "Idempotency-Key is not valid", "Use 1 to 255 printable ASCII characters, bare or as a quoted string."
+        400,
+        "The Idempotency-Key header is not valid",
+        "Use 1 to 255 printable ASCII characters, bare or as a quoted string.",
     ),
-    "prefer_invalid": Meaning(400, "Prefer is not valid", "Use `Prefer: wait=N` with N from 0 to 30 seconds."),
-    "cursor_invalid": Meaning(400, "The cursor is not valid", "Use the next_cursor of the page before, unchanged."),
+    "prefer_invalid": Meaning(
+        400, "The Prefer header is not valid", "Use `Prefer: wait=N` with N from 0 to 30 seconds."
+    ),
+    "cursor_invalid": Meaning(400, "The cursor is not valid", "Send the next_cursor of the previous page, unchanged."),
     "not_authenticated": Meaning(401, "Not signed in", "Send `Authorization: Bearer` with an access token."),
     "token_expired": Meaning(401, "The access token has expired", "Sign in again at /v1/auth/login."),
     "credentials_invalid": Meaning(401, "Wrong email or password", "No customer has this email and password."),
-    "forbidden": Meaning(403, "Not allowed", "Your role does not include this."),
+    "forbidden": Meaning(403, "Not allowed", "Your role does not allow this."),
     "sandbox_rails_off": Meaning(
-        403, "Deposits and withdrawals are not yours to make", "This service receives them from its payment rails."
+        403, "Customers cannot make deposits and withdrawals here", "They come from the payment rails of this service."
     ),
     "identity_missing": Meaning(
-        403, "Accounts need an identity document", "You are staff without one: register with another address."
+        403, "An account needs an identity document", "You are staff without one. Register with another email address."
     ),
     "conflict_of_interest": Meaning(
-        403, "This concerns yourself", "Somebody else has to decide on yourself and on accounts of yours."
+        403, "Conflict of interest", "Somebody else must act on you, your accounts and your transfers."
     ),
-    "not_found": Meaning(404, "There is nothing here", "No such path."),
+    "not_found": Meaning(404, "Not found", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
-    "customer_not_found": Meaning(404, "No such customer", "There is no customer with this id."),
+    "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
-    "batch_not_found": Meaning(404, "No such batch", "Use the Location that the batch was answered with."),
-    "method_not_allowed": Meaning(405, "Method not allowed", "This path does not take this method."),
-    "email_taken": Meaning(409, "The email is taken", "A customer with this email is registered already."),
-    "account_exists": Meaning(409, "The account exists", "You hold an account in this currency already."),
+    "batch_not_found": Meaning(404, "No such batch", "Use the Location header of the answer that created the batch."),
+    "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
+    "email_taken": Meaning(409, "The email address is taken", "A customer is registered with this email address."),
+    "account_exists": Meaning(409, "The account exists already", "You hold an account in this currency already."),
     "too_late": Meaning(409, "It is too late", "The transfer is completed."),
     "nothing_to_retry": Meaning(409, "No step is stuck", "No step is waiting to be retried."),
-    "decision_refused": Meaning(409, "The decision cannot be taken", "This person has decided already."),
+    "decision_refused": Meaning(409, "The decision is refused", "This person has decided already."),
     "nothing_matches": Meaning(409, "Nothing matches", "No transfer in review matches the filter."),
     "too_late_to_cancel": Meaning(409, "It is too late to cancel", "The transfer is debited."),
-    "not_retryable": Meaning(409, "The transfer cannot be retried", "Only failed and compensated transfers are."),
-    "attempts_used_up": Meaning(409, "No attempts are left", "All 3 attempts were made. Send a new transfer."),
+    "not_retryable": Meaning(
+        409, "The transfer cannot be retried", "Only failed and compensated transfers can be retried."
+    ),
+    "attempts_used_up": Meaning(409, "All attempts are used", "All 3 attempts were made. Send a new transfer."),
     "not_reversible": Meaning(
         409,
         "The transfer cannot be reversed",
-        "Only completed transfers that are no reversals themselves are reversed.",
+        "Only a completed transfer between customers can be reversed, and a reversal cannot.",
     ),
     "reversal_too_large": Meaning(
-        409, "Too little is left to reverse", "Other reversals have brought back the rest, or are under way."
+        409, "Too little is left to reverse", "Other reversals have returned the rest, or are in progress."
     ),
     "not_disputable": Meaning(
-        409, "The transfer cannot be disputed", "Only what was completed, lately, and is not reversed yet."
+        409,
+        "The transfer cannot be disputed",
+        "Only a recent, completed transfer that is not reversed can be disputed.",
     ),
-    "dispute_open": Meaning(409, "A dispute is open already", "There is one at a time about a transfer."),
-    "dispute_closed": Meaning(409, "The dispute is closed", "It was decided, or nobody decided in time."),
-    "too_many_statements": Meaning(409, "Too many statements", "Each party makes at most 20 in a dispute."),
-    "transfer_not_final": Meaning(409, "The transfer is not final yet", "Its receipt is there once it is."),
-    "account_closed": Meaning(409, "The account is closed", "It never opens again."),
-    "account_not_empty": Meaning(409, "The account is not empty", "It can be closed once it holds nothing."),
+    "dispute_open": Meaning(409, "A dispute is open already", "A transfer has at most one open dispute."),
+    "dispute_closed": Meaning(409, "The dispute is closed", "It was decided, or it has expired."),
+    "too_many_statements": Meaning(
+        409, "Too many statements", "Each party can make at most 20 statements in a dispute."
+    ),
+    "transfer_not_final": Meaning(409, "The transfer is not final yet", "A transfer has a receipt after it is final."),
+    "account_closed": Meaning(409, "The account is closed", "A closed account never opens again."),
+    "account_not_empty": Meaning(409, "The account is not empty", "Only an empty account can be closed."),
     "account_in_transit": Meaning(
-        409, "Money is in transit", "The account can be closed once no transfer is in transit from or to it."
+        409, "Money is in transit", "The account can be closed when no transfer is in transit from or to it."
     ),
     "entries_broken": Meaning(
-        409, "The entries are not what was written", "The account is left as it is. Restore its entries first."
+        409, "The account's entries were changed", "The account is unchanged. Restore its entries from a backup first."
     ),
-    "audit_running": Meaning(409, "An audit is running", "Ask again when it has ended."),
+    "audit_running": Meaning(409, "An audit is running", "Try again after it has ended."),
     "body_too_large": Meaning(413, "The body is too large", "Send at most 65,536 bytes."),
     "validation_failed": Meaning(422, "The request is not valid", "See errors for the fields."),
-    "same_account": Meaning(422, "Source and destination are one account", "A transfer needs two accounts."),
+    "same_account": Meaning(
+        422, "Source and destination are the same account", "A transfer needs two different accounts."
+    ),
     "idempotency_key_reused": Meaning(
-        422, "The Idempotency-Key names another request", "The first request's transfer is untouched. Use a new key."
+        422,
+        "The Idempotency-Key belongs to another request",
+        "The first request's transfer is unchanged. Use a new key.",
     ),
     "transaction_id_reused": Meaning(
-        422, "The transaction_id names another movement", "It was used for another amount, currency or direction."
+        422, "The transaction_id belongs to another movement", "It was used for another amount, currency or direction."
     ),
-    "too_many_attempts": Meaning(429, "Too many attempts", "Wait for the seconds in Retry-After, then try again."),
-    "internal_error": Meaning(500, "Something went wrong here", "The request may be repeated with the same key."),
+    "too_many_attempts": Meaning(
+        429, "Too many failed sign-ins", "Wait for the seconds in Retry-After, then try again."
+    ),
+    "internal_error": Meaning(500, "Internal error", "The request may be repeated with the same key."),
     "workflow_lost": Meaning(
-        503, "No workflow drives the transfer just now", "Recovery drives it on. Repeat the request after Retry-After."
+        503,
+        "No workflow runs for the transfer at the moment",
+        "Recovery resumes it. Repeat the request after Retry-After.",
     ),
     "temporal_unavailable": Meaning(
         503, "Temporal does not answer", "Repeat the request with the same key after the time in Retry-After."
     ),
-    "too_busy": Meaning(503, "Too much at once", "Repeat the request after the time in Retry-After."),
+    "too_busy": Meaning(503, "Too many requests at once", "Repeat the request after the time in Retry-After."),
     "database_unavailable": Meaning(
         503, "PostgreSQL does not answer", "Repeat the request with the same key after the time in Retry-After."
     ),
@@ -120,14 +140,14 @@ _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 class FieldError(BaseModel):
-    """One field that was refused."""
+    """A refused field."""
 
     field: str = Field(examples=["body.amount"])
     message: str = Field(examples=["Input should be greater than or equal to 1"])
 
 
 class ProblemDetails(BaseModel):
-    """RFC 9457: what went wrong and what to do about it. `code` is stable; texts are for people."""
+    """RFC 9457: what went wrong and what to do about it. `code` is stable; the texts are for people."""
 
     type: str
     title: str
@@ -138,7 +158,7 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(Exception):
-    """Ends a request with the problem response of `code`."""
+    """Ends a request with the problem response of `code`. `detail` defaults to the example in `PROBLEMS`."""
 
     def __init__(
         self,
@@ -179,7 +199,7 @@ def _details(code: str, detail: str, errors: Sequence[FieldError] | None = None)
 
 
 def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """What an OpenAPI operation says of its problems, each with an example."""
+    """The problems of an OpenAPI operation, each with an example."""
     responses: dict[int | str, dict[str, Any]] = {}
     for code in sorted(codes, key=lambda code: PROBLEMS[code].status):
         meaning = PROBLEMS[code]
@@ -196,18 +216,18 @@ def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Every error of this app leaves as a problem response; none shows a stack trace."""
+    """Answer every error of this app with a problem; none shows a stack trace."""
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
         return error.response()
 
     @app.exception_handler(Unavailable)
-    async def database_away(_: Request, error: Unavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
+    async def database_unavailable(_: Request, error: Unavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
         return Problem("database_unavailable").response()
 
     @app.exception_handler(TemporalUnavailable)
-    async def temporal_away(_: Request, error: TemporalUnavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
+    async def temporal_unavailable(_: Request, error: TemporalUnavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
         return Problem("temporal_unavailable").response()
 
     @app.exception_handler(ActionRefused)
@@ -216,7 +236,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(NotText)
     async def not_text(_: Request, error: NotText) -> JSONResponse:  # noqa: ARG001 - it names encodings
-        return Problem("validation_failed", "Text must not hold a zero character.").response()
+        return Problem("validation_failed", "Text must not contain a zero character.").response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -225,7 +245,7 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         code = {
-            400: "invalid_json",  # FastAPI's one 400: no text in UTF-8, nested too deep, a number without end
+            400: "invalid_json",  # FastAPI's only 400: not UTF-8, nested too deep, or a number with too many digits
             401: "not_authenticated",
             403: "forbidden",
             404: "not_found",
@@ -240,7 +260,7 @@ def handle_problems(app: FastAPI) -> None:
 
 
 def _allowed(request: Request) -> str:
-    """All methods of the request's path. Each route alone would name its own only."""
+    """All methods of the request's path. Starlette alone would name those of one route."""
 
     def has(method: str) -> bool:
         scope = dict(request.scope) | {"method": method}

@@ -27,7 +27,7 @@ class Clock:
 def fail(login_limits: LoginLimits, email: str | None, client: str) -> str:
     """The code that a failed attempt ends with."""
     try:
-        with login_limits.attempt(email, client):
+        with login_limits.sign_in(email, client):
             turn_away()
     except Problem as problem:
         return problem.code
@@ -80,7 +80,7 @@ def test_failures_are_forgotten_after_their_time_one_by_one() -> None:
     for _ in range(FAILURES_PER_EMAIL):
         fail(login_limits, "ada@example.com", "192.0.2.1")
         clock.now += 10
-    with pytest.raises(Problem) as refused, login_limits.attempt("ada@example.com", "192.0.2.1"):
+    with pytest.raises(Problem) as refused, login_limits.sign_in("ada@example.com", "192.0.2.1"):
         pass
     assert refused.value.headers["Retry-After"] == str(WITHIN_SECONDS - 10 * FAILURES_PER_EMAIL)
     clock.now += WITHIN_SECONDS - 10 * FAILURES_PER_EMAIL
@@ -90,11 +90,11 @@ def test_failures_are_forgotten_after_their_time_one_by_one() -> None:
 
 def test_attempts_at_once_are_no_way_around_the_limit_and_a_lost_database_counts_for_nobody() -> None:
     login_limits = LoginLimits(Clock())
-    open_attempts = [login_limits.attempt("ada@example.com", "192.0.2.1") for _ in range(FAILURES_PER_EMAIL)]
-    for attempt in open_attempts:
+    started = [login_limits.sign_in("ada@example.com", "192.0.2.1") for _ in range(FAILURES_PER_EMAIL)]
+    for attempt in started:
         attempt.__enter__()
     assert fail(login_limits, "ada@example.com", "192.0.2.1") == "too_many_attempts"
-    for attempt in open_attempts:
+    for attempt in started:
         with suppress(ConnectionError):
             attempt.__exit__(ConnectionError, ConnectionError(), None)
     assert fail(login_limits, "ada@example.com", "192.0.2.1") == "credentials_invalid"
