@@ -1,4 +1,4 @@
-"""Composition root of an API process, with a worker in it or not, and of a worker process."""
+"""Composition root of an API process, with or without a worker in it, and of a worker process."""
 
 import asyncio
 import signal
@@ -38,12 +38,12 @@ from worker import build_worker, connect_temporal, promotion
 
 log = structlog.get_logger()
 
-# What requests that are being answered get when the process is asked to stop; those that wait are woken at once.
+# When the process stops, requests in progress get this time. Those that wait for a transfer are answered at once.
 HTTP_STOP_SECONDS = 5
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn's own handling ends the process before its worker's steps have ended."""
+    """Leaves signals to `serve_api`: uvicorn would end the process before the steps of its worker end."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -51,25 +51,32 @@ class _Server(uvicorn.Server):
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
-    """An API process, and what a worker in it tells it."""
+class ApiProcess:
+    """The services of an API process, and the completions that a worker in it announces."""
 
-    state: Services
+    services: Services
     completions: Completions
 
 
-def compose_api(settings: Settings, database: Database, *, with_worker: bool) -> Composed:
-    """Put an API process together; `with_worker` where a worker in it will tell of the transfers it settles."""
+def open_book(database: Database, completions: Completions | None = None) -> Book:
+    """The book on these connections. With `completions`, it wakes requests that wait for a transfer it completes."""
+    if completions is None:
+        return Book(database, record_reversal)
+    return Book(database, record_reversal, completions.announce)
+
+
+def compose_api(settings: Settings, database: Database, *, with_worker: bool) -> ApiProcess:
+    """Put an API process together. `with_worker`: a worker in the same process announces completed transfers."""
     assert settings.jwt_secret is not None
     completions = Completions(worker_is_here=with_worker)
-    book = Book(database, record_reversal, completions.announce)
+    book = open_book(database, completions)
     transfer_reads = TransferReads(database)
     temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
     acceptance = Acceptance(temporal, transfer_reads, book, completions)
     operators = Operators(database)
     searches, files = TransferSearches(database), TransferFiles(database)
     reversals, disputes = Reversals(database), Disputes(database)
-    state = Services(
+    services = Services(
         database=database,
         customers=Customers(database),
         account_reads=AccountReads(database),
@@ -90,25 +97,26 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         steering=Interventions(acceptance, temporal, operators, searches, files, reversals, disputes),
         attention=AttentionCount(temporal),
     )
-    return Composed(state, completions)
+    return ApiProcess(services, completions)
 
 
 async def serve_api(settings: Settings, *, with_worker: bool) -> None:
-    """Serve until SIGTERM or SIGINT. In one process with a worker, transfers start eagerly and answers come at once.
+    """Serve until SIGTERM or SIGINT. With a worker in the same process, transfers start eagerly and end sooner.
 
-    The API answers, with 503 where it must, also while PostgreSQL or Temporal is away. Raises what ends the worker.
+    The API starts, and answers with 503 where it must, while PostgreSQL or Temporal does not answer. Raises the error
+    that ends the worker.
     """
     assert settings.database_url is not None
-    # A pool each: however many steps wait for PostgreSQL, requests are answered.
+    # A pool each: requests get connections however many steps wait for one.
     connections = settings.database_connections
     async with (
         Database(settings.database_url, connections, "remit-api") as database,
         Database(settings.database_url, connections, "remit-worker") as steps_database,
     ):
-        parts = compose_api(settings, database, with_worker=with_worker)
-        steps_book = Book(steps_database, record_reversal, parts.completions.announce)
+        process = compose_api(settings, database, with_worker=with_worker)
+        steps_book = open_book(steps_database, process.completions)
         config = uvicorn.Config(
-            create_app(parts.state, docs=settings.docs),
+            create_app(process.services, docs=settings.docs),
             host=settings.api_host,
             port=settings.api_port,
             log_config=None,
@@ -121,19 +129,19 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         stop = asyncio.Event()
 
         def shut_down() -> None:
-            # A second signal does not wait for requests that are being answered.
+            # A second signal does not wait for requests in progress.
             server.force_exit = server.should_exit
             server.should_exit = True
-            parts.completions.close()
+            process.completions.close()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, shut_down)
         running = asyncio.create_task(
-            run_with_temporal(parts.state.temporal, steps_book, settings, stop, with_worker=with_worker)
+            run_until_stopped(process.services.temporal, steps_book, settings, stop, with_worker=with_worker)
         )
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
         if with_worker and settings.build_id is not None:
-            log.warning("transfers that this process starts begin on its own version, whichever is current")
+            log.warning("transfers that this process starts run on its own version, whichever version is current")
         log.info("api starts", host=settings.api_host, port=settings.api_port, worker=with_worker)
         await server.serve()
         stop.set()
@@ -141,10 +149,10 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         log.info("api stopped")
 
 
-async def run_with_temporal(
+async def run_until_stopped(
     temporal: TemporalGateway, book: Book, settings: Settings, stop: asyncio.Event, *, with_worker: bool
 ) -> None:
-    """Connect to Temporal, run the worker if there is one, and leave once `stop` is set and its steps have ended."""
+    """Connect to Temporal and run a worker, if wanted. Return once `stop` is set and the running steps have ended."""
     connecting = asyncio.create_task(temporal.keep_connecting())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -161,14 +169,14 @@ async def run_with_temporal(
 
 
 async def run_worker(settings: Settings) -> None:
-    """Run a worker until SIGTERM or SIGINT, then let the steps it is running end."""
+    """Run a worker until SIGTERM or SIGINT, then wait for its running steps to end."""
     assert settings.database_url is not None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if settings.build_id is not None:
-        log.info("new transfers come once this version is current", make_it_so=promotion(settings.build_id))
+        log.info("new transfers start here once this version is current", command=promotion(settings.build_id))
     async with Database(settings.database_url, settings.database_connections, "remit-worker") as database:
         temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
-        await run_with_temporal(temporal, Book(database, record_reversal), settings, stop, with_worker=True)
+        await run_until_stopped(temporal, open_book(database), settings, stop, with_worker=True)
     log.info("worker stopped")

@@ -1,4 +1,4 @@
-"""The HTTP application: routes, problems and limits over services that a composition root has made."""
+"""The HTTP application: its routes, problems and middleware over given services."""
 
 from fastapi import FastAPI
 
@@ -21,8 +21,8 @@ from api.transfers import routes as transfers
 from api.transfers import staff_routes as staff_transfers
 
 DESCRIPTION = """
-Durable money transfers. Every request that moves money carries an `Idempotency-Key`: repeat it, with the same key and
-body, as often as you like, and the money moves once.
+Durable money transfers. Every request that moves money carries an `Idempotency-Key`: a repeat with the same key and
+body is safe, and the money moves once.
 
 Amounts are integers in the currency's minor unit. Errors are `application/problem+json` (RFC 9457) with a stable
 `code`.
@@ -30,7 +30,7 @@ Amounts are integers in the currency's minor unit. Errors are `application/probl
 
 
 def create_app(services: Services, *, docs: bool) -> FastAPI:
-    """The application over these services. The caller owns their connections."""
+    """The application over these services. The caller opens and closes their connections."""
     app = FastAPI(
         title="Remit",
         version="1",
@@ -38,10 +38,10 @@ def create_app(services: Services, *, docs: bool) -> FastAPI:
         description=DESCRIPTION,
         docs_url="/docs" if docs else None,
         redoc_url=None,
-        # A path has one spelling: many clients follow a redirect without the body or the token.
+        # A path has one spelling: many clients drop the body or the token when they follow a redirect.
         redirect_slashes=False,
         openapi_url="/openapi.json" if docs else None,
-        # Every operation lists its own problems, instead of FastAPI's default body for 422.
+        # Every operation lists its own problems instead of FastAPI's default body for 422.
         responses=problem_responses("validation_failed"),
     )
     app.state.remit = services

@@ -1,4 +1,4 @@
-"""What the routes work with, put together by a composition root."""
+"""The services that the routes use, put together by a composition root."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, cast
@@ -28,7 +28,7 @@ from staff.postgres.transfer_search import TransferSearches
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One API process."""
+    """The services of one API process."""
 
     database: Database
     customers: Customers
@@ -53,7 +53,7 @@ class Services:
 
 
 async def services_of(request: Request) -> Services:
-    """The services that the app was made with."""
+    """The services of the app."""
     return cast("Services", request.app.state.remit)
 
 

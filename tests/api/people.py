@@ -12,7 +12,7 @@ import httpx
 from api.app import create_app
 from database.connections import Database
 from ledger.postgres.book import Book
-from serve import Composed, compose_api, run_with_temporal
+from serve import ApiProcess, compose_api, run_until_stopped
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.waiting import until
@@ -82,8 +82,8 @@ async def register(http: httpx.AsyncClient, **changes: object) -> Person:
 
 
 @asynccontextmanager
-async def client_of(settings: Settings, composed: Composed) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(composed.state, docs=True), raise_app_exceptions=False)
+async def client_of(settings: Settings, process: ApiProcess) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(process.services, docs=True), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://remit.test", timeout=60) as http:
         yield http
 
@@ -93,16 +93,16 @@ async def running_api(
     settings: Settings, database: Database, *, worker: bool = True, book: type[Book] = Book
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The API, connected to Temporal, with its worker (whose steps go to such a book) or with no worker anywhere."""
-    composed = compose_api(settings, database, with_worker=worker)
+    process = compose_api(settings, database, with_worker=worker)
     stop = asyncio.Event()
-    engine = composed.state.temporal
+    temporal = process.services.temporal
     assert settings.database_url is not None
     async with Database(settings.database_url, settings.database_connections) as steps_database:
-        steps_book = book(steps_database, record_reversal, composed.completions.announce)
-        running = asyncio.create_task(run_with_temporal(engine, steps_book, settings, stop, with_worker=worker))
+        steps_book = book(steps_database, record_reversal, process.completions.announce)
+        running = asyncio.create_task(run_until_stopped(temporal, steps_book, settings, stop, with_worker=worker))
         try:
-            await asyncio.wait_for(engine.connected.wait(), timeout=20)
-            async with client_of(settings, composed) as http:
+            await asyncio.wait_for(temporal.connected.wait(), timeout=20)
+            async with client_of(settings, process) as http:
                 yield http
         finally:
             stop.set()

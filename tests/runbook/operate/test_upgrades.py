@@ -212,7 +212,7 @@ async def test_a_version_is_rolled_out_and_the_one_before_drains(fleet: Fleet, p
 
     second = await fleet.worker(2)
     said = fleet.log(second)
-    assert "new transfers come once this version is current make_it_so='temporal worker deployment" in said
+    assert "new transfers start here once this version is current command='temporal worker deployment" in said
     assert "--build-id 2'" in said
     assert "worker runs                    build_id=2 task_queue=transfers" in said
     await ends_on(fleet, await sent(payer, payee), 1)
