@@ -170,7 +170,7 @@ async def test_a_cancellation_in_temporal_ends_the_wait_for_a_notification(
         assert (await cancel(runbook, transfer["id"]))["code"] == "too_late_to_cancel"
         await cancel_in_temporal(runbook, transfer)
         await ends_as(runbook, transfer["workflow_id"], "COMPLETED")
-    ending = "Completed: the amount is with the destination. The parties were not told."
+    ending = "Completed: the amount is with the destination. The parties were not notified."
     assert await details(runbook, transfer["workflow_id"]) == ending
     assert (await file_of(operator, transfer["id"]))["state"] == "completed"
 

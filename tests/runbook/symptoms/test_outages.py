@@ -177,7 +177,7 @@ async def test_a_notification_that_fails_is_repeated_and_the_transfer_is_final_m
     told = await connection.fetch("SELECT account_id FROM messages WHERE transfer_id = $1", transfer["id"])
     await connection.close()
     assert sorted(row["account_id"] for row in told) == sorted((payer.account_id, payee.account_id))
-    assert "not told" not in await details(runbook, transfer["workflow_id"])
+    assert "not notified" not in await details(runbook, transfer["workflow_id"])
 
 
 async def test_a_notification_that_is_given_up_says_that_the_parties_were_not_told(
@@ -188,7 +188,7 @@ async def test_a_notification_that_is_given_up_says_that_the_parties_were_not_to
         await pending(temporal, transfer["workflow_id"])
         await runbook.run("""temporal workflow cancel --workflow-id "$ID\"""", ID=transfer["workflow_id"])
         await temporal.get_workflow_handle(transfer["workflow_id"]).result()
-    assert "The parties were not told." in await details(runbook, transfer["workflow_id"])
+    assert "The parties were not notified." in await details(runbook, transfer["workflow_id"])
     assert (await payer.balance(), await payee.balance()) == (FUNDS - AMOUNT, AMOUNT)
 
 
