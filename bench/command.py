@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from bench.cases import FULL_PROFILE, LETTERS, QUICK_PROFILE, narrowed
-from bench.main import SCHEMA, measure
+from bench.measurement import SCHEMA, measure
 from bench.results.report import write_report
-from bench.results.tables import print_results
 from bench.results.targets import Results
+from bench.results.terminal import print_results
 from devenv.stack import Prepare
 
 

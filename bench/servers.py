@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from api.auth.tokens import Tokens
 from bench.cases import MILLION, REMIT
-from bench.postgres.filling import copy_database, fill
+from bench.postgres.books import copy_database, fill
 from bench.traffic.population import Holder, save
 from devenv.processes.ports import answers, free_port
 from devenv.processes.process import Child, Process, Say

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from bench.cases import CASES, LEDGER_ALONE
-from bench.results.tables import GROUPS, figures_of
 from bench.results.targets import Measured, Results, rounds_of
+from bench.results.terminal import GROUPS, figures_of
 
 STYLE = {
     "svg.fonttype": "none",

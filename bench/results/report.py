@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cases import CASES, PHASES
-from bench.results.tables import GROUPS, cases_of, figures_of, other_answers, spread_of, text, unsent
 from bench.results.targets import Results, verdicts
+from bench.results.terminal import GROUPS, cases_of, figures_of, other_answers, spread_of, text, unsent
 
 PAGE = "README.md"
 INTRODUCTION = """\

@@ -18,7 +18,7 @@ import uvloop
 from fastapi import FastAPI, Header
 from pydantic import BaseModel
 
-from bench.systems.running import Setting, System, Transfer
+from bench.systems.system import Setting, System, Transfer
 from bench.traffic.generator import create_generator
 from bench.traffic.jobs import Job, new_keys, serve_jobs
 from bench.traffic.load import Send

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from dbos import DBOS, SetWorkflowID
 
 from activities.notifications import NotificationSteps
-from bench.systems.running import DATABASE_CONNECTIONS, Setting, Transfer
+from bench.systems.system import DATABASE_CONNECTIONS, Setting, Transfer
 from database.connections import Database
 from ledger.postgres.book import Book
 from ledger.refusals import FraudDeclined, Refusal

@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from bench.systems.running import Setting, Transfer
+from bench.systems.system import Setting, Transfer
 from ledger.transfers import State, TransferOrder
 
 TASK_QUEUE = "bench-floor"

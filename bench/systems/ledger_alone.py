@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from bench.postgres import plain
-from bench.systems.running import DATABASE_CONNECTIONS, Setting, Transfer
+from bench.systems.system import DATABASE_CONNECTIONS, Setting, Transfer
 from database.connections import Database
 from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder

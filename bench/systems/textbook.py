@@ -8,7 +8,7 @@ from temporalio.worker import Worker
 
 from activities.notifications import NotificationSteps
 from activities.transfers import TransferSteps
-from bench.systems.running import DATABASE_CONNECTIONS, Setting, Transfer
+from bench.systems.system import DATABASE_CONNECTIONS, Setting, Transfer
 from bench.systems.textbook_workflow import TextbookWorkflow
 from database.connections import Database
 from ledger.postgres.book import Book

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
 
-from bench.traffic.connections import Connections
+from bench.traffic.http import Connections
 from bench.traffic.jobs import Job, new_keys, serve_jobs
 from bench.traffic.load import Send
 from bench.traffic.population import AMOUNT_MINOR, CURRENCY, Holder, pairs

@@ -142,7 +142,7 @@ async def test_a_look_that_has_no_time_left_says_that_there_are_more(
     assert await RecoverySteps(client, book, 0, within_seconds=0).find_stranded() == StrandedTransfers([], more=True)
 
 
-async def test_what_is_in_transit_is_found_first(client: Client, book: Book, orders: list[TransferOrder]) -> None:
+async def test_a_transfer_in_transit_is_found_first(client: Client, book: Book, orders: list[TransferOrder]) -> None:
     newest = orders[-1]
     await book.debit(Step(newest.transfer_id, 1, newest.source_account_id))
     found = await RecoverySteps(client, book, 0, at_most=1).find_stranded()

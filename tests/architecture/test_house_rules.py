@@ -26,6 +26,44 @@ NOUNS = ("customers", "disputes", "ledger", "notifications", "reviews", "screeni
 ROOMS = ("activities", "api", "bench", "database", "devenv", "workflows", *NOUNS)
 DRIVERS = {"alembic", "asyncpg", "sqlalchemy"}
 MOST_MODULES = 12
+# A business noun has the same stem in every room, so that it is found by its name.
+NOUN_STEMS = {
+    "account",
+    "accounts",
+    "actions",
+    "customer",
+    "customers",
+    "decision_batch",
+    "dispute",
+    "disputes",
+    "messages",
+    "notifications",
+    "operators",
+    "recovery",
+    "refusals",
+    "reversals",
+    "review",
+    "reviews",
+    "screening",
+    "staff",
+    "transfer",
+    "transfers",
+    "updates",
+}
+# Other names that several rooms share because they mean the same in each.
+SHARED_NAMES = {
+    "__main__": "runs with `python -m`",
+    "command": "carries out a command of `remit`",
+    "models": "requests and answers of an API noun",
+    "paging": "pages of a list, in SQL and over HTTP",
+    "postgres": "the SQL of a room",
+    "routes": "routes of an API noun",
+    "rows": "rows as records",
+    "rules": "the pure rules of a room",
+    "staff_routes": "routes of an API noun for staff",
+    "tables": "the SQLAlchemy tables of a noun",
+}
+FIELD_NOUNS_IN_ING = {"paging", "screening", "time_skipping"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "service", "handler", "base", "common", "data"}
 
 
@@ -136,6 +174,35 @@ def test_no_two_classes_of_the_product_share_a_name() -> None:
 def test_a_folder_of_the_product_holds_at_most_twelve_modules() -> None:
     folders = Counter(path.parent for path in sources(*ROOMS) if path.name != "__init__.py")
     assert {str(folder.relative_to(ROOT)): many for folder, many in folders.items() if many > MOST_MODULES} == {}
+
+
+def test_a_module_name_means_one_thing() -> None:
+    modules: dict[str, list[str]] = {}
+    for path in sources(*ROOMS, "cli.py", "logs.py", "serve.py", "settings.py", "worker.py"):
+        if path.name != "__init__.py":
+            modules.setdefault(path.stem, []).append(str(path.relative_to(ROOT)))
+    agreed = {*NOUN_STEMS, *SHARED_NAMES}
+    assert {name: found for name, found in modules.items() if len(found) > 1 and name not in agreed} == {}
+    assert {name for name in SHARED_NAMES if len(modules.get(name, ())) < 2} == set()
+
+
+def test_a_module_is_not_named_by_a_gerund() -> None:
+    found = [
+        str(path.relative_to(ROOT))
+        for path in sources(*ROOMS)
+        if path.stem.endswith("ing") and path.stem not in FIELD_NOUNS_IN_ING
+    ]
+    assert found == []
+
+
+def test_a_tests_name_contains_its_subject() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in sources("tests")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(("test_it_", "test_what_"))
+    ]
+    assert found == []
 
 
 def test_workflows_read_neither_the_clock_nor_chance() -> None:

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from bench.traffic.connections import Connections
+from bench.traffic.http import Connections
 from bench.traffic.load import Load, Tally, arrivals, percentile, run_load
 from devenv.processes.ports import free_port
 
@@ -25,7 +25,7 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
     assert percentile([], 50) is None
 
 
-def test_what_is_not_expected_is_neither_throughput_nor_latency() -> None:
+def test_an_unexpected_answer_is_neither_throughput_nor_latency() -> None:
     tally = Tally(Load(1, seconds=10), took=10)
     tally.count("201 completed", due=1, ended=2)
     tally.count("202 debited", due=1, ended=1.1)

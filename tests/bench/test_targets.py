@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from bench.results.report import page
-from bench.results.tables import WIDTH, print_results
 from bench.results.targets import verdicts
+from bench.results.terminal import WIDTH, print_results
 
 
 def recorded(case: str, level: str, number: int, throughput: float, p50: float = 10.0, **more: Any) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def test_a_ratio_is_formed_within_each_round_and_its_median_taken() -> None:
     assert verdict["holds"] is True
 
 
-def test_what_did_not_run_neither_holds_nor_misses() -> None:
+def test_a_target_whose_case_did_not_run_neither_holds_nor_misses() -> None:
     found = verdicts(results(recorded("c", "30", 0, 10)))
     assert {verdict["holds"] for verdict in found} == {None}
 

@@ -178,7 +178,7 @@ def test_postgresql_keeps_its_data_in_a_named_volume() -> None:
 
 
 @every_service
-def test_what_is_mounted_from_the_project_is_there_and_read_only(name: str) -> None:
+def test_a_file_mounted_from_the_project_exists_and_is_read_only(name: str) -> None:
     for mount in SERVICES[name].get("volumes", []):
         if mount.startswith("."):
             source, target, mode = mount.split(":")

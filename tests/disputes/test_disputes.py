@@ -41,7 +41,9 @@ async def test_a_dispute_keeps_what_it_was_and_a_closed_one_its_end(
         await owner.execute("UPDATE disputes SET reason = 'another' WHERE id = $1", again.id)
 
 
-async def test_what_is_on_its_way_back_is_not_disputed(database: Database, book: Book, customers: Customers) -> None:
+async def test_a_transfer_with_a_reversal_in_progress_is_not_disputed(
+    database: Database, book: Book, customers: Customers
+) -> None:
     payer, payee = await funded(customers, book, 1_000), await holder(customers)
     paid = await completed(book, order(payer.id, payer.account_id, payee.account_id, 600))
     await book.open_transfer(reversal(paid, payee.id, 600))

@@ -84,7 +84,7 @@ async def test_the_application_is_not_granted_to_change_what_was_written(
             await application.execute(change(statement, table))
 
 
-async def test_what_postings_and_entries_hang_on_cannot_be_removed_under_them(scene: Scene, owner: Connection) -> None:
+async def test_a_row_that_postings_or_entries_refer_to_cannot_be_removed(scene: Scene, owner: Connection) -> None:
     for table in ("transfers", "accounts", "customers"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="is append-only"):
             await owner.execute(f"TRUNCATE {table} CASCADE")

@@ -47,7 +47,9 @@ async def test_every_tampering_is_found_and_named(owner: Connection, names: dict
 
 
 @pytest.mark.parametrize("tampering", UNSEEN, ids=lambda tampering: tampering.name)
-async def test_what_no_hash_covers_is_not_seen(owner: Connection, names: dict[str, str], tampering: Tampering) -> None:
+async def test_a_change_that_no_hash_covers_is_not_found(
+    owner: Connection, names: dict[str, str], tampering: Tampering
+) -> None:
     assert await found_by(owner, tampering, names) == set()
 
 

@@ -151,7 +151,7 @@ async def test_of_orders_that_race_for_a_transaction_id_the_losers_keys_stay_fre
     assert await balances(account_reads, ann, bob) == [10_000, 100]
 
 
-async def test_what_a_key_names_cannot_be_changed(book: Book, owner: Connection, ann: Holder) -> None:
+async def test_the_transfer_of_a_key_cannot_be_changed(book: Book, owner: Connection, ann: Holder) -> None:
     await book.open_transfer(deposit(ann, 700, "bank-1"))
     for statement in (
         "UPDATE keys SET fingerprint = repeat('0', 64)",

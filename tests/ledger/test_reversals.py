@@ -175,7 +175,7 @@ async def test_the_database_refuses_what_the_book_would_never_write(
     assert await owner.execute(_INSERT.format(**_HONEST), original.transfer_id) == "INSERT 0 1"
 
 
-async def test_what_a_reversal_reverses_is_fixed(
+async def test_the_transfer_that_a_reversal_reverses_is_fixed(
     owner: Connection, book: Book, payee: Holder, original: TransferOrder
 ) -> None:
     made = reversal(original, payee.id, 100)

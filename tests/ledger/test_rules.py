@@ -332,7 +332,7 @@ def first_of(codes: set[str]) -> str | None:
 
 
 @given(sides(MINE), sides(THEIRS), st.booleans())
-def test_what_is_foreseen_is_the_first_refusal_of_all_that_apply(
+def test_the_foreseen_refusal_is_the_first_of_all_that_apply(
     source: Account | None, destination: Account | None, same: bool
 ) -> None:
     wanted = order(OWNER, MINE, MINE if same else THEIRS, 100)

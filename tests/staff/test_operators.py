@@ -212,7 +212,7 @@ async def test_a_closed_account_never_opens_again(
                 await owner.execute("UPDATE accounts SET status = $2 WHERE id = $1", bob.account_id, status)
 
 
-async def test_what_does_not_exist_is_said_so(operators: Operators, admin: Actor) -> None:
+async def test_an_unknown_account_or_customer_is_refused(operators: Operators, admin: Actor) -> None:
     with pytest.raises(NoSuchAccount):
         await operators.set_status(admin, Action.FREEZE_ACCOUNT, AccountId("acc_none"), REASON)
     with pytest.raises(NoSuchCustomer):

@@ -103,7 +103,7 @@ async def test_who_may_not_decide_is_refused_and_the_dispute_stays_open(saga: Sa
         ({"decider": "olu"}, "decider is the customer id"),
     ],
 )
-async def test_what_is_mistyped_in_a_decision_is_refused_and_moves_nothing(
+async def test_a_mistyped_decision_is_refused_and_moves_nothing(
     saga: Sagas, case: Case, changes: dict[str, Any], why: str
 ) -> None:
     handle = await case.start(saga)
@@ -115,7 +115,7 @@ async def test_what_is_mistyped_in_a_decision_is_refused_and_moves_nothing(
     await handle.terminate()
 
 
-async def test_what_was_said_and_decided_before_the_workflow_runs_counts(saga: Sagas, case: Case) -> None:
+async def test_statements_and_decisions_from_before_the_workflow_runs_count(saga: Sagas, case: Case) -> None:
     await case.disputes.add_statement(case.dispute.id, case.payee.id, "It was sent on Monday")
     await case.disputes.add_statement(case.dispute.id, case.payer.id, "It was not")
     await case.decide(case.reverse())

@@ -100,7 +100,7 @@ def test_attempts_at_once_are_no_way_around_the_limit_and_a_lost_database_counts
     assert fail(login_limits, "ada@example.com", "192.0.2.1") == "credentials_invalid"
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert KEYS >= 1000
     monkeypatch.setattr(attempts, "KEYS", 3)
     window = Window(1, Clock())

@@ -71,7 +71,7 @@ async def test_another_customers_source_account_does_not_exist(ada: Person, ben:
     assert await ada.balance() == 50_000
 
 
-async def test_what_belongs_to_others_is_not_found(ada: Person, ben: Person) -> None:
+async def test_accounts_and_transfers_of_others_are_not_found(ada: Person, ben: Person) -> None:
     failed = (await ada.pay(ben, 99_999)).json()
     for path in (f"/v1/accounts/{ada.account_id}", f"/v1/accounts/{ada.account_id}/entries"):
         assert_problem(await ben.get(path), 404, "account_not_found")
@@ -281,7 +281,7 @@ async def test_half_of_a_surrogate_pair_is_no_text_in_a_registration(
 
 @pytest.mark.parametrize("name", ["email", "password"])
 @pytest.mark.parametrize("text", [HALF, "\0"])
-async def test_what_is_no_text_is_no_login(http: httpx.AsyncClient, name: str, text: str) -> None:
+async def test_a_login_with_unstorable_text_is_refused(http: httpx.AsyncClient, name: str, text: str) -> None:
     login = {"email": "ada@example.com", "password": "correct horse battery"} | {name: text}
     assert_problem(await http.post("/v1/auth/login", **as_json(login)), 422, "validation_failed")
 

@@ -100,7 +100,7 @@ async def test_a_retry_whose_answer_is_lost_begins_one_attempt(
     assert [action["outcome"] for action in await actions(admin, failed)] == ["taken"]
 
 
-async def test_what_is_sent_while_temporal_is_away_is_on_record(
+async def test_an_action_is_recorded_while_temporal_is_away(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     server = TemporalServer(
@@ -124,7 +124,7 @@ async def test_what_is_sent_while_temporal_is_away_is_on_record(
         await server.stop()
 
 
-async def test_what_is_refused_is_on_record_with_its_answer_and_may_be_asked_again(
+async def test_a_refused_action_is_recorded_with_its_answer_and_may_be_repeated(
     ada: Person, ben: Person, operator: Person, admin: Person
 ) -> None:
     done = str((await ada.pay(ben, 100)).json()["id"])

@@ -71,7 +71,7 @@ async def becomes(staff: Person, wanted: set[str], count: str) -> None:
     await until(has_become, f"{count} need attention")
 
 
-async def test_what_is_stuck_is_listed_and_counted_until_it_heals_and_what_is_in_review_is_not(
+async def test_a_stuck_transfer_is_listed_and_counted_until_it_recovers_and_one_in_review_is_not(
     ada: Person, ben: Person, operator: Person, book: Book
 ) -> None:
     reviewed = str((await ada.pay(ben, 15_000, prefer="wait=0")).json()["id"])

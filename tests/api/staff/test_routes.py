@@ -139,7 +139,7 @@ async def test_staff_do_not_act_on_themselves(operator: Person, admin: Person) -
     assert (role.status_code, role.json()["code"]) == (403, "conflict_of_interest")
 
 
-async def test_what_does_not_exist_is_not_found(admin: Person) -> None:
+async def test_an_unknown_account_or_customer_is_not_found(admin: Person) -> None:
     for what, code in (("accounts", "account"), ("customers", "customer"), ("transfers", "transfer")):
         for id_ in ("xyz_none", "a" * 5000, "%F0%9F%92%B8"):
             answer = await admin.get(f"/v1/admin/{what}/{id_}")

@@ -65,7 +65,9 @@ async def test_a_payee_gives_back_all_of_it_and_both_see_it_linked_both_ways(
     assert (await ada.get(f"/v1/transfers/{paid}")).json()["state"] == "completed"
 
 
-async def test_it_is_reversed_in_parts_up_to_its_amount_and_no_further(ada: Person, ben: Person, paid: str) -> None:
+async def test_a_transfer_is_reversed_in_parts_up_to_its_amount_and_no_further(
+    ada: Person, ben: Person, paid: str
+) -> None:
     assert told(await reverse(ben, paid, amount=4_000)) == (201, "completed")
     assert told(await reverse(ben, paid, amount=6_001)) == (409, "reversal_too_large")
     assert told(await reverse(ben, paid, amount=5_000)) == (201, "completed")
@@ -157,7 +159,7 @@ async def test_an_admin_does_not_bring_back_what_they_paid_themselves(admin: Per
     assert told(await reverse(admin, paid, reason="mine")) == (403, "conflict_of_interest")
 
 
-async def test_what_staff_could_not_take_is_not_told_to_the_payee(
+async def test_a_reversal_that_staff_could_not_make_is_hidden_from_the_payee(
     ada: Person, ben: Person, admin: Person, operator: Person, paid: str, database: Database
 ) -> None:
     await ben.pay(ada, 10_000)

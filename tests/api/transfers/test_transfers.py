@@ -131,7 +131,7 @@ async def test_a_large_transfer_is_declined_by_screening(ada: Person, ben: Perso
         ({"currency": "EUR"}, "currency_mismatch"),
     ],
 )
-async def test_what_the_ledger_refuses_consumes_the_key(
+async def test_a_transfer_that_the_ledger_refuses_uses_up_its_key(
     ada: Person, ben: Person, changes: dict[str, Any], code: str
 ) -> None:
     key = secrets.token_hex(16)
