@@ -64,7 +64,7 @@ async def decide_many(
         least_minor=wanted.min_amount,
         most_minor=wanted.max_amount,
     )
-    found = await remit.transfer_searches.find(search, MOST_AT_ONCE)
+    found = (await remit.transfer_searches.find(search, MOST_AT_ONCE)).items
     if not found:
         raise Problem("nothing_matches")
     batch_id = await remit.steering.decide_many(actor, found, wanted.ruling, wanted.reason)

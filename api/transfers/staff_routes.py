@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.http.fields import Currency, Limit
-from api.http.paging import place_in, place_of
+from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import Problem, problem_responses
 from api.services import Remit
 from api.staff.authorization import LOOKING, Staff
@@ -82,11 +82,11 @@ async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) 
     """
     asked = wanted.needs_attention
     search = wanted.as_asked(None if asked is None else await remit.steering.flagged(wanted=asked))
-    found = await remit.transfer_searches.find(search, wanted.limit + 1)
-    page = found[: wanted.limit]
-    more = place_of(page[-1].created_at, page[-1].id) if len(found) > wanted.limit else None
-    items = [AnyTransferOut.told(transfer, remit.web_ui.workflow(transfer.workflow_id)) for transfer in page]
-    return AnyTransfersOut(items=items, next_cursor=more)
+    page = await remit.transfer_searches.find(search, wanted.limit)
+    return AnyTransfersOut(
+        items=[AnyTransferOut.told(transfer, remit.web_ui.workflow(transfer.workflow_id)) for transfer in page.items],
+        next_cursor=next_cursor(page, lambda last: place_of(last.created_at, last.id)),
+    )
 
 
 @router.get("/{transfer_id}", summary="Get any transfer", responses=problem_responses(*LOOKING, "transfer_not_found"))

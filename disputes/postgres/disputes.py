@@ -105,7 +105,7 @@ _SECONDS_LEFT = select(
 # A sample: open disputes may be many and wait for weeks, and each sweep takes another sample.
 _NOT_CLOSED = (
     select(disputes.c.id)
-    .where(NOT_CLOSED, disputes.c.updated_at <= CLOCK - bindparam("unchanged_for", type_=Interval))
+    .where(NOT_CLOSED, disputes.c.updated_at <= func.now() - bindparam("unchanged_for", type_=Interval))
     .order_by(func.random())
     .limit(200)
 )

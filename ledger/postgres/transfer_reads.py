@@ -19,13 +19,13 @@ from sqlalchemy import (
     any_,
     bindparam,
     exists,
+    func,
     or_,
     select,
     tuple_,
 )
 
 from database.connections import Database
-from database.metadata import CLOCK
 from database.paging import Page, Place, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
 from database.statements import fetch, fetch_first, fetch_value, one_of
@@ -136,7 +136,7 @@ _EARLIER_ATTEMPTS = (
     select(attempts).where(attempts.c.transfer_id == bindparam("transfer_id")).order_by(attempts.c.attempt)
 )
 
-_UNCHANGED = and_(NOT_FINAL, transfers.c.updated_at <= CLOCK - bindparam("unchanged_for", type_=Interval))
+_UNCHANGED = and_(NOT_FINAL, transfers.c.updated_at <= func.now() - bindparam("unchanged_for", type_=Interval))
 
 _HAS_NOT_MOVED = select(
     exists().where(

@@ -2,10 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import BigInteger, extract, func, select
 
 from database.connections import Database
+from database.metadata import CLOCK
+from database.rows import dataclass_of
+from database.statements import Row, fetch, fetch_first, one_of, sum_of
 from ledger.postgres.audit import Totals, totals
-from ledger.postgres.rows import TRANSFER_COLUMNS, Row, transfer_of
+from ledger.postgres.rows import TRANSFER, transfer_of
+from ledger.postgres.tables import NOT_FINAL, transfers
 from ledger.transfers import State, Transfer
 
 
@@ -29,7 +36,7 @@ class InTransit:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How the service does, in one snapshot. Counts are of transfers created in the last hour and the last day."""
+    """Figures of the service, in one snapshot. Counts are of transfers created in the last hour and the last day."""
 
     last_hour: dict[State, int]
     last_day: dict[State, int]
@@ -38,29 +45,35 @@ class Stats:
     in_transit: list[InTransit]
 
 
-_NOT_FINAL = "t.state IN ('initiated', 'in_review', 'debited')"
+_TRANSFERS = transfers.c
+_COUNT = func.count().label("transfers")
 
+# In a transaction of its own `now()` is the time of the statement, and unlike the clock it can use an index.
+_BY_STATE = (
+    select(
+        _TRANSFERS.state,
+        func.count().label("day"),
+        func.count().filter(_TRANSFERS.created_at > func.now() - timedelta(hours=1)).label("hour"),
+    )
+    .where(_TRANSFERS.created_at > func.now() - timedelta(days=1))
+    .group_by(_TRANSFERS.state)
+)
 
-_BY_STATE = """
-    SELECT state, count(*) AS day, count(*) FILTER (WHERE created_at > clock_timestamp() - interval '1 hour') AS hour
-    FROM transfers WHERE created_at > clock_timestamp() - interval '1 day' GROUP BY state
-"""
+_SECONDS = func.greatest(0, extract("epoch", CLOCK - func.min(_TRANSFERS.updated_at)))
+_WAITING = (
+    select(_TRANSFERS.state, _COUNT, _SECONDS.cast(BigInteger).label("longest_seconds"))
+    .where(NOT_FINAL)
+    .group_by(_TRANSFERS.state)
+)
 
+_OLDEST = select(*TRANSFER).where(NOT_FINAL).order_by(_TRANSFERS.updated_at, _TRANSFERS.id).limit(1)
 
-_WAITING = f"""
-    SELECT state, count(*) AS transfers,
-        greatest(0, extract(epoch FROM clock_timestamp() - min(updated_at)))::bigint AS longest_seconds
-    FROM transfers t WHERE {_NOT_FINAL} GROUP BY state ORDER BY state
-"""
-
-
-_OLDEST = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE {_NOT_FINAL} ORDER BY t.updated_at, t.id LIMIT 1"
-
-
-_IN_TRANSIT = """
-    SELECT currency, count(*) AS transfers, sum(amount_minor)::bigint AS amount_minor
-    FROM transfers WHERE state = 'debited' GROUP BY currency ORDER BY currency
-"""
+_IN_TRANSIT = (
+    select(_TRANSFERS.currency, _COUNT, sum_of(_TRANSFERS.amount_minor).label("amount_minor"))
+    .where(one_of(_TRANSFERS.state, [State.DEBITED]))
+    .group_by(_TRANSFERS.currency)
+    .order_by(_TRANSFERS.currency)
+)
 
 
 class LedgerStats:
@@ -74,9 +87,9 @@ class LedgerStats:
         return await totals(self._database)
 
     async def waiting(self) -> list[Waiting]:
-        """The transfers that are not final, by state; every such state is there."""
+        """The transfers that are not final, by state, with each state that is not final."""
         async with self._database.connection() as connection:
-            return _waiting(await connection.fetch(_WAITING))
+            return _waiting(await fetch(connection, _WAITING))
 
     async def read(self) -> Stats:
         """How many transfers ended how, what waits, and what is in transit."""
@@ -84,21 +97,21 @@ class LedgerStats:
             self._database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            by_state = await connection.fetch(_BY_STATE)
-            waiting = await connection.fetch(_WAITING)
-            oldest = await connection.fetchrow(_OLDEST)
-            in_transit = await connection.fetch(_IN_TRANSIT)
+            by_state = await fetch(connection, _BY_STATE)
+            waiting = await fetch(connection, _WAITING)
+            oldest = await fetch_first(connection, _OLDEST)
+            in_transit = await fetch(connection, _IN_TRANSIT)
         return Stats(
             last_hour=_counts(by_state, "hour"),
             last_day=_counts(by_state, "day"),
             waiting=_waiting(waiting),
             oldest_not_final=transfer_of(oldest) if oldest else None,
-            in_transit=[InTransit(**dict(row)) for row in in_transit],
+            in_transit=[dataclass_of(InTransit, row) for row in in_transit],
         )
 
 
 def _waiting(rows: Sequence[Row]) -> list[Waiting]:
-    found = {row["state"]: Waiting(**dict(row)) for row in rows}
+    found = {row["state"]: dataclass_of(Waiting, row) for row in rows}
     return [found.get(state, Waiting(state, 0, 0)) for state in State if not state.is_final]
 
 

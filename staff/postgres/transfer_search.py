@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, func, literal, not_, or_, select, true
+
 from database.connections import Database
+from database.paging import Page, Place, fetch_page, newest_first
+from database.statements import fetch
 from ledger.ids import AccountId, CustomerId, TransferId
-from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
+from ledger.postgres.rows import TRANSFER, transfer_of
+from ledger.postgres.tables import NOT_FINAL, accounts, keys, transfers
 from ledger.transfers import Kind, State, Transfer
 
 
@@ -15,7 +20,7 @@ class Flagged:
     """The transfers that Temporal marks as needing attention, by the workflows that drive them.
 
     `workflow_ids` are of attempts, `recovered` the transfers that recovery drives on. A list holds those of them that
-    are not final, or with `wanted` false all but those: what the ledger knows to have ended needs nobody any more.
+    are not final, or with `wanted` false all others: a transfer that is final needs no attention, whatever its mark.
     """
 
     workflow_ids: list[str]
@@ -25,10 +30,10 @@ class Flagged:
 
 @dataclass(frozen=True, slots=True)
 class TransferSearch:
-    """Which transfers a list holds; what is None does not matter.
+    """Which transfers a list holds. A condition that is None does not apply.
 
-    `unmoved_for` keeps those that are not final and have not moved for that long. `before` is the creation time and id
-    of the last one seen.
+    `unmoved_for` keeps those that are not final and have not changed for that long. `before` is the place of the last
+    transfer of the page before.
     """
 
     state: State | None = None
@@ -42,16 +47,10 @@ class TransferSearch:
     created_before: datetime | None = None
     unmoved_for: timedelta | None = None
     flagged: Flagged | None = None
-    before: tuple[datetime, str] | None = None
+    before: Place | None = None
 
 
-_NOT_FINAL = "t.state IN ('initiated', 'in_review', 'debited')"
-
-
-_FLAGGED = f"({_NOT_FINAL} AND (t.workflow_id = ANY ({{}}::text[]) OR t.id = ANY ({{}}::text[]))) = {{}}::boolean"
-
-
-_OWNERS = "SELECT DISTINCT owner_id FROM accounts WHERE id = ANY ($1)"
+_OWNERS = select(accounts.c.owner_id).where(accounts.c.id == any_(bindparam("ids", type_=ARRAY(Text)))).distinct()
 
 
 class TransferSearches:
@@ -60,45 +59,51 @@ class TransferSearches:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, wanted: TransferSearch, limit: int) -> list[Transfer]:
+    async def find(self, wanted: TransferSearch, limit: int) -> Page[Transfer]:
         """Anybody's transfers, newest first."""
-        flagged = wanted.flagged
-        asked: list[tuple[str, Sequence[object | None]]] = [
-            ("t.state = {}", [wanted.state]),
-            ("t.kind = {}", [wanted.kind]),
-            ("{} IN (t.source_account_id, t.destination_account_id)", [wanted.account_id]),
-            ("t.owner_id = {}", [wanted.owner_id]),
-            ("t.currency = {}", [wanted.currency]),
-            ("t.amount_minor >= {}", [wanted.least_minor]),
-            ("t.amount_minor <= {}", [wanted.most_minor]),
-            ("t.created_at >= {}", [wanted.created_after]),
-            ("t.created_at < {}", [wanted.created_before]),
-            (f"{_NOT_FINAL} AND t.updated_at <= clock_timestamp() - {{}}::interval", [wanted.unmoved_for]),
-            (_FLAGGED, [flagged.workflow_ids, flagged.recovered, flagged.wanted] if flagged else [None]),
-            ("(t.created_at, t.id) < ({}, {})", wanted.before or [None]),
-        ]
-        where, values = _conditions(asked)
-        query = f"""
-            SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE {where}
-            ORDER BY t.created_at DESC, t.id DESC LIMIT ${len(values) + 1}
-        """
+        found = select(*TRANSFER).where(true(), *_conditions(wanted))
+        listed = newest_first(found, transfers.c.created_at, transfers.c.id, behind=wanted.before is not None)
         async with self._database.connection() as connection:
-            return [transfer_of(row) for row in await connection.fetch(query, *values, limit)]
+            return await fetch_page(connection, listed, limit, transfer_of, wanted.before)
 
     async def owners(self, account_ids: Sequence[AccountId]) -> set[CustomerId]:
         """Who owns these accounts."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch("SELECT DISTINCT owner_id FROM accounts WHERE id = ANY ($1)", account_ids)
-        return {row["owner_id"] for row in rows}
+            return {row["owner_id"] for row in await fetch(connection, _OWNERS, ids=list(account_ids))}
 
 
-def _conditions(asked: Sequence[tuple[str, Sequence[object | None]]]) -> tuple[str, list[object]]:
-    """The conditions whose values are given, joined and numbered, and the values. Conditions are constants."""
-    parts, values = ["true"], list[object]()
-    for condition, given in asked:
-        if None in given:
-            continue
-        numbers = [f"${len(values) + place}" for place in range(1, len(given) + 1)]
-        parts.append(condition.format(*numbers))
-        values += given
-    return " AND ".join(parts), values
+def _conditions(wanted: TransferSearch) -> list[ColumnElement[bool]]:
+    columns = transfers.c
+    equal = (
+        (columns.state, wanted.state),
+        (columns.kind, wanted.kind),
+        (columns.currency, wanted.currency),
+    )
+    found = [column == value for column, value in equal if value is not None]
+    if wanted.owner_id is not None:
+        # Transfers have no index on their owner, but each has a key, and keys have one.
+        named = select(keys.c.transfer_id).where(keys.c.owner_id == wanted.owner_id)
+        found += [columns.owner_id == wanted.owner_id, columns.id.in_(named)]
+    if wanted.account_id is not None:
+        account_id = wanted.account_id
+        found.append(or_(columns.source_account_id == account_id, columns.destination_account_id == account_id))
+    if wanted.least_minor is not None:
+        found.append(columns.amount_minor >= wanted.least_minor)
+    if wanted.most_minor is not None:
+        found.append(columns.amount_minor <= wanted.most_minor)
+    if wanted.created_after is not None:
+        found.append(columns.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        found.append(columns.created_at < wanted.created_before)
+    if wanted.unmoved_for is not None:
+        found += [NOT_FINAL, columns.updated_at <= func.now() - wanted.unmoved_for]
+    if wanted.flagged is not None:
+        found.append(_is_flagged(wanted.flagged))
+    return found
+
+
+def _is_flagged(flagged: Flagged) -> ColumnElement[bool]:
+    by_workflow = transfers.c.workflow_id == any_(literal(flagged.workflow_ids, ARRAY(Text)))
+    by_recovery = transfers.c.id == any_(literal(flagged.recovered, ARRAY(Text)))
+    is_flagged = and_(NOT_FINAL, or_(by_workflow, by_recovery))
+    return is_flagged if flagged.wanted else not_(is_flagged)
