@@ -27,8 +27,9 @@ from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
+from reviews.postgres import Reviews
 from settings import Settings
-from staff.postgres.action_log import ActionLog
+from staff.postgres.actions import StaffActions
 from staff.postgres.operators import Operators
 from staff.postgres.reversal_record import record_reversal
 from staff.postgres.stats import LedgerStats
@@ -73,8 +74,7 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
     transfer_reads = TransferReads(database)
     temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
     acceptance = Acceptance(temporal, transfer_reads, book, completions)
-    operators = Operators(database)
-    searches, files = TransferSearches(database), TransferFiles(database)
+    actions, files = StaffActions(database), TransferFiles(database)
     reversals, disputes = Reversals(database), Disputes(database)
     services = Services(
         database=database,
@@ -85,16 +85,17 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         temporal=temporal,
         tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds),
         sandbox_rails=settings.sandbox_rails,
-        operators=operators,
-        transfer_searches=searches,
+        operators=Operators(database),
+        transfer_searches=TransferSearches(database),
         transfer_files=files,
-        action_log=ActionLog(database),
+        actions=actions,
         stats=LedgerStats(database),
         reversals=reversals,
         disputes=disputes,
         dispute_terms=DisputeTerms(settings.dispute_window_days, settings.dispute_deadline_seconds),
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
-        steering=Interventions(acceptance, temporal, operators, searches, files, reversals, disputes),
+        interventions=Interventions(acceptance, temporal, actions, files, reversals, disputes),
+        reviews=Reviews(database),
         attention=AttentionCount(temporal),
     )
     return ApiProcess(services, completions)

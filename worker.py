@@ -12,12 +12,12 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
-from activities.decision_batch import BatchSteps
 from activities.disputes import DisputeSteps
 from activities.notifications import NotificationSteps
 from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
+from activities.staff import StaffSteps
 from activities.transfers import TransferSteps
 from disputes.postgres.disputes import Disputes
 from ledger.postgres.book import Book
@@ -26,18 +26,16 @@ from reviews.review import ReviewPolicy
 from screening.rules import AmountThreshold, ScreeningAnswer, ScreeningRule
 from settings import Settings
 from workflows import policies
-from workflows.decision_batch import DecisionBatchWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.recovery import RecoveryWorkflow
 from workflows.transfer.saga import TransferWorkflow
 from workflows.versioned import AutoUpgradedDispute, AutoUpgradedRecovery
 
-WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DecisionBatchWorkflow, DisputeWorkflow)
+WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DisputeWorkflow)
 # The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
 VERSIONED_WORKFLOWS: Sequence[type] = (
     TransferWorkflow,
     AutoUpgradedRecovery,
-    DecisionBatchWorkflow,
     AutoUpgradedDispute,
 )
 
@@ -108,9 +106,9 @@ def build_worker(
     )
     screening = ScreeningSteps(screening_rules(settings) if rules is None else rules)
     recovery = RecoverySteps(client, book, settings.recovery_grace_seconds)
-    batch = BatchSteps(client)
     disputes = DisputeSteps(client, Disputes(book.database), settings.recovery_grace_seconds)
     notification = NotificationSteps(messages or Messages(book.database))
+    staff = StaffSteps(book.database)
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -125,11 +123,12 @@ def build_worker(
             screening.screen_transfer,
             review.begin_review,
             review.record_decision,
-            review.record_instruction,
+            review.read_review,
+            review.expire_review,
+            staff.record_staff_action,
             review.remind_reviewers,
             recovery.find_stranded,
             recovery.cancel_stranded,
-            batch.send_decision,
             disputes.read_dispute,
             disputes.decide_dispute,
             disputes.expire_dispute,

@@ -1,4 +1,4 @@
-"""The steps around what people decide and ask for. No money moves here."""
+"""The steps of a review. Each is safe to repeat, and none moves money."""
 
 import structlog
 from temporalio import activity
@@ -8,7 +8,7 @@ from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder
 from reviews.postgres import Reviews
 from reviews.review import Decision, Review, ReviewPolicy
-from staff.instructions import Instruction
+from staff.permissions import Channel
 
 log = structlog.get_logger()
 
@@ -17,35 +17,35 @@ class ReviewSteps:
     """Reviews on the terms of one policy."""
 
     def __init__(self, book: Book, policy: ReviewPolicy) -> None:
-        self._book = book
         self._reviews = Reviews(book.database)
         self._policy = policy
 
     @activity.defn
     async def begin_review(self, order: TransferOrder) -> Review:
-        """Let the transfer wait in `in_review`. A repeat finds the review as it began, and what was decided since."""
+        """Let the transfer wait in `in_review`. A repeat finds the review as it began, and the decisions made since."""
         with refusals_as_answers():
             return await self._reviews.begin(Step(order.transfer_id, order.attempt), self._policy.terms(order))
 
     @activity.defn
-    async def record_decision(self, step: Step, decision: Decision, request: str) -> Decision:
-        """Keep a reviewer's word for good, under their id. A repeat of the request gets the same answer.
-
-        Refuses as `not_staff` whoever is no operator or admin, as `conflict_of_interest` a party of the transfer, and
-        as `decided_already` a second word of one person.
-        """
-        with refusals_as_answers():
-            return await self._reviews.write_decision(step, decision, request)
+    async def read_review(self, step: Step) -> Review:
+        """The review as its rows tell it now. The workflow keeps nothing of it in its own memory."""
+        return await self._reviews.read(step)
 
     @activity.defn
-    async def record_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
-        """Keep what one of the staff asked for, once a request.
+    async def expire_review(self, step: Step) -> Review:
+        """Fail the transfer, unless its review was decided before. The workflow's timer says when."""
+        with refusals_as_answers():
+            return await self._reviews.expire(step)
 
-        Refuses everybody else as `not_staff`, a party of the transfer as `conflict_of_interest`, and as
-        `UnknownTransfer` where the transfer has no row yet.
+    @activity.defn
+    async def record_decision(self, step: Step, decision: Decision) -> Decision:
+        """Record a decision that somebody typed in Temporal, just as the API records its own.
+
+        Refuses as `not_staff` whoever is no operator or admin, as `conflict_of_interest` a party of the transfer, as
+        `decided_already` another decision of the same person, and as `too_late` what comes after the review.
         """
         with refusals_as_answers():
-            await self._reviews.write_instruction(step, action, instruction, request)
+            return (await self._reviews.decide(step, decision, Channel.TEMPORAL)).decision
 
     @activity.defn
     async def remind_reviewers(self, order: TransferOrder) -> None:

@@ -19,7 +19,8 @@ from disputes.postgres.disputes import Disputes
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
-from staff.postgres.action_log import ActionLog
+from reviews.postgres import Reviews
+from staff.postgres.actions import StaffActions
 from staff.postgres.operators import Operators
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
@@ -41,13 +42,14 @@ class Services:
     operators: Operators
     transfer_searches: TransferSearches
     transfer_files: TransferFiles
-    action_log: ActionLog
+    actions: StaffActions
     stats: LedgerStats
     reversals: Reversals
     disputes: Disputes
     dispute_terms: DisputeTerms
     web_ui: WebUi
-    steering: Interventions
+    interventions: Interventions
+    reviews: Reviews
     attention: AttentionCount
     login_limits: LoginLimits = field(default_factory=LoginLimits)
 

@@ -22,9 +22,8 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from disputes.dispute import Dispute
-from ledger.transfers import TransferOrder
-from reviews.review import BatchProgress, DecisionBatch
-from workflows.decision_batch import DecisionBatchWorkflow
+from ledger.recovery import Stranded
+from ledger.transfers import Transfer, TransferOrder
 from workflows.dispute import DisputeWorkflow
 from workflows.policies import TASK_TIMEOUT
 from workflows.search_attributes import NEEDS_ATTENTION, search_attributes, summary
@@ -39,6 +38,11 @@ UPDATE_LIMIT = timedelta(seconds=10)
 FINGERPRINT = "fingerprint"
 # The code of an update that no running workflow could take.
 NO_WORKFLOW = "no_workflow"
+# Temporal's type of the failure of an update whose workflow ended after it took the update, and before it answered.
+ENDED_BEFORE_ITS_ANSWER = "AcceptedUpdateCompletedWorkflow"
+# A decision is recorded when its workflow is nudged, so the request waits less for that.
+NUDGE_LIMIT = timedelta(seconds=2)
+NUDGES_AT_ONCE = 10
 # The most transfers in the list of those that need attention. More than that is an outage, not a list to work through.
 MOST_FLAGGED = 10_000
 
@@ -80,6 +84,7 @@ class TemporalGateway:
     task_queue: str
     client: Client | None = None
     connected: asyncio.Event = field(default_factory=asyncio.Event)
+    _nudging: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def keep_connecting(self) -> Client:
         """Return the client once Temporal has answered. From then on the client reconnects by itself."""
@@ -141,13 +146,13 @@ class TemporalGateway:
         except (RPCError, RuntimeError, TemporalUnavailable) as error:
             log.info("no cancellation reached the workflow", workflow_id=workflow_id, error=str(error))
 
-    async def update(self, workflow_ids: Sequence[str], name: str, argument: object, update_id: str) -> str:
-        """Send an update to the first of these workflows that runs, and return its answer.
+    async def update(self, transfer: Transfer, name: str, argument: object, update_id: str) -> str:
+        """Send an update to the workflow that drives the transfer, and return its answer.
 
-        The same update id gets the same answer. Raises `UpdateRefused` where the workflow refuses or none of them
+        The same update id gets the same answer. Raises `UpdateRefused` where the workflow refuses or none
         runs, and `TemporalUnavailable` where no worker or no server answers in time.
         """
-        for workflow_id in workflow_ids:
+        for workflow_id in _drivers_of(transfer):
             handle = self._client.get_workflow_handle(workflow_id)
             try:
                 answer: str = await handle.execute_update(
@@ -155,9 +160,9 @@ class TemporalGateway:
                 )
             except WorkflowUpdateFailedError as error:
                 cause = error.cause
-                if isinstance(cause, ApplicationError):
-                    raise UpdateRefused(cause.message, code=cause.type or "") from error
-                raise UpdateRefused(str(cause)) from error
+                if not isinstance(cause, ApplicationError) or cause.type == ENDED_BEFORE_ITS_ANSWER:
+                    raise TemporalUnavailable(str(cause)) from error
+                raise UpdateRefused(cause.message, code=cause.type or "") from error
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise TemporalUnavailable(str(error)) from error
@@ -188,28 +193,33 @@ class TemporalGateway:
         except TimeoutError as error:
             raise TemporalUnavailable(f"No count within {within_seconds:g} s.") from error
 
-    async def start_batch(self, batch_id: str, batch: DecisionBatch) -> None:
-        """Start sending a decision to many transfers."""
-        with _unavailable_on_failure():
-            await self._client.start_workflow(
-                DecisionBatchWorkflow.run,
-                batch,
-                id=batch_id,
-                task_queue=self.task_queue,
-                static_summary=batch.summary,
-                rpc_timeout=RPC_LIMIT,
-            )
+    async def nudge_review(self, transfer: Transfer) -> None:
+        """Have the workflow that drives the transfer read its review's rows again.
 
-    async def batch_progress(self, batch_id: str) -> BatchProgress | None:
-        """Where a batch stands; None: there is no such batch."""
-        try:
-            return await self._client.get_workflow_handle(batch_id).query(
-                DecisionBatchWorkflow.progress, rpc_timeout=UPDATE_LIMIT
-            )
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise TemporalUnavailable(str(error)) from error
+        Does nothing if none runs or Temporal is away: a workflow in review also reads them at an interval.
+        """
+        for workflow_id in _drivers_of(transfer):
+            try:
+                handle = self._client.get_workflow_handle(workflow_id)
+                await handle.signal(TransferWorkflow.review_changed, rpc_timeout=NUDGE_LIMIT)
+            except (RPCError, RuntimeError, TemporalUnavailable) as error:
+                if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                    continue
+                log.info("the workflow was not nudged", workflow_id=workflow_id, error=str(error))
+            return
+
+    def nudge_reviews(self, transfers: Sequence[Transfer]) -> None:
+        """The same for many, in the background: nobody waits for it, and it ends with the process."""
+        turns = asyncio.Semaphore(NUDGES_AT_ONCE)
+
+        async def nudge(transfer: Transfer) -> None:
+            async with turns:
+                await self.nudge_review(transfer)
+
+        for transfer in transfers:
+            task = asyncio.create_task(nudge(transfer))
+            self._nudging.add(task)
+            task.add_done_callback(self._nudging.discard)
 
     async def start_dispute(self, dispute: Dispute) -> None:
         """Start the dispute's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
@@ -257,3 +267,8 @@ class TemporalGateway:
         if self.client is None:
             raise TemporalUnavailable("Temporal has not answered since this process started.")
         return self.client
+
+
+def _drivers_of(transfer: Transfer) -> tuple[str, str]:
+    """The workflows that may drive it: its own, and if that was lost the one that recovery started."""
+    return transfer.workflow_id, Stranded(transfer.order, transfer.state).recovery_id

@@ -1,24 +1,39 @@
-"""Reviews and what people say in them: when each began and on what terms, who decided what, who was reminded.
+"""Reviews and their decisions: when each began and on what terms, who decided what, who was reminded.
 
-Everything here only grows. A review is of one attempt of a transfer; whatever is run again finds it as it was.
+Everything here only grows. A review is of one attempt of a transfer; whatever is run again finds it as it was. All
+that ends a review (decisions, its expiry, a cancellation, the debit) is decided under the transfer's row lock, so that
+the first of them to commit is final.
 """
 
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, SmallInteger, Table, Text, text
+from sqlalchemy import Column, ForeignKey, Integer, SmallInteger, Table, Text, text
 
 from database.connections import Database
 from database.metadata import METADATA, Timestamp, required
-from ledger.ids import CustomerId
-from ledger.postgres.book import put_in_review
-from ledger.postgres.rows import only
-from ledger.refusals import UnknownTransfer
-from ledger.transfers import Step
-from reviews.review import DecidedAlready, Decision, Review, ReviewTerms, Ruling
-from staff.instructions import Instruction
-from staff.permissions import STAFF, Action, ConflictOfInterest, NotStaff, Role
+from ledger.ids import TransferId
+from ledger.postgres.book import end_transfer, put_in_review
+from ledger.postgres.locks import lock_free_transfers, lock_transfer
+from ledger.postgres.rows import TRANSFER_COLUMNS, only, transfer_of
+from ledger.refusals import ActionRefused, ReviewExpired
+from ledger.transfers import Ending, State, Step, Transfer
+from reviews.review import (
+    BatchOfDecisions,
+    DecidedElsewhere,
+    Decision,
+    DecisionNotTaken,
+    Review,
+    ReviewTerms,
+    Ruling,
+    made_before,
+)
+from staff.permissions import Action, Actor, Channel
+from staff.postgres.actions import Subject, record_actions
+from staff.postgres.people import check_no_party, staff_named
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -39,17 +54,11 @@ review_decisions = Table(
     METADATA,
     Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
     Column("attempt", SmallInteger, primary_key=True),
-    Column("decider", Text, primary_key=True),
+    Column("decider", Text, ForeignKey("customers.id"), primary_key=True),
     required("ruling", Text),
     required("reason", Text),
     required("decided_at", Timestamp, server_default=text("clock_timestamp()")),
-    Column("request", Text),
-    Column("action_id", Text, ForeignKey("operator_actions.id")),
-)
-Index(
-    "review_decisions_by_action",
-    review_decisions.c.action_id,
-    postgresql_where=review_decisions.c.action_id.is_not(None),
+    required("action_id", Text, ForeignKey("staff_actions.id"), unique=True),
 )
 
 review_reminders = Table(
@@ -73,158 +82,123 @@ _BEGUN = """
     FROM reviews WHERE transfer_id = $1 AND attempt = $2
 """
 
+_TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1"
+
+_TERMS = """
+    SELECT transfer_id, deadline_seconds, remind_after_seconds, approvals
+    FROM reviews JOIN unnest($1::text[], $2::int[]) AS wanted (transfer_id, attempt) USING (transfer_id, attempt)
+"""
+
 _DECISIONS = """
-    SELECT decider, ruling, reason FROM review_decisions
-    WHERE transfer_id = $1 AND attempt = $2 ORDER BY decided_at, decider
+    SELECT transfer_id, decider, ruling, reason
+    FROM review_decisions JOIN unnest($1::text[], $2::int[]) AS wanted (transfer_id, attempt)
+        USING (transfer_id, attempt)
+    ORDER BY decided_at, decider
 """
 
-# People are named by an id or by the address they sign in with. The lock keeps the role until what was said is written.
-_NAMED = """
-    SELECT id, role FROM customers WHERE id = $1 OR email = lower($1) ORDER BY id = $1 DESC LIMIT 1 FOR SHARE
+_WRITE_DECISIONS = """
+    INSERT INTO review_decisions (transfer_id, attempt, action_id, decider, ruling, reason)
+    SELECT decided.transfer_id, decided.attempt, decided.action_id, $4, $5, $6
+    FROM unnest($1::text[], $2::int[], $3::text[]) AS decided (transfer_id, attempt, action_id)
 """
-
-# Staff who asked for a reversal between others hold none of its accounts, and are no party of it.
-_IS_PARTY = """
-    SELECT EXISTS (
-        SELECT FROM transfers t LEFT JOIN accounts a ON a.id IN (t.source_account_id, t.destination_account_id)
-        WHERE t.id = $1 AND (a.owner_id = $2 OR (t.owner_id = $2 AND t.kind <> 'reversal'))
-    )
-"""
-
-_FIRST_WORD = """
-    SELECT decider, ruling, reason, request FROM review_decisions
-    WHERE transfer_id = $1 AND attempt = $2 AND decider = $3
-"""
-
-# Whoever writes to Temporal can name any action. It is believed only where this is what that very action asked of this
-# transfer, and nothing has come of it: else what arrived is kept as typed in Temporal. A batch is concluded once it is
-# sent, and asked this only of a review that had begun.
-_WRITE_DECISION = """
-    INSERT INTO review_decisions (transfer_id, attempt, decider, ruling, reason, request, action_id)
-    VALUES ($1, $2, $3, $4, $5, $6, (
-        SELECT a.id FROM operator_actions a
-        WHERE a.id = $7 AND a.actor_id = $3 AND a.action = 'decide_review' AND a.asked ->> 'ruling' = $4
-            AND CASE
-                WHEN a.subject = $1 THEN
-                    NOT EXISTS (SELECT FROM action_outcomes o WHERE o.action_id = a.id)
-                    AND NOT EXISTS (SELECT FROM review_decisions d WHERE d.action_id = a.id)
-                ELSE
-                    a.before -> 'transfers' @> to_jsonb($1::text)
-                    AND NOT EXISTS (SELECT FROM review_decisions d WHERE d.action_id = a.id AND d.transfer_id = $1)
-                    AND EXISTS (
-                        SELECT FROM reviews r
-                        WHERE r.transfer_id = $1 AND r.attempt = $2 AND r.began_at <= a.recorded_at
-                    )
-            END
-    ))
-    ON CONFLICT DO NOTHING
-"""
-
-_WRITE_INSTRUCTION = """
-    WITH known AS (SELECT id, state FROM transfers WHERE id = $1),
-    written AS (
-        INSERT INTO instructions (transfer_id, attempt, action, actor, reason, state, request, action_id)
-        SELECT id, $2, $3, $4, $5, state, $6, (
-            SELECT a.id FROM operator_actions a
-            WHERE a.id = $7 AND a.actor_id = $4 AND a.subject = $1 AND a.action = ANY ($8::text[])
-                AND NOT EXISTS (SELECT FROM action_outcomes o WHERE o.action_id = a.id)
-                AND NOT EXISTS (SELECT FROM instructions i WHERE i.action_id = a.id)
-        )
-        FROM known
-        ON CONFLICT DO NOTHING
-    )
-    SELECT EXISTS (SELECT FROM known)
-"""
-
-# The actions that a workflow's update may be the doing of; the first is its own.
-_ACTIONS_OF = {"retry_now": (Action.RETRY_STEP,), "give_back": (Action.GIVE_BACK, Action.CANCEL_TRANSFER)}
 
 _REMIND = "INSERT INTO review_reminders (transfer_id, attempt) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1"
 
 
-async def _begun(connection: "Connection", step: Step, terms: ReviewTerms) -> tuple[ReviewTerms, int]:
-    """The terms that the review began on, which are these where it begins now, and the seconds since then.
+@dataclass(frozen=True, slots=True)
+class RecordedDecision:
+    """A decision as it is recorded, under its reviewer's id; `replayed`: an earlier request recorded it."""
 
-    For the transaction that holds the transfer's row and has put it in review.
-    """
-    await connection.execute(
-        _BEGIN,
-        step.transfer_id,
-        step.attempt,
-        terms.deadline_seconds,
-        terms.remind_after_seconds,
-        terms.approvals,
-    )
-    row = only(await connection.fetchrow(_BEGUN, step.transfer_id, step.attempt))
-    kept = ReviewTerms(row["deadline_seconds"], row["remind_after_seconds"], row["approvals"])
-    return kept, row["elapsed_seconds"]
-
-
-async def _decisions_of(connection: "Connection", step: Step) -> list[Decision]:
-    """What was decided about this attempt, in the order of time."""
-    rows = await connection.fetch(_DECISIONS, step.transfer_id, step.attempt)
-    return [Decision(row["decider"], Ruling(row["ruling"]), row["reason"]) for row in rows]
+    decision: Decision
+    transfer: Transfer
+    replayed: bool
 
 
 class Reviews:
-    """What people say, kept for good. All raise `Unavailable` where PostgreSQL gave no answer: in doubt, ask again."""
+    """All raise `Unavailable` if PostgreSQL gave no answer: in doubt, repeat the call."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def begin(self, step: Step, terms: ReviewTerms) -> Review:
-        """Let the transfer wait for a person's decision.
+        """Let the transfer wait for a decision.
 
         A repeat finds the review as it began, however long ago: its terms, and the decisions made since.
         """
         async with self._database.transaction() as connection:
             transfer = await put_in_review(connection, step)
-            kept, elapsed_seconds = await _begun(connection, step, terms)
-            return Review(transfer.standing, kept, await _decisions_of(connection, step), elapsed_seconds)
+            await connection.execute(
+                _BEGIN,
+                step.transfer_id,
+                step.attempt,
+                terms.deadline_seconds,
+                terms.remind_after_seconds,
+                terms.approvals,
+            )
+            return await _read(connection, step, transfer)
 
-    async def write_decision(self, step: Step, decision: Decision, request: str) -> Decision:
-        """Keep a reviewer's word, under their id: as it counts.
+    async def read(self, step: Step) -> Review:
+        """A review that has begun, as its rows tell it now."""
+        async with self._database.connection() as connection:
+            transfer = transfer_of(only(await connection.fetchrow(_TRANSFER, step.transfer_id)))
+            return await _read(connection, step, transfer)
 
-        `decision.decider` names one of the staff by id or address, so that one person is one decider by any way. The
-        first word of each counts; the same `request` again gets the same answer. Refuses with `NotStaff`,
-        `ConflictOfInterest` for whoever holds an account of the transfer, and `DecidedAlready`.
+    async def expire(self, step: Step) -> Review:
+        """Fail a transfer whose review is not decided. The workflow's timer says when.
+
+        A decision that was committed before wins, and so does whatever else has moved the transfer: then nothing
+        changes, and the answer tells it. A decision that comes later is too late.
         """
         async with self._database.transaction() as connection:
-            decider, role = await self._named(connection, decision.decider)
-            place = (step.transfer_id, step.attempt, decider)
-            if await connection.fetchrow(_FIRST_WORD, *place) is None:
-                _check_staff(decision.decider, role)
-                if await connection.fetchval(_IS_PARTY, step.transfer_id, decider):
-                    raise ConflictOfInterest(Action.DECIDE_REVIEW)
-                said = (decision.ruling, decision.reason, request, decision.action_id)
-                await connection.execute(_WRITE_DECISION, *place, *said)
-            first = only(await connection.fetchrow(_FIRST_WORD, *place))
-            if first["request"] != request:
-                raise DecidedAlready(decider)
-            return Decision(first["decider"], Ruling(first["ruling"]), first["reason"])
+            transfer, _ = await lock_transfer(connection, step.transfer_id)
+            review = await _read(connection, step, transfer)
+            if transfer.attempt != step.attempt or not review.is_waiting:
+                return review
+            ended = await end_transfer(connection, Ending(step, ReviewExpired().failure), State.FAILED)
+            return replace(review, standing=ended.standing)
 
-    async def write_instruction(self, step: Step, action: str, instruction: Instruction, request: str) -> None:
-        """Keep what one of the staff, named by id or address, asked of the transfer, and the state it was in.
+    async def decide(self, step: Step, decision: Decision, channel: Channel = Channel.API) -> RecordedDecision:
+        """Record a reviewer's decision about this attempt, with the action that it is, in one transaction.
 
-        Once for each `request`. Refuses with `NotStaff`, and with `ConflictOfInterest` for whoever is a party; raises
-        `UnknownTransfer` where the transfer has no row yet.
+        `decision.decider` names one of the staff by id or address, so that one person is one reviewer by any way. The
+        first decision of each is final; the same ruling again finds it made. Refuses with `NotStaff`,
+        `ConflictOfInterest` for a party of the transfer, `DecidedAlready`, and `DecidedTooLate` once the review is
+        decided or the transfer has gone on. Raises `UnknownTransfer`.
         """
         async with self._database.transaction() as connection:
-            actor, role = await self._named(connection, instruction.actor)
-            _check_staff(instruction.actor, role)
-            if await connection.fetchval(_IS_PARTY, step.transfer_id, actor):
-                raise ConflictOfInterest(_ACTIONS_OF[action][0])
-            said = (action, actor, instruction.reason, request, instruction.action_id, _ACTIONS_OF[action])
-            is_known = await connection.fetchval(_WRITE_INSTRUCTION, step.transfer_id, step.attempt, *said)
-            if not is_known:
-                raise UnknownTransfer(step.transfer_id)
+            actor = await staff_named(connection, decision.decider)
+            named = replace(decision, decider=actor.id)
+            transfer, _ = await lock_transfer(connection, step.transfer_id)
+            (judged,) = await _judge(connection, actor, [(transfer, step.attempt)], named)
+            if isinstance(judged, ActionRefused):
+                raise judged
+            if judged is not None:
+                return RecordedDecision(judged, transfer, replayed=True)
+            await _write(connection, actor, [transfer], named, channel)
+            return RecordedDecision(named, transfer, replayed=False)
 
-    @staticmethod
-    async def _named(connection: "Connection", name: str) -> tuple[CustomerId, Role]:
-        row = await connection.fetchrow(_NAMED, name.strip())
-        if row is None:
-            raise NotStaff(name)
-        return CustomerId(row["id"]), Role(row["role"])
+    async def decide_many(self, transfer_ids: Sequence[TransferId], decision: Decision) -> BatchOfDecisions:
+        """The same decision about the current attempt of many transfers, in one transaction: all are kept, or none.
+
+        Each takes or refuses it as if it came alone; the same ruling as before counts as taken. A transfer that
+        something else writes to is not waited for, and refused. Raises `NotStaff`, and `ConflictOfInterest` if one of
+        the transfers is the reviewer's own: then none is decided.
+        """
+        async with self._database.transaction() as connection:
+            actor = await staff_named(connection, decision.decider)
+            named = replace(decision, decider=actor.id)
+            transfers = await lock_free_transfers(connection, transfer_ids)
+            judged = await _judge(connection, actor, [(each, each.attempt) for each in transfers], named)
+            verdicts = {each.id: verdict for each, verdict in zip(transfers, judged, strict=True)}
+            await _write(
+                connection, actor, [each for each in transfers if verdicts[each.id] is None], named, Channel.API
+            )
+        verdicts |= {each: DecidedElsewhere(each) for each in transfer_ids if each not in verdicts}
+        refused = {each: why for each, why in verdicts.items() if isinstance(why, ActionRefused)}
+        return BatchOfDecisions(
+            taken=[each for each in transfers if each.id not in refused],
+            refused=[DecisionNotTaken(each, why.code, str(why)) for each, why in refused.items()],
+        )
 
     @asynccontextmanager
     async def reminding(self, step: Step) -> AsyncIterator[bool]:
@@ -236,6 +210,63 @@ class Reviews:
             yield await connection.fetchval(_REMIND, step.transfer_id, step.attempt) is not None
 
 
-def _check_staff(name: str, role: Role) -> None:
-    if role not in STAFF:
-        raise NotStaff(name)
+async def _read(connection: "Connection", step: Step, transfer: Transfer) -> Review:
+    row = only(await connection.fetchrow(_BEGUN, step.transfer_id, step.attempt))
+    terms = ReviewTerms(row["deadline_seconds"], row["remind_after_seconds"], row["approvals"])
+    decisions = await _decisions_of(connection, [(step.transfer_id, step.attempt)])
+    return Review(transfer.standing, terms, decisions[step.transfer_id], row["elapsed_seconds"])
+
+
+async def _decisions_of(
+    connection: "Connection", attempts: Sequence[tuple[TransferId, int]]
+) -> Mapping[TransferId, list[Decision]]:
+    """The decisions about each of these attempts, oldest first."""
+    found: dict[TransferId, list[Decision]] = defaultdict(list)
+    for row in await connection.fetch(_DECISIONS, *_columns(attempts)):
+        found[row["transfer_id"]].append(Decision(row["decider"], Ruling(row["ruling"]), row["reason"]))
+    return found
+
+
+async def _judge(
+    connection: "Connection", actor: Actor, attempts: Sequence[tuple[Transfer, int]], decision: Decision
+) -> list[Decision | ActionRefused | None]:
+    """For each transfer, whose row is locked: the same decision made before, None if it is new, or why it is refused.
+
+    Read in statements of their own after the locks: they see every decision that was committed before.
+    """
+    keys = [(transfer.id, attempt) for transfer, attempt in attempts]
+    decisions = await _decisions_of(connection, keys)
+    terms = {
+        row["transfer_id"]: ReviewTerms(row["deadline_seconds"], row["remind_after_seconds"], row["approvals"])
+        for row in await connection.fetch(_TERMS, *_columns(keys))
+    }
+    await check_no_party(connection, actor.id, Action.DECIDE_REVIEW, [transfer for transfer, _ in attempts])
+    judged: list[Decision | ActionRefused | None] = []
+    for transfer, attempt in attempts:
+        try:
+            judged.append(made_before(transfer, attempt, terms.get(transfer.id), decisions[transfer.id], decision))
+        except ActionRefused as refusal:
+            judged.append(refusal)
+    return judged
+
+
+async def _write(
+    connection: "Connection", actor: Actor, transfers: Sequence[Transfer], decision: Decision, channel: Channel
+) -> None:
+    """The decision about each transfer, with its record."""
+    subjects = [
+        Subject(each.id, standing, standing | {"ruling": decision.ruling})
+        for each in transfers
+        for standing in [{"state": each.state, "attempt": each.attempt}]
+    ]
+    asked = {"ruling": decision.ruling}
+    action_ids = await record_actions(
+        connection, actor, Action.DECIDE_REVIEW, subjects, decision.reason, asked, channel
+    )
+    keys = [(each.id, each.attempt) for each in transfers]
+    values = (action_ids, decision.decider, decision.ruling, decision.reason)
+    await connection.execute(_WRITE_DECISIONS, *_columns(keys), *values)
+
+
+def _columns(attempts: Sequence[tuple[TransferId, int]]) -> tuple[list[TransferId], list[int]]:
+    return [transfer_id for transfer_id, _ in attempts], [attempt for _, attempt in attempts]

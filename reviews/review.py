@@ -1,32 +1,26 @@
-"""Human review: who decided what, and when that is enough. Pure: the waiting is the workflow's."""
+"""Human review: who decided what, and when that is enough. Pure: the waiting is the workflow's.
+
+The rows decide: a decision is taken once it is committed, and whatever runs later reads it there.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ledger.ids import CustomerId
+from ledger.ids import CustomerId, TransferId
 from ledger.money import major_to_minor
-from ledger.refusals import ActionRefused
-from ledger.transfers import Standing, TransferOrder
-from staff.instructions import Unclear, action_id_in, texts_in
-
-
-@dataclass(eq=False)
-class DecidedAlready(ActionRefused):
-    """The first word of each reviewer counts, whatever name and way it came by."""
-
-    code = "decided_already"
-    decider: CustomerId
-
-    def __str__(self) -> str:
-        return f"{self.decider} has decided about this transfer already."
-
+from ledger.refusals import ActionRefused, ReviewExpired, ReviewRejected
+from ledger.transfers import Failure, Standing, State, Transfer, TransferOrder
+from staff.update_input import Unclear, texts_in
 
 DECISION_EXAMPLE = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
 
+# The states in which a decision is taken: before the review begins it is kept for it.
+DECIDABLE = frozenset({State.INITIATED, State.IN_REVIEW})
+
 
 class Ruling(StrEnum):
-    """What a reviewer says."""
+    """A reviewer's decision in a word."""
 
     APPROVE = "approve"
     REJECT = "reject"
@@ -34,24 +28,36 @@ class Ruling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One reviewer's word on one attempt of a transfer. The first word of each reviewer counts.
+    """One reviewer's decision about one attempt of a transfer. A reviewer's first decision is final.
 
-    `action_id` is the record of the admin API's request; None: it was typed in Temporal.
+    `decider` is an id, or where somebody typed it an address.
     """
 
     decider: str
     ruling: Ruling
     reason: str
-    action_id: str | None = None
+
+    @property
+    def answer(self) -> str:
+        """What the reviewer is answered, as often as they send it."""
+        return f"{self.ruling} by {self.decider} is recorded."
+
+    def objection(self) -> str | None:
+        """Why this cannot be taken, in a sentence; None: it can."""
+        if not self.decider.strip():
+            return "Say who decides: decider is empty."
+        if not self.reason.strip():
+            return "Say why: reason is empty."
+        return None
 
 
-def decision_in(said: object) -> Decision:
+def decision_in(given: object) -> Decision:
     """The decision in a JSON value that somebody typed. Raises `Unclear`."""
-    texts = texts_in(said, ("decider", "ruling", "reason"), DECISION_EXAMPLE)
+    texts = texts_in(given, ("decider", "ruling", "reason"), DECISION_EXAMPLE)
     if texts["ruling"] not in set(Ruling):
         allowed = " or ".join(f"`{ruling}`" for ruling in Ruling)
         raise Unclear(f"There is no ruling `{texts['ruling']}`: say {allowed}, as in {DECISION_EXAMPLE}.")
-    return Decision(texts["decider"], Ruling(texts["ruling"]), texts["reason"], action_id_in(said))
+    return Decision(texts["decider"], Ruling(texts["ruling"]), texts["reason"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +71,47 @@ class ReviewTerms:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A review as it begins, or as it is found again: where the transfer stands, and what was decided so far.
-
-    `terms` are those it began on, `elapsed_seconds` ago.
-    """
+    """A review as its rows tell it now. It began `elapsed_seconds` ago, on these terms, which never change."""
 
     standing: Standing
     terms: ReviewTerms
     decisions: list[Decision] = field(default_factory=list)
     elapsed_seconds: int = 0
+
+    @property
+    def outcome(self) -> Ruling | None:
+        """What the decisions amount to; None: they do not suffice yet."""
+        return outcome(self.decisions, self.terms)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the transfer still waits for a decision."""
+        return self.standing.state is State.IN_REVIEW and self.outcome is None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the transfer may not go on; None: it may, or it was moved by somebody else."""
+        if self.outcome is Ruling.REJECT:
+            return ReviewRejected().failure
+        if self.outcome is None and self.standing.state is State.FAILED:
+            return ReviewExpired().failure
+        return None
+
+    @property
+    def progress(self) -> str:
+        """What is still needed and who has approved, for the people who watch it."""
+        approved = [decision.decider for decision in self.decisions if decision.ruling is Ruling.APPROVE]
+        missing = self.terms.approvals - len(approved)
+        more = f"{missing} {'more ' if approved else ''}approval{'s' if missing > 1 else ''}"
+        by = f" Approved by {', '.join(approved)}." if approved else ""
+        return f"{more} or one rejection is needed, by the update `decide` or the admin API.{by}"
+
+
+def outcome(decisions: Sequence[Decision], terms: ReviewTerms) -> Ruling | None:
+    """What the decisions of different reviewers amount to; None: they do not suffice yet. One rejection is enough."""
+    if any(decision.ruling is Ruling.REJECT for decision in decisions):
+        return Ruling.REJECT
+    return Ruling.APPROVE if len(decisions) >= terms.approvals else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,80 +130,74 @@ class ReviewPolicy:
         return ReviewTerms(self.deadline_seconds, self.remind_after_seconds, approvals=2 if two else 1)
 
 
-def outcome(decisions: Sequence[Decision], terms: ReviewTerms) -> Ruling | None:
-    """What the decisions amount to; None: not decided yet. One rejection is enough, and each decider counts once."""
-    first_words: dict[str, Ruling] = {}
-    for decision in decisions:
-        first_words.setdefault(decision.decider, decision.ruling)
-    if Ruling.REJECT in first_words.values():
-        return Ruling.REJECT
-    return Ruling.APPROVE if len(first_words) >= terms.approvals else None
+@dataclass(eq=False)
+class DecidedAlready(ActionRefused):
+    """A reviewer's first decision is final, by whatever way they sent it."""
+
+    code = "decided_already"
+    decider: CustomerId
+
+    def __str__(self) -> str:
+        return f"{self.decider} has decided about this transfer already."
 
 
-def progress(decisions: Sequence[Decision], terms: ReviewTerms) -> str:
-    """What is still needed and who has approved, for the people who watch a review that is not decided."""
-    approved = list(dict.fromkeys(decision.decider for decision in decisions if decision.ruling is Ruling.APPROVE))
-    missing = terms.approvals - len(approved)
-    more = f"{missing} {'more ' if approved else ''}approval{'s' if missing > 1 else ''}"
-    by = f" Approved by {', '.join(approved)}." if approved else ""
-    return f"{more} or one rejection is needed, by the update `decide` or the admin API.{by}"
+@dataclass(eq=False)
+class DecidedTooLate(ActionRefused):
+    """The transfer's review is over, or it never needs one any more."""
+
+    code = "too_late"
+    transfer_id: TransferId
+    status: str
+
+    def __str__(self) -> str:
+        return f"It is too late to decide: the transfer is {self.status}."
 
 
-def objection_to_decision(decision: Decision, owner_id: str, decisions: Sequence[Decision]) -> str | None:
-    """Why this decision cannot be taken, in a sentence; None: it can."""
-    if not decision.decider.strip():
-        return "Say who decides: decider is empty."
-    if decision.decider == owner_id:
-        return "The customer who asked for the transfer cannot decide about it."
-    if not decision.reason.strip():
-        return "Say why: reason is empty."
-    if any(earlier.decider == decision.decider for earlier in decisions):
-        return f"{decision.decider} has decided about this transfer already."
+@dataclass(eq=False)
+class DecidedElsewhere(ActionRefused):
+    """Something else writes to the transfer at this moment; a batch does not wait for it."""
+
+    code = "too_busy"
+    transfer_id: TransferId
+
+    def __str__(self) -> str:
+        return "Something else writes to this transfer just now. Send the decision again."
+
+
+def made_before(
+    transfer: Transfer, attempt: int, terms: ReviewTerms | None, decisions: Sequence[Decision], decision: Decision
+) -> Decision | None:
+    """The same reviewer's same decision, recorded before; None: this one is new, and may be recorded.
+
+    Everything was read under the transfer's row lock; `terms` None: its review has not begun. Raises `DecidedAlready`
+    and `DecidedTooLate`: what decided the review is final, so a later reader finds what an earlier one found.
+    """
+    for earlier in decisions:
+        if earlier.decider == decision.decider:
+            if earlier.ruling is decision.ruling:
+                return earlier
+            raise DecidedAlready(CustomerId(decision.decider))
+    if transfer.attempt != attempt:
+        raise DecidedTooLate(transfer.id, f"at attempt {transfer.attempt}")
+    if transfer.state not in DECIDABLE:
+        raise DecidedTooLate(transfer.id, transfer.state)
+    if terms and (ruling := outcome(decisions, terms)):
+        raise DecidedTooLate(transfer.id, "approved already" if ruling is Ruling.APPROVE else "rejected already")
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionBatch:
-    """One decision, for every transfer whose workflow is named; each has `patience_seconds` to answer."""
-
-    decision: Decision
-    workflow_ids: list[str]
-    patience_seconds: int = 60
-
-    @property
-    def summary(self) -> str:
-        """What is decided of how many transfers, and by whom, in a line."""
-        transfers = "1 transfer" if len(self.workflow_ids) == 1 else f"{len(self.workflow_ids)} transfers"
-        return f"{self.decision.ruling.capitalize()} {transfers}, decided by {self.decision.decider}"
-
-
-@dataclass(frozen=True, slots=True)
 class DecisionNotTaken:
-    """A transfer that did not take the decision, and why."""
+    """A transfer of a batch that did not take the decision, and why."""
 
-    workflow_id: str
+    transfer_id: TransferId
+    code: str
     why: str
 
 
-@dataclass(slots=True)
-class BatchProgress:
-    """Where a batch stands: of `total` transfers so many have taken the decision, and these refused it.
+@dataclass(frozen=True, slots=True)
+class BatchOfDecisions:
+    """What became of one decision about many transfers."""
 
-    Of those `unanswered` nobody knows: they may take it yet. The same decision again is the same word.
-    """
-
-    total: int
-    taken: int
+    taken: list[Transfer]
     refused: list[DecisionNotTaken]
-    unanswered: list[DecisionNotTaken] = field(default_factory=list)
-
-    @property
-    def told(self) -> str:
-        """The same for people who watch: who has not taken the decision is counted apart, and where to read why."""
-        told = f"{self.taken} of {self.total} have taken the decision"
-        if self.refused:
-            told += f", {len(self.refused)} refused it"
-        if self.unanswered:
-            told += f", {len(self.unanswered)} gave no answer"
-        which = " Which ones, and why: the result, or the query `progress` until there is one."
-        return f"{told}.{which if self.refused or self.unanswered else ''}"

@@ -103,7 +103,7 @@ class ConflictOfInterest(ActionRefused):
 
 @dataclass(eq=False)
 class NotStaff(ActionRefused):
-    """Somebody was named who is no operator or admin, or nobody."""
+    """The name belongs to nobody, or to somebody who is no operator or admin."""
 
     code = "not_staff"
     named: str

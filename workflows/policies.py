@@ -36,6 +36,11 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=12)
 # A money step in doubt for so long needs a person's attention, unless the worker's settings say otherwise.
 STUCK_AFTER = timedelta(seconds=60)
 
+# A transfer in review reads its decisions again after this time: a nudge that was lost delays one by minutes. A long
+# review reads more rarely, so its history stays short.
+REVIEW_READ_INTERVAL = timedelta(minutes=10)
+MOST_REVIEW_READS = 100
+
 # An open dispute looks at its row so often without being told to; weeks of it stay a short history.
 DISPUTE_ROUTINE_LOOK = timedelta(hours=3)
 

@@ -13,7 +13,8 @@ from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, Failure, Opened, Standing, Step, TransferOrder
 from reviews.review import Decision, Review
 from screening.rules import Verdict
-from staff.instructions import Instruction
+from staff.permissions import Action
+from staff.update_input import StaffRequest
 
 
 @activity.defn
@@ -30,25 +31,37 @@ async def screen_transfer(order: TransferOrder) -> Verdict:
 
 @activity.defn
 async def begin_review(order: TransferOrder) -> Review:
-    """Let the transfer wait for a person's decision; say on what terms, and what was decided so far."""
+    """Let the transfer wait for a decision; the answer has its terms, and what was decided so far."""
     raise NotImplementedError
 
 
 @activity.defn
-async def record_decision(step: Step, decision: Decision, request: str) -> Decision:
-    """Keep a reviewer's word, once per reviewer and attempt: as it counts, under their id. Or refuse."""
+async def read_review(step: Step) -> Review:
+    """The review as its rows tell it now."""
     raise NotImplementedError
 
 
 @activity.defn
-async def record_instruction(step: Step, action: str, instruction: Instruction, request: str) -> None:
-    """Keep what an operator asked for, once per request, or refuse."""
+async def expire_review(step: Step) -> Review:
+    """Fail the transfer, unless its review was decided before."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def record_decision(step: Step, decision: Decision) -> Decision:
+    """Record a decision that somebody typed in Temporal, or refuse it. The same one again finds it recorded."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def record_staff_action(order: TransferOrder, action: Action, request: StaffRequest, update_id: str) -> None:
+    """Record what staff request, once an update, or refuse it."""
     raise NotImplementedError
 
 
 @activity.defn
 async def remind_reviewers(order: TransferOrder) -> None:
-    """Say once more that a transfer waits for a decision."""
+    """Remind the reviewers, once, that a transfer waits for a decision."""
     raise NotImplementedError
 
 
@@ -79,12 +92,6 @@ async def fail_transfer(ending: Ending) -> Standing:
 @activity.defn
 async def cancel_transfer(ending: Ending) -> Standing:
     """End a transfer that was cancelled before its debit."""
-    raise NotImplementedError
-
-
-@activity.defn
-async def send_decision(workflow_id: str, decision: Decision) -> str | None:
-    """Send a decision to a transfer's workflow: None where it was taken, else why not."""
     raise NotImplementedError
 
 

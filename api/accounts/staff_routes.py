@@ -9,7 +9,7 @@ from api.accounts.models import AccountFileOut, EntriesOut, TierIn
 from api.http.fields import Limit
 from api.http.problems import problem_responses
 from api.services import Remit
-from api.staff.authorization import ACTING, LOOKING, Staff, may
+from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
 from ledger.ids import AccountId
 from staff.account_actions import NoSuchAccount
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/admin/accounts/{account_id}", tags=["admin"])
 _CHANGING = (*ACTING, "account_not_found")
 
 
-@router.get("", summary="Get any account", responses=problem_responses(*LOOKING, "account_not_found"))
+@router.get("", summary="Get any account", responses=problem_responses(*READING, "account_not_found"))
 async def account(account_id: AccountId, _: Staff, remit: Remit) -> AccountFileOut:
     """The balance is in the currency's minor unit. `version` counts the entries; `head_hash` is their last hash."""
     found = await remit.account_reads.find(account_id)
@@ -32,7 +32,7 @@ async def account(account_id: AccountId, _: Staff, remit: Remit) -> AccountFileO
 @router.get(
     "/entries",
     summary="Read any account's statement",
-    responses=problem_responses(*LOOKING, "account_not_found", "cursor_invalid", "validation_failed"),
+    responses=problem_responses(*READING, "account_not_found", "cursor_invalid", "validation_failed"),
 )
 async def entries(
     account_id: AccountId,

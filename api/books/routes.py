@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from api.books.models import AuditOut, BooksOut, StatsOut, TotalsOut
 from api.http.problems import problem_responses
 from api.services import Remit
-from api.staff.authorization import ACTING, LOOKING, Staff, may
+from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
 from api.transfers.staff_models import AnyTransferOut
 from staff.permissions import Action, Actor
@@ -15,7 +15,7 @@ from staff.permissions import Action, Actor
 router = APIRouter(prefix="/v1/admin", tags=["admin"])
 
 
-@router.get("/books", summary="Get totals per currency", responses=problem_responses(*LOOKING))
+@router.get("/books", summary="Get totals per currency", responses=problem_responses(*READING))
 async def books(_: Staff, remit: Remit) -> BooksOut:
     """What customers hold, what is in transit, and the balance of the outside world, in one snapshot.
 
@@ -30,7 +30,7 @@ async def audit(wanted: ReasonIn, actor: Annotated[Actor, Depends(may(Action.RUN
     return AuditOut.of(await remit.operators.audit(actor, wanted.reason))
 
 
-@router.get("/stats", summary="Get statistics for operators", responses=problem_responses(*LOOKING))
+@router.get("/stats", summary="Get statistics for operators", responses=problem_responses(*READING))
 async def stats(_: Staff, remit: Remit) -> StatsOut:
     """How recent transfers ended, which are not final and for how long, and amounts in transit."""
     found = await remit.stats.read()

@@ -10,14 +10,14 @@ from api.http.fields import Limit
 from api.http.paging import from_cursor, next_cursor, to_cursor
 from api.http.problems import problem_responses
 from api.services import Remit
-from api.staff.authorization import ACTING, LOOKING, Staff, may
+from api.staff.authorization import ACTING, READING, Staff, may
 from ledger.ids import CustomerId
 from staff.permissions import Action, Actor, NoSuchCustomer
 
 router = APIRouter(prefix="/v1/admin/customers", tags=["admin"])
 
 
-@router.get("", summary="Find customers", responses=problem_responses(*LOOKING, "cursor_invalid", "validation_failed"))
+@router.get("", summary="Find customers", responses=problem_responses(*READING, "cursor_invalid", "validation_failed"))
 async def customers(
     _: Staff,
     remit: Remit,
@@ -36,7 +36,7 @@ async def customers(
     )
 
 
-@router.get("/{customer_id}", summary="Get a customer", responses=problem_responses(*LOOKING, "customer_not_found"))
+@router.get("/{customer_id}", summary="Get a customer", responses=problem_responses(*READING, "customer_not_found"))
 async def customer(customer_id: CustomerId, _: Staff, remit: Remit) -> CustomerFileOut:
     """The customer with their accounts, oldest first."""
     found = await remit.customers.find(customer_id)

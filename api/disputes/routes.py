@@ -10,14 +10,14 @@ from api.http.fields import Limit
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import Problem, problem_responses
 from api.services import Remit, Services
-from api.staff.authorization import ACTING, LOOKING
+from api.staff.authorization import ACTING, READING
 from disputes.dispute import NoSuchDispute
 from ledger.ids import DisputeId, TransferId
 from staff.permissions import STAFF, Role
 
 router = APIRouter(prefix="/v1", tags=["disputes"])
 
-_READING = tuple(code for code in LOOKING if code != "forbidden")
+_READING = tuple(code for code in READING if code != "forbidden")
 _WRITING = tuple(code for code in ACTING if code not in ("forbidden", "conflict_of_interest"))
 
 

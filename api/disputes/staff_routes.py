@@ -9,7 +9,7 @@ from api.http.fields import Limit
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import problem_responses
 from api.services import Remit
-from api.staff.authorization import ACTING, LOOKING, Staff, may
+from api.staff.authorization import ACTING, READING, Staff, may
 from disputes.dispute import DisputeDecision, DisputeState, NoSuchDispute
 from ledger.ids import DisputeId
 from staff.permissions import Action, Actor
@@ -17,7 +17,7 @@ from staff.permissions import Action, Actor
 router = APIRouter(prefix="/v1/admin/disputes", tags=["admin"])
 
 
-@router.get("", summary="Find disputes", responses=problem_responses(*LOOKING, "cursor_invalid", "validation_failed"))
+@router.get("", summary="Find disputes", responses=problem_responses(*READING, "cursor_invalid", "validation_failed"))
 async def disputes(
     _: Staff,
     remit: Remit,

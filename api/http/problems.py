@@ -56,18 +56,19 @@ PROBLEMS: Mapping[str, Meaning] = {
     "conflict_of_interest": Meaning(
         403, "Conflict of interest", "Somebody else must act on you, your accounts and your transfers."
     ),
+    "not_staff": Meaning(403, "Not an operator or admin", "Somebody has taken your role meanwhile."),
     "not_found": Meaning(404, "Not found", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
-    "batch_not_found": Meaning(404, "No such batch", "Use the Location header of the answer that created the batch."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
     "email_taken": Meaning(409, "The email address is taken", "A customer is registered with this email address."),
     "account_exists": Meaning(409, "The account exists already", "You hold an account in this currency already."),
     "too_late": Meaning(409, "It is too late", "The transfer is completed."),
     "nothing_to_retry": Meaning(409, "No step is stuck", "No step is waiting to be retried."),
-    "decision_refused": Meaning(409, "The decision is refused", "This person has decided already."),
+    "decided_already": Meaning(409, "You have decided already", "A reviewer's first decision is final."),
+    "decision_refused": Meaning(409, "The decision is refused", "Less than that is left to reverse."),
     "nothing_matches": Meaning(409, "Nothing matches", "No transfer in review matches the filter."),
     "too_late_to_cancel": Meaning(409, "It is too late to cancel", "The transfer is debited."),
     "not_retryable": Meaning(

@@ -4,18 +4,18 @@ from pydantic import BaseModel, Field
 
 from api.http.fields import Amount, Currency
 from api.staff.models import ReasonIn
-from ledger.ids import AccountId, CustomerId
-from reviews.review import BatchProgress, Ruling
+from ledger.ids import AccountId, CustomerId, TransferId
+from reviews.review import BatchOfDecisions, Ruling
 
 
 class DecisionIn(ReasonIn):
-    """A reviewer's word. It counts once, and cannot be taken back."""
+    """A reviewer's decision. The first one is final."""
 
     ruling: Ruling
 
 
 class DecisionsIn(DecisionIn):
-    """A reviewer's word about everything in review that matches. What is left out does not matter."""
+    """A reviewer's decision about everything in review that matches. What is left out does not matter."""
 
     account_id: AccountId | None = None
     owner_id: CustomerId | None = None
@@ -24,37 +24,18 @@ class DecisionsIn(DecisionIn):
     max_amount: Amount | None = None
 
 
-class BatchStartedOut(BaseModel):
-    id: str
-    total: int = Field(description="How many transfers the decision goes to")
-
-
 class DecisionNotTakenOut(BaseModel):
-    workflow_id: str
+    transfer_id: TransferId
+    code: str = Field(examples=["too_late"])
     why: str
 
 
-class BatchOut(BaseModel):
-    id: str
-    total: int
-    taken: int
-    done: bool
+class DecisionsOut(BaseModel):
+    total: int = Field(description="How many transfers matched")
+    taken: int = Field(description="Of how many the decision is recorded, now or before")
     refused: list[DecisionNotTakenOut]
-    unanswered: list[DecisionNotTakenOut] = Field(description="No answer in time: these may take the decision yet")
 
     @classmethod
-    def of(cls, batch_id: str, progress: BatchProgress) -> "BatchOut":
-        """Done once each transfer has taken or refused the decision, or was given up waiting for."""
-        refused, unanswered = (
-            [DecisionNotTakenOut.model_validate(each, from_attributes=True) for each in those]
-            for those in (progress.refused, progress.unanswered)
-        )
-        done = progress.taken + len(refused) + len(unanswered) == progress.total
-        return cls(
-            id=batch_id,
-            total=progress.total,
-            taken=progress.taken,
-            done=done,
-            refused=refused,
-            unanswered=unanswered,
-        )
+    def of(cls, batch: BatchOfDecisions) -> "DecisionsOut":
+        refused = [DecisionNotTakenOut.model_validate(each, from_attributes=True) for each in batch.refused]
+        return cls(total=len(batch.taken) + len(refused), taken=len(batch.taken), refused=refused)

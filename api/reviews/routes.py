@@ -1,16 +1,18 @@
-"""Staff decide about transfers in review."""
+"""Staff decide about transfers in review. A decision is recorded before its workflow hears of it."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import APIRouter, Depends, Response
 
 from api.http.problems import Problem, problem_responses
-from api.reviews.models import BatchOut, BatchStartedOut, DecisionIn, DecisionsIn
+from api.reviews.models import DecisionIn, DecisionsIn, DecisionsOut
 from api.services import Remit
-from api.staff.authorization import ACTING, LOOKING, STEERING, Staff, may
+from api.staff.authorization import ACTING, may
+from api.staff.interventions import ActionAnswer
 from api.staff.models import AnsweredOut, answered
 from ledger.ids import TransferId
-from ledger.transfers import State
+from ledger.transfers import State, Step
+from reviews.review import Decision
 from staff.permissions import Action, Actor
 from staff.postgres.transfer_search import TransferSearch
 
@@ -22,7 +24,7 @@ MOST_AT_ONCE = 1_000
 @router.post(
     "/transfers/{transfer_id}/decisions",
     summary="Decide about a transfer in review",
-    responses=problem_responses(*STEERING, "too_late", "decision_refused"),
+    responses=problem_responses(*ACTING, "transfer_not_found", "too_late", "decided_already"),
 )
 async def decide(
     transfer_id: TransferId,
@@ -31,30 +33,30 @@ async def decide(
     remit: Remit,
     response: Response,
 ) -> AnsweredOut:
-    """One rejection ends it; an approval lets it go on, two of different people where the amount asks for it.
+    """One rejection ends it; an approval lets it go on, two of different people if the amount needs it.
 
-    A decision that comes before the review begins is kept for it. The same word of the same person again is answered
-    as before, and recorded once.
+    A decision that comes before the review begins is kept for it. A reviewer's first decision is final: the same one
+    again is answered as before, and recorded once. Works without a worker and without Temporal.
     """
-    transfer = await remit.steering.transfer(transfer_id)
-    return answered(await remit.steering.decide(actor, transfer, wanted.ruling, wanted.reason), response)
+    transfer = await remit.interventions.transfer(transfer_id)
+    decision = Decision(actor.id, wanted.ruling, wanted.reason)
+    recorded = await remit.reviews.decide(Step(transfer.id, transfer.attempt), decision)
+    await remit.temporal.nudge_review(recorded.transfer)
+    return answered(ActionAnswer(recorded.decision.answer, recorded.replayed), response)
 
 
 @router.post(
     "/reviews/decisions",
-    status_code=status.HTTP_202_ACCEPTED,
     summary="Decide about many transfers in review",
-    responses=problem_responses(*ACTING, "nothing_matches", "temporal_unavailable"),
+    responses=problem_responses(*ACTING, "nothing_matches"),
 )
 async def decide_many(
-    wanted: DecisionsIn,
-    actor: Annotated[Actor, Depends(may(Action.DECIDE_REVIEW))],
-    remit: Remit,
-    response: Response,
-) -> BatchStartedOut:
+    wanted: DecisionsIn, actor: Annotated[Actor, Depends(may(Action.DECIDE_REVIEW))], remit: Remit
+) -> DecisionsOut:
     """One decision for everything in review that the filter matches, at most 1,000 transfers a call.
 
-    Each takes or refuses it as if it came alone; follow it at Location.
+    All decisions commit together. Each transfer takes or refuses it as if it came alone; if one of them is the
+    reviewer's own, none is decided. Their workflows go on within seconds.
     """
     search = TransferSearch(
         state=State.IN_REVIEW,
@@ -67,16 +69,7 @@ async def decide_many(
     found = (await remit.transfer_searches.find(search, MOST_AT_ONCE)).items
     if not found:
         raise Problem("nothing_matches")
-    batch_id = await remit.steering.decide_many(actor, found, wanted.ruling, wanted.reason)
-    response.headers["Location"] = f"/v1/admin/{batch_id}"
-    return BatchStartedOut(id=batch_id, total=len(found))
-
-
-@router.get(
-    "/decisions/{batch}",
-    summary="Follow a batch of decisions",
-    responses=problem_responses(*LOOKING, "batch_not_found", "temporal_unavailable"),
-)
-async def batch(batch: str, _: Staff, remit: Remit) -> BatchOut:
-    """How many transfers have taken the decision, and which refused it and why."""
-    return BatchOut.of(f"decisions/{batch}", await remit.steering.batch(f"decisions/{batch}"))
+    decision = Decision(actor.id, wanted.ruling, wanted.reason)
+    batch = await remit.reviews.decide_many([each.id for each in found], decision)
+    remit.temporal.nudge_reviews(batch.taken)
+    return DecisionsOut.of(batch)

@@ -9,9 +9,9 @@ from api.auth.sessions import CurrentSession
 from api.http.problems import Problem
 from staff.permissions import STAFF, Action, Actor, Role, check_allowed
 
-LOOKING = ("not_authenticated", "token_expired", "forbidden", "database_unavailable")
-ACTING = (*LOOKING, "invalid_json", "conflict_of_interest", "body_too_large", "validation_failed")
-STEERING = (*ACTING, "transfer_not_found", "temporal_unavailable")
+READING = ("not_authenticated", "token_expired", "forbidden", "database_unavailable")
+ACTING = (*READING, "invalid_json", "conflict_of_interest", "body_too_large", "validation_failed")
+INTERVENING = (*ACTING, "transfer_not_found", "temporal_unavailable")
 
 
 async def _staff(session: CurrentSession) -> Actor:

@@ -7,10 +7,10 @@ from fastapi import Response
 from pydantic import BaseModel, Field
 
 from api.http.fields import In, Text
-from api.staff.interventions import Steered
+from api.staff.interventions import ActionAnswer
 from ledger.ids import ActionId, CustomerId
+from staff.actions import Outcome
 from staff.permissions import Action, Channel, Role
-from staff.postgres.action_log import Outcome
 
 Reason = Annotated[
     str, Text, Field(max_length=500, description="Why, for the record", examples=["Card reported stolen, ticket 4711"])
@@ -24,40 +24,28 @@ class ReasonIn(In):
 
 
 class ActionOut(BaseModel):
-    """What somebody of the staff did. `before` and `after` hold what the action changes of its subject.
+    """What one of the staff did or requested, by the API or in Temporal.
 
-    What steers a transfer is recorded as `asked` before it is sent, with what came of it afterwards in `outcome`,
-    `answer` and `after`. `unknown`: nobody knows whether it was taken; the same request again finds out.
+    `before` and `after` hold what the action changes of its subject, `asked` what exactly was requested. What a
+    workflow has to carry out is recorded first, as `unknown`; `outcome`, `code`, `answer` and `after` say how it ended.
+    While it is unknown nobody knows whether it was taken; the same request again finds out.
     """
 
     id: ActionId
-    actor_id: CustomerId
+    actor_id: CustomerId = Field(description="Who did it; in Temporal, the id of whom they said they are")
     actor_role: Role
     action: Action
+    channel: Channel
     subject: str
     reason: str
+    asked: dict[str, Any] | None
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     recorded_at: datetime
-    asked: dict[str, Any] | None
     outcome: Outcome
+    code: str | None = Field(description="Why it was refused", examples=["too_late_to_cancel"])
     answer: str | None
     concluded_at: datetime | None
-    channel: Channel
-
-
-class InterventionOut(BaseModel):
-    """What a person did about a transfer, at the API or in Temporal's Web UI or CLI."""
-
-    at: datetime
-    channel: Channel
-    by: str = Field(description="The id of whoever did it; in Temporal, of whom they said they are")
-    action: Action
-    reason: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    outcome: Outcome
-    action_id: ActionId | None
 
 
 class ActionsOut(BaseModel):
@@ -69,8 +57,8 @@ class AnsweredOut(BaseModel):
     answer: str = Field(examples=["The step is tried again."])
 
 
-def answered(steered: Steered, response: Response) -> AnsweredOut:
+def answered(given: ActionAnswer, response: Response) -> AnsweredOut:
     """The answer to an action, and whether an earlier request was answered the same."""
-    if steered.replayed:
+    if given.replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    return AnsweredOut(answer=steered.answer)
+    return AnsweredOut(answer=given.answer)

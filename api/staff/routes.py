@@ -6,13 +6,13 @@ from fastapi import Query
 
 from api.books.routes import router
 from api.http.fields import Limit
-from api.http.paging import place_in, place_of
+from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import problem_responses
 from api.services import Remit
-from api.staff.authorization import LOOKING, Staff
+from api.staff.authorization import READING, Staff
 from api.staff.models import ActionOut, ActionsOut
 from ledger.ids import CustomerId
-from staff.postgres.action_log import ActionSearch
+from staff.postgres.actions import ActionSearch
 
 Subject = Query(pattern=r"^[a-z0-9_]{1,40}$")
 
@@ -20,7 +20,7 @@ Subject = Query(pattern=r"^[a-z0-9_]{1,40}$")
 @router.get(
     "/actions",
     summary="Read what staff did",
-    responses=problem_responses(*LOOKING, "cursor_invalid", "validation_failed"),
+    responses=problem_responses(*READING, "cursor_invalid", "validation_failed"),
 )
 async def actions(
     _: Staff,
@@ -32,7 +32,8 @@ async def actions(
 ) -> ActionsOut:
     """Newest first. The record cannot be changed, by the database's own rules."""
     wanted = ActionSearch(CustomerId(actor) if actor else None, subject, place_in(cursor))
-    found = await remit.action_log.find(wanted, limit + 1)
-    page = found[:limit]
-    more = place_of(page[-1].recorded_at, page[-1].id) if len(found) > limit else None
-    return ActionsOut(items=[ActionOut.model_validate(one, from_attributes=True) for one in page], next_cursor=more)
+    page = await remit.actions.find(wanted, limit)
+    return ActionsOut(
+        items=[ActionOut.model_validate(one, from_attributes=True) for one in page.items],
+        next_cursor=next_cursor(page, lambda last: place_of(last.recorded_at, last.id)),
+    )

@@ -1,4 +1,4 @@
-"""Staff steer transfers under way: each action with its reason, recorded, and safe whatever happens at once."""
+"""Staff intervene in transfers under way. Each action has its reason, is recorded, and is safe to repeat."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response, status
 from api.http.headers import OptionalIdempotencyKey, WaitSeconds
 from api.http.problems import problem_responses
 from api.services import Remit
-from api.staff.authorization import STEERING, may
+from api.staff.authorization import INTERVENING, may
 from api.staff.models import AnsweredOut, ReasonIn, answered
 from api.transfers.staff_models import AnyTransferOut
 from ledger.ids import TransferId
@@ -16,7 +16,7 @@ from staff.permissions import Action, Actor
 router = APIRouter(prefix="/v1/admin", tags=["admin"])
 
 
-_KEYED = (*STEERING, "idempotency_key_invalid", "idempotency_key_reused")
+_KEYED = (*INTERVENING, "idempotency_key_invalid", "idempotency_key_reused")
 
 
 @router.post(
@@ -33,9 +33,9 @@ async def cancel(
     response: Response,
 ) -> AnyTransferOut:
     """Until its credit: what is in transit already goes back to its source."""
-    transfer = await remit.steering.transfer(transfer_id)
-    cancelled, steered = await remit.steering.cancel(actor, transfer, wanted.reason, key)
-    answered(steered, response)
+    transfer = await remit.interventions.transfer(transfer_id)
+    cancelled, answer = await remit.interventions.cancel(actor, transfer, wanted.reason, key)
+    answered(answer, response)
     return AnyTransferOut.told(cancelled, remit.web_ui.workflow(cancelled.workflow_id))
 
 
@@ -58,9 +58,9 @@ async def retry(
 
     A reversal is tried again by admins, by operators where a dispute was decided so, and only while it still fits.
     """
-    transfer = await remit.steering.transfer(transfer_id)
-    begun, steered = await remit.steering.retry(actor, transfer, wanted.reason, wait, key)
-    answered(steered, response)
+    transfer = await remit.interventions.transfer(transfer_id)
+    begun, answer = await remit.interventions.retry(actor, transfer, wanted.reason, wait, key)
+    answered(answer, response)
     response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
     return AnyTransferOut.told(begun, remit.web_ui.workflow(begun.workflow_id))
 
@@ -79,8 +79,8 @@ async def retry_now(
     response: Response,
 ) -> AnsweredOut:
     """It is retried by itself as well; this only spares the pause."""
-    transfer = await remit.steering.transfer(transfer_id)
-    return answered(await remit.steering.retry_step(actor, transfer, wanted.reason, key), response)
+    transfer = await remit.interventions.transfer(transfer_id)
+    return answered(await remit.interventions.retry_step(actor, transfer, wanted.reason, key), response)
 
 
 @router.post(
@@ -97,5 +97,5 @@ async def give_back(
     response: Response,
 ) -> AnsweredOut:
     """The ledger decides: an amount that was delivered meanwhile stays delivered."""
-    transfer = await remit.steering.transfer(transfer_id)
-    return answered(await remit.steering.give_back(actor, transfer, wanted.reason, key), response)
+    transfer = await remit.interventions.transfer(transfer_id)
+    return answered(await remit.interventions.give_back(actor, transfer, wanted.reason, key), response)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from api.staff.models import ActionOut, InterventionOut
+from api.staff.models import ActionOut
 from api.transfers.models import AttemptOut, TransferOut
 from ledger.ids import AccountId, CustomerId, PostingId
 from ledger.transfers import Leg, Transfer
@@ -72,8 +72,7 @@ class TransferFileOut(AnyTransferOut):
     postings: list[PostingFactOut]
     entries: list[EntryFactOut]
     messages: list[MessageOut]
-    actions: list[ActionOut]
-    interventions: list[InterventionOut] = Field(description="The actions, and what people asked for in Temporal")
+    actions: list[ActionOut] = Field(description="What staff did with it, by the API and in Temporal")
 
     @classmethod
     def of_file(cls, file: TransferFile, temporal_url: str | None) -> "TransferFileOut":
@@ -84,5 +83,4 @@ class TransferFileOut(AnyTransferOut):
             entries=[EntryFactOut.model_validate(found, from_attributes=True) for found in file.entries],
             messages=[MessageOut.model_validate(found, from_attributes=True) for found in file.messages],
             actions=[ActionOut.model_validate(found, from_attributes=True) for found in file.actions],
-            interventions=[InterventionOut.model_validate(one, from_attributes=True) for one in file.interventions],
         )

@@ -10,7 +10,7 @@ from api.http.fields import Currency, Limit
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import Problem, problem_responses
 from api.services import Remit
-from api.staff.authorization import LOOKING, Staff
+from api.staff.authorization import READING, Staff
 from api.transfers.staff_models import AnyTransferOut, AnyTransfersOut, TransferFileOut
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.money import MAX_AMOUNT_MINOR
@@ -73,7 +73,7 @@ class Search(BaseModel):
 @router.get(
     "",
     summary="Find transfers",
-    responses=problem_responses(*LOOKING, "cursor_invalid", "validation_failed", "temporal_unavailable"),
+    responses=problem_responses(*READING, "cursor_invalid", "validation_failed", "temporal_unavailable"),
 )
 async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) -> AnyTransfersOut:
     """Anybody's, newest first. `needs_attention=true` lists what waits for a person because it is stuck.
@@ -81,7 +81,7 @@ async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) 
     Only that filter asks Temporal, and so only it answers 503 while Temporal is away; `older_than_seconds` does not.
     """
     asked = wanted.needs_attention
-    search = wanted.as_asked(None if asked is None else await remit.steering.flagged(wanted=asked))
+    search = wanted.as_asked(None if asked is None else await remit.interventions.flagged(wanted=asked))
     page = await remit.transfer_searches.find(search, wanted.limit)
     return AnyTransfersOut(
         items=[AnyTransferOut.told(transfer, remit.web_ui.workflow(transfer.workflow_id)) for transfer in page.items],
@@ -89,7 +89,7 @@ async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) 
     )
 
 
-@router.get("/{transfer_id}", summary="Get any transfer", responses=problem_responses(*LOOKING, "transfer_not_found"))
+@router.get("/{transfer_id}", summary="Get any transfer", responses=problem_responses(*READING, "transfer_not_found"))
 async def transfer(transfer_id: TransferId, _: Staff, remit: Remit) -> TransferFileOut:
     """With its attempts, its postings, the entries of both sides, the messages about it, and what staff did with it."""
     file = await remit.transfer_files.read(transfer_id)

@@ -9,7 +9,19 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy import BigInteger, Interval, ScalarSelect, bindparam, extract, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Interval,
+    ScalarSelect,
+    bindparam,
+    extract,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -47,8 +59,8 @@ from ledger.postgres.tables import accounts, transfers
 from ledger.transfers import Transfer
 from notifications.postgres import messages
 from staff.permissions import Action, Actor, Channel, Role, check_allowed
-from staff.postgres.operators import record_action
-from staff.postgres.tables import operator_actions
+from staff.postgres.actions import record_action
+from staff.postgres.tables import staff_actions
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -76,17 +88,17 @@ _THIS = disputes.c.id == bindparam("dispute_id")
 _LOCK = locked(select(disputes).where(_THIS))
 
 
-def _requested(field: str) -> ScalarSelect[Any]:
-    """A field of the request that decided the dispute, from the record of the decision."""
-    decided = (operator_actions.c.subject == disputes.c.id, operator_actions.c.action == Action.DECIDE_DISPUTE)
-    return select(operator_actions.c.asked[field].astext).where(*decided).correlate(disputes).scalar_subquery()
+def _recorded(column: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """What the record of the decision has in this column."""
+    decided = (staff_actions.c.subject == disputes.c.id, staff_actions.c.action == Action.DECIDE_DISPUTE)
+    return select(column).where(*decided).correlate(disputes).scalar_subquery()
 
 
-_READ = select(disputes, _requested("channel").label("decided_channel"))
+_READ = select(disputes, _recorded(staff_actions.c.channel).label("decided_channel"))
 _FIND = _READ.where(_THIS)
 
 # Null where the decision was to reverse all that was left.
-_REQUESTED_AMOUNT = select(_requested("amount").cast(BigInteger)).where(_THIS)
+_REQUESTED_AMOUNT = select(_recorded(staff_actions.c.asked["amount"].astext.cast(BigInteger))).where(_THIS)
 
 _STATEMENTS = (
     select(*columns_for(DisputeStatement, dispute_statements))
@@ -208,9 +220,9 @@ class Disputes:
                 await _write_messages(connection, decided, transfer, of_end(decided, transfer))
             before = {"state": dispute.state}
             after = {"state": decided.state, "ruling": decided.ruling, "amount": decided.amount_minor}
-            asked = {"channel": channel, "ruling": decision.ruling, "amount": decision.amount_minor}
+            asked = {"ruling": decision.ruling, "amount": decision.amount_minor}
             await record_action(
-                connection, actor, Action.DECIDE_DISPUTE, dispute_id, decision.reason, before, after, asked
+                connection, actor, Action.DECIDE_DISPUTE, dispute_id, decision.reason, before, after, asked, channel
             )
         return decided
 

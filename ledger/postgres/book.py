@@ -162,9 +162,7 @@ class Book:
     async def end(self, ending: Ending, state: State) -> Standing:
         """End a transfer whose money never left the source, as `failed` or `cancelled`."""
         async with self._database.transaction() as connection:
-            transfer, now = await lock_transfer(connection, ending.step.transfer_id)
-            change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
-            transfer = await _write(connection, transfer, change)
+            transfer = await end_transfer(connection, ending, state)
         return self._announced(transfer)
 
     async def _take_turn(self, step: Step, side: Side, decide: Decide) -> Standing:
@@ -322,6 +320,16 @@ def _standing_for(order: TransferOrder, found: Transfer) -> Standing:
     if found.id == order.transfer_id:
         return found.standing
     return Standing(order.transfer_id, found.attempt, found.state, found.failure, duplicate_of=found.id)
+
+
+async def end_transfer(connection: "Connection", ending: Ending, state: State) -> Transfer:
+    """End a transfer whose money never left the source, in a transaction that decides so.
+
+    A transfer that has ended so already stays as it is. Raises `IllegalTransition` and `UnknownTransfer`.
+    """
+    transfer, now = await lock_transfer(connection, ending.step.transfer_id)
+    change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
+    return await _write(connection, transfer, change)
 
 
 async def put_in_review(connection: "Connection", step: Step) -> Transfer:

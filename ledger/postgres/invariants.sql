@@ -35,7 +35,7 @@ heads AS (
 ),
 recorded AS (
     SELECT subject, array_agg(concat_ws('|', actor_id, after ->> 'ruling', after ->> 'amount', reason)) AS decisions
-    FROM operator_actions WHERE action = 'decide_dispute' GROUP BY subject
+    FROM staff_actions WHERE action = 'decide_dispute' GROUP BY subject
 ),
 legs AS (
     SELECT transfer_id, attempt, array_agg(leg ORDER BY leg) AS legs FROM postings GROUP BY transfer_id, attempt

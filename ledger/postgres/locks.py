@@ -3,6 +3,7 @@
 `FOR NO KEY UPDATE` everywhere: plain `FOR UPDATE` deadlocks with the foreign-key checks of concurrent inserts.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 _LOCK_TRANSFER = f"""
     SELECT {TRANSFER_COLUMNS}, clock_timestamp() AS now FROM transfers t WHERE t.id = $1 FOR NO KEY UPDATE
+"""
+
+# Sorted, so that two batches that lock the same rows cannot deadlock.
+_LOCK_FREE_TRANSFERS = f"""
+    SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = ANY ($1::text[]) ORDER BY t.id
+    FOR NO KEY UPDATE SKIP LOCKED
 """
 
 # The second CTE depends on the first, so the transfer is locked before the account.
@@ -37,6 +44,11 @@ async def lock_transfer(connection: "Connection", transfer_id: TransferId) -> tu
     """The transfer under its lock, and PostgreSQL's time. Raises `UnknownTransfer`."""
     row = _known(await connection.fetchrow(_LOCK_TRANSFER, transfer_id), transfer_id)
     return transfer_of(row), row["now"]
+
+
+async def lock_free_transfers(connection: "Connection", transfer_ids: Sequence[TransferId]) -> list[Transfer]:
+    """Those of the transfers whose rows nobody else has locked, under their locks."""
+    return [transfer_of(row) for row in await connection.fetch(_LOCK_FREE_TRANSFERS, transfer_ids)]
 
 
 async def lock_transfer_and_account(

@@ -20,23 +20,18 @@ CREATE TABLE reviews (
 )
 """
 
-# `decider` is the name that Temporal's Web UI or the admin API gave. A reviewer's first decision is final.
+# A reviewer's first decision is final. Each has its record in `staff_actions`, written in the same transaction.
 DECISIONS = """
 CREATE TABLE review_decisions (
     transfer_id text NOT NULL REFERENCES transfers (id),
     attempt     smallint NOT NULL CHECK (attempt BETWEEN 1 AND 3),
-    decider     text NOT NULL CHECK (length(trim(decider)) > 0),
+    decider     text NOT NULL REFERENCES customers (id),
     ruling      text NOT NULL CHECK (ruling IN ('approve', 'reject')),
     reason      text NOT NULL CHECK (length(trim(reason)) > 0),
     decided_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    request     text CHECK (request <> ''),
-    action_id   text REFERENCES operator_actions (id),
+    action_id   text NOT NULL UNIQUE REFERENCES staff_actions (id),
     PRIMARY KEY (transfer_id, attempt, decider)
 )
-"""
-
-DECISIONS_BY_ACTION = """
-CREATE INDEX review_decisions_by_action ON review_decisions (action_id) WHERE action_id IS NOT NULL
 """
 
 # Reviewers are reminded once, however often the step runs.
@@ -51,7 +46,7 @@ CREATE TABLE review_reminders (
 
 
 def upgrade() -> None:
-    for statement in (REVIEWS, DECISIONS, DECISIONS_BY_ACTION, REMINDERS):
+    for statement in (REVIEWS, DECISIONS, REMINDERS):
         op.execute(statement)
     for table in ("reviews", "review_decisions", "review_reminders"):
         op.execute(

@@ -4,23 +4,23 @@ An action that is refused raises an `ActionRefused`, changes nothing and records
 it is to be is recorded too, with equal states before and after.
 """
 
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from customers.customer import Customer
 from customers.postgres import CUSTOMER_COLUMNS, customer_of
 from database.connections import Database
 from ledger.accounts import Account, AccountStatus
-from ledger.ids import AccountId, ActionId, CustomerId, new_action_id, new_customer_id
+from ledger.ids import AccountId, CustomerId, new_customer_id
 from ledger.postgres.audit import Audit, audit
 from ledger.postgres.rebuild import rebuild
-from ledger.postgres.rows import ACCOUNT_COLUMNS, Row, account_of, only
+from ledger.postgres.rows import ACCOUNT_COLUMNS, account_of, only
 from staff.account_actions import STATUS_AFTER, NoSuchAccount, check_account_action, check_status_change
-from staff.actions import AuditRunning, Conclusion, Intended, Intention, RequestReused
+from staff.actions import AuditRunning
 from staff.permissions import Action, Actor, NoSuchCustomer, Role, check_allowed, check_grant
+from staff.postgres.actions import State, record_action
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -29,31 +29,6 @@ if TYPE_CHECKING:
 BOOKS = "books"
 
 FROM_THE_COMMAND_LINE = "made an admin by `remit admin create`"
-
-_RECORD = """
-    INSERT INTO operator_actions (id, actor_id, actor_role, action, subject, reason, before, after, asked)
-    VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9::jsonb)
-"""
-
-_LOCK_ROLE = "SELECT role FROM customers WHERE id = $1 FOR NO KEY UPDATE"
-
-_FIND_INTENTION = """
-    SELECT a.id, a.action, a.subject, a.reason, a.asked, a.before, o.outcome, o.answer, o.after,
-        EXISTS (SELECT FROM review_decisions d WHERE d.action_id = a.id)
-            OR EXISTS (SELECT FROM instructions i WHERE i.action_id = a.id) AS is_kept
-    FROM operator_actions a LEFT JOIN action_outcomes o ON o.action_id = a.id
-    WHERE a.actor_id = $1 AND a.request = $2 ORDER BY a.recorded_at DESC LIMIT 1
-"""
-
-_INTEND = """
-    INSERT INTO operator_actions (id, actor_id, actor_role, action, subject, reason, before, asked, request)
-    VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9)
-"""
-
-_CONCLUDE = """
-    INSERT INTO action_outcomes (action_id, outcome, code, answer, after) VALUES ($1, $2, $3, $4, $5::jsonb)
-    ON CONFLICT DO NOTHING
-"""
 
 _LOCK_ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.id = $1 FOR NO KEY UPDATE"
 
@@ -79,8 +54,6 @@ _CREATE_STAFF = f"""
     ON CONFLICT (email) DO NOTHING RETURNING {CUSTOMER_COLUMNS}
 """
 
-State = Mapping[str, Any] | None
-
 
 @dataclass(frozen=True, slots=True)
 class MadeAdmin:
@@ -88,28 +61,6 @@ class MadeAdmin:
 
     customer: Customer
     was: Role | None
-
-
-async def record_action(
-    connection: "Connection",
-    actor: Actor,
-    action: Action,
-    subject: str,
-    reason: str,
-    before: State,
-    after: State,
-    asked: State = None,
-) -> ActionId:
-    """Record an action inside the transaction that does it, so that both commit or neither.
-
-    `subject` is the id of the account, transfer, customer or dispute; `before` and `after` are what the action
-    changes of it, as JSON, read under its row lock, and `asked` what exactly was asked for. The actor must be a
-    customer, and the reason must not be empty.
-    """
-    action_id = new_action_id()
-    states = (None if state is None else json.dumps(state) for state in (before, after, asked))
-    await connection.execute(_RECORD, action_id, actor.id, actor.role, action, subject, reason, *states)
-    return action_id
 
 
 class Operators:
@@ -170,54 +121,6 @@ class Operators:
             await record_action(connection, actor, Action.GRANT_ROLE, customer_id, reason, before, after)
         return changed
 
-    async def intend(self, intention: Intention) -> Intended:
-        """Record what somebody is about to ask of a transfer, before it is sent: who, what, why, and how it stood.
-
-        The same request again, by the same person, finds its intention, with what came of it; one that was refused is
-        recorded anew. Raises `RequestReused` where it asks for something else, and `NotAllowed` where the actor's role
-        was taken meanwhile.
-        """
-        actor = intention.actor
-        asked = None if intention.asked is None else dict(intention.asked)
-        request = f"key/{intention.key}" if intention.key else intention.request
-        async with self._database.transaction() as connection:
-            # Requests of one person come here one after the other: of two equal ones, the second finds the first.
-            role = await connection.fetchval(_LOCK_ROLE, actor.id)
-            check_allowed(Actor(actor.id, Role(role)), intention.action)
-            if request is not None:
-                row = await connection.fetchrow(_FIND_INTENTION, actor.id, request)
-                if row is not None and row["outcome"] != "refused":
-                    known = (row["action"], row["subject"], row["reason"], row["asked"] and json.loads(row["asked"]))
-                    if intention.key and known != (intention.action, intention.subject, intention.reason, asked):
-                        raise RequestReused
-                    return Intended(row["id"], json.loads(row["before"]), _taken(row))
-            action_id = new_action_id()
-            await connection.execute(
-                _INTEND,
-                action_id,
-                actor.id,
-                actor.role,
-                intention.action,
-                intention.subject,
-                intention.reason,
-                json.dumps(dict(intention.before)),
-                None if asked is None else json.dumps(asked),
-                request or f"once/{action_id}",
-            )
-        return Intended(action_id, intention.before)
-
-    async def conclude(self, action_id: ActionId, conclusion: Conclusion) -> None:
-        """Record what came of an intention. The first conclusion stays; a repeat changes nothing."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                _CONCLUDE,
-                action_id,
-                "refused" if conclusion.code else "taken",
-                conclusion.code,
-                conclusion.answer,
-                None if conclusion.after is None else json.dumps(dict(conclusion.after)),
-            )
-
     async def audit(self, actor: Actor, reason: str) -> Audit:
         """Run the audit of all the books, and record that it was run and what it found.
 
@@ -276,13 +179,6 @@ class Operators:
             account = account_of(row)
             check_account_action(actor, action, account)
             yield connection, account
-
-
-def _taken(row: Row) -> Conclusion | None:
-    """What came of an intention that was not refused. What the workflow wrote down, it took."""
-    if row["outcome"] is None:
-        return Conclusion("It was taken.") if row["is_kept"] else None
-    return Conclusion(row["answer"], after=row["after"] and json.loads(row["after"]))
 
 
 def _balance_of(account: Account) -> State:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ledger.postgres.reversals import OpenedReversal
 from ledger.refusals import NotReversible
 from staff.permissions import Action, Actor, Role
-from staff.postgres.operators import record_action
+from staff.postgres.actions import record_action
 
 if TYPE_CHECKING:
     from database.connections import Connection

@@ -1,17 +1,15 @@
 """Transfers of all customers, found by staff. Reads only."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, func, literal, not_, or_, select, true
+from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, func, literal, not_, or_, select, true
 
 from database.connections import Database
 from database.paging import Page, Place, fetch_page, newest_first
-from database.statements import fetch
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.postgres.rows import TRANSFER, transfer_of
-from ledger.postgres.tables import NOT_FINAL, accounts, keys, transfers
+from ledger.postgres.tables import NOT_FINAL, keys, transfers
 from ledger.transfers import Kind, State, Transfer
 
 
@@ -50,9 +48,6 @@ class TransferSearch:
     before: Place | None = None
 
 
-_OWNERS = select(accounts.c.owner_id).where(accounts.c.id == any_(bindparam("ids", type_=ARRAY(Text)))).distinct()
-
-
 class TransferSearches:
     """All raise `Unavailable` where PostgreSQL gave no answer."""
 
@@ -65,11 +60,6 @@ class TransferSearches:
         listed = newest_first(found, transfers.c.created_at, transfers.c.id, behind=wanted.before is not None)
         async with self._database.connection() as connection:
             return await fetch_page(connection, listed, limit, transfer_of, wanted.before)
-
-    async def owners(self, account_ids: Sequence[AccountId]) -> set[CustomerId]:
-        """Who owns these accounts."""
-        async with self._database.connection() as connection:
-            return {row["owner_id"] for row in await fetch(connection, _OWNERS, ids=list(account_ids))}
 
 
 def _conditions(wanted: TransferSearch) -> list[ColumnElement[bool]]:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from temporalio import activity
 
-from activities.decision_batch import BatchSteps
 from activities.disputes import DisputeSteps
 from activities.notifications import NotificationSteps
 from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
+from activities.staff import StaffSteps
 from activities.transfers import TransferSteps
 from workflows import steps
 
@@ -92,7 +92,7 @@ def activities() -> dict[str, object]:
     return {
         name: method
         for room in (
-            BatchSteps,
+            StaffSteps,
             DisputeSteps,
             TransferSteps,
             NotificationSteps,

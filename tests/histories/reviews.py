@@ -1,14 +1,13 @@
 """Transfers that people decide about, one by one or many at once."""
 
 import asyncio
-import secrets
 
-from ledger.transfers import State
-from reviews.review import Decision, DecisionBatch, Ruling
+from ledger.transfers import State, Step
+from reviews.postgres import Reviews
+from reviews.review import Decision, Ruling
 from tests.histories.stage import RecordedAction, Stage, path
 from tests.waiting import until
 from tests.workflows.sagas import Handle
-from workflows.decision_batch import DecisionBatchWorkflow
 from workflows.transfer.saga import TransferWorkflow
 
 REVIEWED, TWICE = 2_500, 5_000
@@ -117,30 +116,10 @@ async def _timer_fired(handle: Handle) -> bool:
 
 
 @path(**FROM)
-async def batch_of_decisions(stage: Stage) -> RecordedAction:
-    ended = await stage.start(100)
-    await ended.result()
-    waiting = [await in_review(stage) for _ in range(2)]
-    batch = DecisionBatch(approval(stage), [handle.id for handle in (*waiting, ended)])
-    deciding = await stage.saga.client.start_workflow(
-        DecisionBatchWorkflow.run, batch, id=f"batch/{waiting[0].id}", task_queue=stage.saga.settings.task_queue
-    )
-    await deciding.result()
-    for handle in waiting:
-        await handle.result()
-    return deciding
-
-
-@path(**FROM)
-async def batch_without_an_answer(stage: Stage) -> RecordedAction:
-    wanted, client = stage.order(REVIEWED), stage.saga.client
-    mute = await client.start_workflow(
-        TransferWorkflow.run, wanted, id=wanted.workflow_id, task_queue=f"nobody-{secrets.token_hex(6)}"
-    )
-    batch = DecisionBatch(approval(stage), [mute.id], patience_seconds=1)
-    deciding = await client.start_workflow(
-        DecisionBatchWorkflow.run, batch, id=f"batch/{mute.id}", task_queue=stage.saga.settings.task_queue
-    )
-    await deciding.result()
-    await mute.terminate("nobody runs it")
-    return deciding
+async def review_decided_at_the_api(stage: Stage) -> RecordedAction:
+    wanted = stage.order(REVIEWED)
+    handle = await stage.saga.start(wanted)
+    await stage.is_now(wanted, State.IN_REVIEW)
+    await Reviews(stage.saga.book.database).decide(Step(wanted.transfer_id, 1), approval(stage))
+    await handle.signal(TransferWorkflow.review_changed)
+    return handle

@@ -6,7 +6,7 @@ from temporalio.exceptions import ApplicationError
 
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import State
-from staff.instructions import Instruction
+from staff.update_input import StaffRequest
 from tests.histories.stage import RecordedAction, Stage, path
 from tests.workflows.sagas import Handle, Hold
 from tests.workflows.test_stuck import Outage, is_flagged
@@ -16,8 +16,8 @@ SOON = {"stuck_after_seconds": 1}
 AT_ONCE = {"recovery_grace_seconds": 0}
 
 
-def ask(stage: Stage) -> Instruction:
-    return Instruction(stage.olu, "the database is back")
+def ask(stage: Stage) -> StaffRequest:
+    return StaffRequest(stage.olu, "the database is back")
 
 
 async def stuck(stage: Stage, step: str = "credit") -> tuple[Handle, Outage]:

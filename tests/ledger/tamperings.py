@@ -648,15 +648,15 @@ TAMPERINGS = [
     ),
     Tampering(
         "the record of a decision is deleted",
-        "DELETE FROM operator_actions WHERE subject = '{denied}'",
+        "DELETE FROM staff_actions WHERE subject = '{denied}'",
         {"dispute_matches_decision denied"},
     ),
     Tampering(
         "a second decision is written on the record",
         """
-        INSERT INTO operator_actions (id, actor_id, actor_role, action, subject, reason)
-        SELECT 'act_' || repeat('a', 26), actor_id, actor_role, action, subject, 'forged'
-        FROM operator_actions WHERE subject = '{denied}'
+        INSERT INTO staff_actions (id, actor_id, actor_role, action, channel, subject, reason)
+        SELECT 'act_' || repeat('a', 26), actor_id, actor_role, action, channel, subject, 'forged'
+        FROM staff_actions WHERE subject = '{denied}'
         """,
         {"dispute_matches_decision denied"},
     ),
@@ -669,7 +669,7 @@ TAMPERINGS = [
         "a decided amount is edited, in the dispute and on the record",
         """
         UPDATE disputes SET amount_minor = 601 WHERE id = '{heard}';
-        UPDATE operator_actions SET after = jsonb_set(after, '{{amount}}', '601') WHERE subject = '{heard}'
+        UPDATE staff_actions SET after = jsonb_set(after, '{{amount}}', '601') WHERE subject = '{heard}'
         """,
         {"dispute_matches_decision heard", "dispute_matches_reversal heard"},
     ),

@@ -13,7 +13,7 @@ from ledger.postgres.book import Book
 from ledger.refusals import NotReversible, OrderMismatch, UnknownTransfer
 from ledger.transfers import Ending, Opened, State, Step, TransferOrder
 from staff.permissions import Action
-from staff.postgres.action_log import ActionLog, ActionSearch
+from staff.postgres.actions import ActionSearch, StaffActions
 from tests.account_status import set_account_status
 from tests.connections import Connection
 from tests.orders import Holder, completed, funded, holder, order, reversal
@@ -132,7 +132,7 @@ async def test_a_reversal_by_staff_is_recorded_with_its_row_and_once(
     await book.open_transfer(reversal(original, payee.id, 100))
     with pytest.raises(NotReversible):
         await book.open_transfer(reversal(original, staff.id, 100))
-    actions = await ActionLog(database).find(ActionSearch(subject=original.transfer_id), 10)
+    actions = (await StaffActions(database).find(ActionSearch(subject=original.transfer_id), 10)).items
     assert [(a.actor_id, a.action, a.reason) for a in actions] == [(staff.id, Action.REVERSE_TRANSFER, "Court order 7")]
 
 

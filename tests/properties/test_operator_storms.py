@@ -23,7 +23,7 @@ from ledger.postgres.audit import audit
 from ledger.transfers import State
 from reviews.review import Ruling
 from staff.permissions import Role
-from staff.postgres.action_log import ActionLog, ActionSearch
+from staff.postgres.actions import ActionSearch, StaffActions
 from tests.orders import Holder, completed, funded, holder, order
 from tests.properties.storms import (
     DISPUTING,
@@ -125,7 +125,7 @@ async def check_disputes(database: Database, found: Aftermath) -> None:
     """Each was decided once, by one person and on the record, and did what was decided, or says that it could not."""
     reversals = {reversal.id: reversal for reversal in found.reversals}
     for dispute in found.disputes:
-        decided = await ActionLog(database).find(ActionSearch(subject=dispute.id), 10)
+        decided = (await StaffActions(database).find(ActionSearch(subject=dispute.id), 10)).items
         assert [action.actor_id for action in decided] == ([dispute.decided_by] if dispute.decided_by else [])
         assert dispute.outcome
         assert (dispute.state is DisputeState.EXPIRED) == (dispute.ruling is None)

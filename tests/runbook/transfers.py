@@ -1,5 +1,6 @@
 """What an operator reads of one transfer, by commands of the pages."""
 
+import json
 import re
 from typing import Any
 
@@ -64,12 +65,13 @@ async def legs(staff: Person, transfer_id: str) -> list[str]:
     return [posting["leg"] for posting in (await file_of(staff, transfer_id))["postings"]]
 
 
-async def written_down(runbook: Runbook, transfer_id: str) -> list[list[str]]:
-    """Of each decision the decider, the ruling and the reason; of each instruction the action, the actor and the reason."""
+async def recorded_actions(runbook: Runbook, transfer_id: str) -> list[list[str]]:
+    """Of each action on record about the transfer: who, the ruling or else the action, and the reason."""
     printed = await runbook.run(
-        """psql "$REMIT_DATABASE_URL" -c "SELECT decider, ruling, reason, decided_at FROM review_decisions WHERE transfer_id = 'trf_…'" \\
-  -c "SELECT action, actor, reason, state, recorded_at FROM instructions WHERE transfer_id = 'trf_…'\"""",
+        """psql "$REMIT_DATABASE_URL" -c "SELECT channel, actor_id, action, asked, reason FROM staff_actions WHERE subject = 'trf_…' ORDER BY recorded_at\"""",
         {"trf_…": transfer_id},
     )
-    rows = [line.split("|") for line in printed.splitlines() if "ticket 4711" in line]
-    return [[cell.strip() for cell in row[:3]] for row in rows]
+    rows = [[cell.strip() for cell in line.split("|")] for line in printed.splitlines() if "ticket 4711" in line]
+    return [
+        [actor, json.loads(asked)["ruling"] if asked else action, reason] for _, actor, action, asked, reason in rows
+    ]

@@ -17,9 +17,9 @@ from ledger.postgres.book import Book
 from ledger.refusals import ActionRefused, EntriesBroken, Refusal
 from ledger.transfers import Ending, Step
 from staff.account_actions import STATUS_AFTER, ClosedForGood, HoldsMoney, MoneyInTransit, NoSuchAccount
-from staff.actions import AuditRunning
+from staff.actions import AuditRunning, StaffAction
 from staff.permissions import ALLOWED, Action, Actor, ConflictOfInterest, NoSuchCustomer, NotAllowed, Role
-from staff.postgres.action_log import ActionLog, ActionSearch, RecordedAction
+from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.operators import BOOKS, Operators
 from tests.connections import Connection
 from tests.orders import Holder, funded, holder, order
@@ -33,8 +33,8 @@ def operators(database: Database) -> Operators:
 
 
 @pytest.fixture
-def action_log(database: Database) -> ActionLog:
-    return ActionLog(database)
+def actions(database: Database) -> StaffActions:
+    return StaffActions(database)
 
 
 async def new_admin(operators: Operators) -> Actor:
@@ -58,16 +58,16 @@ async def bob(customers: Customers) -> Holder:
     return await holder(customers)
 
 
-async def about(action_log: ActionLog, subject: str) -> list[RecordedAction]:
+async def about(actions: StaffActions, subject: str) -> list[StaffAction]:
     """The record of a subject, oldest first."""
-    return (await action_log.find(ActionSearch(subject=subject), 100))[::-1]
+    return (await actions.find(ActionSearch(subject=subject), 100)).items[::-1]
 
 
 @pytest.mark.parametrize(
     "action", [*STATUS_AFTER, Action.SET_TIER, Action.REBUILD_ACCOUNT, Action.GRANT_ROLE, Action.RUN_AUDIT]
 )
 async def test_each_role_may_do_what_it_includes_and_no_more(
-    operators: Operators, action_log: ActionLog, admin: Actor, bob: Holder, action: Action
+    operators: Operators, actions: StaffActions, admin: Actor, bob: Holder, action: Action
 ) -> None:
     for role in Role:
         actor = Actor(admin.id, role)
@@ -87,19 +87,19 @@ async def test_each_role_may_do_what_it_includes_and_no_more(
 
         if role in ALLOWED[action]:
             await act()
-            assert (await action_log.find(ActionSearch(actor_id=admin.id), 1))[0].action == action
+            assert (await actions.find(ActionSearch(actor_id=admin.id), 1)).items[0].action == action
         else:
             with pytest.raises(NotAllowed):
                 await act()
 
 
 async def test_an_action_is_recorded_with_who_why_before_and_after(
-    operators: Operators, account_reads: AccountReads, action_log: ActionLog, admin: Actor, alice: Holder
+    operators: Operators, account_reads: AccountReads, actions: StaffActions, admin: Actor, alice: Holder
 ) -> None:
     await operators.set_status(admin, Action.FREEZE_ACCOUNT, alice.account_id, REASON)
     await operators.set_tier(admin, alice.account_id, 3, REASON)
     await operators.set_status(admin, Action.UNFREEZE_ACCOUNT, alice.account_id, REASON)
-    recorded = await about(action_log, alice.account_id)
+    recorded = await about(actions, alice.account_id)
     assert {(one.actor_id, one.actor_role, one.reason) for one in recorded} == {(admin.id, Role.ADMIN, REASON)}
     assert [(one.action, one.before, one.after) for one in recorded] == [
         (Action.FREEZE_ACCOUNT, {"status": "active"}, {"status": "frozen"}),
@@ -128,9 +128,9 @@ async def test_the_record_cannot_be_edited_by_anybody(
     operators: Operators, admin: Actor, owner: Connection, database: Database
 ) -> None:
     changes = (
-        "UPDATE operator_actions SET reason = 'none'",
-        "DELETE FROM operator_actions",
-        "TRUNCATE operator_actions CASCADE",
+        "UPDATE staff_actions SET reason = 'none'",
+        "DELETE FROM staff_actions",
+        "TRUNCATE staff_actions CASCADE",
     )
     for change in changes:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
@@ -141,15 +141,15 @@ async def test_the_record_cannot_be_edited_by_anybody(
 
 
 async def test_an_account_that_holds_money_is_not_closed(
-    operators: Operators, action_log: ActionLog, admin: Actor, alice: Holder
+    operators: Operators, actions: StaffActions, admin: Actor, alice: Holder
 ) -> None:
     with pytest.raises(HoldsMoney, match=r"holds \$100\.00"):
         await operators.set_status(admin, Action.CLOSE_ACCOUNT, alice.account_id, REASON)
-    assert await about(action_log, alice.account_id) == []
+    assert await about(actions, alice.account_id) == []
 
 
 async def test_an_account_is_not_closed_while_money_is_in_transit_from_or_to_it(
-    operators: Operators, action_log: ActionLog, book: Book, admin: Actor, alice: Holder, bob: Holder
+    operators: Operators, actions: StaffActions, book: Book, admin: Actor, alice: Holder, bob: Holder
 ) -> None:
     wanted = order(alice.id, alice.account_id, bob.account_id, 10_000)
     step = Step(wanted.transfer_id, 1)
@@ -158,7 +158,7 @@ async def test_an_account_is_not_closed_while_money_is_in_transit_from_or_to_it(
     for account_id in (alice.account_id, bob.account_id):
         with pytest.raises(MoneyInTransit, match="1 transfer is in transit"):
             await operators.set_status(admin, Action.CLOSE_ACCOUNT, account_id, REASON)
-        assert await about(action_log, account_id) == []
+        assert await about(actions, account_id) == []
     await book.credit(step)
     closed = await operators.set_status(admin, Action.CLOSE_ACCOUNT, alice.account_id, REASON)
     assert closed.status is AccountStatus.CLOSED
@@ -195,14 +195,14 @@ async def test_a_close_that_races_debits_leaves_no_money_behind(
 
 
 async def test_a_closed_account_never_opens_again(
-    operators: Operators, action_log: ActionLog, admin: Actor, bob: Holder, owner: Connection
+    operators: Operators, actions: StaffActions, admin: Actor, bob: Holder, owner: Connection
 ) -> None:
     await operators.set_status(admin, Action.CLOSE_ACCOUNT, bob.account_id, REASON)
     for action in (Action.FREEZE_ACCOUNT, Action.UNFREEZE_ACCOUNT):
         with pytest.raises(ClosedForGood):
             await operators.set_status(admin, action, bob.account_id, REASON)
     await operators.set_status(admin, Action.CLOSE_ACCOUNT, bob.account_id, REASON)
-    assert [(one.before, one.after) for one in await about(action_log, bob.account_id)] == [
+    assert [(one.before, one.after) for one in await about(actions, bob.account_id)] == [
         ({"status": "active"}, {"status": "closed"}),
         ({"status": "closed"}, {"status": "closed"}),
     ]
@@ -233,13 +233,13 @@ async def test_nobody_acts_on_themselves_or_on_an_account_of_their_own(operators
 
 
 async def test_of_many_operators_at_once_the_last_one_wins_and_the_record_is_a_chain(
-    operators: Operators, account_reads: AccountReads, action_log: ActionLog, admin: Actor, alice: Holder
+    operators: Operators, account_reads: AccountReads, actions: StaffActions, admin: Actor, alice: Holder
 ) -> None:
     other = await new_admin(operators)
     await asyncio.gather(
         *(operators.set_tier((admin, other)[n % 2], alice.account_id, 1 + n % 9, REASON) for n in range(20))
     )
-    recorded = await about(action_log, alice.account_id)
+    recorded = await about(actions, alice.account_id)
     assert len(recorded) == 20
     assert recorded[0].before == {"tier": 1}
     assert [one.before for one in recorded[1:]] == [one.after for one in recorded[:-1]]
@@ -286,18 +286,18 @@ async def test_two_admins_who_take_each_others_role_leave_one_admin(
     assert sorted(customer.role for customer in found if customer) == [Role.ADMIN, Role.CUSTOMER]
 
 
-async def test_ten_commands_at_once_make_one_admin_and_one_record(operators: Operators, action_log: ActionLog) -> None:
+async def test_ten_commands_at_once_make_one_admin_and_one_record(operators: Operators, actions: StaffActions) -> None:
     made = await asyncio.gather(*(operators.make_admin("grace@example.com", "Grace", "-") for _ in range(10)))
     ids = {one.customer.id for one in made if one}
     assert len(ids) == 1
     assert [one.was for one in made if one].count(None) == 1
-    (recorded,) = await about(action_log, ids.pop())
+    (recorded,) = await about(actions, ids.pop())
     assert (recorded.before, recorded.after) == (None, {"role": "admin"})
     assert await operators.make_admin("nobody@example.com", "Nobody", None) is None
 
 
 async def test_a_registered_customer_is_promoted_as_they_are(
-    operators: Operators, action_log: ActionLog, customers: Customers
+    operators: Operators, actions: StaffActions, customers: Customers
 ) -> None:
     ada, _ = await customers.register("ada@example.com", "hash", "Ada Obi", "NIN", "12345678901", "USD")
     made = await operators.make_admin("ada@example.com", "Somebody Else", "another hash")
@@ -307,7 +307,7 @@ async def test_a_registered_customer_is_promoted_as_they_are(
     again = await operators.make_admin("ada@example.com", "Ada Obi", None)
     assert again is not None
     assert again.was is Role.ADMIN
-    assert [(one.before, one.after) for one in await about(action_log, ada.id)] == [
+    assert [(one.before, one.after) for one in await about(actions, ada.id)] == [
         ({"role": "customer"}, {"role": "admin"})
     ]
 
@@ -321,7 +321,7 @@ async def test_staff_without_an_identity_document_hold_no_account(
 
 
 async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
-    operators: Operators, action_log: ActionLog, admin: Actor, alice: Holder
+    operators: Operators, actions: StaffActions, admin: Actor, alice: Holder
 ) -> None:
     first, second = await asyncio.gather(
         operators.audit(admin, REASON), operators.audit(admin, REASON), return_exceptions=True
@@ -329,7 +329,7 @@ async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
     assert not isinstance(first, BaseException)
     assert first.clean
     assert isinstance(second, AuditRunning)
-    (recorded,) = await about(action_log, BOOKS)
+    (recorded,) = await about(actions, BOOKS)
     assert (recorded.before, recorded.after) == (None, {"clean": True, "findings": 0})
     assert (await operators.audit(admin, REASON)).clean
 
@@ -349,7 +349,7 @@ async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
 async def test_an_account_row_that_was_edited_is_rebuilt_from_its_entries(
     operators: Operators,
     account_reads: AccountReads,
-    action_log: ActionLog,
+    actions: StaffActions,
     book: Book,
     database: Database,
     admin: Actor,
@@ -366,7 +366,7 @@ async def test_an_account_row_that_was_edited_is_rebuilt_from_its_entries(
     assert await operators.rebuild(admin, alice.account_id, REASON) == whole
     assert edited is not None
     assert whole is not None
-    assert [(one.before, one.after) for one in await about(action_log, alice.account_id)] == [
+    assert [(one.before, one.after) for one in await about(actions, alice.account_id)] == [
         (
             {"balance": edited.balance_minor, "version": edited.version, "head_hash": edited.head_hash.hex()},
             {"balance": whole.balance_minor, "version": whole.version, "head_hash": whole.head_hash.hex()},
@@ -417,7 +417,7 @@ TAMPERED = {
 async def test_an_account_whose_entries_are_not_what_was_written_is_left_as_it_is(
     operators: Operators,
     account_reads: AccountReads,
-    action_log: ActionLog,
+    actions: StaffActions,
     book: Book,
     admin: Actor,
     alice: Holder,
@@ -435,7 +435,7 @@ async def test_an_account_whose_entries_are_not_what_was_written_is_left_as_it_i
         await operators.rebuild(admin, alice.account_id, REASON)
     assert refusal.value.findings
     assert await account_reads.find(alice.account_id) == before
-    assert await about(action_log, alice.account_id) == []
+    assert await about(actions, alice.account_id) == []
 
 
 async def test_every_refusal_of_an_action_has_a_code_of_its_own() -> None:

@@ -15,7 +15,8 @@ from disputes.postgres.disputes import Disputes
 from ledger.ids import CustomerId
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
-from staff.postgres.action_log import ActionLog, ActionSearch, RecordedAction
+from staff.actions import StaffAction
+from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.reversal_record import record_reversal
 from tests.orders import Holder, completed, order, staff
 from tests.waiting import until
@@ -75,8 +76,8 @@ class Case:
     async def balances(self) -> list[int]:
         return await balances(AccountReads(self.database), self.payer, self.payee)
 
-    async def actions(self) -> list[RecordedAction]:
-        return await ActionLog(self.database).find(ActionSearch(subject=self.dispute.id), 10)
+    async def actions(self) -> list[StaffAction]:
+        return (await StaffActions(self.database).find(ActionSearch(subject=self.dispute.id), 10)).items
 
     async def told(self) -> list[tuple[str, str]]:
         """Who was told of what."""

@@ -20,11 +20,11 @@ from ledger.ids import WORLD, CustomerId
 from ledger.postgres.transfer_reads import TransferReads
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
 from reviews.postgres import Reviews
-from reviews.review import DECISION_EXAMPLE, DecidedAlready, Decision, ReviewTerms, Ruling
+from reviews.review import DECISION_EXAMPLE, Decision, ReviewTerms, Ruling
 from settings import Settings
-from staff.instructions import INSTRUCTION_EXAMPLE
 from staff.permissions import Actor, Role
 from staff.postgres.operators import Operators
+from staff.update_input import STAFF_REQUEST_EXAMPLE
 from tests.orders import Holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
@@ -171,8 +171,8 @@ async def test_a_large_amount_needs_two_different_deciders(
     large = order(alice.id, alice.account_id, bob.account_id, 5_000)
     handle = await saga.start(large)
     await in_review(transfer_reads, large)
-    await decide(handle, approve)
-    assert "has decided" in await refused(handle, "decide", approve)
+    assert await decide(handle, approve) == await decide(handle, approve)
+    assert "has decided" in await refused(handle, "decide", replace(approve, ruling=Ruling.REJECT))
     transfer = await transfer_reads.visible(alice.id, large.transfer_id)
     assert transfer is not None
     assert transfer.state is State.IN_REVIEW
@@ -187,7 +187,7 @@ async def test_nobody_decides_without_a_name_a_reason_or_about_their_own_transfe
     await in_review(transfer_reads, wanted)
     for bad, why in (
         (Decision(" ", Ruling.APPROVE, "fine"), "decider is empty"),
-        (Decision(alice.id, Ruling.APPROVE, "fine"), "cannot decide"),
+        (Decision(alice.id, Ruling.APPROVE, "fine"), "no operator or admin"),
         (Decision("olu", Ruling.APPROVE, ""), "reason is empty"),
     ):
         assert why in await refused(handle, "decide", bad)
@@ -220,9 +220,13 @@ async def test_current_details_say_how_many_approvals_are_missing_and_who_has_ap
     await in_review(transfer_reads, large)
     assert "2 approvals or one rejection is needed" in await details(handle)
     await decide(handle, approve)
-    told = await details(handle)
-    assert "1 more approval or one rejection is needed" in told
-    assert f"Approved by {approve.decider}." in told
+
+    async def is_shown() -> bool:
+        shown = await details(handle)
+        missing, by = "1 more approval or one rejection is needed", f"Approved by {approve.decider}."
+        return missing in shown and by in shown
+
+    await until(is_shown, "the approval is shown")
     await handle.cancel()
     assert (await handle.result()).state is State.CANCELLED
 
@@ -285,7 +289,7 @@ async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_onc
         ({"ruling": "approve", "reason": "fine"}, "`decider` is missing"),
         ({"decider": 7, "ruling": "approve", "reason": "fine"}, "`decider` is not text"),
         ({"decider": "olu", "ruling": "approve", "reason": "f" * 501}, "longer than 500"),
-        ({"decider": "olu", "ruling": "approve", "reason": "a\0b"}, "cannot be kept"),
+        ({"decider": "olu", "ruling": "approve", "reason": "a\0b"}, "cannot be stored"),
         ("approve", "Send one JSON object"),
         (None, "Send one JSON object"),
     ],
@@ -321,8 +325,8 @@ async def test_the_descriptions_of_updates_show_what_to_send(
     metadata: Any = await handle.query("__temporal_workflow_metadata")
     described = {update.name: update.description for update in metadata.definition.update_definitions}
     assert DECISION_EXAMPLE in described["decide"]
-    assert INSTRUCTION_EXAMPLE in described["retry_now"]
-    assert INSTRUCTION_EXAMPLE in described["give_back"]
+    assert STAFF_REQUEST_EXAMPLE in described["retry_now"]
+    assert STAFF_REQUEST_EXAMPLE in described["give_back"]
     await handle.cancel()
     assert (await handle.result()).state is State.CANCELLED
 
@@ -336,14 +340,15 @@ async def test_one_person_is_one_decider_under_every_name(
     person = await Customers(saga.book.database).find(CustomerId(approve.decider))
     assert person is not None
     assert approve.decider in await decide(handle, replace(approve, decider=f" {person.email.upper()} "))
-    assert "has decided" in await refused(handle, "decide", approve)
-    assert "has decided" in await refused(handle, "decide", replace(approve, decider=person.email))
+    assert approve.decider in await decide(handle, approve)
+    reject = replace(approve, ruling=Ruling.REJECT, decider=person.email)
+    assert "has decided" in await refused(handle, "decide", reject)
     assert await state_of(transfer_reads, large) is State.IN_REVIEW
     await handle.cancel()
     assert (await handle.result()).state is State.CANCELLED
 
 
-async def test_only_staff_who_are_no_party_decide_and_a_refused_word_can_be_said_better(
+async def test_only_staff_who_are_no_party_decide_and_a_refused_decision_can_be_sent_again(
     saga: Sagas,
     transfer_reads: TransferReads,
     database: Database,
@@ -360,19 +365,6 @@ async def test_only_staff_who_are_no_party_decide_and_a_refused_word_can_be_said
     assert "concerns yourself" in await refused(handle, "decide", replace(approve, decider=bob.id))
     await decide(handle, approve)
     assert (await handle.result()).state is State.COMPLETED
-
-
-async def test_a_word_whose_answer_is_lost_counts_once(
-    saga: Sagas, wanted: TransferOrder, approve: Decision, approve_too: Decision
-) -> None:
-    await saga.book.open_transfer(wanted)
-    reviews, step = Reviews(saga.book.database), Step(wanted.transfer_id, wanted.attempt)
-    for _ in range(2):
-        assert await reviews.write_decision(step, approve, "request-1") == approve
-    with pytest.raises(DecidedAlready):
-        await reviews.write_decision(step, replace(approve, ruling=Ruling.REJECT), "request-2")
-    assert await reviews.write_decision(step, approve_too, "request-3") == approve_too
-    await saga.book.end(Ending(step), State.CANCELLED)
 
 
 async def test_a_decision_about_what_is_completed_and_only_not_told_yet_is_too_late(

@@ -1,6 +1,5 @@
-"""Steps without an answer: they raise a flag, take instructions, and heal without anyone."""
+"""Steps without an answer: they raise a flag, take requests of staff, and recover without anyone."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
@@ -10,11 +9,17 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from database.connections import Database
 from ledger.postgres.account_reads import AccountReads
 from ledger.transfers import State, TransferOrder
-from staff.instructions import Instruction
+from staff.update_input import StaffRequest
 from tests.orders import Holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Fault, Handle, Sagas, UnreliableBook, line_breaks, sagas
 from workflows.search_attributes import NEEDS_ATTENTION, TRANSFER_STATE
+
+_REQUESTS = """
+    SELECT a.action, a.actor_id, a.reason, a.before ->> 'state'
+    FROM staff_actions a JOIN staff_action_outcomes o ON o.action_id = a.id
+    WHERE a.channel = 'temporal' AND o.outcome = 'taken'
+"""
 
 
 @pytest.fixture
@@ -24,8 +29,8 @@ async def saga(client: Client, book: UnreliableBook) -> AsyncIterator[Sagas]:
 
 
 @pytest.fixture
-async def ask(database: Database) -> Instruction:
-    return Instruction(await staff(database), "the database is back")
+async def ask(database: Database) -> StaffRequest:
+    return StaffRequest(await staff(database), "the database is back")
 
 
 @pytest.fixture
@@ -64,13 +69,6 @@ async def is_in_doubt(handle: Handle, step: str) -> bool:
     return any(activity.activity_type.name == step for activity in pending)
 
 
-async def accepted(handle: Handle, update: str) -> bool:
-    requests = [
-        event.workflow_execution_update_accepted_event_attributes for event in (await handle.fetch_history()).events
-    ]
-    return any(request.accepted_request.input.name == update for request in requests)
-
-
 @pytest.mark.parametrize("step", ["debit", "credit"])
 async def test_a_money_step_without_an_answer_needs_attention_and_heals_without_anyone(
     saga: Sagas, wanted: TransferOrder, step: str
@@ -88,7 +86,7 @@ async def test_a_money_step_without_an_answer_needs_attention_and_heals_without_
 
 
 async def test_retry_now_does_not_wait_for_the_next_retry_and_is_kept(
-    saga: Sagas, wanted: TransferOrder, ask: Instruction, database_url: str
+    saga: Sagas, wanted: TransferOrder, ask: StaffRequest, database_url: str
 ) -> None:
     outage = Outage(saga.book.before["credit"])
     handle = await saga.start(wanted)
@@ -104,12 +102,14 @@ async def test_retry_now_does_not_wait_for_the_next_retry_and_is_kept(
     assert (await handle.result()).state is State.COMPLETED
     assert saga.book.calls.count("credit") <= tried + 2
     connection = await asyncpg.connect(database_url)
-    kept = await connection.fetch("SELECT action, actor, reason, state FROM instructions")
+    kept = await connection.fetch(_REQUESTS)
     await connection.close()
-    assert [tuple(row) for row in kept] == [("retry_now", ask.actor, "the database is back", "debited")]
+    assert [tuple(row) for row in kept] == [("retry_step", ask.actor, "the database is back", "debited")]
 
 
-async def test_retry_now_during_an_outage_changes_nothing(saga: Sagas, wanted: TransferOrder, ask: Instruction) -> None:
+async def test_retry_now_during_an_outage_changes_nothing(
+    saga: Sagas, wanted: TransferOrder, ask: StaffRequest
+) -> None:
     outage = Outage(saga.book.before["debit"])
     handle = await saga.start(wanted)
     await is_flagged(handle, stuck=True)
@@ -119,7 +119,7 @@ async def test_retry_now_during_an_outage_changes_nothing(saga: Sagas, wanted: T
 
 
 async def test_an_undelivered_amount_is_given_back_on_request(
-    saga: Sagas, account_reads: AccountReads, alice: Holder, wanted: TransferOrder, ask: Instruction
+    saga: Sagas, account_reads: AccountReads, alice: Holder, wanted: TransferOrder, ask: StaffRequest
 ) -> None:
     Outage(saga.book.before["credit"])
     handle = await saga.start(wanted)
@@ -133,7 +133,7 @@ async def test_an_undelivered_amount_is_given_back_on_request(
 
 
 async def test_giving_back_while_the_debit_is_in_doubt_waits_for_its_answer(
-    saga: Sagas, account_reads: AccountReads, alice: Holder, wanted: TransferOrder, ask: Instruction
+    saga: Sagas, account_reads: AccountReads, alice: Holder, wanted: TransferOrder, ask: StaffRequest
 ) -> None:
     outage = Outage(saga.book.after["debit"])
     handle = await saga.start(wanted)
@@ -146,48 +146,44 @@ async def test_giving_back_while_the_debit_is_in_doubt_waits_for_its_answer(
     assert account.balance_minor == 10_000
 
 
-async def test_giving_back_before_the_row_is_written_is_kept_with_it_and_no_money_moves(
-    saga: Sagas, alice: Holder, wanted: TransferOrder, ask: Instruction, database_url: str
+async def test_giving_back_before_the_row_is_written_is_recorded_at_once_and_no_money_moves(
+    saga: Sagas, alice: Holder, wanted: TransferOrder, ask: StaffRequest, database_url: str
 ) -> None:
     outage = Outage(saga.book.before["open"])
     handle = await saga.start(wanted)
     await until(lambda: is_in_doubt(handle, "open_transfer"), "the opening is in doubt")
-    update = asyncio.create_task(handle.execute_update("give_back", ask))
-    await until(lambda: accepted(handle, "give_back"), "the workflow has taken the update")
+    await handle.execute_update("give_back", ask)
     outage.over = True
-    await update
     assert (await handle.result()).state is State.CANCELLED
     assert "debit" not in saga.book.calls
     connection = await asyncpg.connect(database_url)
-    kept = await connection.fetch("SELECT action, actor, reason, state FROM instructions")
+    kept = await connection.fetch(_REQUESTS)
     await connection.close()
-    assert [tuple(row) for row in kept] == [("give_back", ask.actor, "the database is back", "initiated")]
+    assert [tuple(row) for row in kept] == [("give_back", ask.actor, "the database is back", None)]
 
 
-async def test_trying_at_once_before_the_row_is_written_is_kept_with_it(
-    saga: Sagas, wanted: TransferOrder, ask: Instruction, database_url: str
+async def test_trying_at_once_before_the_row_is_written_is_recorded_at_once(
+    saga: Sagas, wanted: TransferOrder, ask: StaffRequest, database_url: str
 ) -> None:
     outage = Outage(saga.book.before["open"])
     handle = await saga.start(wanted)
     await until(lambda: is_in_doubt(handle, "open_transfer"), "the opening is in doubt")
-    update = asyncio.create_task(handle.execute_update("retry_now", ask))
-    await until(lambda: accepted(handle, "retry_now"), "the workflow has taken the update")
+    await handle.execute_update("retry_now", ask)
     outage.over = True
-    await update
     assert (await handle.result()).state is State.COMPLETED
     connection = await asyncpg.connect(database_url)
-    kept = await connection.fetch("SELECT action, actor, reason FROM instructions")
+    kept = await connection.fetch(_REQUESTS)
     await connection.close()
-    assert [tuple(row) for row in kept] == [("retry_now", ask.actor, "the database is back")]
+    assert [tuple(row) for row in kept] == [("retry_step", ask.actor, "the database is back", None)]
 
 
-async def test_instructions_need_an_actor_a_reason_and_something_to_do(saga: Sagas, wanted: TransferOrder) -> None:
+async def test_requests_need_an_actor_a_reason_and_something_to_do(saga: Sagas, wanted: TransferOrder) -> None:
     outage = Outage(saga.book.before["credit"])
     handle = await saga.start(wanted)
     await is_flagged(handle, stuck=True)
     for update in ("retry_now", "give_back"):
-        nobody = (Instruction("", "why"), Instruction("olu", "why"), Instruction(wanted.owner_id, "why"))
-        for bad in (*nobody, Instruction("olu", " ")):
+        nobody = (StaffRequest("", "why"), StaffRequest("olu", "why"), StaffRequest(wanted.owner_id, "why"))
+        for bad in (*nobody, StaffRequest("olu", " ")):
             with pytest.raises(WorkflowUpdateFailedError):
                 await handle.execute_update(update, bad)
     outage.over = True

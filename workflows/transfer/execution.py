@@ -73,16 +73,14 @@ class TransferExecution:
             raise
 
     async def record(self, step: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
-        """Write down what the current update asks for before acting on it. Refused, the update fails with the reason.
+        """Record what the current update requests, before acting on it. Refused, the update fails with the reason.
 
         It does not count as a step in doubt: an operator who waits for its answer sees that it has none yet.
         """
-        update = workflow.current_update_info()
-        assert update is not None, "only updates ask for something"
         quiet = Attention(show=lambda: None, stuck_after=policies.NOTIFICATION_BUDGET)
         summary = f"Record: {self.order.amount}"
         try:
-            return await local_first(step, *arguments, update.id, summary=summary, attention=quiet)
+            return await local_first(step, *arguments, summary=summary, attention=quiet)
         except FailureError as error:
             if refusal := refusal_in(error):
                 raise ApplicationError(refusal.message, type=refusal.code) from error

@@ -67,7 +67,7 @@ class TransferWorkflow(TransferUpdates):
         except StepRefused as refused:
             raise ApplicationError(refused.failure.message, type=refused.failure.code, non_retryable=True) from refused
         self._execution.attention.stuck_after = timedelta(seconds=opened.stuck_after_seconds)
-        await self._opened(opened.standing)
+        self._opened(opened.standing)
         return opened
 
     async def _objection(self, standing: Standing) -> Failure | None:
@@ -92,7 +92,6 @@ class TransferWorkflow(TransferUpdates):
 
     async def _debit(self, objection: Failure | None) -> Standing:
         """Take the amount from the source, unless somebody objects or cancels."""
-        self._review.close()
         if self._execution.is_cancelled:
             return await self._cancel()
         if objection:
@@ -108,7 +107,6 @@ class TransferWorkflow(TransferUpdates):
 
     async def _credit(self) -> Standing:
         """Hand the amount to the destination. If that is refused or cancelled, the source gets it back."""
-        self._review.close()
         if self._execution.is_cancelled:
             return await self._refund(CANCELLED_IN_TRANSIT)
         try:

@@ -9,7 +9,7 @@ import httpx
 
 from database.connections import Database
 from devenv.home import Home, RunRecord
-from staff.postgres.action_log import ActionLog, ActionSearch
+from staff.postgres.actions import ActionSearch, StaffActions
 from tests.api.people import PASSWORD, Person
 
 CREATE = [sys.executable, "-m", "cli", "admin", "create"]
@@ -56,7 +56,7 @@ async def test_the_first_admin_is_made_from_the_command_line_and_signs_in(
     assert (await person.get("/v1/admin/stats")).status_code == 200
     account = await person.post("/v1/accounts", {"currency": "USD"})
     assert (account.status_code, account.json()["code"]) == (403, "identity_missing")
-    (recorded,) = await ActionLog(database).find(ActionSearch(subject=me["id"]), 50)
+    (recorded,) = (await StaffActions(database).find(ActionSearch(subject=me["id"]), 50)).items
     assert (recorded.actor_id, recorded.before, recorded.after) == (me["id"], None, {"role": "admin"})
 
 

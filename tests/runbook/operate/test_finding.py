@@ -284,7 +284,7 @@ async def test_temporal_forgets_after_a_day_and_the_books_keep_everything(
     done = (await payer.pay(payee, AMOUNT)).json()
     line = """curl -s "$API/v1/admin/transfers/trf_…" -H "Authorization: Bearer $STAFF_TOKEN" | python3 -m json.tool"""
     file = json.loads(await runbook.run(line, {"trf_…": done["id"]}))
-    assert [len(file[part]) for part in ("postings", "entries", "messages", "interventions")] == [2, 2, 2, 0]
+    assert [len(file[part]) for part in ("postings", "entries", "messages", "actions")] == [2, 2, 2, 0]
     printed = await runbook.run(
         """psql "$REMIT_DATABASE_URL" -c "SELECT * FROM transfers WHERE id = 'trf_…'" \\
   -c "SELECT leg, debit_account_id, credit_account_id, amount_minor, recorded_at FROM postings WHERE transfer_id = 'trf_…' ORDER BY recorded_at\"""",

@@ -78,9 +78,9 @@ async def test_the_cli_cancels_a_transfer_in_review_without_a_reason_and_its_wor
     await ends_as(runbook, transfer["workflow_id"], "COMPLETED")
     assert await details(runbook, transfer["workflow_id"]) == "Cancelled: the amount never left the source."
     await cancel(runbook, by_api)
-    assert (await file_of(operator, by_cli))["interventions"] == []
-    (kept,) = (await file_of(operator, by_api))["interventions"]
-    assert (kept["by"], kept["reason"]) == (operator.id, "ticket 4711")
+    assert (await file_of(operator, by_cli))["actions"] == []
+    (kept,) = (await file_of(operator, by_api))["actions"]
+    assert (kept["actor_id"], kept["reason"]) == (operator.id, "ticket 4711")
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
 
 

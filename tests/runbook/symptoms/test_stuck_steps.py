@@ -13,7 +13,7 @@ from devenv.stack import Running
 from tests.api.people import Person, reaches
 from tests.runbook.commands import Runbook
 from tests.runbook.row_locks import Held, account_held, table_held
-from tests.runbook.transfers import described, details, events, file_of, legs, written_down
+from tests.runbook.transfers import described, details, events, file_of, legs, recorded_actions
 from tests.waiting import until
 
 AMOUNT = 7_00
@@ -131,9 +131,9 @@ async def test_by_the_api_it_is_tried_at_once_and_then_given_back(
     await reaches(payer, stuck.id, "compensated")
     assert (await file_of(operator, stuck.id))["failure"]["code"] == "cancelled"
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
-    assert await written_down(runbook, stuck.id) == [
-        ["retry_now", operator.id, "ticket 4711"],
-        ["give_back", operator.id, "ticket 4711"],
+    assert await recorded_actions(runbook, stuck.id) == [
+        [operator.id, "retry_step", "ticket 4711"],
+        [operator.id, "give_back", "ticket 4711"],
     ]
     late = await runbook.run("""act transfers/$TRF/give-back '{"reason": "ticket 4711"}'""", TRF=stuck.id)
     assert json.loads(late)["code"] == "too_late"
@@ -169,9 +169,9 @@ async def test_by_the_cli_it_is_tried_at_once_and_then_given_back_by_staff_under
     assert "The amount goes back to its source, unless it has been delivered meanwhile." in answer
     await reaches(payer, stuck.id, "compensated")
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
-    assert await written_down(runbook, stuck.id) == [
-        ["retry_now", operator.id, "ticket 4711"],
-        ["give_back", operator.id, "ticket 4711"],
+    assert await recorded_actions(runbook, stuck.id) == [
+        [operator.id, "retry_step", "ticket 4711"],
+        [operator.id, "give_back", "ticket 4711"],
     ]
 
 

@@ -1,7 +1,7 @@
 """Nothing that staff do is without record, whatever crashes; a repeat is one action; and one list tells it all."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +16,25 @@ from devenv.servers.temporal_binary import temporal_binary
 from devenv.servers.temporal_server import TemporalServer
 from ledger.ids import AccountId, ActionId, CustomerId, TransferId
 from ledger.postgres.book import Book
-from ledger.transfers import Step
-from reviews.postgres import Reviews
+from ledger.transfers import Transfer
 from reviews.review import Decision, Ruling
 from settings import Settings
-from staff.actions import Conclusion, Intention
-from staff.instructions import Instruction
-from staff.permissions import Action, Actor, Role
+from staff.actions import NotTaken, Outcome, Taken, update_id_for
+from staff.permissions import Action, Actor, Channel, Role
+from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.operators import Operators
+from staff.postgres.transfer_file import TransferFiles
+from staff.update_input import StaffRequest
 from tests.api.people import Person, in_review, reaches, register, running_api
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 WHY = {"reason": "ticket 4711"}
 
 
-class Forgetful(Operators):
-    """Dies after something was sent, and before what came of it is recorded."""
+class ForgetfulActions(StaffActions):
+    """Dies after something was sent, and before its outcome is recorded."""
 
-    async def conclude(self, action_id: ActionId, conclusion: Conclusion) -> None:
+    async def conclude(self, action_id: ActionId, outcome: Taken | NotTaken) -> None:
         raise Unavailable("killed")
 
 
@@ -57,7 +58,7 @@ def dies_before_concluding(http: httpx.AsyncClient, database: Database) -> Any:
     """The API's state as it was, to put back."""
     app: Any = http._transport.app  # type: ignore[attr-defined]  # noqa: SLF001 - the one way to its state
     whole = app.state.remit
-    app.state.remit = replace(whole, steering=replace(whole.steering, operators=Forgetful(database)))
+    app.state.remit = replace(whole, interventions=replace(whole.interventions, actions=ForgetfulActions(database)))
     return lambda: setattr(app.state, "remit", whole)
 
 
@@ -65,23 +66,24 @@ async def actions(staff: Person, subject: str) -> list[dict[str, Any]]:
     return list(reversed((await staff.get("/v1/admin/actions", subject=subject)).json()["items"]))
 
 
-async def test_a_decision_whose_answer_is_lost_is_on_record_and_its_repeat_is_a_replay(
-    ada: Person, ben: Person, operator: Person, admin: Person, database: Database
+async def test_a_give_back_whose_answer_is_lost_is_on_record_as_taken_and_its_repeat_is_a_replay(
+    ada: Person, ben: Person, operator: Person, admin: Person, database: Database, book: Book
 ) -> None:
-    transfer_id = await in_review(ada, ben, 30_000)
-    path, body = f"/v1/admin/transfers/{transfer_id}/decisions", {"ruling": "approve", **WHY}
     mend = dies_before_concluding(ada.http, database)
-    assert (await operator.post(path, body)).status_code == 503
-    (recorded,) = await actions(admin, transfer_id)
-    assert (recorded["asked"], recorded["outcome"], recorded["concluded_at"]) == ({"ruling": "approve"}, "taken", None)
+    async with holding(book.database, AccountId(ben.account_id)):
+        moving = str((await ada.pay(ben, 100, prefer="wait=0")).json()["id"])
+        await reaches(ada, moving, "debited")
+        path = f"/v1/admin/transfers/{moving}/give-back"
+        assert (await operator.post(path, WHY, "give-back-1")).status_code == 503
+        await reaches(ada, moving, "compensated")
+    (recorded,) = await actions(admin, moving)
+    standing = {"state": "debited", "attempt": 1}
+    assert (recorded["outcome"], recorded["before"], recorded["after"]) == ("taken", standing, standing)
     mend()
-    for _ in range(2):
-        again = await operator.post(path, body)
-        assert (again.status_code, again.headers.get("Idempotent-Replayed")) == (200, "true")
-    (recorded,) = await actions(admin, transfer_id)
-    assert (recorded["outcome"], recorded["answer"]) == ("taken", "It was taken.")
-    await admin.post(path, body)
-    await reaches(ada, transfer_id, "completed")
+    again = await operator.post(path, WHY, "give-back-1")
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
+    assert again.json()["answer"] == recorded["answer"]
+    assert len(await actions(admin, moving)) == 1
 
 
 async def test_a_retry_whose_answer_is_lost_begins_one_attempt(
@@ -131,8 +133,8 @@ async def test_a_refused_action_is_recorded_with_its_answer_and_may_be_repeated(
     for _ in range(2):
         late = await operator.post(f"/v1/admin/transfers/{done}/cancel", WHY, "cancel-1")
         assert (late.status_code, late.json()["code"]) == (409, "too_late_to_cancel")
-    assert [(a["outcome"], a["answer"]) for a in await actions(admin, done)] == [
-        ("refused", "The transfer is completed.")
+    assert [(a["outcome"], a["code"], a["answer"]) for a in await actions(admin, done)] == [
+        ("refused", "too_late_to_cancel", "The transfer is completed.")
     ] * 2
 
 
@@ -150,7 +152,7 @@ async def test_a_key_names_one_action_of_one_person(ada: Person, ben: Person, op
     assert len(await actions(admin, transfer_id)) == 2
 
 
-async def test_a_transfer_tells_what_people_did_with_it_by_every_channel_in_the_order_of_time(
+async def test_a_transfer_lists_all_actions_about_it_by_every_channel_in_the_order_of_time(
     ada: Person, ben: Person, operator: Person, admin: Person, client: Client, book: Book
 ) -> None:
     transfer_id = await in_review(ada, ben, 30_000)
@@ -161,31 +163,20 @@ async def test_a_transfer_tells_what_people_did_with_it_by_every_channel_in_the_
     async with holding(book.database, AccountId(ben.account_id)):
         assert (await admin.post(f"{path}/decisions", {"ruling": "approve", **WHY})).status_code == 200
         await reaches(ada, transfer_id, "debited")
-        await handle.execute_update("give_back", Instruction(admin.id, "the bank calls"))
+        await handle.execute_update("give_back", StaffRequest(admin.id, "the bank calls"))
         await reaches(ada, transfer_id, "compensated")
-    told = (await operator.get(path)).json()["interventions"]
-    assert [(one["channel"], one["by"], one["action"], one["reason"]) for one in told] == [
+    listed = (await operator.get(path)).json()["actions"]
+    assert [(one["channel"], one["actor_id"], one["action"], one["reason"]) for one in listed] == [
         ("temporal", operator.id, "decide_review", "called the bank"),
         ("api", admin.id, "decide_review", "ticket 4711"),
         ("temporal", admin.id, "give_back", "the bank calls"),
     ]
-    assert [one["outcome"] for one in told] == ["taken"] * 3
-    assert told[1]["before"] == {"state": "in_review", "attempt": 1}
-    assert told[2]["before"] == {"state": "debited", "attempt": 1}
-    assert [one["after"] and one["after"]["ruling"] for one in told] == ["approve", "approve", None]
-    assert told[1]["after"]["state"] in ("in_review", "debited")
-    assert [one["at"] for one in told] == sorted(one["at"] for one in told)
-
-
-async def test_a_batchs_decisions_are_told_at_each_transfer(
-    ada: Person, ben: Person, operator: Person, admin: Person
-) -> None:
-    transfer_id = await in_review(ada, ben, 10_000)
-    started = await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", "owner_id": ada.id, **WHY})
-    assert started.status_code == 202
-    await reaches(ada, transfer_id, "completed")
-    (told,) = (await admin.get(f"/v1/admin/transfers/{transfer_id}")).json()["interventions"]
-    assert (told["channel"], told["by"], told["after"]) == ("api", operator.id, {"ruling": "approve"})
+    assert listed == await actions(admin, transfer_id)
+    assert [one["outcome"] for one in listed] == ["taken"] * 3
+    in_review_now = {"state": "in_review", "attempt": 1}
+    assert [one["before"] for one in listed] == [in_review_now, in_review_now, {"state": "debited", "attempt": 1}]
+    assert [one["after"].get("ruling") for one in listed] == ["approve", "approve", None]
+    assert [one["recorded_at"] for one in listed] == sorted(one["recorded_at"] for one in listed)
 
 
 async def test_an_action_that_somebody_else_recorded_is_not_theirs_to_claim(
@@ -197,70 +188,76 @@ async def test_an_action_that_somebody_else_recorded_is_not_theirs_to_claim(
     transfer_id = await in_review(ada, ben, 10_000)
     path = f"/v1/admin/transfers/{transfer_id}"
     handle = client.get_workflow_handle((await admin.get(path)).json()["workflow_id"])
-    await handle.execute_update("give_back", Instruction(admin.id, "claims", recorded["id"]))
+    await handle.execute_update("give_back", StaffRequest(admin.id, "claims", recorded["id"]))
     await reaches(ada, transfer_id, "cancelled")
-    (told,) = (await admin.get(path)).json()["interventions"]
-    assert (told["channel"], told["action_id"]) == ("temporal", None)
+    (typed,) = await actions(admin, transfer_id)
+    assert (typed["channel"], typed["actor_id"], typed["reason"]) == ("temporal", admin.id, "claims")
 
 
-async def test_an_action_that_asked_for_something_else_is_not_believed(
-    ada: Person, ben: Person, operator: Person, admin: Person, client: Client, database: Database
-) -> None:
-    other, transfer_id = await in_review(ada, ben, 10_000), await in_review(ada, ben, 10_000)
-    omar = Actor(CustomerId(operator.id), Role.OPERATOR)
+@dataclass(frozen=True)
+class Claim:
+    """A transfer in review, an operator's actions, and what somebody types into an update in the operator's name."""
 
-    async def lost(action: Action, subject: str, **asked: str) -> str:
-        """An action of the operator's that nobody knows the outcome of."""
-        before = {"state": "in_review", "attempt": 1}
-        intention = Intention(omar, action, subject, "ticket 4711", before, asked or None)
-        return (await Operators(database).intend(intention)).action_id
+    actions: StaffActions
+    operator: Actor
+    transfer: Transfer
 
-    async def channels(of: str) -> list[str]:
-        found = (await admin.get(f"/v1/admin/transfers/{of}")).json()["interventions"]
-        return [one["channel"] for one in found if one["reason"] == "it was Omar"]
+    async def request(self, action: Action) -> ActionId:
+        """An action of the API whose outcome nobody knows."""
+        return (await self.actions.request(self.operator, action, self.transfer, "ticket 4711")).id
 
-    reviews, give_back = Reviews(database), await lost(Action.GIVE_BACK, transfer_id)
-    for mine, claimed in (
-        (transfer_id, await lost(Action.DECIDE_REVIEW, other, ruling="approve")),
-        (other, await lost(Action.DECIDE_REVIEW, other, ruling="reject")),
-    ):
-        decision = Decision(operator.id, Ruling.APPROVE, "it was Omar", claimed)
-        await reviews.write_decision(Step(TransferId(mine), 1), decision, f"typed-{mine}")
-        assert await channels(mine) == ["temporal"]
-    typed = Instruction(operator.id, "it was Omar", give_back)
-    await reviews.write_instruction(Step(TransferId(transfer_id), 1), "retry_now", typed, "typed")
-    assert await channels(transfer_id) == ["temporal"] * 2
-    for subject in (other, transfer_id):
-        assert {action["outcome"] for action in await actions(admin, subject)} == {"unknown"}
-    # What it did ask for is believed.
-    workflow_id = (await admin.get(f"/v1/admin/transfers/{transfer_id}")).json()["workflow_id"]
-    asked = Instruction(operator.id, "ticket 4711", give_back)
-    await client.get_workflow_handle(workflow_id).execute_update("give_back", asked)
-    assert [action["outcome"] for action in await actions(admin, transfer_id)] == ["taken"]
+    async def type(self, action: Action, claimed: ActionId, update_id: str) -> None:
+        typed = StaffRequest(self.operator.id, "it was Omar", claimed)
+        await self.actions.take(self.transfer.order, action, typed, update_id)
+
+    async def found(self) -> list[tuple[Channel, str, Outcome]]:
+        """All actions, oldest first."""
+        page = await self.actions.find(ActionSearch(subject=self.transfer.id), 20)
+        return [(each.channel, each.reason, each.outcome) for each in page.items[::-1]]
 
 
-async def test_an_action_that_was_concluded_or_linked_is_not_believed_again(
-    ada: Person, ben: Person, operator: Person, admin: Person, database: Database
-) -> None:
-    transfer_id = await in_review(ada, ben, 30_000)
-    path = f"/v1/admin/transfers/{transfer_id}"
-    late = await operator.post(f"{path}/retry-now", WHY)
-    assert (late.status_code, late.json()["code"]) == (409, "nothing_to_retry")
-    assert (await operator.post(f"{path}/decisions", {"ruling": "approve", **WHY})).status_code == 200
-    concluded = {action["action"]: action["id"] for action in await actions(admin, transfer_id)}
-    reviews, step = Reviews(database), Step(TransferId(transfer_id), 1)
-    typed = Instruction(operator.id, "it was Omar", concluded["retry_step"])
-    await reviews.write_instruction(step, "retry_now", typed, "typed-1")
-    (told,) = [one for one in (await admin.get(path)).json()["interventions"] if one["reason"] == "it was Omar"]
-    assert (told["channel"], told["action_id"]) == ("temporal", None)
-    assert {action["action"]: action["outcome"] for action in await actions(admin, transfer_id)} == {
-        "decide_review": "taken",
-        "retry_step": "refused",
-    }
+@pytest.fixture
+async def claim(ada: Person, ben: Person, operator: Person, database: Database) -> Claim:
+    transfer = await TransferFiles(database).find_transfer(TransferId(await in_review(ada, ben, 10_000)))
+    assert transfer is not None
+    return Claim(StaffActions(database), Actor(CustomerId(operator.id), Role.OPERATOR), transfer)
+
+
+TYPED = (Channel.TEMPORAL, "it was Omar", Outcome.TAKEN)
+
+
+async def test_an_update_takes_the_action_that_requested_it_once(claim: Claim) -> None:
+    requested = await claim.request(Action.GIVE_BACK)
+    for _ in range(2):
+        await claim.type(Action.GIVE_BACK, requested, update_id_for(Action.GIVE_BACK, requested))
+    assert await claim.found() == [(Channel.API, "ticket 4711", Outcome.TAKEN)]
+
+
+async def test_an_action_that_requested_something_else_is_not_believed(claim: Claim) -> None:
+    requested = await claim.request(Action.GIVE_BACK)
+    await claim.type(Action.RETRY_STEP, requested, "typed-1")
+    assert await claim.found() == [(Channel.API, "ticket 4711", Outcome.UNKNOWN), TYPED]
+
+
+@pytest.mark.parametrize("outcome", [Taken("done"), NotTaken("too_late", "It is too late.")])
+async def test_an_action_that_has_its_outcome_is_not_believed_again(claim: Claim, outcome: Taken | NotTaken) -> None:
+    requested = await claim.request(Action.GIVE_BACK)
+    await claim.actions.conclude(requested, outcome)
+    await claim.type(Action.GIVE_BACK, requested, "typed-1")
+    before = (Channel.API, "ticket 4711", Outcome.TAKEN if isinstance(outcome, Taken) else Outcome.REFUSED)
+    assert await claim.found() == [before, TYPED]
+
+
+async def test_an_update_typed_in_temporal_is_recorded_once_however_often_its_step_runs(claim: Claim) -> None:
+    for _ in range(2):
+        await claim.actions.take(
+            claim.transfer.order, Action.GIVE_BACK, StaffRequest(claim.operator.id, "it was Omar"), "typed-1"
+        )
+    assert await claim.found() == [TYPED]
 
 
 @pytest.mark.parametrize(
-    "table", ["action_outcomes", "reviews", "review_reminders", "review_decisions", "instructions"]
+    "table", ["staff_actions", "staff_action_outcomes", "reviews", "review_reminders", "review_decisions"]
 )
 async def test_records_cannot_be_edited(database_url: str, table: str) -> None:
     connection = await asyncpg.connect(database_url)

@@ -1,0 +1,187 @@
+"""Staff decide about transfers in review over HTTP. A decision is a row, whatever runs or does not run beside it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from database.connections import Database
+from devenv.servers.temporal_binary import temporal_binary
+from devenv.servers.temporal_server import TemporalServer
+from settings import Settings
+from staff.postgres.operators import Operators
+from tests.api.people import Person, in_review, reaches, register, running_api
+from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
+
+WHY = {"reason": "ticket 4711"}
+
+
+@pytest.fixture
+def careful(settings: Settings) -> Settings:
+    """Review from 100.00 on, and four eyes from 300.00 on."""
+    return settings.model_copy(update={"review_from_major": 100, "four_eyes_from_major": 300})
+
+
+@pytest.fixture
+async def http(careful: Settings, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    async with running_api(careful, database) as http:
+        yield http
+
+
+@pytest.fixture
+async def ada(http: httpx.AsyncClient) -> Person:
+    person = await register(http)
+    for _ in range(10):
+        await person.deposit(9_000)
+    return person
+
+
+async def recorded(staff: Person, transfer_id: str) -> list[tuple[str, str, str, Any, Any]]:
+    """The decisions on record, oldest first. All are taken: what is refused is not recorded."""
+    items = (await staff.get("/v1/admin/actions", subject=transfer_id)).json()["items"]
+    assert {(item["action"], item["outcome"]) for item in items} <= {("decide_review", "taken")}
+    return [(item["channel"], item["actor_id"], item["reason"], item["before"], item["after"]) for item in items[::-1]]
+
+
+async def test_a_reviewed_transfer_goes_on_and_the_decision_is_recorded(
+    ada: Person, ben: Person, operator: Person, admin: Person
+) -> None:
+    transfer_id = await in_review(ada, ben, 20_000)
+    path = f"/v1/admin/transfers/{transfer_id}/decisions"
+    answer = await operator.post(path, {"ruling": "approve", **WHY})
+    assert answer.status_code == 200, answer.text
+    await reaches(ada, transfer_id, "completed")
+    standing = {"state": "in_review", "attempt": 1}
+    assert await recorded(admin, transfer_id) == [
+        ("api", operator.id, "ticket 4711", standing, standing | {"ruling": "approve"})
+    ]
+    late = await admin.post(path, {"ruling": "reject", **WHY})
+    assert (late.status_code, late.json()["code"]) == (409, "too_late")
+
+
+async def test_four_eyes_are_two_people(ada: Person, ben: Person, operator: Person, admin: Person) -> None:
+    transfer_id = await in_review(ada, ben, 30_000)
+    path = f"/v1/admin/transfers/{transfer_id}/decisions"
+    for _ in range(2):
+        assert (await operator.post(path, {"ruling": "approve", **WHY})).status_code == 200
+    other = await operator.post(path, {"ruling": "reject", **WHY})
+    assert (other.status_code, other.json()["code"]) == (409, "decided_already")
+    assert (await ada.get(f"/v1/transfers/{transfer_id}")).json()["state"] == "in_review"
+    assert (await admin.post(path, {"ruling": "approve", **WHY})).status_code == 200
+    await reaches(ada, transfer_id, "completed")
+
+
+async def test_a_rejection_ends_a_transfer(ada: Person, ben: Person, operator: Person) -> None:
+    transfer_id = await in_review(ada, ben, 30_000)
+    await operator.post(f"/v1/admin/transfers/{transfer_id}/decisions", {"ruling": "reject", **WHY})
+    await reaches(ada, transfer_id, "failed")
+    assert (await ada.get(f"/v1/transfers/{transfer_id}")).json()["failure"]["code"] == "review_rejected"
+
+
+async def test_the_same_decision_again_is_answered_as_before_and_recorded_once(
+    ada: Person, ben: Person, operator: Person, admin: Person
+) -> None:
+    transfer_id = await in_review(ada, ben, 30_000)
+    path, body = f"/v1/admin/transfers/{transfer_id}/decisions", {"ruling": "approve", **WHY}
+    first, again = [await operator.post(path, body) for _ in range(2)]
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert ("Idempotent-Replayed" in first.headers, again.headers["Idempotent-Replayed"]) == (False, "true")
+    assert len(await recorded(admin, transfer_id)) == 1
+    await admin.post(path, body)
+    await reaches(ada, transfer_id, "completed")
+    assert (await operator.post(path, body)).json() == first.json()
+
+
+async def test_many_are_decided_in_one_call_that_says_of_how_many(
+    ada: Person, ben: Person, operator: Person, admin: Person
+) -> None:
+    ids = [await in_review(ada, ben, 10_000 + n) for n in range(4)]
+    search = {"ruling": "approve", "max_amount": 10_002, "owner_id": ada.id, **WHY}
+    answer = await operator.post("/v1/admin/reviews/decisions", search)
+    assert (answer.status_code, answer.json()) == (200, {"total": 3, "taken": 3, "refused": []})
+    for transfer_id in ids[:3]:
+        await reaches(ada, transfer_id, "completed")
+        assert [(by, why) for _, by, why, *_ in await recorded(admin, transfer_id)] == [(operator.id, "ticket 4711")]
+    assert (await ada.get(f"/v1/transfers/{ids[3]}")).json()["state"] == "in_review"
+    nothing = await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", "min_amount": 99_999, **WHY})
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_matches")
+
+
+async def test_a_call_about_many_names_what_refused_it_and_counts_the_same_decision_as_taken(
+    ada: Person, ben: Person, operator: Person
+) -> None:
+    same, other = [await in_review(ada, ben, 30_000) for _ in range(2)]
+    await operator.post(f"/v1/admin/transfers/{same}/decisions", {"ruling": "approve", **WHY})
+    await operator.post(f"/v1/admin/transfers/{other}/decisions", {"ruling": "approve", **WHY})
+    again = (await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", **WHY})).json()
+    assert again == {"total": 2, "taken": 2, "refused": []}
+    found = (await operator.post("/v1/admin/reviews/decisions", {"ruling": "reject", **WHY})).json()
+    assert (found["total"], found["taken"]) == (2, 0)
+    assert {(each["transfer_id"], each["code"]) for each in found["refused"]} == {
+        (same, "decided_already"),
+        (other, "decided_already"),
+    }
+
+
+async def test_a_call_about_many_with_one_of_ones_own_decides_none(
+    ada: Person, ben: Person, operator: Person, admin: Person
+) -> None:
+    mine, theirs = await in_review(ada, operator, 10_000), await in_review(ada, ben, 10_000)
+    refused = await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", **WHY})
+    assert (refused.status_code, refused.json()["code"]) == (403, "conflict_of_interest")
+    assert [await recorded(admin, transfer_id) for transfer_id in (mine, theirs)] == [[], []]
+    assert (await admin.post("/v1/admin/reviews/decisions", {"ruling": "reject", **WHY})).json()["taken"] == 2
+    for transfer_id in (mine, theirs):
+        await reaches(ada, transfer_id, "failed")
+
+
+async def test_no_party_decides_and_nothing_is_recorded(ada: Person, operator: Person, admin: Person) -> None:
+    transfer_id = await in_review(ada, operator, 10_000)
+    answer = await operator.post(f"/v1/admin/transfers/{transfer_id}/decisions", {"ruling": "approve", **WHY})
+    assert (answer.status_code, answer.json()["code"]) == (403, "conflict_of_interest")
+    assert await recorded(admin, transfer_id) == []
+
+
+async def test_a_decision_before_the_review_begins_is_kept_for_it(
+    careful: Settings, database: Database, http: httpx.AsyncClient, ada: Person, ben: Person, operator: Person
+) -> None:
+    nowhere = careful.model_copy(update={"task_queue": f"{careful.task_queue}-late"})
+    async with running_api(nowhere, database, worker=False) as idle:
+        there = Person(idle, ada.id, ada.account_id, ada.token, ada.email)
+        staff = Person(idle, operator.id, operator.account_id, operator.token, operator.email)
+        transfer_id = str((await there.pay(ben, 10_000, prefer="wait=0")).json()["id"])
+        answer = await staff.post(f"/v1/admin/transfers/{transfer_id}/decisions", {"ruling": "approve", **WHY})
+        assert answer.status_code == 200, answer.text
+        assert (await there.get(f"/v1/transfers/{transfer_id}")).json()["state"] == "initiated"
+    async with running_api(nowhere, database):
+        await reaches(ada, transfer_id, "completed")
+
+
+async def test_a_decision_without_temporal_is_recorded_and_answered(
+    careful: Settings, database: Database, tmp_path: Path
+) -> None:
+    server = TemporalServer(
+        await temporal_binary(careful.cache, print, careful.temporal_cli),
+        log=tmp_path / "temporal.log",
+        search_attributes=SEARCH_ATTRIBUTE_TYPES,
+    )
+    await server.start()
+    try:
+        there = careful.model_copy(update={"temporal_address": server.address})
+        async with running_api(there, database) as http:
+            ada, ben, admin = await register(http), await register(http), await register(http)
+            for _ in range(2):
+                await ada.deposit(9_000)
+            await Operators(database).make_admin(admin.email, "", None)
+            one, other = [await in_review(ada, ben, amount) for amount in (10_000, 10_001)]
+            server.kill()
+            answer = await admin.post(f"/v1/admin/transfers/{one}/decisions", {"ruling": "reject", **WHY})
+            assert answer.status_code == 200, answer.text
+            many = await admin.post("/v1/admin/reviews/decisions", {"ruling": "reject", "min_amount": 10_001, **WHY})
+            assert (many.status_code, many.json()["taken"]) == (200, 1)
+            for transfer_id in (one, other):
+                assert len(await recorded(admin, transfer_id)) == 1
+    finally:
+        await server.stop()
