@@ -47,7 +47,7 @@ bench-quick: .venv/.bench-ready check-servers ## Measure what matters most, in u
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-check-runbook: .venv/.runbook-ready check-servers ## Do all that docs/operate/ says, also by clicks in Temporal's Web UI (needs Chromium)
+check-runbook: .venv/.runbook-ready check-servers ## Run every command and click of docs/operate/ (needs Chromium and psql)
 	@$(BIN)/pytest -n 2 --dist loadfile -m runbook tests/runbook
 
 .venv/.runbook-ready: .venv/.ready requirements-runbook.txt
