@@ -1,11 +1,9 @@
 """Rows of PostgreSQL as the pure ledger's types, and the columns that make them."""
 
-from typing import Any
-
 import asyncpg
-from sqlalchemy import ColumnElement, Table
 
-from ledger.accounts import Account, AccountStatus
+from database.rows import dataclass_of
+from ledger.accounts import Account
 from ledger.postgres.tables import accounts, transfers
 from ledger.transfers import Failure, Kind, State, Transfer
 
@@ -18,19 +16,14 @@ TRANSFER_COLUMNS = """
 """
 
 ACCOUNT_COLUMNS = """
-    a.id AS a_id, a.owner_id AS a_owner_id, a.currency AS a_currency, a.status, a.tier, a.balance_minor, a.version,
-    a.head_hash, a.created_at AS a_created_at
+    a.id AS a_id, a.owner_id AS a_owner_id, a.currency AS a_currency, a.status AS a_status, a.tier AS a_tier,
+    a.balance_minor AS a_balance_minor, a.version AS a_version, a.head_hash AS a_head_hash, a.created_at AS a_created_at
 """
 
-
-def _labelled(table: Table, prefix: str) -> tuple[ColumnElement[Any], ...]:
-    shared = {*transfers.c.keys()} & {*accounts.c.keys()}
-    return tuple(column.label(prefix + column.name if column.name in shared else column.name) for column in table.c)
-
-
 # The same columns for statements that SQLAlchemy Core builds.
-TRANSFER = _labelled(transfers, "t_")
-ACCOUNT = _labelled(accounts, "a_")
+_PREFIXED = ("id", "owner_id", "currency", "created_at")
+TRANSFER = tuple(column.label(f"t_{column.name}") if column.name in _PREFIXED else column for column in transfers.c)
+ACCOUNT = tuple(column.label(f"a_{column.name}") for column in accounts.c)
 
 # The expression of the unique index: the account that a transaction_id is unique in.
 TRANSACTION_ACCOUNT = "(CASE t.kind WHEN 'deposit' THEN t.destination_account_id ELSE t.source_account_id END)"
@@ -80,14 +73,4 @@ def transfer_of(row: Row) -> Transfer:
 
 def account_of(row: Row) -> Account:
     """The account in a row selected with `ACCOUNT_COLUMNS` or `ACCOUNT`."""
-    return Account(
-        id=row["a_id"],
-        owner_id=row["a_owner_id"],
-        currency=row["a_currency"],
-        status=AccountStatus(row["status"]),
-        tier=row["tier"],
-        balance_minor=row["balance_minor"],
-        version=row["version"],
-        head_hash=row["head_hash"],
-        created_at=row["a_created_at"],
-    )
+    return dataclass_of(Account, row, "a_")
