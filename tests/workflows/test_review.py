@@ -18,7 +18,7 @@ from customers.postgres import Customers
 from database.connections import Database
 from ledger.ids import WORLD, CustomerId
 from ledger.postgres.transfer_reads import TransferReads
-from ledger.transfers import Ending, Standing, State, Step, TransferOrder
+from ledger.transfers import Ending, Failure, Standing, State, Step, TransferOrder
 from reviews.postgres import Reviews
 from reviews.review import DECISION_EXAMPLE, Decision, ReviewTerms, Ruling
 from settings import Settings
@@ -120,6 +120,21 @@ async def test_a_review_that_nobody_decides_reminds_once_and_fails_on_its_deadli
     history = await handle.fetch_history()
     reminders = [event for event in history.events if b"remind_reviewers" in event.SerializeToString()]
     assert len(reminders) == 1
+
+
+async def test_a_review_is_left_to_the_workflow_of_a_later_attempt(
+    saga: Sagas, transfer_reads: TransferReads, wanted: TransferOrder
+) -> None:
+    """Else this one would ask again and again to expire what it may not expire."""
+    handle = await saga.start(wanted)
+    await in_review(transfer_reads, wanted)
+    step, later = Step(wanted.transfer_id, 1), replace(wanted, attempt=2, workflow_id=f"{wanted.workflow_id} #2")
+    await saga.book.end(Ending(step, Failure("abandoned", "Nobody drove it.")), State.FAILED)
+    await saga.book.open_transfer(later)
+    await Reviews(saga.book.database).begin(Step(wanted.transfer_id, 2), ReviewTerms(9_000, 4_000, 1))
+    await handle.signal("review_changed")
+    left = await handle.result()
+    assert (left.attempt, left.state) == (2, State.IN_REVIEW)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,8 @@ class TransferReview:
         deadline = began + timedelta(seconds=terms.deadline_seconds)
         remind_at: datetime | None = began + timedelta(seconds=terms.remind_after_seconds)
         interval = max(policies.REVIEW_READ_INTERVAL, (deadline - began) / policies.MOST_REVIEW_READS)
-        while review.is_waiting and not execution.is_cancelled:
+        # A later attempt may be in review by then: that is its own workflow's to wait for.
+        while review.is_waiting and execution.owns(review.standing) and not execution.is_cancelled:
             execution.describe(f"In review until {deadline:%Y-%m-%d %H:%M} UTC: {review.progress} No money has moved.")
             next_read = min(deadline, remind_at or deadline, workflow.now() + interval)
             changed = await execution.wait_until(
