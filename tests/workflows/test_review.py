@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
@@ -20,7 +21,7 @@ from ledger.ids import WORLD, CustomerId
 from ledger.postgres.transfer_reads import TransferReads
 from ledger.transfers import Ending, Failure, Standing, State, Step, TransferOrder
 from reviews.postgres import Reviews
-from reviews.review import DECISION_EXAMPLE, Decision, ReviewTerms, Ruling
+from reviews.review import DECISION_EXAMPLE, DecidedTooLate, Decision, ReviewTerms, Ruling
 from settings import Settings
 from staff.permissions import Actor, Role
 from staff.postgres.operators import Operators
@@ -29,6 +30,8 @@ from tests.orders import Holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
 from tests.workflows.test_stuck import Outage
+from workflows import policies
+from workflows.transfer.saga import TransferWorkflow
 
 REVIEW_SETTINGS = {"review_from_major", "review_deadline_seconds", "review_reminder_seconds"}
 
@@ -446,3 +449,106 @@ async def test_a_decision_about_a_repeated_deposit_is_refused_and_holds_nothing_
     hold.released.set()
     assert f"Nothing to do here: {first.transfer_id} is completed." in await deciding
     assert (await handle.result()).duplicate_of == first.transfer_id
+
+
+async def recorded(saga: Sagas, wanted: TransferOrder, decision: Decision) -> None:
+    """As the API records it, without a nudge."""
+    await Reviews(saga.book.database).decide(Step(wanted.transfer_id, wanted.attempt), decision)
+
+
+@pytest.mark.parametrize("deadline", [86_400, 300])
+async def test_a_decision_whose_nudge_is_lost_is_read_at_the_interval_or_at_the_deadline(
+    time_skipping: WorkflowEnvironment,
+    book: UnreliableBook,
+    transfer_reads: TransferReads,
+    wanted: TransferOrder,
+    approve: Decision,
+    deadline: int,
+) -> None:
+    async with sagas(
+        time_skipping.client,
+        book,
+        review_from_major=20,
+        review_deadline_seconds=deadline,
+        review_reminder_seconds=deadline,
+    ) as saga:
+        handle = await saga.start(wanted)
+        await in_review(transfer_reads, wanted)
+        began = await time_skipping.get_current_time()
+        await recorded(saga, wanted, approve)
+        assert (await handle.result()).state is State.COMPLETED
+        waited = await time_skipping.get_current_time() - began
+    assert waited < policies.REVIEW_READ_INTERVAL * 2
+
+
+async def test_a_decision_at_the_api_wakes_the_workflow(
+    client: Client, book: UnreliableBook, transfer_reads: TransferReads, wanted: TransferOrder, approve: Decision
+) -> None:
+    async with sagas(client, book, review_from_major=20) as saga:
+        handle = await saga.start(wanted)
+        await in_review(transfer_reads, wanted)
+        await recorded(saga, wanted, approve)
+        await handle.signal(TransferWorkflow.review_changed)
+        assert (await handle.result()).state is State.COMPLETED
+
+
+async def test_a_reset_that_leaves_out_updates_and_signals_forgets_no_approval(
+    client: Client,
+    book: UnreliableBook,
+    transfer_reads: TransferReads,
+    alice: Holder,
+    bob: Holder,
+    approve: Decision,
+    approve_too: Decision,
+) -> None:
+    large = order(alice.id, alice.account_id, bob.account_id, 5_000)
+    async with sagas(client, book, review_from_major=20, four_eyes_from_major=50) as saga:
+        handle = await saga.start(large)
+        await in_review(transfer_reads, large)
+        await decide(handle, approve)
+        await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=large.workflow_id),
+                reason="by an operator",
+                workflow_task_finish_event_id=3,
+                reset_reapply_exclude_types=[
+                    ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
+                    ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
+                ],
+                request_id=secrets.token_hex(8),
+            )
+        )
+        again = client.get_workflow_handle(large.workflow_id, result_type=Standing)
+        await recorded(saga, large, approve_too)
+        await again.signal(TransferWorkflow.review_changed)
+        assert (await again.result()).state is State.COMPLETED
+        assert "decide" not in {
+            event.workflow_execution_update_accepted_event_attributes.accepted_request.input.name
+            for event in (await again.fetch_history()).events
+        }
+
+
+async def test_an_execution_that_ends_between_the_decision_and_the_debit_is_followed_by_one_that_finds_it(
+    client: Client,
+    book: UnreliableBook,
+    transfer_reads: TransferReads,
+    wanted: TransferOrder,
+    approve: Decision,
+    reject: Decision,
+) -> None:
+    async with sagas(client, book, review_from_major=20) as saga:
+        hold = Hold()
+        saga.book.before["debit"].append(hold)
+        first = await saga.start(wanted)
+        await in_review(transfer_reads, wanted)
+        await recorded(saga, wanted, approve)
+        await first.signal(TransferWorkflow.review_changed)
+        await hold.reached.wait()
+        await first.terminate("lost")
+        with pytest.raises(DecidedTooLate):
+            await recorded(saga, wanted, reject)
+        second = await saga.start(wanted)
+        assert (await second.result()).state is State.COMPLETED
+        hold.released.set()
+    assert await state_of(transfer_reads, wanted) is State.COMPLETED
