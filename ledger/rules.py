@@ -27,8 +27,6 @@ from ledger.refusals import (
 )
 from ledger.transfers import MAX_ATTEMPTS, NEXT_STATE, Failure, Kind, Leg, Side, State, Transfer, TransferOrder
 
-Moving = Transfer | TransferOrder
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -105,7 +103,7 @@ def decide_debit(transfer: Transfer, attempt: int, source: Account | None, now: 
     if transfer.state in (State.DEBITED, State.COMPLETED, State.COMPENSATED):
         return None
     _may_become(transfer, State.DEBITED, "the debit")
-    if refusal := first_refusal(_objections_to_source(transfer, source)):
+    if refusal := first_refusal(_objections_to_source(transfer.order, source)):
         raise refusal
     entry = _entry(transfer, Leg.DEBIT, source, -transfer.amount_minor, now)
     posting = _posting(transfer, Leg.DEBIT, transfer.source_account_id, CLEARING, entry)
@@ -118,7 +116,7 @@ def decide_credit(transfer: Transfer, attempt: int, destination: Account | None,
     if transfer.state is State.COMPLETED:
         return None
     _may_become(transfer, State.COMPLETED, "the credit")
-    if refusal := first_refusal(_objections_to_destination(transfer, destination)):
+    if refusal := first_refusal(_objections_to_destination(transfer.order, destination)):
         raise refusal
     entry = _entry(transfer, Leg.CREDIT, destination, transfer.amount_minor, now)
     posting = _posting(transfer, Leg.CREDIT, CLEARING, transfer.destination_account_id, entry)
@@ -186,33 +184,33 @@ def _may_become(transfer: Transfer, state: State, step: str) -> None:
         raise IllegalTransition(transfer.id, transfer.state, step)
 
 
-def _objections_to_source(moving: Moving, source: Account | None) -> Iterator[Refusal]:
-    if moving.source_account_id == moving.destination_account_id:
-        yield SameAccount(moving.source_account_id)
-    if moving.source_account_id == WORLD:
+def _objections_to_source(order: TransferOrder, source: Account | None) -> Iterator[Refusal]:
+    if order.source_account_id == order.destination_account_id:
+        yield SameAccount(order.source_account_id)
+    if order.source_account_id == WORLD:
         return
     if source is None:
-        yield AccountNotFound(moving.source_account_id, "source")
+        yield AccountNotFound(order.source_account_id, "source")
         return
-    yield from _objections_to_account(moving, source, "source")
-    if source.balance_minor < moving.amount_minor:
-        yield InsufficientFunds(source.id, Money(moving.amount_minor - source.balance_minor, source.currency))
+    yield from _objections_to_account(order, source, "source")
+    if source.balance_minor < order.amount_minor:
+        yield InsufficientFunds(source.id, Money(order.amount_minor - source.balance_minor, source.currency))
 
 
-def _objections_to_destination(moving: Moving, destination: Account | None) -> Iterator[Refusal]:
-    if moving.destination_account_id == WORLD:
+def _objections_to_destination(order: TransferOrder, destination: Account | None) -> Iterator[Refusal]:
+    if order.destination_account_id == WORLD:
         return
     if destination is None:
-        yield AccountNotFound(moving.destination_account_id, "destination")
+        yield AccountNotFound(order.destination_account_id, "destination")
         return
-    yield from _objections_to_account(moving, destination, "destination")
-    if destination.balance_minor + moving.amount_minor > MAX_AMOUNT_MINOR:
+    yield from _objections_to_account(order, destination, "destination")
+    if destination.balance_minor + order.amount_minor > MAX_AMOUNT_MINOR:
         yield BalanceLimitExceeded(destination.id, Money(MAX_AMOUNT_MINOR, destination.currency))
 
 
-def _objections_to_account(moving: Moving, account: Account, side: Side) -> Iterator[Refusal]:
-    if account.currency != moving.currency:
-        yield CurrencyMismatch(account.id, side, moving.currency)
+def _objections_to_account(order: TransferOrder, account: Account, side: Side) -> Iterator[Refusal]:
+    if account.currency != order.currency:
+        yield CurrencyMismatch(account.id, side, order.currency)
     if account.status is AccountStatus.CLOSED:
         yield AccountClosed(account.id, side)
     if account.status is AccountStatus.FROZEN:

@@ -109,30 +109,6 @@ class TransferOrder:
         mine = (self.owner_id, self.kind, self.amount_minor, self.currency)
         return mine == (first.owner_id, first.kind, first.amount_minor, first.currency)
 
-    def opened(self, created_at: datetime, updated_at: datetime) -> "Transfer":
-        """The transfer that this order's first attempt begins."""
-        return Transfer(
-            id=self.transfer_id,
-            owner_id=self.owner_id,
-            idempotency_key=self.idempotency_key,
-            fingerprint=self.fingerprint,
-            kind=self.kind,
-            source_account_id=self.source_account_id,
-            destination_account_id=self.destination_account_id,
-            amount_minor=self.amount_minor,
-            currency=self.currency,
-            note=self.note,
-            transaction_id=self.transaction_id,
-            workflow_id=self.workflow_id,
-            state=State.INITIATED,
-            attempt=1,
-            failure=None,
-            created_at=created_at,
-            updated_at=updated_at,
-            completed_at=None,
-            reverses_transfer_id=self.reverses_transfer_id,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -193,56 +169,73 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer as its row tells it."""
+    """A transfer's row: its order, of the current attempt, and where the money is."""
 
-    id: TransferId
-    owner_id: CustomerId
-    idempotency_key: str
-    fingerprint: str
-    kind: Kind
-    source_account_id: AccountId
-    destination_account_id: AccountId
-    amount_minor: int
-    currency: str
-    note: str | None
-    transaction_id: str | None
-    workflow_id: str
+    order: TransferOrder
     state: State
-    attempt: int
     failure: Failure | None
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
-    reverses_transfer_id: TransferId | None = None
+
+    @property
+    def id(self) -> TransferId:
+        """The same for every attempt."""
+        return self.order.transfer_id
+
+    @property
+    def owner_id(self) -> CustomerId:
+        """Who asked for the transfer."""
+        return self.order.owner_id
+
+    @property
+    def kind(self) -> Kind:
+        """What it is to its customers."""
+        return self.order.kind
+
+    @property
+    def source_account_id(self) -> AccountId:
+        """The account that the amount leaves."""
+        return self.order.source_account_id
+
+    @property
+    def destination_account_id(self) -> AccountId:
+        """The account that the amount goes to."""
+        return self.order.destination_account_id
+
+    @property
+    def amount_minor(self) -> int:
+        """In the minor unit of its currency."""
+        return self.order.amount_minor
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217."""
+        return self.order.currency
 
     @property
     def amount(self) -> Money:
         """The amount with its currency, for people."""
-        return Money(self.amount_minor, self.currency)
+        return self.order.amount
+
+    @property
+    def attempt(self) -> int:
+        """The current attempt, from 1."""
+        return self.order.attempt
+
+    @property
+    def workflow_id(self) -> str:
+        """The workflow of the current attempt."""
+        return self.order.workflow_id
+
+    @property
+    def reverses_transfer_id(self) -> TransferId | None:
+        """Of a reversal: the transfer that it brings back."""
+        return self.order.reverses_transfer_id
 
     def account_on(self, side: Side) -> AccountId:
         """The account that the amount leaves, or the one that it goes to."""
         return self.source_account_id if side == "source" else self.destination_account_id
-
-    @property
-    def order(self) -> TransferOrder:
-        """The order of this attempt, as it was accepted."""
-        return TransferOrder(
-            transfer_id=self.id,
-            owner_id=self.owner_id,
-            idempotency_key=self.idempotency_key,
-            fingerprint=self.fingerprint,
-            kind=self.kind,
-            source_account_id=self.source_account_id,
-            destination_account_id=self.destination_account_id,
-            amount_minor=self.amount_minor,
-            currency=self.currency,
-            workflow_id=self.workflow_id,
-            note=self.note,
-            transaction_id=self.transaction_id,
-            attempt=self.attempt,
-            reverses_transfer_id=self.reverses_transfer_id,
-        )
 
     @property
     def current_attempt(self) -> Attempt:

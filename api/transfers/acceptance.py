@@ -113,7 +113,7 @@ def workflow_id_for(owner_id: CustomerId, key: str) -> str:
 def next_attempt(transfer: Transfer) -> TransferOrder:
     """The order of a transfer's next attempt: all of the first one, under a workflow ID of its own."""
     attempt = transfer.attempt + 1
-    first = workflow_id_for(transfer.owner_id, transfer.idempotency_key)
+    first = workflow_id_for(transfer.owner_id, transfer.order.idempotency_key)
     return replace(transfer.order, attempt=attempt, workflow_id=f"{first} #{attempt}")
 
 
@@ -152,7 +152,7 @@ class Acceptance:
             replayed = first is not None or not await self._start(order)
 
             def check(handed_over: Transfer) -> Transfer | None:
-                fingerprint = handed_over.fingerprint
+                fingerprint = handed_over.order.fingerprint
                 return _first_of(replace(known, by_key=handed_over, key_fingerprint=fingerprint), order)
 
             async def read() -> Transfer | None:

@@ -23,7 +23,7 @@ class AnyTransferOut(TransferOut):
         return cls(
             **TransferOut.of(transfer, transfer.owner_id).model_dump(),
             owner_id=transfer.owner_id,
-            idempotency_key=transfer.idempotency_key,
+            idempotency_key=transfer.order.idempotency_key,
             temporal_url=temporal_url,
         )
 

@@ -260,13 +260,13 @@ class Disputes:
 
     async def decided(self, reversal: Transfer) -> bool:
         """Whether the decision of a dispute led to this very reversal."""
-        dispute_id = dispute_named_in(reversal.idempotency_key)
+        dispute_id = dispute_named_in(reversal.order.idempotency_key)
         async with self._database.connection() as connection:
             row = await fetch_first(connection, _FIND, dispute_id=dispute_id)
             if row is None or row["transfer_id"] != reversal.reverses_transfer_id:
                 return False
             order = reversal_for(_dispute_of(row), await _transfer(connection, row["transfer_id"]))
-        return order is not None and (order.transfer_id, order.fingerprint) == (reversal.id, reversal.fingerprint)
+        return order is not None and (order.transfer_id, order.fingerprint) == (reversal.id, reversal.order.fingerprint)
 
     async def not_closed(self, unchanged_for_seconds: int) -> list[DisputeId]:
         """A sample of the disputes that have not ended and have not changed for so long."""

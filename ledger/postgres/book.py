@@ -6,6 +6,7 @@ locks two accounts, so opposite transfers cannot deadlock.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -232,7 +233,9 @@ class Book:
         )
         foreseen = objection.failure if objection else None
         if rows[0]["opened_at"]:
-            transfer = order.opened(rows[0]["opened_at"], rows[0]["updated_at"])
+            transfer = Transfer(
+                replace(order, attempt=1), State.INITIATED, None, rows[0]["opened_at"], rows[0]["updated_at"], None
+            )
             self._cache.transfers.remember(transfer.id, transfer, now)
             return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen), True
         standing, began = await self._opened_before(connection, order), False

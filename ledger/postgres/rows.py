@@ -5,7 +5,7 @@ import asyncpg
 from database.rows import dataclass_of
 from ledger.accounts import Account
 from ledger.postgres.tables import accounts, transfers
-from ledger.transfers import Failure, Kind, State, Transfer
+from ledger.transfers import Failure, Kind, State, Transfer, TransferOrder
 
 # With prefixes, because one statement reads a transfer and an account together.
 TRANSFER_COLUMNS = """
@@ -48,8 +48,8 @@ def failure_of(row: Row) -> Failure | None:
 
 def transfer_of(row: Row) -> Transfer:
     """The transfer in a row selected with `TRANSFER_COLUMNS` or `TRANSFER`."""
-    return Transfer(
-        id=row["t_id"],
+    order = TransferOrder(
+        transfer_id=row["t_id"],
         owner_id=row["t_owner_id"],
         idempotency_key=row["idempotency_key"],
         fingerprint=row["fingerprint"],
@@ -58,16 +58,19 @@ def transfer_of(row: Row) -> Transfer:
         destination_account_id=row["destination_account_id"],
         amount_minor=row["amount_minor"],
         currency=row["t_currency"],
+        workflow_id=row["workflow_id"],
         note=row["note"],
         transaction_id=row["transaction_id"],
-        workflow_id=row["workflow_id"],
-        state=State(row["state"]),
         attempt=row["attempt"],
+        reverses_transfer_id=row["reverses_transfer_id"],
+    )
+    return Transfer(
+        order=order,
+        state=State(row["state"]),
         failure=failure_of(row),
         created_at=row["t_created_at"],
         updated_at=row["updated_at"],
         completed_at=row["completed_at"],
-        reverses_transfer_id=row["reverses_transfer_id"],
     )
 
 

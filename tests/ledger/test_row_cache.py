@@ -168,4 +168,4 @@ def test_only_so_many_are_remembered() -> None:
 
 def changed(wanted: TransferOrder, seconds: int) -> Transfer:
     """The order's transfer, last changed so long after the epoch."""
-    return wanted.opened(EPOCH, EPOCH + timedelta(seconds=seconds))
+    return Transfer(wanted, State.INITIATED, None, EPOCH, EPOCH + timedelta(seconds=seconds), None)

@@ -71,27 +71,7 @@ def account(
 def transfer(
     state: State, amount_minor: int = 100, source: AccountId = MINE, destination: AccountId = THEIRS
 ) -> Transfer:
-    wanted = order(OWNER, source, destination, amount_minor)
-    return Transfer(
-        id=wanted.transfer_id,
-        owner_id=OWNER,
-        idempotency_key=wanted.idempotency_key,
-        fingerprint=wanted.fingerprint,
-        kind=wanted.kind,
-        source_account_id=source,
-        destination_account_id=destination,
-        amount_minor=amount_minor,
-        currency="USD",
-        note=None,
-        transaction_id=None,
-        workflow_id=wanted.workflow_id,
-        state=state,
-        attempt=1,
-        failure=None,
-        created_at=NOW,
-        updated_at=NOW,
-        completed_at=None,
-    )
+    return Transfer(order(OWNER, source, destination, amount_minor), state, None, NOW, NOW, None)
 
 
 @pytest.fixture
