@@ -13,11 +13,18 @@ BENIGN = ApplicationErrorCategory.BENIGN
 
 @contextmanager
 def refusals_as_answers() -> Iterator[None]:
-    """Refusals and forbidden steps leave as non-retryable errors, typed by their code or class name."""
+    """Refusals and forbidden steps leave as non-retryable errors, typed by their code or class name.
+
+    The side that a refusal is about is the error's one detail; a refusal without a side has none.
+    """
     try:
         yield
     except (Refusal, ActionRefused) as refusal:
-        raise ApplicationError(str(refusal), type=refusal.code, non_retryable=True, category=BENIGN) from refusal
+        side = refusal.side if isinstance(refusal, Refusal) else None
+        details = [side] if side else []
+        raise ApplicationError(
+            str(refusal), *details, type=refusal.code, non_retryable=True, category=BENIGN
+        ) from refusal
     except LedgerConflict as conflict:
         raise ApplicationError(
             str(conflict), type=type(conflict).__name__, non_retryable=True, category=BENIGN

@@ -16,11 +16,13 @@ class Refusal(Exception):
     """
 
     code: ClassVar[str]
+    # Which account it is about. Each subclass says so; without a value here no dataclass takes it for a default.
+    side: Side | None
 
     @property
     def failure(self) -> Failure:
         """The refusal as it is kept with the transfer."""
-        return Failure(self.code, str(self))
+        return Failure(self.code, str(self), self.side)
 
 
 # `eq=False` and not frozen: an exception must keep its identity and take its traceback.
@@ -41,6 +43,7 @@ class SameAccount(Refusal):
     """Source and destination are one account."""
 
     code = "same_account"
+    side = None
     account_id: AccountId
 
     def __str__(self) -> str:
@@ -85,23 +88,16 @@ class AccountFrozen(Refusal):
 
 
 @dataclass(eq=False)
-class LimitExceeded(Refusal):
-    """The amount is above what the account may send."""
+class ReversalTooLarge(Refusal):
+    """Other reversals have taken, or are taking, so much of the transfer that this reversal does not fit."""
 
     code = "limit_exceeded"
-    account_id: AccountId
-    limit: Money
+    side = None
+    transfer_id: TransferId
+    left: Money
 
     def __str__(self) -> str:
-        return f"The source account may send at most {self.limit}."
-
-
-@dataclass(eq=False)
-class TooLittleLeft(LimitExceeded):
-    """Other reversals have brought back, or are bringing back, so much of the transfer that this one does not fit."""
-
-    def __str__(self) -> str:
-        return f"Of the transfer to be reversed, at most {self.limit} is left to give back."
+        return f"Of the transfer to be reversed, at most {self.left} is left to give back."
 
 
 @dataclass(eq=False)
@@ -109,6 +105,7 @@ class InsufficientFunds(Refusal):
     """The source holds less than the transfer asks for."""
 
     code = "insufficient_funds"
+    side = "source"
     account_id: AccountId
     short_by: Money
 
@@ -121,6 +118,7 @@ class BalanceLimitExceeded(Refusal):
     """The destination would hold more than an account can."""
 
     code = "balance_limit_exceeded"
+    side = "destination"
     account_id: AccountId
     limit: Money
 
@@ -133,6 +131,7 @@ class FraudDeclined(Refusal):
     """Screening said no. The customer is not told which rule."""
 
     code = "fraud_declined"
+    side = None
 
     def __str__(self) -> str:
         return "The transfer was declined by screening."
@@ -143,6 +142,7 @@ class ReviewRejected(Refusal):
     """A person looked at the transfer and said no."""
 
     code = "review_rejected"
+    side = None
 
     def __str__(self) -> str:
         return "The transfer was rejected in review."
@@ -153,6 +153,7 @@ class ReviewExpired(Refusal):
     """Nobody decided in time."""
 
     code = "review_expired"
+    side = None
 
     def __str__(self) -> str:
         return "The transfer was not reviewed in time."
@@ -165,7 +166,7 @@ REFUSALS: tuple[type[Refusal], ...] = (
     CurrencyMismatch,
     AccountClosed,
     AccountFrozen,
-    LimitExceeded,
+    ReversalTooLarge,
     InsufficientFunds,
     BalanceLimitExceeded,
     FraudDeclined,
@@ -173,11 +174,6 @@ REFUSALS: tuple[type[Refusal], ...] = (
     ReviewExpired,
 )
 REFUSAL_CODES = tuple(refusal.code for refusal in REFUSALS)
-
-
-def is_about_destination(failure: Failure) -> bool:
-    """Whether the sentence is about the destination. A failure keeps code and sentence of its refusal, not its side."""
-    return failure.message.startswith("The destination account")
 
 
 class LedgerConflict(Exception):

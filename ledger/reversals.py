@@ -5,7 +5,7 @@ brought back or are bringing back is asked under the other one's row lock, so th
 """
 
 from ledger.money import Money
-from ledger.refusals import NotReversible, Refusal, TooLittleLeft
+from ledger.refusals import NotReversible, Refusal, ReversalTooLarge
 from ledger.transfers import Kind, State, Transfer, TransferOrder
 
 
@@ -39,4 +39,4 @@ def decide_reversal(order: TransferOrder, original: Transfer, taken_minor: int) 
     if there_and_back != (original.source_account_id, original.destination_account_id, original.currency):
         raise NotReversible(original.id, "the reversal does not lead from its destination back to its source")
     left = left_of(original, taken_minor)
-    return TooLittleLeft(order.source_account_id, left) if order.amount_minor > left.amount_minor else None
+    return ReversalTooLarge(original.id, left) if order.amount_minor > left.amount_minor else None

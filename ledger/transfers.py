@@ -69,10 +69,14 @@ class Leg(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a transfer did not reach its destination: a refusal's code, and a sentence for people."""
+    """Why a transfer did not reach its destination: a refusal's code, and a sentence for people.
+
+    `side` is the account that it is about; None: it is about neither, or both.
+    """
 
     code: str
     message: str
+    side: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What each party reads about how a transfer ended. Pure: no I/O, no clock."""
 
 from ledger.ids import SYSTEM_ACCOUNTS, AccountId
-from ledger.refusals import is_about_destination
 from ledger.transfers import Failure, Kind, Standing, State, TransferOrder
 
 
@@ -20,6 +19,6 @@ def ending_messages(order: TransferOrder, standing: Standing) -> dict[AccountId,
 
 def _reason(order: TransferOrder, failure: Failure) -> str:
     """Why, unless that is about the other party's account. The destination of a deposit is the depositor's own."""
-    if order.kind in (Kind.TRANSFER, Kind.REVERSAL) and is_about_destination(failure):
+    if order.kind in (Kind.TRANSFER, Kind.REVERSAL) and failure.side == "destination":
         return "It could not be delivered."
     return failure.message

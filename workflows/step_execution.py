@@ -63,7 +63,7 @@ def refusal_in(error: FailureError) -> Failure | None:
     """
     cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError) and cause.non_retryable and cause.type:
-        return Failure(cause.type, cause.message)
+        return Failure(cause.type, cause.message, *cause.details[:1])
     return None
 
 

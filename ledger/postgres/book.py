@@ -75,12 +75,13 @@ _FIND_BY_KEY = f"""
 # The attempt that ended is kept beside the transfer, and the next one begins where nothing has moved.
 _REOPEN = """
     WITH ended AS (
-        INSERT INTO attempts (transfer_id, attempt, state, failure_code, failure_message, workflow_id, ended_at)
-        SELECT id, attempt, state, failure_code, failure_message, workflow_id, completed_at
+        INSERT INTO attempts (transfer_id, attempt, state, failure_code, failure_message, failure_side, workflow_id,
+            ended_at)
+        SELECT id, attempt, state, failure_code, failure_message, failure_side, workflow_id, completed_at
         FROM transfers WHERE id = $1
     )
     UPDATE transfers SET state = 'initiated', attempt = $2, workflow_id = $3, failure_code = NULL,
-        failure_message = NULL, completed_at = NULL, updated_at = $4
+        failure_message = NULL, failure_side = NULL, completed_at = NULL, updated_at = $4
     WHERE id = $1
 """
 

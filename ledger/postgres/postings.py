@@ -4,31 +4,30 @@ from typing import TYPE_CHECKING
 
 from ledger.accounts import Account
 from ledger.rules import Change
-from ledger.transfers import Failure
 
 if TYPE_CHECKING:
     from database.connections import Connection
 
-# The places of all statements here: $1-$6 the transfer and its new state, $7-$12 the posting, $13-$18 the entry and
-# what the account becomes, $19-$22 what account and transfer were decided on.
+# The places of all statements here: $1-$7 the transfer and its new state, $8-$13 the posting, $14-$19 the entry and
+# what the account becomes, $20-$23 what account and transfer were decided on.
 _SET_STATE = """
-    UPDATE transfers SET state = $2, updated_at = $3, failure_code = $4, failure_message = $5,
+    UPDATE transfers SET state = $2, updated_at = $3, failure_code = $4, failure_message = $5, failure_side = $7,
         completed_at = CASE WHEN $6::boolean THEN $3::timestamptz END
 """
 
 _POSTING = """
     INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor, currency,
         recorded_at)
-    SELECT $1, $7::smallint, $8, $9, $10, $11::bigint, $12, $3
+    SELECT $1, $8::smallint, $9, $10, $11, $12::bigint, $13, $3
 """
 
 _ENTRY = """
     INSERT INTO entries (account_id, version, transfer_id, attempt, leg, amount_minor, balance_before, balance_after,
         recorded_at, hash)
-    SELECT $13, $14::bigint, $1, $7::smallint, $8, $15::bigint, $16::bigint, $17::bigint, $3, $18::bytea
+    SELECT $14, $15::bigint, $1, $8::smallint, $9, $16::bigint, $17::bigint, $18::bigint, $3, $19::bytea
 """
 
-_SET_BALANCE = "UPDATE accounts SET balance_minor = $17, version = $14, head_hash = $18"
+_SET_BALANCE = "UPDATE accounts SET balance_minor = $18, version = $15, head_hash = $19"
 
 _WRITE_STATE = f"{_SET_STATE} WHERE id = $1"
 
@@ -42,19 +41,19 @@ _WRITE_POSTING_AND_ENTRY = f"""
     WITH stated AS ({_SET_STATE} WHERE id = $1),
     posted AS ({_POSTING}),
     entered AS ({_ENTRY})
-    {_SET_BALANCE} WHERE id = $13
+    {_SET_BALANCE} WHERE id = $14
 """
 
 # The transfer is locked before the account, as everywhere. A lock that is waited for looks again at what it waited for,
 # so a row that has changed meanwhile is not found, and then nothing at all is written.
 _WRITE_IF_UNCHANGED = f"""
     WITH t AS MATERIALIZED (
-        SELECT id FROM transfers WHERE id = $1 AND attempt = $7 AND state = $22 FOR NO KEY UPDATE
+        SELECT id FROM transfers WHERE id = $1 AND attempt = $8 AND state = $23 FOR NO KEY UPDATE
     ),
     a AS (
         {_SET_BALANCE} FROM t
-        WHERE accounts.id = $13 AND accounts.version = $14::bigint - 1 AND accounts.balance_minor = $16
-            AND accounts.head_hash = $19 AND accounts.status = $20 AND accounts.tier = $21
+        WHERE accounts.id = $14 AND accounts.version = $15::bigint - 1 AND accounts.balance_minor = $17
+            AND accounts.head_hash = $20 AND accounts.status = $21 AND accounts.tier = $22
         RETURNING 1
     ),
     stated AS ({_SET_STATE} FROM a WHERE transfers.id = $1),
@@ -94,14 +93,15 @@ async def write_if_unchanged(connection: "Connection", change: Change, account: 
 
 
 def _state(change: Change) -> tuple[object, ...]:
-    failure = change.failure or Failure("", "")
+    failure = change.failure
     return (
         change.transfer.id,
         change.state,
         change.recorded_at,
-        failure.code or None,
-        failure.message if failure.code else None,
+        failure.code if failure else None,
+        failure.message if failure else None,
         change.state.is_final,
+        failure.side if failure else None,
     )
 
 

@@ -11,8 +11,8 @@ from ledger.transfers import Failure, Kind, State, Transfer, TransferOrder
 TRANSFER_COLUMNS = """
     t.id AS t_id, t.owner_id AS t_owner_id, t.idempotency_key, t.fingerprint, t.kind, t.source_account_id,
     t.destination_account_id, t.amount_minor, t.currency AS t_currency, t.note, t.transaction_id, t.workflow_id,
-    t.state, t.attempt, t.failure_code, t.failure_message, t.created_at AS t_created_at, t.updated_at, t.completed_at,
-    t.reverses_transfer_id
+    t.state, t.attempt, t.failure_code, t.failure_message, t.failure_side, t.created_at AS t_created_at,
+    t.updated_at, t.completed_at, t.reverses_transfer_id
 """
 
 ACCOUNT_COLUMNS = """
@@ -42,8 +42,8 @@ def only(row: Row | None) -> Row:
 
 
 def failure_of(row: Row) -> Failure | None:
-    """The failure in a row with `failure_code` and `failure_message`."""
-    return Failure(row["failure_code"], row["failure_message"]) if row["failure_code"] else None
+    """The failure in a row with `failure_code`, `failure_message` and `failure_side`."""
+    return Failure(row["failure_code"], row["failure_message"], row["failure_side"]) if row["failure_code"] else None
 
 
 def transfer_of(row: Row) -> Transfer:

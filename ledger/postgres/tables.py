@@ -54,6 +54,7 @@ transfers = Table(
     required("attempt", SmallInteger, server_default="1"),
     Column("failure_code", Text),
     Column("failure_message", Text),
+    Column("failure_side", Text),
     required("created_at", Timestamp, server_default=text("clock_timestamp()")),
     required("updated_at", Timestamp, server_default=text("clock_timestamp()")),
     Column("completed_at", Timestamp),
@@ -101,6 +102,7 @@ attempts = Table(
     required("state", Text),
     Column("failure_code", Text),
     Column("failure_message", Text),
+    Column("failure_side", Text),
     required("workflow_id", Text),
     required("ended_at", Timestamp),
 )

@@ -74,10 +74,12 @@ CREATE TABLE transfers (
     attempt                smallint NOT NULL DEFAULT 1 CHECK (attempt BETWEEN 1 AND 3),
     failure_code           text,
     failure_message        text,
+    failure_side           text CHECK (failure_side IN ('source', 'destination')),
     created_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
     completed_at           timestamptz,
     CHECK ((failure_code IS NULL) = (failure_message IS NULL)),
+    CHECK (failure_side IS NULL OR failure_code IS NOT NULL),
     CHECK ((completed_at IS NOT NULL) = (state IN ('completed', 'compensated', 'failed', 'cancelled'))),
     CONSTRAINT transfers_reversal_check CHECK ((kind = 'reversal') = (reverses_transfer_id IS NOT NULL))
 ) WITH (fillfactor = 70)
@@ -197,6 +199,7 @@ CREATE TABLE attempts (
     state           text NOT NULL CHECK (state IN ('failed', 'compensated')),
     failure_code    text,
     failure_message text,
+    failure_side    text,
     workflow_id     text NOT NULL,
     ended_at        timestamptz NOT NULL,
     PRIMARY KEY (transfer_id, attempt)
@@ -248,7 +251,7 @@ GRANTS = (
     "GRANT SELECT, INSERT, UPDATE (status, tier, balance_minor, version, head_hash) ON accounts TO remit_app",
     """
     GRANT SELECT, INSERT,
-        UPDATE (state, attempt, failure_code, failure_message, updated_at, completed_at, workflow_id)
+        UPDATE (state, attempt, failure_code, failure_message, failure_side, updated_at, completed_at, workflow_id)
         ON transfers TO remit_app
     """,
 )

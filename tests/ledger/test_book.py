@@ -1,6 +1,7 @@
 """The steps over a real PostgreSQL: what each does, and that nothing makes it happen twice."""
 
 import asyncio
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -146,7 +147,7 @@ async def test_a_debit_without_funds_is_refused_and_changes_nothing(
 ) -> None:
     wanted = order(alice.id, alice.account_id, bob.account_id, 10_001)
     assert (await book.open_transfer(wanted)).objection == Failure(
-        "insufficient_funds", "The source account is short by $0.01."
+        "insufficient_funds", "The source account is short by $0.01.", "source"
     )
     with pytest.raises(InsufficientFunds):
         await book.debit(Step(wanted.transfer_id, 1))
@@ -230,3 +231,15 @@ async def test_opposite_transfers_at_once_never_deadlock(
     deadlocks = await connection.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
     await connection.close()
     assert deadlocks == 0
+
+
+async def test_a_failure_keeps_the_side_that_it_is_about(
+    book: Book, transfer_reads: TransferReads, bob: Holder, opened: TransferOrder, step: Step
+) -> None:
+    failure = AccountFrozen(bob.account_id, "destination").failure
+    await book.debit(step)
+    await book.refund(Ending(step, failure))
+    assert failure.side == "destination"
+    assert (await book.open_transfer(opened)).standing.failure == failure
+    await book.open_transfer(replace(opened, attempt=2))
+    assert [attempt.failure for attempt in await transfer_reads.earlier_attempts(opened.transfer_id)] == [failure]

@@ -17,6 +17,7 @@ from ledger.ids import (
     CLEARING,
     WORLD,
     AccountId,
+    TransferId,
     new_account_id,
     new_customer_id,
     posting_id,
@@ -33,12 +34,11 @@ from ledger.refusals import (
     FraudDeclined,
     IllegalTransition,
     InsufficientFunds,
-    LimitExceeded,
     Refusal,
+    ReversalTooLarge,
     ReviewExpired,
     ReviewRejected,
     SameAccount,
-    is_about_destination,
 )
 from ledger.transfers import (
     FINAL,
@@ -221,7 +221,7 @@ ONE_OF_EACH: dict[type[Refusal], Refusal] = {
         CurrencyMismatch(MINE, "source", "USD"),
         AccountClosed(MINE, "source"),
         AccountFrozen(MINE, "source"),
-        LimitExceeded(MINE, Money(1, "USD")),
+        ReversalTooLarge(TransferId("trf_one"), Money(1, "USD")),
         InsufficientFunds(MINE, Money(1, "USD")),
         BalanceLimitExceeded(MINE, Money(1, "USD")),
         FraudDeclined(),
@@ -259,7 +259,7 @@ def test_a_refusal_names_the_side_it_is_about_and_not_the_account(
         failure = refusal(MINE, side, *(["USD"] if refusal is CurrencyMismatch else [])).failure
     assert failure.message.startswith(f"The {side} account ")
     assert MINE not in failure.message
-    assert is_about_destination(failure) == (side == "destination")
+    assert failure.side == side
 
 
 @given(st.permutations(REFUSALS), st.integers(1, len(REFUSALS)))
