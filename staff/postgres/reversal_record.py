@@ -2,7 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy import bindparam, exists, select
+
+from customers.postgres import customers
+from database.statements import fetch_value
 from ledger.postgres.reversals import OpenedReversal
+from ledger.postgres.tables import accounts
 from ledger.refusals import NotReversible
 from staff.permissions import Action, Actor, Role
 from staff.postgres.actions import record_action
@@ -11,9 +16,10 @@ if TYPE_CHECKING:
     from database.connections import Connection
 
 # Whoever owns the account that the money comes back from gives it back: that is no act of staff.
-_ROLE_OF_STRANGER = """
-    SELECT role FROM customers WHERE id = $1 AND NOT EXISTS (SELECT FROM accounts WHERE id = $2 AND owner_id = $1)
-"""
+_ROLE_OF_STRANGER = select(customers.c.role).where(
+    customers.c.id == bindparam("customer_id"),
+    ~exists().where(accounts.c.id == bindparam("account_id"), accounts.c.owner_id == bindparam("customer_id")),
+)
 
 
 async def record_reversal(connection: "Connection", opened: OpenedReversal) -> None:
@@ -22,7 +28,8 @@ async def record_reversal(connection: "Connection", opened: OpenedReversal) -> N
     Raises `NotReversible` where staff give no reason: then nothing is opened either.
     """
     order, original, left_minor = opened.order, opened.original, opened.left_minor
-    role = await connection.fetchval(_ROLE_OF_STRANGER, order.owner_id, order.source_account_id)
+    whose = {"customer_id": order.owner_id, "account_id": order.source_account_id}
+    role = await fetch_value(connection, _ROLE_OF_STRANGER, **whose)
     if role is None:
         return
     if not order.note:

@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import bindparam, select
+
 from database.connections import Database
+from database.rows import columns_for, dataclass_of
+from database.statements import fetch, fetch_first
 from ledger.ids import AccountId, CustomerId, PostingId, TransferId
-from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
+from ledger.postgres.rows import TRANSFER, transfer_of
+from ledger.postgres.tables import entries, postings, transfers
 from ledger.postgres.transfer_reads import attempts_before
 from ledger.transfers import Attempt, Leg, Transfer
+from notifications.postgres import messages
 from staff.actions import StaffAction
 from staff.postgres.actions import actions_about
 
@@ -41,7 +47,7 @@ class EntryFact:
 
 @dataclass(frozen=True, slots=True)
 class TransferMessage:
-    """What the owner of an account was told about a transfer: of how an attempt `ended`, or of a dispute's course."""
+    """A message to the owner of an account about a transfer. `occasion` is `ended`, or a step of a dispute."""
 
     customer_id: CustomerId
     account_id: AccountId
@@ -63,25 +69,25 @@ class TransferFile:
     actions: list[StaffAction]
 
 
-_TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1"
+_TRANSFER = select(*TRANSFER).where(transfers.c.id == bindparam("transfer_id"))
 
+_POSTINGS = (
+    select(*columns_for(PostingFact, postings))
+    .where(postings.c.transfer_id == bindparam("transfer_id"))
+    .order_by(postings.c.attempt, postings.c.recorded_at, postings.c.leg.desc())
+)
 
-_POSTINGS = """
-    SELECT id, attempt, leg, debit_account_id, credit_account_id, amount_minor, recorded_at
-    FROM postings WHERE transfer_id = $1 ORDER BY attempt, recorded_at, leg DESC
-"""
+_ENTRIES = (
+    select(*columns_for(EntryFact, entries))
+    .where(entries.c.transfer_id == bindparam("transfer_id"))
+    .order_by(entries.c.attempt, entries.c.recorded_at, entries.c.leg.desc())
+)
 
-
-_ENTRIES = """
-    SELECT account_id, version, attempt, leg, amount_minor, balance_before, balance_after, recorded_at
-    FROM entries WHERE transfer_id = $1 ORDER BY attempt, recorded_at, leg DESC
-"""
-
-
-_MESSAGES = """
-    SELECT customer_id, account_id, attempt, occasion, body, created_at
-    FROM messages WHERE transfer_id = $1 ORDER BY attempt, created_at, account_id
-"""
+_MESSAGES = (
+    select(*columns_for(TransferMessage, messages))
+    .where(messages.c.transfer_id == bindparam("transfer_id"))
+    .order_by(messages.c.attempt, messages.c.created_at, messages.c.account_id)
+)
 
 
 class TransferFiles:
@@ -93,7 +99,7 @@ class TransferFiles:
     async def find_transfer(self, transfer_id: TransferId) -> Transfer | None:
         """Anybody's transfer, as its row is now."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_TRANSFER, transfer_id)
+            row = await fetch_first(connection, _TRANSFER, transfer_id=transfer_id)
         return transfer_of(row) if row else None
 
     async def read(self, transfer_id: TransferId) -> TransferFile | None:
@@ -102,14 +108,15 @@ class TransferFiles:
             self._database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            row = await connection.fetchrow(_TRANSFER, transfer_id)
+            row = await fetch_first(connection, _TRANSFER, transfer_id=transfer_id)
             if row is None:
                 return None
+            found = {"transfer_id": transfer_id}
             return TransferFile(
                 transfer=transfer_of(row),
                 attempts=[*await attempts_before(connection, transfer_id), transfer_of(row).current_attempt],
-                postings=[PostingFact(**dict(row)) for row in await connection.fetch(_POSTINGS, transfer_id)],
-                entries=[EntryFact(**dict(row)) for row in await connection.fetch(_ENTRIES, transfer_id)],
-                messages=[TransferMessage(**dict(row)) for row in await connection.fetch(_MESSAGES, transfer_id)],
+                postings=[dataclass_of(PostingFact, each) for each in await fetch(connection, _POSTINGS, **found)],
+                entries=[dataclass_of(EntryFact, each) for each in await fetch(connection, _ENTRIES, **found)],
+                messages=[dataclass_of(TransferMessage, each) for each in await fetch(connection, _MESSAGES, **found)],
                 actions=await actions_about(connection, transfer_id),
             )
