@@ -1,13 +1,11 @@
 """A customer's accounts, their statements, deposits and withdrawals."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Response, status
 
 from api.accounts.entries import entries_page
 from api.accounts.models import AccountIn, AccountOut, AccountsOut, CashIn, EntriesOut
 from api.auth.sessions import CurrentSession, Session
-from api.http.fields import Limit
+from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
 from api.http.problems import Problem, problem_responses
 from api.services import Remit, Services
@@ -15,6 +13,7 @@ from api.transfers.acceptance import TransferRequest
 from api.transfers.models import TransferOut
 from api.transfers.responses import MOVING_RESPONSES, move
 from customers.customer import AccountExists, IdentityMissing
+from ledger.accounts import Account
 from ledger.ids import WORLD, AccountId
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
@@ -54,10 +53,7 @@ async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit,
 @router.get("/{account_id}", summary="Get an account", responses=problem_responses(*_READING, "account_not_found"))
 async def account(account_id: AccountId, session: CurrentSession, remit: Remit) -> AccountOut:
     """The balance is in the currency's minor unit. `version` counts the account's entries."""
-    found = await remit.account_reads.own(session.customer.id, account_id)
-    if found is None:
-        raise Problem("account_not_found")
-    return AccountOut.of(found)
+    return AccountOut.of(await _own_account(account_id, session, remit))
 
 
 @router.get(
@@ -69,14 +65,11 @@ async def entries(
     account_id: AccountId,
     session: CurrentSession,
     remit: Remit,
-    limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")] = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> EntriesOut:
     """Newest first. Entries are never changed or removed, so a page always stays the same."""
-    found = await remit.account_reads.own(session.customer.id, account_id)
-    if found is None:
-        raise Problem("account_not_found")
-    return await entries_page(remit, found, limit, cursor)
+    return await entries_page(remit, await _own_account(account_id, session, remit), limit, cursor)
 
 
 @router.post(
@@ -115,6 +108,13 @@ async def withdraw(
 ) -> TransferOut:
     """A transfer to the system account `world`. One `transaction_id` never moves money twice, whatever the key."""
     return await _cash(remit, session, key, _request(account_id, WORLD, wanted), wait, response)
+
+
+async def _own_account(account_id: AccountId, session: Session, remit: Services) -> Account:
+    found = await remit.account_reads.own(session.customer.id, account_id)
+    if found is None:
+        raise Problem("account_not_found")
+    return found
 
 
 def _request(source: AccountId, destination: AccountId, wanted: CashIn) -> TransferRequest:

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from api.accounts.entries import entries_page
 from api.accounts.models import AccountFileOut, EntriesOut, TierIn
-from api.http.fields import Limit
+from api.http.fields import Cursor, PageSize
 from api.http.problems import problem_responses
-from api.services import Remit
+from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
+from ledger.accounts import Account
 from ledger.ids import AccountId
 from staff.account_actions import NoSuchAccount
 from staff.permissions import Action, Actor
@@ -23,10 +24,7 @@ _CHANGING = (*ACTING, "account_not_found")
 @router.get("", summary="Get any account", responses=problem_responses(*READING, "account_not_found"))
 async def account(account_id: AccountId, _: Staff, remit: Remit) -> AccountFileOut:
     """The balance is in the currency's minor unit. `version` counts the entries; `head_hash` is their last hash."""
-    found = await remit.account_reads.find(account_id)
-    if found is None:
-        raise NoSuchAccount(account_id)
-    return AccountFileOut.of(found)
+    return AccountFileOut.of(await _any_account(account_id, remit))
 
 
 @router.get(
@@ -38,14 +36,11 @@ async def entries(
     account_id: AccountId,
     _: Staff,
     remit: Remit,
-    limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")] = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> EntriesOut:
     """Newest first, with the same contents as for its owner."""
-    found = await remit.account_reads.find(account_id)
-    if found is None:
-        raise NoSuchAccount(account_id)
-    return await entries_page(remit, found, limit, cursor)
+    return await entries_page(remit, await _any_account(account_id, remit), limit, cursor)
 
 
 @router.post("/freeze", summary="Freeze an account", responses=problem_responses(*_CHANGING, "account_closed"))
@@ -118,3 +113,10 @@ async def rebuild(
     entries from a backup first.
     """
     return AccountFileOut.of(await remit.operators.rebuild(actor, account_id, wanted.reason))
+
+
+async def _any_account(account_id: AccountId, remit: Services) -> Account:
+    found = await remit.account_reads.find(account_id)
+    if found is None:
+        raise NoSuchAccount(account_id)
+    return found

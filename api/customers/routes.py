@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from api.accounts.models import AccountOut
 from api.customers.models import CustomerFileOut, CustomerOut, CustomersOut, RoleIn
-from api.http.fields import Limit
+from api.http.fields import PageSize
 from api.http.paging import from_cursor, next_cursor, to_cursor
 from api.http.problems import problem_responses
 from api.services import Remit
@@ -24,7 +24,7 @@ async def customers(
     email: Annotated[
         str, Query(max_length=254, description="The beginning of the email address", examples=["ada@"])
     ] = "",
-    limit: Annotated[Limit, Query()] = 20,
+    limit: PageSize = 20,
     cursor: Annotated[str | None, Query(max_length=400, description="next_cursor of the previous page")] = None,
 ) -> CustomersOut:
     """In the order of their email addresses."""

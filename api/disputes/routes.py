@@ -1,12 +1,10 @@
 """Disputes: a payer objects to a completed transfer, and both parties make statements and follow the outcome."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Response, status
 
 from api.auth.sessions import CurrentSession, Session
 from api.disputes.models import DisputeIn, DisputeOut, DisputesOut, StatementIn
-from api.http.fields import Limit
+from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import Problem, problem_responses
 from api.services import Remit, Services
@@ -49,8 +47,8 @@ async def open_dispute(
 async def disputes(
     session: CurrentSession,
     remit: Remit,
-    limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")] = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> DisputesOut:
     """Disputes about transfers that I sent or received, newest first, without their statements."""
     page = await remit.disputes.all_of(session.customer.id, None, place_in(cursor), limit)

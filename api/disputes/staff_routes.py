@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from api.disputes.models import DisputeDecisionIn, DisputeOut, DisputesOut
-from api.http.fields import Limit
+from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import problem_responses
 from api.services import Remit
@@ -22,8 +22,8 @@ async def disputes(
     _: Staff,
     remit: Remit,
     state: Annotated[DisputeState | None, Query()] = None,
-    limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")] = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> DisputesOut:
     """All customers' disputes, newest first, without their statements."""
     page = await remit.disputes.all_of(None, state, place_in(cursor), limit)

@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
+from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from ledger.ids import ACCOUNT_ID, AccountId
@@ -57,6 +58,11 @@ AccountIdIn = Annotated[
 
 
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page size")]
+
+
+# The parameters of a list: how many items, and where the page before ended.
+PageSize = Annotated[Limit, Query()]
+Cursor = Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")]
 
 
 class In(BaseModel):

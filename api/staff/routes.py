@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import APIRouter, Query
 
-from api.books.routes import router
-from api.http.fields import Limit
+from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import problem_responses
 from api.services import Remit
@@ -13,6 +12,8 @@ from api.staff.authorization import READING, Staff
 from api.staff.models import ActionOut, ActionsOut
 from ledger.ids import CustomerId
 from staff.postgres.actions import ActionSearch
+
+router = APIRouter(prefix="/v1/admin", tags=["admin"])
 
 Subject = Query(pattern=r"^[a-z0-9_]{1,40}$")
 
@@ -27,8 +28,8 @@ async def actions(
     remit: Remit,
     actor: Annotated[str | None, Subject] = None,
     subject: Annotated[str | None, Subject] = None,
-    limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> ActionsOut:
     """Newest first. The record cannot be changed, by the database's own rules."""
     wanted = ActionSearch(CustomerId(actor) if actor else None, subject, place_in(cursor))

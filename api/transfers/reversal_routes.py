@@ -1,11 +1,9 @@
 """Reversals of a transfer: bring all or part of it back, and see what came back."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Response, status
 
 from api.auth.sessions import CurrentSession
-from api.http.fields import Limit
+from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import problem_responses
@@ -83,8 +81,8 @@ async def reversals(
     transfer_id: TransferId,
     session: CurrentSession,
     remit: Remit,
-    limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> ReversalsOut:
     """Newest first, for both parties and staff. One that took nothing is seen by whoever asked for it, and by staff."""
     found = await readable(remit.reversals, session.customer, transfer_id)

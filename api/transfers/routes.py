@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from api.auth.sessions import CurrentSession
-from api.http.fields import Limit
+from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import Problem, problem_responses
@@ -61,8 +61,8 @@ async def transfers(
     remit: Remit,
     account_id: Annotated[AccountId | None, Query(description="Of this account of mine only")] = None,
     state: Annotated[State | None, Query()] = None,
-    limit: Annotated[Limit, Query()] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> TransfersOut:
     """Newest first: those I asked for, and those that reached an account of mine."""
     me = session.customer.id

@@ -1,9 +1,12 @@
 """What the OpenAPI page promises of every route, and of those about reversals and disputes in particular."""
 
+import warnings
 from typing import Any
 
 import httpx
 import pytest
+
+from api.app import create_app
 
 OURS = ("reversals", "disputes")
 
@@ -11,6 +14,13 @@ OURS = ("reversals", "disputes")
 @pytest.fixture
 async def described(http: httpx.AsyncClient) -> dict[str, Any]:
     return dict((await http.get("/openapi.json")).json())
+
+
+def test_each_route_is_part_of_the_app_once() -> None:
+    no_services: Any = None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Duplicate Operation ID")
+        assert create_app(no_services, docs=True).openapi()["paths"]
 
 
 async def test_every_problem_is_documented_as_a_problem_with_examples(described: dict[str, Any]) -> None:
