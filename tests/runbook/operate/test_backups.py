@@ -225,7 +225,7 @@ async def test_transfers_after_the_restored_point_are_gone_and_a_repeat_of_their
     assert (await payer.balance(), await payee.balance()) == (2 * FUNDS, 0)
 
 
-async def test_workflows_that_are_older_than_the_books_go_on_from_what_the_ledger_says(
+async def test_workflows_that_are_older_than_the_books_continue_from_the_ledgers_state(
     installation: Installation, books: Books, http: httpx.AsyncClient, payer: Person, payee: Person
 ) -> None:
     kept = installation.folder / "kept"
@@ -262,7 +262,7 @@ async def embedded(home: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def test_the_embedded_stack_goes_on_from_a_copy_of_its_folder(open_folder: Path) -> None:
+async def test_the_embedded_stack_continues_from_a_copy_of_its_folder(open_folder: Path) -> None:
     first, copy = open_folder / "first", open_folder / "copy"
     async with embedded(first) as http:
         ada, ben = await register(http, full_name="Ada Obi"), await register(http, full_name="Ben Ola")

@@ -165,7 +165,7 @@ async def test_every_invariant_holds(environment: Mapping[str, str], payer: Pers
     assert "every invariant holds" in printed.decode()
 
 
-async def test_a_transfer_that_goes_well_leaves_no_line_in_the_log_and_a_step_without_an_answer_says_why(
+async def test_a_successful_transfer_logs_nothing_and_a_step_without_an_answer_logs_the_reason(
     stack: Running, home: Path, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     log = Home(home).log("api")

@@ -298,7 +298,7 @@ async def test_workers_without_versions_get_what_is_new_before_the_first_version
     await ends_on(fleet, held_on_1, 1)
 
 
-async def test_a_version_whose_workers_died_is_made_current_all_the_same_and_goes_on_when_one_is_started(
+async def test_a_version_whose_workers_died_can_become_current_and_continues_when_one_starts(
     fleet: Fleet, payer: Person, payee: Person
 ) -> None:
     await fleet.worker(1)

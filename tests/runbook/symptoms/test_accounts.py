@@ -105,7 +105,7 @@ async def sign_in(http: httpx.AsyncClient, email: str) -> Person:
     return person
 
 
-async def test_an_admin_is_made_with_a_password_that_is_asked_for_and_signs_in(
+async def test_an_admin_is_created_with_a_typed_password_and_signs_in(
     environment: dict[str, str], http: httpx.AsyncClient
 ) -> None:
     email = f"{secrets.token_hex(8)}@example.com"
@@ -116,12 +116,12 @@ async def test_an_admin_is_made_with_a_password_that_is_asked_for_and_signs_in(
     assert (await made.get("/v1/auth/me")).json()["role"] == "admin"
 
 
-async def test_without_a_terminal_a_password_is_not_asked_for(environment: dict[str, str]) -> None:
+async def test_without_a_terminal_the_command_asks_for_no_password(environment: dict[str, str]) -> None:
     said = await Runbook(environment).run(ADMIN, {"ops@example.com": f"{secrets.token_hex(8)}@example.com"}, exits=2)
     assert "--password-stdin" in said
 
 
-async def test_a_password_comes_from_a_pipe_where_there_is_nobody_yet(
+async def test_the_first_admins_password_comes_from_a_pipe(
     environment: dict[str, str], http: httpx.AsyncClient
 ) -> None:
     email = f"{secrets.token_hex(8)}@example.com"

@@ -84,7 +84,7 @@ async def test_the_cli_cancels_a_transfer_in_review_without_a_reason_and_its_wor
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED, 0)
 
 
-async def test_before_its_first_step_it_is_cancelled_by_the_cli_once_a_worker_runs(
+async def test_the_cli_cancels_a_transfer_before_its_first_step_when_a_worker_starts(
     extra_processes: ExtraProcesses, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     async with extra_processes.running("api") as api:

@@ -90,7 +90,7 @@ async def lists_the_reversal(case: Case) -> None:
     await until(listed, "Temporal lists the reversal under its dispute")
 
 
-async def test_a_reversal_that_is_stuck_is_found_from_its_dispute_and_heals_by_itself(
+async def test_a_stuck_reversal_is_found_from_its_dispute_and_completes_when_the_cause_is_gone(
     case: Case, stack: Running
 ) -> None:
     async with stuck(case, stack, case.payer.account_id) as reversal_id:
@@ -102,7 +102,7 @@ async def test_a_reversal_that_is_stuck_is_found_from_its_dispute_and_heals_by_i
     assert (await case.becomes("reversed"))["reversal_transfer_id"] == reversal_id
 
 
-async def test_stuck_reversals_are_tried_at_once_by_the_commands_of_a_stuck_step(
+async def test_the_commands_for_a_stuck_step_retry_a_stuck_reversal_at_once(
     runbook: Runbook, operator: Person, http: httpx.AsyncClient, stack: Running
 ) -> None:
     async with asyncio.TaskGroup() as cases:
@@ -149,7 +149,7 @@ async def ends_by(line: str, fill: dict[str, str], case: Case, stack: Running) -
     assert (await case.read())["state"] == "reversal_failed"
 
 
-async def test_a_reversal_that_was_cancelled_before_its_debit_is_not_retried_but_made_anew(
+async def test_a_reversal_that_was_cancelled_before_its_debit_is_not_retried_but_replaced(
     case: Case, stack: Running, admins_runbook: Runbook
 ) -> None:
     async def has_begun() -> bool:
@@ -167,7 +167,7 @@ async def test_a_reversal_that_was_cancelled_before_its_debit_is_not_retried_but
     assert json.loads(answer)["state"] == "completed"
 
 
-async def test_a_refused_reversal_is_retried_once_its_cause_is_mended_and_the_payer_never_reads_the_cause(
+async def test_a_refused_reversal_is_retried_when_its_cause_is_gone_and_the_payer_never_reads_the_cause(
     case: Case,
 ) -> None:
     await case.payee.pay(case.payer, 30_00)
@@ -229,14 +229,14 @@ async def is_started_again(case: Case, client: Client) -> None:
     assert await found.static_summary() == f"Dispute {case.id}, started again"
 
 
-async def reverses_once_and_tells_once(case: Case) -> None:
+async def reverses_once_and_notifies_once(case: Case) -> None:
     """Decide the dispute, whatever happened to its workflow."""
     await case.runbook.run(REVERSE, DSP=case.id)
     await case.becomes("reversed")
-    await told_and_reversed_once(case)
+    await was_reversed_and_notified_once(case)
 
 
-async def told_and_reversed_once(case: Case) -> None:
+async def was_reversed_and_notified_once(case: Case) -> None:
     assert [await case.payer.balance(), await case.payee.balance()] == [99_00, 0]
     assert len(await reversals_of(case)) == 1
     assert sorted(await case.messages()) == sorted(
@@ -260,13 +260,13 @@ async def test_a_dispute_without_its_workflow_is_started_again_by_recovery_with_
     await is_started_again(case, client)
     shown = datetime.fromisoformat(deadline).strftime("%Y-%m-%d %H:%M")
     await case.details_say(f"Open until {shown} UTC")
-    await reverses_once_and_tells_once(case)
+    await reverses_once_and_notifies_once(case)
 
 
 async def test_a_decision_by_the_api_starts_what_drives_a_dispute_that_lost_it(case: Case, client: Client) -> None:
     await case.runbook.run(TERMINATE, DSP=case.id)
     await is_out(case, client)
-    await reverses_once_and_tells_once(case)
+    await reverses_once_and_notifies_once(case)
 
 
 async def test_parties_go_on_by_the_api_where_a_dispute_lost_its_workflow(case: Case, client: Client) -> None:
@@ -302,7 +302,7 @@ async def goes_on_after(line: str, case: Case, client: Client, stack: Running) -
     assert (await case.read())["state"] == "reversing"
     await case.runbook.run(TRIGGER)
     await case.becomes("reversed")
-    await told_and_reversed_once(case)
+    await was_reversed_and_notified_once(case)
 
 
 async def is_known(client: Client, workflow_id: str) -> bool:
@@ -322,11 +322,11 @@ async def test_a_dispute_that_is_reset_any_number_of_times_keeps_its_deadline_an
         await case.runbook.run(RESET, {"FirstWorkflowTask": kind}, DSP=case.id)
         await case.details_say("Open until")
     assert (await case.read())["deadline"] == deadline
-    await reverses_once_and_tells_once(case)
+    await reverses_once_and_notifies_once(case)
     for kind in ("FirstWorkflowTask", "LastWorkflowTask"):
         await case.runbook.run(RESET, {"FirstWorkflowTask": kind}, DSP=case.id)
         await until(lambda: has_completed(case, client), "the dispute has run to its end again")
-        await told_and_reversed_once(case)
+        await was_reversed_and_notified_once(case)
 
 
 async def has_completed(case: Case, client: Client) -> bool:
@@ -341,4 +341,4 @@ async def test_a_dispute_that_is_reset_while_its_reversal_is_under_way_reverses_
         await until(lambda: is_known(client, reversal_workflow_of(case)), "the reversal has begun")
         await case.runbook.run(RESET, DSP=case.id)
     await case.becomes("reversed")
-    await told_and_reversed_once(case)
+    await was_reversed_and_notified_once(case)

@@ -51,7 +51,7 @@ def problem(answer: Mapping[str, Any]) -> tuple[int, str, str]:
     return answer["status"], answer["code"], answer["detail"]
 
 
-async def test_an_open_dispute_is_seen_by_each_of_the_lines_and_its_payee_is_told(case: Case) -> None:
+async def test_every_command_finds_an_open_dispute_and_its_payee_gets_a_message(case: Case) -> None:
     runbook = case.runbook
     shown = await runbook.run(
         """curl -s "$API/v1/admin/disputes?state=open" -H "Authorization: Bearer $STAFF_TOKEN" | python3 -m json.tool"""
@@ -154,7 +154,7 @@ async def test_both_parties_read_why_it_was_decided(case: Case) -> None:
         assert (await person.get(f"/v1/disputes/{case.id}")).json()["decided_reason"] == "delivered"
 
 
-async def test_a_decision_that_is_mistyped_in_temporal_is_refused_in_words(case: Case) -> None:
+async def test_a_mistyped_decision_in_temporal_is_refused_with_the_reason(case: Case) -> None:
     good: dict[str, Any] = {"decider": case.operator.id, "ruling": "reverse", "reason": "no proof"}
     for wrong, words in (
         (

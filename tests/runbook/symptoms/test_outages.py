@@ -180,7 +180,7 @@ async def test_a_notification_that_fails_is_repeated_and_the_transfer_is_final_m
     assert "not notified" not in await details(runbook, transfer["workflow_id"])
 
 
-async def test_a_notification_that_is_given_up_says_that_the_parties_were_not_told(
+async def test_after_an_abandoned_notification_the_details_say_that_the_parties_were_not_notified(
     installation: Installation, temporal: Client, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     async with table_held(installation.database_url, "messages"):

@@ -314,7 +314,7 @@ async def test_a_review_that_is_reset_keeps_its_decisions_and_its_deadline(
     assert await payee.balance() == BY_TWO
 
 
-async def test_a_transfer_in_transit_that_is_reset_goes_on_and_its_amount_moves_once(
+async def test_a_transfer_that_is_reset_in_transit_continues_and_its_amount_moves_once(
     stack: Running, temporal: Client, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     async with account_held(stack.database_url, payee.account_id) as hold:
@@ -331,7 +331,7 @@ async def test_a_transfer_in_transit_that_is_reset_goes_on_and_its_amount_moves_
     assert await messages(stack.database_url, transfer["id"]) == 2
 
 
-async def test_a_final_transfer_that_is_reset_stays_as_it_is_and_tells_nobody_twice(
+async def test_a_final_transfer_that_is_reset_stays_as_it_is_and_notifies_nobody_twice(
     stack: Running, temporal: Client, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     transfer = await sent(payer, payee, SMALL, "completed")
@@ -355,7 +355,7 @@ async def test_a_pause_stays_until_somebody_ends_it(runbook: Runbook, recovery: 
     assert (await recovery.describe())["Paused"] == "false"
 
 
-async def test_a_schedule_that_was_deleted_is_made_anew_and_runs(
+async def test_a_deleted_schedule_is_created_again_and_runs(
     temporal: Client, runbook: Runbook, recovery: Recovery
 ) -> None:
     await runbook.run("temporal schedule toggle   --schedule-id recovery --pause   --reason 'ticket 4711'")
@@ -376,7 +376,7 @@ async def many(database: Database) -> list[TransferOrder]:
     return wanted
 
 
-async def test_one_look_takes_so_many_those_in_transit_first_and_one_without_an_answer_holds_up_no_other(
+async def test_one_run_takes_500_those_in_transit_first_and_one_without_an_answer_delays_no_other(
     stack: Running, recovery: Recovery, operator: Person, many: list[TransferOrder]
 ) -> None:
     oldest, newest = many[0].transfer_id, many[-1].transfer_id

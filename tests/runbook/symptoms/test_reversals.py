@@ -93,9 +93,7 @@ async def test_a_payee_gives_back_all_that_is_left_and_the_same_key_is_the_same_
     assert (await payer.get(f"/v1/transfers/{paid}")).json()["state"] == "completed"
 
 
-async def test_a_payee_gives_back_a_part_and_is_told_how_much_is_left(
-    runbook: Runbook, payee: Person, paid: str
-) -> None:
+async def test_a_payee_gives_back_a_part_and_reads_how_much_is_left(runbook: Runbook, payee: Person, paid: str) -> None:
     assert (await back_in_part(runbook, payee, paid))["state"] == "completed"
     refused = await back_in_part(runbook, payee, paid, 40_01, "another-part")
     assert (refused["status"], refused["code"]) == (409, "reversal_too_large")

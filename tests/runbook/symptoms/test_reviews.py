@@ -115,7 +115,7 @@ async def test_by_the_cli_staff_decide_under_their_id_or_address_and_nobody_else
     assert await recorded_actions(runbook, second["id"]) == [[operator.id, "approve", "ticket 4711"]]
 
 
-async def test_four_eyes_are_two_people_however_often_and_by_whatever_way_one_of_them_says_it(
+async def test_four_eyes_are_two_people_however_often_and_by_which_channel_one_of_them_approves(
     runbook: Runbook, operator: Person, admin: Person, payer: Person, payee: Person
 ) -> None:
     transfer = await reviewed(operator, payer, payee, BY_TWO)

@@ -97,7 +97,7 @@ async def test_a_stuck_transfer_says_where_the_money_is_and_completes_when_the_c
     assert not await stuck.is_flagged()
 
 
-async def test_a_step_that_is_not_at_the_head_of_the_line_says_so_and_what_the_head_heard(
+async def test_a_step_that_waits_in_the_accounts_queue_says_so_with_the_failure_at_its_head(
     stack: Running, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     heard = re.compile(
@@ -115,7 +115,7 @@ async def test_a_step_that_is_not_at_the_head_of_the_line_says_so_and_what_the_h
         await reaches(payer, transfer.id, "completed")
 
 
-async def test_by_the_api_it_is_tried_at_once_and_then_given_back(
+async def test_the_api_retries_a_stuck_step_at_once_and_then_gives_the_amount_back(
     stuck: Stuck, runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
     tried = await stuck.local_attempts()
@@ -139,7 +139,7 @@ async def test_by_the_api_it_is_tried_at_once_and_then_given_back(
     assert json.loads(late)["code"] == "too_late"
 
 
-async def test_by_the_cli_it_is_tried_at_once_and_then_given_back_by_staff_under_id_or_address_and_nobody_else(
+async def test_the_cli_lets_only_staff_by_id_or_address_retry_a_stuck_step_and_give_back(
     stuck: Stuck, runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
     tried = await stuck.local_attempts()

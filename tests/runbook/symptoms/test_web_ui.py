@@ -132,7 +132,7 @@ async def test_a_stuck_step_is_found_and_its_amount_given_back(
     assert await payer.balance() == 1_980_00
 
 
-async def test_a_stuck_step_is_tried_at_once(
+async def test_a_stuck_step_is_retried_at_once(
     ui: WebUI, runbook: Runbook, stack: Running, operator: Person, payer: Person, payee: Person
 ) -> None:
     async with in_transit(stack, payer, payee) as sent:
@@ -150,7 +150,7 @@ async def attempts(client: Client, sent: dict[str, Any]) -> int:
     return pending.attempt
 
 
-async def test_a_step_that_is_reset_is_tried_from_its_first_attempt_on_and_the_transfer_is_not_reset(
+async def test_resetting_a_step_restarts_its_attempts_and_not_the_transfer(
     ui: WebUI, stack: Running, client: Client, payer: Person, payee: Person
 ) -> None:
     async with in_transit(stack, payer, payee) as sent:
@@ -177,7 +177,7 @@ async def is_paused(client: Client, sent: dict[str, Any]) -> bool:
     return states == [PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED]
 
 
-async def test_a_step_whose_retries_are_paused_is_still_tried_by_hand_and_goes_on_where_they_are_not(
+async def test_a_paused_step_runs_on_request_and_continues_after_unpause(
     ui: WebUI, runbook: Runbook, stack: Running, client: Client, operator: Person, payer: Person, payee: Person
 ) -> None:
     typed = '{"actor": "cus_…", "reason": "ticket 4711"}'
@@ -328,7 +328,7 @@ async def test_a_dispute_whose_workflow_is_ended_is_started_again_by_recovery(
     await becomes(payer, dispute, "reversed")
 
 
-async def test_a_reset_dispute_reads_its_row_and_goes_on(
+async def test_a_reset_dispute_reads_its_row_and_continues(
     ui: WebUI, runbook: Runbook, dispute: str, operator: Person, payer: Person
 ) -> None:
     await ui.open(f"dispute/{dispute}")
