@@ -56,7 +56,7 @@ async def may_reverse(reversals: Reversals, me: Customer, transfer_id: TransferI
 
 
 async def check_is_given_back(account_reads: AccountReads, me: Customer, transfer: Transfer) -> None:
-    """Whoever was paid steers what they give back. Staff who reverse for others steer on record. Others pass."""
+    """The payee may cancel and retry what they give back; staff who reverse for others do so on record. Others pass."""
     if transfer.reverses_transfer_id is None:
         return
     if await account_reads.own(me.id, transfer.source_account_id) is None:

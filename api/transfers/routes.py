@@ -163,7 +163,7 @@ async def attempts(transfer_id: TransferId, session: CurrentSession, remit: Remi
 
 
 async def _asked_by_me(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:
-    """A payee may see a transfer, and only its owner may steer it."""
+    """A payee may see a transfer, and only its owner may cancel or retry it."""
     found = await _mine(transfer_id, session, remit)
     if found.owner_id != session.customer.id:
         raise Problem("transfer_not_found")

@@ -6,8 +6,8 @@ from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeSta
 from ledger.accounts import AccountStatus
 from ledger.transfers import TransferOrder
 from tests.account_status import set_account_status
+from tests.histories.interventions import AT_ONCE, swept
 from tests.histories.stage import RecordedAction, Stage, path
-from tests.histories.steering import AT_ONCE, swept
 from tests.orders import completed as done
 from tests.orders import reversal
 from tests.waiting import until

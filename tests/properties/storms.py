@@ -66,7 +66,7 @@ TOO_LATE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT, RPCStatusCo
 # An act that was done: neither refused, nor without anything to be done to.
 TAKEN = "taken"
 
-STEERING = ("cancel", "terminate", "reset", "start", "approve", "reject", "retry_now", "give_back", "retry", "sweep")
+INTERVENING = ("cancel", "terminate", "reset", "start", "approve", "reject", "retry_now", "give_back", "retry", "sweep")
 FREEZES = ("freeze_source", "freeze_destination", "unfreeze")
 REVERSING = ("reverse", "reverse_at_once")
 RULING = ("rule_to_reverse", "rule_to_reject", "rule_at_once")

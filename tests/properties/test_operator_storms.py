@@ -28,9 +28,9 @@ from tests.orders import Holder, completed, funded, holder, order
 from tests.properties.storms import (
     DISPUTING,
     FREEZES,
+    INTERVENING,
     REVERSING,
     RULING,
-    STEERING,
     TAKEN,
     Act,
     Aftermath,
@@ -59,7 +59,7 @@ RARE = {"retry_now"}
 REVIEWED_AND_COMPLETED = "completed after its review"
 
 # Those about reversals and disputes come often: most of the others wait for what they make.
-AFTERWARDS = (*REVERSING * 3, *DISPUTING, "dispute", "dispute", "rule_to_reverse", "rule_to_reverse", *STEERING)
+AFTERWARDS = (*REVERSING * 3, *DISPUTING, "dispute", "dispute", "rule_to_reverse", "rule_to_reverse", *INTERVENING)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ async def check_review(database: Database, cast: Cast, found: Aftermath, tally: 
     reviewed=st.sampled_from([{}, FOUR_EYES, FOUR_EYES, HASTY_REVIEW]),
     acknowledged=st.booleans(),
     broken=st.lists(faults, max_size=4),
-    storm=st.lists(acts(*STEERING, *FREEZES, *REVERSING, "dispute", "rule_to_reverse"), min_size=1, max_size=8),
+    storm=st.lists(acts(*INTERVENING, *FREEZES, *REVERSING, "dispute", "rule_to_reverse"), min_size=1, max_size=8),
 )
 async def test_no_storm_makes_or_loses_money(
     client: Client,
@@ -180,7 +180,7 @@ async def test_no_storm_makes_or_loses_money(
     broken: list[Fault],
     storm: list[Act],
 ) -> None:
-    tally.groups = (STEERING, FREEZES, REVERSING)
+    tally.groups = (INTERVENING, FREEZES, REVERSING)
     cast = await cast_of(database, customers, book)
     async with sagas(client, book, rules=None, workflows=None, **CAREFUL, **reviewed) as saga:
         break_lines(book, broken)

@@ -1,4 +1,4 @@
-"""Customers steer their own transfers: cancel until the debit, retry what did not work."""
+"""Customers intervene in their own transfers: cancel until the debit, retry what did not work."""
 
 import asyncio
 
