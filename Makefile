@@ -24,7 +24,7 @@ setup: .venv/.ready ## Install everything into .venv (done by the others when ne
 run: setup ## Run the whole stack in the foreground until Ctrl-C
 	@exec $(BIN)/remit run
 
-demo: setup ## Tell the main story on real servers, and prove the books
+demo: setup ## Show what Remit does on real servers, check each claim, and audit the books
 	@$(BIN)/remit demo
 
 test: setup lint types imports check-servers ## Lint, types, import contracts and all tests

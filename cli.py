@@ -1,4 +1,4 @@
-"""The `remit` command. Each command is a composition root: it reads the settings and hands plain values on."""
+"""The `remit` command. Each command is a composition root: it reads the settings and passes plain values on."""
 
 import asyncio
 import sys
@@ -33,7 +33,7 @@ MIGRATE_WAIT_SECONDS = 60
 
 
 def main() -> None:
-    """The console script. Mistakes in settings and servers that are away are told in a line, without a trace."""
+    """The console script. A wrong setting or a server that does not answer is one line, without a stack trace."""
     from devenv.errors import StackError
 
     try:
@@ -59,9 +59,9 @@ def run() -> None:
 
 @app.command()
 def demo(
-    save_svg: Annotated[Path | None, typer.Option(hidden=True, help="Also save the story as a picture.")] = None,
+    save_svg: Annotated[Path | None, typer.Option(hidden=True, help="Also save the output as a picture.")] = None,
 ) -> None:
-    """Tell the main story on embedded servers; exit 0 only if all of it held."""
+    """Show what Remit does on embedded servers, and check each claim; exit 0 only if every claim held."""
     from devenv.demo.command import run_demo
 
     raise SystemExit(0 if _await(run_demo(Settings(), prepare, _say, save_svg)) else 1)
@@ -69,7 +69,7 @@ def demo(
 
 @app.command()
 def api(
-    with_worker: Annotated[bool, typer.Option(help="Run a worker in this process too, for the shortest way.")] = False,
+    with_worker: Annotated[bool, typer.Option(help="Also run a worker in this process: transfers end sooner.")] = False,
 ) -> None:
     """Serve the HTTP API."""
     from logs import configure_logging
@@ -82,7 +82,7 @@ def api(
 
 @app.command()
 def worker() -> None:
-    """Run a worker. Start as many as there is work for."""
+    """Run a worker. Start as many as the load needs."""
     from logs import configure_logging
     from serve import run_worker
 
@@ -93,7 +93,7 @@ def worker() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the newest schema; register search attributes and recovery. Safe to repeat, and at once."""
+    """Migrate the database to the newest schema; register search attributes and recovery. Safe to repeat."""
     settings = _production("database_url")
     assert settings.database_url is not None
     _await(_migrate(settings.database_url, settings))
@@ -118,8 +118,8 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases and rounds: under three minutes.")] = False,
     only: Annotated[str, typer.Option(help="Cases to run, by letter: c,e,f")] = "",
     out: Annotated[Path, typer.Option(help="Where results, tables and charts go.")] = Path(".remit/bench"),
-    seed: Annotated[int, typer.Option(help="The same loads again.")] = 1,
-    report: Annotated[Path | None, typer.Option(help="Measure nothing: tables and charts of these results.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the loads: the same seed repeats them.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="Measure nothing: print and draw these results.")] = None,
 ) -> None:
     """Measure transfers against what they could cost, on embedded servers; exit 1 if a case breaks its books."""
     from bench.command import Mistake, run_bench
@@ -136,11 +136,11 @@ def bench(
 
 @admin.command()
 def create(
-    email: Annotated[str, typer.Option(help="The address they sign in with.")],
-    full_name: Annotated[str, typer.Option(help="Their name. Somebody who is registered keeps theirs.")],
+    email: Annotated[str, typer.Option(help="The email address to sign in with.")],
+    full_name: Annotated[str, typer.Option(help="The full name. A registered customer keeps theirs.")],
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input, not a prompt.")] = False,
 ) -> None:
-    """Make an admin, with a password that is asked for, or make a customer with this address one. Safe to repeat."""
+    """Make a new admin, with a password from a prompt, or make the customer with this address one. Safe to repeat."""
     from staff.permissions import Role
 
     wanted = {"email": email, "full_name": full_name}
@@ -219,7 +219,7 @@ async def _database_url(settings: Settings) -> AsyncIterator[str]:
 
 
 async def prepare(database_url: str, temporal_address: str) -> None:
-    """What an embedded stack needs before its API starts."""
+    """Migrate and register what an embedded stack needs before its API starts."""
     await _migrate(database_url, Settings(temporal_address=temporal_address))
 
 
@@ -241,7 +241,7 @@ async def _migrate(database_url: str, settings: Settings) -> None:
 
 
 async def _until_it_answers(name: str, attempt: Callable[[], Awaitable[None]]) -> None:
-    """Servers that start at the same time as this command get a while to come up."""
+    """Wait for servers that start at the same time as this command, at most `MIGRATE_WAIT_SECONDS`."""
     from temporalio.service import RPCError
 
     deadline = asyncio.get_running_loop().time() + MIGRATE_WAIT_SECONDS

@@ -1,4 +1,4 @@
-"""Logging of a process: one line an event, for people or as JSON. No line holds a secret or a person's data."""
+"""Logging of a process: one line per event, as text or JSON. No line holds a secret or personal data."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from settings import Settings
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send structlog's events, and those of libraries that use `logging`, to stderr in one format."""
+    """Write the events of structlog and of libraries that use `logging` to stderr, in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -38,6 +38,6 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    # A line per request to Temporal or per connection says nothing to an operator.
+    # A line per request to Temporal or per connection does not help an operator.
     for name in ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "alembic", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))

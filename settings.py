@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def default_cache() -> Path:
-    """Where binaries that every home shares are kept: built or downloaded once a machine, not once a home."""
+    """The folder for binaries that all homes share: built or downloaded once per machine."""
     return Path.home() / ".cache" / "remit"
 
 
@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     task_queue: str = "transfers"
     # Empty is unset: a compose file can pass a variable on only with a value.
     build_id: Annotated[str | None, BeforeValidator(lambda given: given or None)] = Field(
-        None, pattern=r"^[\w.+-]{1,100}$", description="Version of this code, as a worker tells Temporal. Unset: none."
+        None,
+        pattern=r"^[\w.+-]{1,100}$",
+        description="The version of this code that a worker reports to Temporal. Unset: none.",
     )
 
     # Where the embedded stack and the API listen.
@@ -51,25 +53,29 @@ class Settings(BaseSettings):
 
     # The saga.
     decline_from_major: int = Field(
-        10_000, ge=1, description="Screening declines an amount from here on, in major units of its currency."
+        10_000, ge=1, description="Screening declines this amount and more, in major units of its currency."
     )
 
     review_from_major: int | None = Field(
-        None, ge=1, description="Screening asks for a person's review from here on, in major units. Unset: never."
+        None, ge=1, description="Screening sends this amount and more to review, in major units. Unset: never."
     )
     four_eyes_from_major: int | None = Field(
-        None, ge=1, description="A review from here on needs two different deciders. Unset: one is enough."
+        None, ge=1, description="A review of this amount or more needs two deciders. Unset: one is enough."
     )
     review_deadline_seconds: int = Field(86_400, ge=1, description="A review that nobody decides fails after this.")
     review_reminder_seconds: int = Field(
         64_800, ge=1, description="Reviewers are reminded after this; if not before the deadline, after 3/4 of it."
     )
-    dispute_window_days: int = Field(120, ge=1, description="For so long after its completion a transfer is disputed.")
+    dispute_window_days: int = Field(
+        120, ge=1, description="A transfer can be disputed for so long after its completion."
+    )
     dispute_deadline_seconds: int = Field(
         1_209_600, ge=1, description="A dispute that nobody decides expires after this."
     )
     stuck_after_seconds: int = Field(60, ge=1, description="A money step in doubt for so long needs attention.")
-    recovery_grace_seconds: int = Field(30, ge=0, description="Recovery leaves alone what changed within this time.")
+    recovery_grace_seconds: int = Field(
+        30, ge=0, description="Recovery ignores transfers that changed within this time."
+    )
     recovery_interval_seconds: int = Field(60, ge=1, description="How often recovery looks for stranded transfers.")
 
     # Sizes of one process.
@@ -97,7 +103,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _reminds_before_the_deadline(self) -> Self:
-        """A reminder that would come too late comes in time, also where only the deadline was lowered."""
+        """Move a reminder that would be too late before the deadline, also if only the deadline was lowered."""
         if self.review_reminder_seconds >= self.review_deadline_seconds:
             self.review_reminder_seconds = self.review_deadline_seconds * 3 // 4
         return self
