@@ -46,7 +46,7 @@ DEPLOYMENT = "remit"
 # The sandbox finds non-determinism, at half the throughput: the tests run all workflows in it, workers outside of it.
 DIRECT = UnsandboxedWorkflowRunner()
 
-# Steps of one process at once, also those that wait in line for one account: when so many wait, others wait too.
+# Steps of one process at once, also those that wait for one account: when so many wait, others wait too.
 AT_ONCE = 300
 
 

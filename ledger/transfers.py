@@ -118,7 +118,7 @@ class TransferOrder:
 class Step:
     """What every step after the first is keyed by: never a run or activity id, which change on a reset.
 
-    `account_id` is the account that the step will want, so that it can wait in line; the transfer's row decides.
+    `account_id` is the account whose queue the step joins. Which account it changes, the transfer's row decides.
     """
 
     transfer_id: TransferId

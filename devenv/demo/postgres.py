@@ -1,4 +1,8 @@
-"""Locks an account and changes its status without the API: for the demo and for tests, never in the product."""
+"""Locks an account, and freezes it under that lock, without a recorded staff action. Only the demo may do so.
+
+The demo has to freeze an account between a transfer's debit and its credit. A freeze through the admin API would wait
+for the lock that holds the credit back, and whoever gets the lock first would win. So the freeze commits with the lock.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

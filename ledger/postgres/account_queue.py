@@ -1,8 +1,8 @@
 """Waiting for an account outside of PostgreSQL.
 
 A step that waits for a row lock holds a connection all the while, so one account that is held, or paid by everybody,
-could take every connection of a process. Steps on one account therefore wait in line here, and only the first one
-holds a connection.
+could take every connection of a process. Steps on one account therefore queue here, and only the first one holds a
+connection.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from database.connections import Unavailable
 from ledger.ids import SYSTEM_ACCOUNTS, AccountId
 
-# The next one begins with what the one before it has written, and so need not read (see `seen.py`).
+# One step at a time: the next one starts from the row that the one before it wrote, and need not read (`row_cache.py`).
 AT_ONCE = 1
 
-# Then the step is in doubt, and comes again: its place in line is not worth a time limit further up.
+# After this the step is in doubt and is repeated. Waiting longer would exceed the activity's own timeout.
 PATIENCE_SECONDS = 3
 
-# How many accounts' troubles are remembered; beyond, the oldest is forgotten.
-TROUBLES = 1_000
+# The causes of how many accounts are kept. Beyond that, the oldest is dropped.
+MOST_CAUSES = 1_000
 
 
 @dataclass
@@ -30,49 +30,47 @@ class _Queue:
 
 
 class AccountQueues:
-    """One line for each account that steps of this process want just now, and why a line last did not move."""
+    """One queue for each account that steps of this process need now, and why the last step on it got no answer."""
 
     def __init__(self) -> None:
         self._queues: dict[AccountId, _Queue] = {}
-        self._troubles: dict[AccountId, str] = {}
+        self._causes: dict[AccountId, str] = {}
 
     @asynccontextmanager
     async def turn(self, account_id: AccountId) -> AsyncIterator[None]:
-        """Hold one of the account's turns. `world` has no line.
+        """Hold the account's turn for the block. `world` has no queue.
 
-        Raises `Unavailable` when the line does not move, with what the steps at its head last heard: the cause, and
-        not only that others wait as well.
+        Raises `Unavailable` when the turn does not come in time, with the error of the step that last failed on this
+        account: the cause, and not only the number of waiting steps.
         """
         if account_id in SYSTEM_ACCOUNTS:
             yield
             return
-        line = self._queues.setdefault(account_id, _Queue())
-        line.waiting += 1
+        queue = self._queues.setdefault(account_id, _Queue())
+        queue.waiting += 1
         try:
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
-                    await line.turns.acquire()
+                    await queue.turns.acquire()
             except TimeoutError as error:
-                trouble = self._troubles.get(account_id, "The steps at the head of the line have no answer yet.")
-                raise Unavailable(
-                    f"{trouble} ({line.waiting} steps of this process are in line for {account_id}.)"
-                ) from error
+                cause = self._causes.get(account_id, "The first step in the queue has no answer yet.")
+                raise Unavailable(f"{cause} ({queue.waiting} steps of this process wait for {account_id}.)") from error
             try:
                 yield
-            except Unavailable as trouble:
-                self._remember(account_id, str(trouble))
+            except Unavailable as error:
+                self._keep_cause(account_id, str(error))
                 raise
             else:
-                self._troubles.pop(account_id, None)
+                self._causes.pop(account_id, None)
             finally:
-                line.turns.release()
+                queue.turns.release()
         finally:
-            line.waiting -= 1
-            if not line.waiting:
+            queue.waiting -= 1
+            if not queue.waiting:
                 del self._queues[account_id]
 
-    def _remember(self, account_id: AccountId, trouble: str) -> None:
-        self._troubles.pop(account_id, None)
-        self._troubles[account_id] = trouble
-        if len(self._troubles) > TROUBLES:
-            del self._troubles[next(iter(self._troubles))]
+    def _keep_cause(self, account_id: AccountId, cause: str) -> None:
+        self._causes.pop(account_id, None)
+        self._causes[account_id] = cause
+        if len(self._causes) > MOST_CAUSES:
+            del self._causes[next(iter(self._causes))]

@@ -168,23 +168,23 @@ class Book:
         return self._announced(transfer)
 
     async def _take_turn(self, step: Step, side: Side, decide: Decide) -> Standing:
-        """A step on one account: written at once if both rows are as they were last seen, else under their locks."""
+        """A step on one account: written at once if both cached rows are current, else decided under the locks."""
         async with self._queues.turn(step.account_id):
-            transfer = await self._write_as_cache(step, side, decide)
+            transfer = await self._write_from_cache(step, side, decide)
             if transfer is None:
                 transfer = await self._write_locked(step, side, decide)
         return self._announced(transfer)
 
-    async def _write_as_cache(self, step: Step, side: Side, decide: Decide) -> Transfer | None:
-        """One round trip. None: there is nothing to rest a write on, or it has changed, and nothing was written."""
-        seen = self._cache.transfer_and_account(step.transfer_id, side)
-        if seen is None:
+    async def _write_from_cache(self, step: Step, side: Side, decide: Decide) -> Transfer | None:
+        """One round trip. None: a row is not cached or has changed, and nothing was written."""
+        cached = self._cache.transfer_and_account(step.transfer_id, side)
+        if cached is None:
             return None
-        transfer, account, now = seen
+        transfer, account, now = cached
         try:
             change = decide(transfer, step.attempt, account, now)
         except (Refusal, LedgerConflict):
-            return None  # a no is only said under the locks
+            return None  # a cached row may approve, never refuse
         if change is None or change.posting is None or change.posting.entry is None:
             return None
         self._forget(transfer, account)
@@ -205,13 +205,13 @@ class Book:
         return transfer
 
     def _forget(self, transfer: Transfer, account: Account | None) -> None:
-        """They are about to change, and if no answer comes back nobody knows how."""
+        """Drop both rows before a write: if its answer is lost, their contents are unknown."""
         self._cache.transfers.forget(transfer.id)
         if account is not None:
             self._cache.accounts.forget(account.id)
 
     def _remember(self, change: Change, account: Account | None) -> None:
-        """What this process has just committed."""
+        """Cache the rows as this process has just committed them."""
         if not change.state.is_final:
             self._cache.transfers.remember(change.transfer.id, change.after, change.recorded_at)
         if account is not None and change.posting is not None and (entry := change.posting.entry):

@@ -1,7 +1,7 @@
-"""What this process last saw of transfers and accounts, so that a step need not read before it writes.
+"""Rows of transfers and accounts that this process last read or wrote, so that a step need not read before it writes.
 
-Only advice: a write that rests on it names all that it was decided on, takes the row locks, and writes nothing unless
-both rows are still so. So what is stale here costs a round trip, and never money.
+A cached row may approve a step, never refuse it. A write that is decided on cached rows takes the row locks and
+compares both rows; if one has changed, it writes nothing. A stale row costs a round trip, and never money.
 """
 
 import time
@@ -17,22 +17,22 @@ from ledger.transfers import Side, Transfer
 Key = TypeVar("Key")
 Row = TypeVar("Row")
 
-# More than are under way at once in one process; the oldest are forgotten.
-REMEMBERED = 1_000
+# More transfers than one process runs at once. Beyond that, the oldest rows are dropped.
+MOST_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class CachedRow(Generic[Row]):
-    """A row, and PostgreSQL's time when it was so."""
+    """A row, and PostgreSQL's time when it was read or written."""
 
     row: Row
     as_of: datetime
-    seen_at_ns: int
+    cached_at_ns: int
 
     @property
     def now(self) -> datetime:
-        """About PostgreSQL's time now: behind it while both clocks run evenly, never before what was seen happened."""
-        return self.as_of + timedelta(microseconds=(time.monotonic_ns() - self.seen_at_ns) // 1_000)
+        """About PostgreSQL's time now: behind it while both clocks run evenly, and never before `as_of`."""
+        return self.as_of + timedelta(microseconds=(time.monotonic_ns() - self.cached_at_ns) // 1_000)
 
 
 class _CachedRows(Generic[Key, Row]):
@@ -43,10 +43,10 @@ class _CachedRows(Generic[Key, Row]):
     def remember(self, key: Key, row: Row, as_of: datetime) -> None:
         known = self._rows.pop(key, None)
         if known is not None and self._is_older(row, known.row):
-            self._rows[key] = known  # an answer that was long on its way
+            self._rows[key] = known  # a newer row arrived before this one
             return
         self._rows[key] = CachedRow(row, as_of, time.monotonic_ns())
-        if len(self._rows) > REMEMBERED:
+        if len(self._rows) > MOST_ROWS:
             del self._rows[next(iter(self._rows))]
 
     def forget(self, key: Key) -> None:
@@ -57,7 +57,7 @@ class _CachedRows(Generic[Key, Row]):
 
 
 class RowCache:
-    """Transfers that were opened or moved here, and the accounts they met."""
+    """Transfers that this process opened or changed, and their accounts."""
 
     def __init__(self) -> None:
         self.transfers: _CachedRows[TransferId, Transfer] = _CachedRows(
@@ -66,7 +66,7 @@ class RowCache:
         self.accounts: _CachedRows[AccountId, Account] = _CachedRows(lambda new, old: new.version < old.version)
 
     def transfer_and_account(self, transfer_id: TransferId, side: Side) -> tuple[Transfer, Account, datetime] | None:
-        """A transfer, the account on that side of it, and PostgreSQL's time, where both were seen."""
+        """A transfer, the account on that side of it, and PostgreSQL's time; None unless both rows are cached."""
         transfer = self.transfers.get(transfer_id)
         if transfer is None:
             return None

@@ -1,4 +1,4 @@
-"""Waiting in line for an account, and what is said of a line that does not move."""
+"""The queue of an account, and the cause that a step reads when its turn does not come."""
 
 import asyncio
 
@@ -12,45 +12,45 @@ ACCOUNT, OTHER = AccountId("acc_busy"), AccountId("acc_other")
 AWAY = "PostgreSQL did not answer: ConnectionRefusedError: [Errno 111] Connect call failed"
 
 
-async def fails_once(lines: AccountQueues, account_id: AccountId = ACCOUNT) -> None:
+async def fails_once(queues: AccountQueues, account_id: AccountId = ACCOUNT) -> None:
     with pytest.raises(Unavailable, match="ConnectionRefusedError"):
-        async with lines.turn(account_id):
+        async with queues.turn(account_id):
             raise Unavailable(AWAY)
 
 
-async def waits_in_vain(lines: AccountQueues, account_id: AccountId = ACCOUNT) -> str:
-    """What is said to a step behind as many as get a turn, which keep it for longer than it waits."""
+async def waits_in_vain(queues: AccountQueues, account_id: AccountId = ACCOUNT) -> str:
+    """The error of a step that waits behind steps which keep their turn for longer than it waits."""
     served, over = [asyncio.Event() for _ in range(AT_ONCE)], asyncio.Event()
 
     async def keep(turn: asyncio.Event) -> None:
-        async with lines.turn(account_id):
+        async with queues.turn(account_id):
             turn.set()
             await over.wait()
 
     keeping = [asyncio.create_task(keep(turn)) for turn in served]
     await asyncio.gather(*(turn.wait() for turn in served))
     try:
-        with pytest.raises(Unavailable) as said:
-            async with asyncio.timeout(PATIENCE_SECONDS + 5), lines.turn(account_id):
-                raise AssertionError("the line has not moved")
-        return str(said.value)
+        with pytest.raises(Unavailable) as refused:
+            async with asyncio.timeout(PATIENCE_SECONDS + 5), queues.turn(account_id):
+                raise AssertionError("the turn came")
+        return str(refused.value)
     finally:
         over.set()
         await asyncio.gather(*keeping)
 
 
-async def test_a_step_in_line_says_why_the_line_does_not_move() -> None:
-    lines = AccountQueues()
-    await fails_once(lines)
-    said = await waits_in_vain(lines)
-    assert said.startswith(AWAY)
-    assert f"{AT_ONCE + 1} steps of this process are in line for acc_busy" in said
+async def test_a_waiting_step_names_the_cause_of_the_last_failure() -> None:
+    queues = AccountQueues()
+    await fails_once(queues)
+    error = await waits_in_vain(queues)
+    assert error.startswith(AWAY)
+    assert f"{AT_ONCE + 1} steps of this process wait for acc_busy" in error
 
 
-async def test_a_cause_that_has_gone_and_one_of_another_account_are_not_named() -> None:
-    lines = AccountQueues()
-    await fails_once(lines)
-    await fails_once(lines, OTHER)
-    async with lines.turn(ACCOUNT):
+async def test_a_waiting_step_names_no_cause_that_has_gone_or_is_another_accounts() -> None:
+    queues = AccountQueues()
+    await fails_once(queues)
+    await fails_once(queues, OTHER)
+    async with queues.turn(ACCOUNT):
         pass
-    assert "have no answer yet" in await waits_in_vain(lines)
+    assert "has no answer yet" in await waits_in_vain(queues)

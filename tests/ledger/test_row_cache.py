@@ -1,4 +1,4 @@
-"""Steps that rest on what their process saw before: others may have changed everything since."""
+"""Steps that are decided on cached rows, which other processes may have changed since."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from ledger.accounts import AccountStatus
 from ledger.ids import AccountId, CustomerId
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
-from ledger.postgres.row_cache import REMEMBERED, RowCache
+from ledger.postgres.row_cache import MOST_ROWS, RowCache
 from ledger.refusals import AccountFrozen, IllegalTransition
 from ledger.transfers import Ending, State, Step, Transfer, TransferOrder
 from staff.postgres.reversal_record import record_reversal
@@ -35,7 +35,7 @@ async def bob(customers: Customers) -> Holder:
 
 @pytest.fixture
 def elsewhere(database: Database) -> Book:
-    """The book of another process: neither hears of the other's writes."""
+    """The book of another process: each has a row cache of its own."""
     return Book(database, record_reversal)
 
 
@@ -56,7 +56,7 @@ async def test_two_processes_take_turns_on_one_account(
 ) -> None:
     for _ in range(5):
         steps = [(each, await opened(each, alice, bob, 100)) for each in (book, elsewhere)]
-        for each, step in steps:  # the second one's sight of both accounts is older than the first one's writes
+        for each, step in steps:  # the second one's cached accounts are older than the first one's writes
             await each.debit(step)
         for each, step in reversed(steps):
             await each.credit(step)
@@ -75,7 +75,7 @@ async def test_two_processes_take_turns_on_one_account(
     assert now - timedelta(minutes=1) < times[-1] <= now
 
 
-async def test_an_account_frozen_elsewhere_is_refused_though_it_was_seen_open(
+async def test_an_account_frozen_elsewhere_is_refused_though_it_is_cached_as_active(
     book: Book, elsewhere: Book, alice: Holder, bob: Holder
 ) -> None:
     step = await opened(book, alice, bob, 100)
@@ -84,7 +84,7 @@ async def test_an_account_frozen_elsewhere_is_refused_though_it_was_seen_open(
         await book.debit(step)
 
 
-async def test_money_that_came_in_elsewhere_counts_though_too_little_was_seen(
+async def test_money_that_came_in_elsewhere_counts_though_the_cached_balance_is_too_low(
     book: Book, elsewhere: Book, customers: Customers, alice: Holder, bob: Holder
 ) -> None:
     step = await opened(book, bob, alice, 50)  # bob has nothing yet
@@ -94,7 +94,7 @@ async def test_money_that_came_in_elsewhere_counts_though_too_little_was_seen(
     assert (await book.debit(step)).state is State.DEBITED
 
 
-async def test_a_transfer_cancelled_elsewhere_is_not_debited_though_it_was_seen_open(
+async def test_a_transfer_cancelled_elsewhere_is_not_debited_though_it_is_cached_as_open(
     book: Book, elsewhere: Book, alice: Holder, bob: Holder
 ) -> None:
     step = await opened(book, alice, bob, 100)
@@ -147,23 +147,23 @@ async def test_a_row_of_another_past_under_the_same_version_is_not_written_to(
     assert (await balance(account_reads, alice), await balance(account_reads, bob)) == (900, 100)
 
 
-def test_an_answer_that_was_long_on_its_way_does_not_hide_a_newer_one() -> None:
-    seen, wanted = RowCache(), order(SOMEBODY, ONE, OTHER, 1)
+def test_an_older_row_that_arrives_late_does_not_replace_a_newer_one() -> None:
+    cache, wanted = RowCache(), order(SOMEBODY, ONE, OTHER, 1)
     newer, older = changed(wanted, 2), changed(wanted, 1)
     for transfer in (newer, older):
-        seen.transfers.remember(transfer.id, transfer, transfer.updated_at)
-    sight = seen.transfers.get(wanted.transfer_id)
-    assert sight is not None
-    assert sight.row == newer
+        cache.transfers.remember(transfer.id, transfer, transfer.updated_at)
+    cached = cache.transfers.get(wanted.transfer_id)
+    assert cached is not None
+    assert cached.row == newer
 
 
-def test_only_so_many_are_remembered() -> None:
-    seen = RowCache()
-    orders = [order(SOMEBODY, ONE, OTHER, 1, key=str(number)) for number in range(REMEMBERED + 1)]
+def test_the_cache_drops_its_oldest_rows() -> None:
+    cache = RowCache()
+    orders = [order(SOMEBODY, ONE, OTHER, 1, key=str(number)) for number in range(MOST_ROWS + 1)]
     for wanted in orders:
-        seen.transfers.remember(wanted.transfer_id, changed(wanted, 0), EPOCH)
-    assert seen.transfers.get(orders[0].transfer_id) is None
-    assert seen.transfers.get(orders[-1].transfer_id) is not None
+        cache.transfers.remember(wanted.transfer_id, changed(wanted, 0), EPOCH)
+    assert cache.transfers.get(orders[0].transfer_id) is None
+    assert cache.transfers.get(orders[-1].transfer_id) is not None
 
 
 def changed(wanted: TransferOrder, seconds: int) -> Transfer:
