@@ -27,7 +27,9 @@ from screening.rules import AmountThreshold, ScreeningAnswer, ScreeningRule
 from settings import Settings
 from workflows import policies
 from workflows.dispute import DisputeWorkflow
+from workflows.payloads import DATA_CONVERTER
 from workflows.recovery import RecoveryWorkflow
+from workflows.task_executor import EventLoopExecutor
 from workflows.transfer.saga import TransferWorkflow
 from workflows.versioned import AutoUpgradedDispute, AutoUpgradedRecovery
 
@@ -58,6 +60,7 @@ async def connect_temporal(settings: Settings) -> Client:
         namespace=settings.temporal_namespace,
         api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
         tls=settings.temporal_tls or settings.temporal_api_key is not None,
+        data_converter=DATA_CONVERTER,
     )
 
 
@@ -137,6 +140,8 @@ def build_worker(
             notification.notify_parties,
         ],
         workflow_runner=runner,
+        # The sandbox looks for blocking calls, so it keeps the SDK's threads and their deadlock detection.
+        workflow_task_executor=EventLoopExecutor() if isinstance(runner, UnsandboxedWorkflowRunner) else None,
         deployment_config=deployment(settings.build_id),
         max_concurrent_workflow_tasks=AT_ONCE,
         max_concurrent_local_activities=AT_ONCE,

@@ -30,6 +30,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
+from workflows.payloads import DATA_CONVERTER
 from workflows.registration import register_search_attributes
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
@@ -133,7 +134,7 @@ async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Te
 
 @pytest.fixture(scope="session")
 async def client(temporal: TemporalServer) -> Client:
-    return await Client.connect(temporal.address)
+    return await Client.connect(temporal.address, data_converter=DATA_CONVERTER)
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +142,9 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's time-skipping server: waits of days pass as soon as nothing else is to be done."""
     binary = await time_skipping_server(Settings().cache, say=print)
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(binary), test_server_startup_timeout=SERVER_STARTS_WITHIN
+        test_server_existing_path=str(binary),
+        test_server_startup_timeout=SERVER_STARTS_WITHIN,
+        data_converter=DATA_CONVERTER,
     ) as environment:
         await register_search_attributes(environment.client)
         yield environment

@@ -24,6 +24,7 @@ from settings import Settings
 from tests.histories import disputes, interventions, reviews, transfers
 from tests.histories.stage import PATHS, Stage
 from tests.workflows.sagas import UnreliableBook, sagas
+from workflows.payloads import DATA_CONVERTER
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 FOLDER = Path(__file__).parent / "2"
@@ -75,7 +76,7 @@ async def main() -> None:
     await asyncio.gather(postgres.start(), temporal.start())
     try:
         await migrate(postgres.url)
-        client = await Client.connect(temporal.address, identity=NOBODY)
+        client = await Client.connect(temporal.address, identity=NOBODY, data_converter=DATA_CONVERTER)
         async with Database(postgres.url, connections=10) as database:
             for name in PATHS:
                 await record(client, database, name, recorded)

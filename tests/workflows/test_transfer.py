@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from customers.postgres import Customers
@@ -355,3 +356,16 @@ async def test_a_cancel_that_comes_too_late_still_lets_the_parties_be_told(
     connection = await asyncpg.connect(database_url)
     assert await connection.fetchval("SELECT count(*) FROM messages") == 2
     await connection.close()
+
+
+async def test_a_key_that_names_another_order_fails_the_workflow(
+    live: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
+) -> None:
+    await live.run(wanted)
+    other = replace(wanted, amount_minor=9_999, fingerprint="0" * 64, workflow_id=f"{wanted.workflow_id}/other")
+    handle = await live.start(other)
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "OrderMismatch"
+    assert await balances(account_reads, alice, bob) == [7_500, 2_500]

@@ -1,0 +1,34 @@
+"""Where workflow tasks run: on the thread of the worker's event loop."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class EventLoopExecutor(ThreadPoolExecutor):
+    """Runs what the SDK would run on a thread of its own, in the next turn of the event loop.
+
+    By default each task of a workflow changes to another thread and back, and waits for the interpreter lock both
+    times. A task of ours takes about a millisecond. The price is the SDK's deadlock detection: a workflow that blocks
+    would block its process. The tests run all workflows with it.
+    """
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """Call it from the event loop's thread only, as the SDK does."""
+        loop = asyncio.get_running_loop()
+        future: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - the SDK decides, as with a thread
+                future.set_exception(error)
+            finally:
+                # A workflow has an event loop of its own, which leaves no running loop behind.
+                asyncio._set_running_loop(loop)  # noqa: SLF001 - documented for implementers of event loops
+
+        loop.call_soon(run)
+        return future
