@@ -225,7 +225,7 @@ async def markers(stack: Running, workflow_id: str) -> list[dict[str, str]]:
     ]
 
 
-async def test_a_reviewed_transfer_has_a_marker_for_each_step_and_each_decision(
+async def test_a_reviewed_transfer_has_a_marker_for_each_step(
     stack: Running, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     transfer_id = await in_review(payer, payee, 150_00)
@@ -239,7 +239,7 @@ async def test_a_reviewed_transfer_has_a_marker_for_each_step_and_each_decision(
         "open_transfer",
         "screen_transfer",
         "begin_review",
-        "record_decision",
+        "read_review",
         "debit_source",
         "credit_destination",
     ]

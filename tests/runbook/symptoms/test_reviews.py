@@ -163,12 +163,12 @@ async def test_a_decision_that_comes_before_the_review_is_kept_for_it(
 
 
 async def test_a_decision_that_comes_too_late_is_refused(
-    runbook: Runbook, operator: Person, payer: Person, payee: Person
+    runbook: Runbook, admin: Person, operator: Person, payer: Person, payee: Person
 ) -> None:
     transfer = await reviewed(operator, payer, payee)
     await approve(runbook, transfer["id"])
     await reaches(payer, transfer["id"], "completed")
-    late = await reject(runbook, transfer["id"])
+    late = await reject(as_staff(runbook, admin), transfer["id"])
     assert (late["status"], late["code"]) == (409, "too_late")
 
     async def is_closed() -> bool:
