@@ -9,10 +9,10 @@ from ledger.transfers import Failure, Side, State
 
 
 class Refusal(Exception):
-    """A rule says no. Subclasses carry the facts; `str()` is a sentence that the customer may read.
+    """A rule refuses the step. Subclasses carry the facts; `str()` is a sentence that the customer may read.
 
-    Sentences about the destination, which is mostly somebody else's, say no more of it than the code does: neither
-    its id, which the customer has sent, nor what it holds.
+    The destination mostly belongs to somebody else, so a sentence about it reveals no more than the code does: neither
+    its id, which the customer has sent, nor its balance.
     """
 
     code: ClassVar[str]
@@ -128,7 +128,7 @@ class BalanceLimitExceeded(Refusal):
 
 @dataclass(eq=False)
 class FraudDeclined(Refusal):
-    """Screening said no. The customer is not told which rule."""
+    """Screening declined the transfer. The customer does not learn which rule."""
 
     code = "fraud_declined"
     side = None
@@ -139,7 +139,7 @@ class FraudDeclined(Refusal):
 
 @dataclass(eq=False)
 class ReviewRejected(Refusal):
-    """A person looked at the transfer and said no."""
+    """A reviewer rejected the transfer."""
 
     code = "review_rejected"
     side = None

@@ -1,8 +1,8 @@
 """What each step does to a transfer and to one customer account, or why not. Pure: no I/O, no clock.
 
-Every `decide_*` is asked under the row locks, or about rows that the write compares under its locks. It answers with
-the change to write, with None where the effect is already there, with a refusal (a business "no"), or with
-`IllegalTransition` (the state forbids the step).
+Every `decide_*` is called under the row locks, or on cached rows that the write compares under its locks. It returns
+the change to write, or None where the step has already happened. It raises a refusal (a business "no"), or
+`IllegalTransition` where the state forbids the step.
 """
 
 from collections.abc import Iterator

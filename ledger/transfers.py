@@ -128,7 +128,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a transfer stands in the ledger: the answer of every step.
+    """A transfer's attempt, state and failure in the ledger: the answer of every step.
 
     `duplicate_of` is set, and no row of its own exists, where another transfer has the order's `transaction_id`.
     """
@@ -142,7 +142,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The answer of the first step: where the transfer stands, and the refusal that can be foreseen already.
+    """The answer of the first step: the transfer's standing, and the refusal that can be foreseen already.
 
     A money step that has not answered for `stuck_after_seconds` needs a person's attention.
     """

@@ -74,7 +74,7 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class TransferFilter:
-    """Which of an owner's transfers a list holds; `before` is the creation time and id of the last one seen."""
+    """Which of an owner's transfers a list holds; `before` is creation time and id of the last transfer read."""
 
     account_id: AccountId | None = None
     state: State | None = None
