@@ -172,17 +172,17 @@ def made_before(
     Everything was read under the transfer's row lock; `terms` None: its review has not begun. Raises `DecidedAlready`
     and `DecidedTooLate`: what decided the review is final, so a later reader finds what an earlier one found.
     """
-    for earlier in decisions:
-        if earlier.decider == decision.decider:
-            if earlier.ruling is decision.ruling:
-                return earlier
-            raise DecidedAlready(CustomerId(decision.decider))
+    earlier = next((each for each in decisions if each.decider == decision.decider), None)
+    if earlier is not None and earlier.ruling is decision.ruling:
+        return earlier
     if transfer.attempt != attempt:
         raise DecidedTooLate(transfer.id, f"at attempt {transfer.attempt}")
     if transfer.state not in DECIDABLE:
         raise DecidedTooLate(transfer.id, transfer.state)
     if terms and (ruling := outcome(decisions, terms)):
         raise DecidedTooLate(transfer.id, "approved already" if ruling is Ruling.APPROVE else "rejected already")
+    if earlier is not None:
+        raise DecidedAlready(CustomerId(decision.decider))
     return None
 
 

@@ -170,6 +170,16 @@ async def test_a_decided_review_takes_no_further_decision_though_the_money_has_n
     assert (await desk.reviews.begin(step, TWO)).outcome is Ruling.APPROVE
 
 
+async def test_another_decision_of_the_same_reviewer_is_too_late_once_the_review_is_over(desk: Desk) -> None:
+    step = await desk.in_review()
+    await desk.approve(step)
+    with pytest.raises(DecidedTooLate):
+        await desk.reject(step, by=desk.olu)
+    await desk.cancel(step)
+    with pytest.raises(DecidedTooLate):
+        await desk.reject(step, by=desk.olu)
+
+
 async def test_a_decision_that_commits_before_the_expiry_wins(desk: Desk) -> None:
     step = await desk.in_review()
     await desk.approve(step)
