@@ -13,7 +13,7 @@ from staff.permissions import Channel
 
 
 class DisputeSteps:
-    """Steps over the disputes of one database. `grace_seconds` as for stranded transfers."""
+    """Steps over the disputes of one database. `grace_seconds` means the same as in `RecoverySteps`."""
 
     def __init__(self, client: Client, disputes: Disputes, grace_seconds: int) -> None:
         self._client = client
@@ -22,32 +22,32 @@ class DisputeSteps:
 
     @activity.defn
     async def read_dispute(self, dispute_id: DisputeId) -> DisputeProgress:
-        """Where the dispute stands."""
+        """The dispute's state, parties and reversal, as its row records them."""
         with refusals_as_answers():
             return await self._disputes.course(dispute_id)
 
     @activity.defn
     async def decide_dispute(self, dispute_id: DisputeId, decision: DisputeDecision) -> DisputeProgress:
-        """Rule. Refuses as `forbidden`, `decision_refused` or `dispute_closed`."""
+        """Record a decision. Refuses as `forbidden`, `decision_refused` or `dispute_closed`."""
         with refusals_as_answers():
             await self._disputes.decide(dispute_id, decision, Channel.TEMPORAL)
             return await self._disputes.course(dispute_id)
 
     @activity.defn
     async def expire_dispute(self, dispute_id: DisputeId) -> DisputeProgress:
-        """End a dispute that nobody decided. The workflow's timer says when."""
+        """Expire a dispute without a decision. The workflow calls this at the deadline."""
         with refusals_as_answers():
             return await self._disputes.expire(dispute_id)
 
     @activity.defn
     async def close_dispute(self, dispute_id: DisputeId, failure: Failure | None) -> DisputeProgress:
-        """End a dispute whose reversal has ended, or could not begin."""
+        """Close a dispute once its reversal has ended, or could not begin because of `failure`."""
         with refusals_as_answers():
             return await self._disputes.close(dispute_id, impossible=failure is not None)
 
     @activity.defn
     async def find_stranded_disputes(self) -> list[DisputeId]:
-        """Disputes that are not over and whose workflow does not run."""
+        """Disputes that are not final and whose workflow does not run."""
         found = await self._disputes.not_closed(self._grace_seconds)
         return [dispute_id for dispute_id in found if not await self._runs(workflow_id_of(dispute_id))]
 

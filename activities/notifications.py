@@ -15,5 +15,5 @@ class NotificationSteps:
 
     @activity.defn
     async def notify_parties(self, order: TransferOrder, standing: Standing) -> None:
-        """Write the source's owner how it ended, and the destination's owner if money arrived. A repeat writes none."""
+        """Write a message to the source's owner, and to the destination's if money arrived. A repeat writes none."""
         await self._messages.write(Step(order.transfer_id, standing.attempt), ending_messages(order, standing))

@@ -1,4 +1,4 @@
-"""The steps of recovery: find transfers that nobody drives, and end those whose money never moved."""
+"""The steps of recovery: find transfers without a running workflow, and cancel those whose money never moved."""
 
 import asyncio
 import random
@@ -19,20 +19,21 @@ log = structlog.get_logger()
 
 RUNNING = "WorkflowType='TransferWorkflow' AND ExecutionStatus='Running'"
 
-# Temporal's list is a second database, and may be wrong for good after a restore. So one in so many of the transfers
-# that it says are driven is asked about by ID in each look: with a look a minute, each within an hour or so.
+# Temporal's list is a second database, which may stay wrong after a restore. So each search also looks up, by ID, one
+# in this many of the transfers that the list shows as running. At one search a minute, each has its turn within about
+# an hour.
 ONE_IN = 30
 
-# What one look may find, and how long it may look. Where Temporal lost everything there are more: the next looks find
-# them. So many orders are a quarter of what Temporal takes in one answer, and the time is well within the step's own.
+# The most transfers that one search returns, and its time limit. If Temporal lost more, the next searches find them.
+# This many orders are a quarter of the largest result that Temporal accepts. The time is well within the step's limit.
 AT_MOST = 500
 WITHIN_SECONDS = 40
 
 
 class RecoverySteps:
-    """Looks at what has not moved for `grace_seconds`, so that a transfer on its way is left alone.
+    """Finds transfers that have not moved for `grace_seconds`; one that is in progress is left alone.
 
-    One look finds `at_most` transfers, and ends after `within_seconds`.
+    One search returns at most `at_most` transfers, and ends after `within_seconds`.
     """
 
     def __init__(
@@ -57,8 +58,8 @@ class RecoverySteps:
     async def find_stranded(self) -> StrandedTransfers:
         """Transfers that are not final and whose workflow does not run: those in transit first, then the oldest.
 
-        One list of what runs spares a question for each. That list lags: what is missing from it is asked about by ID
-        before it counts as stranded, and what has ended but is still in it is found by a later look.
+        Temporal's list of running workflows saves a request for each transfer. That list lags. A workflow that it lacks
+        is looked up by ID before its transfer counts as stranded; one that it still shows is found by a later search.
         """
         until = monotonic() + self._within_seconds
         stranded: list[Stranded] = []
@@ -79,7 +80,7 @@ class RecoverySteps:
 
     @activity.defn
     async def cancel_stranded(self, step: Step) -> bool:
-        """End a transfer that has not left its source. False: it has, meanwhile, and is left alone."""
+        """Cancel a transfer whose money has not left its source. False, without a change, if it has moved on."""
         try:
             await self._book.end(Ending(step), State.CANCELLED)
         except LedgerConflict:
@@ -87,18 +88,18 @@ class RecoverySteps:
         return True
 
     async def _listed_as_running(self) -> set[str]:
-        """IDs of the transfers' workflows that run, as far as Temporal lists them in half of the time."""
+        """IDs of running transfer workflows: as many as Temporal lists in half of the time limit."""
         listed: set[str] = set()
         try:
             async with asyncio.timeout(self._within_seconds // 2):
                 async for workflow in self._client.list_workflows(RUNNING, page_size=1000):
                     listed.add(workflow.id)
         except (RPCError, TimeoutError) as error:
-            log.warning("Temporal does not list all workflows: the others are asked about", error=str(error))
+            log.warning("Temporal did not list all workflows: looking up the others by ID", error=str(error))
         return listed
 
     async def _is_lost(self, found: Stranded) -> bool:
-        """Whether nothing drives it, and it did not end meanwhile: a workflow is over once it has written the end."""
+        """Whether no workflow drives it, and it has not moved: a workflow writes the final state before it ends."""
         if await self._runs(found.order.workflow_id) or await self._runs(found.recovery_id):
             return False
         return await self._unfinished.has_not_moved(found.order, found.state)

@@ -1,4 +1,4 @@
-"""The one place where the ledger's "no" becomes Temporal's. Anything else that a step raises is in doubt: retried."""
+"""The only place where the ledger's refusals become Temporal's errors. Any other error is in doubt: retried."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +7,13 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from ledger.refusals import ActionRefused, LedgerConflict, Refusal
 
-# An answer, not a malfunction: neither logged as a failure nor counted as one.
+# A refusal is an answer, not a malfunction: Temporal neither logs it as a failure nor counts it as one.
 BENIGN = ApplicationErrorCategory.BENIGN
 
 
 @contextmanager
 def refusals_as_answers() -> Iterator[None]:
-    """Refusals and forbidden steps leave as non-retryable errors, typed by their code or class name.
+    """Raise refusals and forbidden steps as non-retryable errors, whose type is their code or class name.
 
     The side that a refusal is about is the error's one detail; a refusal without a side has none.
     """

@@ -22,34 +22,34 @@ class ReviewSteps:
 
     @activity.defn
     async def begin_review(self, order: TransferOrder) -> Review:
-        """Let the transfer wait in `in_review`. A repeat finds the review as it began, and the decisions made since."""
+        """Put the transfer into `in_review`. A repeat returns the same review, with the decisions made since."""
         with refusals_as_answers():
             return await self._reviews.begin(Step(order.transfer_id, order.attempt), self._policy.terms(order))
 
     @activity.defn
     async def read_review(self, step: Step) -> Review:
-        """The review as its rows tell it now. The workflow keeps nothing of it in its own memory."""
+        """The review, as its rows record it now. The workflow keeps no copy of its own."""
         return await self._reviews.read(step)
 
     @activity.defn
     async def expire_review(self, step: Step) -> Review:
-        """Fail the transfer, unless its review was decided before. The workflow's timer says when."""
+        """Fail the transfer, unless its review was decided before. The workflow calls this at the deadline."""
         with refusals_as_answers():
             return await self._reviews.expire(step)
 
     @activity.defn
     async def record_decision(self, step: Step, decision: Decision) -> Decision:
-        """Record a decision that somebody typed in Temporal, just as the API records its own.
+        """Record a decision that was entered in Temporal, with the same checks as one from the API.
 
-        Refuses as `not_staff` whoever is no operator or admin, as `conflict_of_interest` a party of the transfer, as
-        `decided_already` another decision of the same person, and as `too_late` what comes after the review.
+        Refuses a person who is no operator or admin as `not_staff`, a party of the transfer as `conflict_of_interest`,
+        another decision of the same person as `decided_already`, and a decision after the review as `too_late`.
         """
         with refusals_as_answers():
             return (await self._reviews.decide(step, decision, Channel.TEMPORAL)).decision
 
     @activity.defn
     async def remind_reviewers(self, order: TransferOrder) -> None:
-        """A warning in the log, which alerts are made of. Once an attempt, however often the workflow runs."""
+        """Log a warning, for alerts. Once per attempt, however often the workflow runs."""
         async with self._reviews.reminding(Step(order.transfer_id, order.attempt)) as first:
             if first:
                 log.warning(

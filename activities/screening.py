@@ -1,4 +1,4 @@
-"""The fraud step: asks the rules that this worker was given."""
+"""The fraud step: applies the screening rules of this worker."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from screening.rules import ScreeningRule, Verdict, screen
 
 
 class ScreeningSteps:
-    """Screening by a fixed list of rules. A rule that fails leaves the step in doubt: it never counts as a yes."""
+    """Screening by a fixed list of rules. A rule that fails leaves the step in doubt: it never allows a transfer."""
 
     def __init__(self, rules: Sequence[ScreeningRule]) -> None:
         self._rules = rules

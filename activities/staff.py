@@ -11,7 +11,7 @@ from staff.update_input import StaffRequest
 
 
 class StaffSteps:
-    """Requests that reach a workflow as updates, from the API or typed in Temporal."""
+    """Requests that reach a workflow as updates, sent by the API or entered in Temporal."""
 
     def __init__(self, database: Database) -> None:
         self._actions = StaffActions(database)
@@ -20,10 +20,10 @@ class StaffSteps:
     async def record_staff_action(
         self, order: TransferOrder, action: Action, request: StaffRequest, update_id: str
     ) -> None:
-        """Record the request as taken, before the workflow acts on it; also before the transfer has a row.
+        """Record the request as taken, before the workflow acts on it. The transfer need not have a row yet.
 
-        Once for each update. Refuses as `not_staff` whoever is no operator or admin, and as `conflict_of_interest` a
-        party of the transfer.
+        Once for each update. Refuses a person who is no operator or admin as `not_staff`, and a party of the transfer
+        as `conflict_of_interest`.
         """
         with refusals_as_answers():
             await self._actions.take(order, action, request, update_id)

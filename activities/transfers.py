@@ -20,7 +20,7 @@ class TransferSteps:
     async def open_transfer(self, order: TransferOrder) -> Opened:
         """Write the transfer's row, or begin its next attempt.
 
-        A repeat answers with the first row; another order under the key is refused as `OrderMismatch`.
+        A repeat returns the first row; another order under the same key is refused as `OrderMismatch`.
         """
         with refusals_as_answers():
             opened = await self._book.open_transfer(order)

@@ -1,4 +1,4 @@
-"""The connection pool, and what "PostgreSQL is away" means. The rest of the room borrows connections here."""
+"""The connection pool, and which errors mean that PostgreSQL gave no answer."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 
-# The application never works as the login role: it drops to the role that may append to the books but not edit them.
+# The application does not act as the login role. It switches to a role that may append to the books but not edit them.
 APPLICATION_ROLE = "remit_app"
 
 ACQUIRE_SECONDS = 5.0
 
-# All below the steps' own time limits, so that PostgreSQL gives up and says why before Temporal does.
+# All limits are below those of the steps, so that PostgreSQL reports its reason before Temporal gives up.
 SESSION = {
     "role": APPLICATION_ROLE,
     "lock_timeout": "2s",
@@ -26,12 +26,12 @@ SESSION = {
 }
 
 # Refused connections and lost ones, restarts and fail-overs (57P0x), full servers (53xxx), lock and statement
-# timeouts (55P03, 57014), serialization failures and deadlocks (40xxx): asking again may help.
+# timeouts (55P03, 57014), serialization failures and deadlocks (40xxx): a retry may succeed.
 _IN_DOUBT = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg says of a connection that broke in the middle of a statement
+    asyncpg.InternalClientError,  # asyncpg raises this when a connection breaks during a statement
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -44,11 +44,11 @@ _IN_DOUBT = (
 
 
 class Unavailable(Exception):
-    """PostgreSQL did not answer. Whether a write happened is in doubt; every write here is safe to ask for again."""
+    """PostgreSQL did not answer. Whether a write happened is in doubt; every write here is safe to repeat."""
 
 
 class NotText(Exception):
-    """A value holds what PostgreSQL cannot keep as text: a zero character. Nothing was read or written."""
+    """A value contains a zero character, which PostgreSQL cannot store as text. Nothing was read or written."""
 
 
 _MIGRATE = "The database has no schema yet: run `remit migrate`."
@@ -59,7 +59,7 @@ class NoSchema(Unavailable):
 
 
 def _explained(error: BaseException) -> Exception | None:
-    """What this room says of an error of asyncpg: no answer is `Unavailable`, and bad text `NotText`."""
+    """`Unavailable` for an error that means no answer, `NotText` for bad text; None for any other error."""
     if isinstance(error, asyncpg.InvalidParameterValueError):
         return NoSchema(_MIGRATE) if APPLICATION_ROLE in str(error) else None
     if isinstance(error, _IN_DOUBT):
@@ -71,7 +71,7 @@ def _explained(error: BaseException) -> Exception | None:
 
 @contextmanager
 def in_doubt() -> Iterator[None]:
-    """Whatever says that PostgreSQL gave no answer leaves this block as `Unavailable`, and bad text as `NotText`."""
+    """Raise every error that means no answer from PostgreSQL as `Unavailable`, and bad text as `NotText`."""
     try:
         yield
     except Exception as error:
@@ -88,7 +88,7 @@ class _PooledConnection(asyncpg.Connection):
 
 
 class _Borrowed:
-    """A connection for the length of a block. A class, because each step of each transfer passes here."""
+    """A connection during a block. A class costs less than a generator, and every step of every transfer uses it."""
 
     __slots__ = ("_connection", "_pool")
 
@@ -135,7 +135,7 @@ class Database:
             self._pool = None
 
     def connection(self) -> AbstractAsyncContextManager["Connection"]:
-        """A connection in autocommit. Raises `Unavailable` where PostgreSQL is away, full or does not answer."""
+        """A connection in autocommit. Raises `Unavailable` when PostgreSQL is down, full or does not answer."""
         assert self._pool is not None, "use the database inside `async with`"
         return _Borrowed(self._pool)
 
@@ -146,7 +146,7 @@ class Database:
             yield connection
 
     async def ping(self) -> None:
-        """Raises `Unavailable` unless PostgreSQL answers and the schema is there."""
+        """Raises `Unavailable` unless PostgreSQL answers and the schema exists."""
         async with self.connection() as connection:
             try:
                 await connection.fetchval("SELECT 1 FROM transfers LIMIT 1")

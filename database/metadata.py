@@ -1,6 +1,6 @@
 """The one description of the tables, for SQLAlchemy Core. Each noun adds its tables to it, beside its SQL.
 
-The migrations create the tables; checks, triggers and grants are theirs alone. A test compares both.
+The migrations create the tables. Checks, triggers and grants exist only in them. A test compares both.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 METADATA = MetaData()
 
-# timestamptz: a moment in UTC, whatever the session's time zone is.
+# timestamptz: a time in UTC, whatever the session's time zone is.
 Timestamp = DateTime(timezone=True)
 
 # The time now, by PostgreSQL's clock. `now()` would be the time when the transaction began, before it waited for locks.

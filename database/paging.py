@@ -1,4 +1,4 @@
-"""Pages of lists: one item more than a page holds is read, to know whether another page follows."""
+"""Pages of lists. Each read fetches one row more than the page holds, to know whether another page follows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The time and id of the last item of a page: the next page begins behind it, whatever was added meanwhile.
+# The time and id of the last item of a page: the next page begins after it, even if items were added meanwhile.
 Place = tuple[datetime, str]
 
 
@@ -34,9 +34,9 @@ _limited: WeakKeyDictionary[Select[Any], Select[Any]] = WeakKeyDictionary()
 def newest_first(
     statement: Select[Any], time: ColumnElement[Any], id_: ColumnElement[Any], *, behind: bool
 ) -> Select[Any]:
-    """The list from the newest item to the oldest; with `behind`, what follows the place that `fetch_page` is given.
+    """The list from the newest item to the oldest; with `behind`, only what follows the place given to `fetch_page`.
 
-    An index on `(time DESC, id DESC)`, behind the columns that the list fixes, gives every page at the same cost.
+    Every page costs the same with an index on the columns that the list fixes, then `(time DESC, id DESC)`.
     """
     ordered = statement.order_by(time.desc(), id_.desc())
     if not behind:

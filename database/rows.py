@@ -24,8 +24,8 @@ def columns_for(cls: Callable[..., Any], table: Table) -> list[Column[Any]]:
 def dataclass_of(cls: Callable[..., T], row: asyncpg.Record, prefix: str = "", **given: object) -> T:
     """The dataclass whose fields are the columns of the row, named `prefix` and the field's name.
 
-    An enum's value becomes its member, and JSON what it holds. `given` are fields that are no columns. A field without
-    a column takes its default; columns without a field do not matter.
+    An enum's value becomes its member, and JSON text its value. `given` sets fields that are not columns. A field
+    without a column takes its default; columns without a field are ignored.
     """
     for name, column, convert in _fields(cls, prefix):
         if name in given:
@@ -43,7 +43,7 @@ def _fields(cls: Callable[..., Any], prefix: str) -> list[tuple[str, str, Callab
 
 
 def _conversion(hint: Any) -> Callable[[Any], Any] | None:
-    """How a column's value becomes a value of this type; None: it is one already."""
+    """The function that converts a column's value to this type; None if no conversion is needed."""
     if get_origin(hint) in (Union, UnionType):
         (hint,) = (each for each in get_args(hint) if each is not NoneType)
     if isinstance(hint, type) and issubclass(hint, Enum):

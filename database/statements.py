@@ -26,7 +26,7 @@ _DIALECT: Dialect = dialect_of_asyncpg.dialect()  # type: ignore[no-untyped-call
 
 @dataclass(frozen=True, slots=True)
 class _CompiledStatement:
-    """SQL with `$1`, `$2`, … each cast to its column's type, and how to find the values of these places."""
+    """SQL with `$1`, `$2`, … each cast to its column's type, and how to find the values of these parameters."""
 
     sql: str
     compiler: SQLCompiler
@@ -38,7 +38,7 @@ class _CompiledStatement:
         return [encode(found[name]) if (encode := self.encoders.get(name)) else found[name] for name in self.names]
 
 
-# A statement that a module builds once is compiled once. One that is built for a request leaves with it.
+# A statement that a module builds once is compiled once. One that is built for a request is dropped with it.
 _compiled: WeakKeyDictionary[Executable, _CompiledStatement] = WeakKeyDictionary()
 
 
@@ -84,7 +84,7 @@ async def fetch_value(connection: "Connection", statement: Executable, **values:
 
 
 async def execute(connection: "Connection", statement: Executable, **values: object) -> None:
-    """Run a statement whose rows nobody reads."""
+    """Run a statement and discard its rows."""
     compiled = _compile(statement)
     await connection.execute(compiled.sql, *compiled.arguments(values))
 

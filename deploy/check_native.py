@@ -8,7 +8,7 @@ Needs Go for the Temporal server (built once a machine, into `REMIT_CACHE`) and 
 modules, which Temporal's schema asks for: the newest one that is installed, or the one in `--postgres-bin`.
 """
 
-# ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
+# ruff: noqa: ASYNC240 - reading a local file is faster than handing it to a thread
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""Small files that must never be seen half written, or by another user."""
+"""Small files that are replaced in one step, so that no reader finds half of one, and that only this user can read."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in the file; None when there is no file or it holds something else."""
+    """The JSON object in the file. None when the file is missing or contains anything else."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -28,7 +28,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def kept_secret(path: Path) -> str:
-    """The secret kept in the file; made on the first call."""
+    """The secret in the file. The first call creates it."""
     if not path.exists():
         write_private(path, secrets.token_urlsafe(48))
     return path.read_text().strip()

@@ -1,4 +1,4 @@
-"""A stack's home: the folder with all its local state, who holds it, and what runs in it."""
+"""A stack's home: the folder with all its local state, its lock, and the record of what runs in it."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ from devenv.processes.supervisor import is_same
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A running stack as `run.json` tells it. The API process holds the worker, so `pids` names no `worker`."""
+    """A running stack, as `run.json` records it. The API process contains the worker, so `pids` names no `worker`."""
 
     api_url: str
     temporal_address: str
@@ -28,9 +28,9 @@ class RunRecord:
 
 
 class Home:
-    """The folder; 0700, so that its secrets, logs and data are nobody else's.
+    """The folder of a stack. Its mode is 0700, so that no other user can read its secrets, logs and data.
 
-    Root's is 0711: PostgreSQL runs under another user then, and has to pass it.
+    For root the mode is 0711: PostgreSQL then runs as another user, who has to enter the folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,7 +41,7 @@ class Home:
         self.temporal_database = self.path / "temporal.db"
 
     def make(self) -> None:
-        """Raises StackError when the folder cannot be made or written."""
+        """Create the folder. Raises StackError when that fails, or when the folder is not writable."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
@@ -55,18 +55,18 @@ class Home:
             ) from error
 
     def log(self, name: str) -> Path:
-        """Where the child of that name writes."""
+        """The log file of the child with this name."""
         return self.path / "log" / f"{name}.log"
 
     def jwt_secret(self) -> str:
-        """The key that signs access tokens here; made once, so that tokens survive a restart."""
+        """The key that signs this stack's access tokens. It is created once, so that tokens survive a restart."""
         return kept_secret(self.path / "jwt_secret")
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the home until the block ends. Raises StackError naming the holder if another stack does.
+        """Lock the home until the block ends. Raises StackError, which names the holder, if another stack has the lock.
 
-        The kernel lets go of it when this process dies, however it dies.
+        The kernel releases the lock when this process ends, even if it is killed.
         """
         with (self.path / "lock").open("a+") as lock:
             try:
@@ -83,12 +83,12 @@ class Home:
             yield
 
     def write_run(self, run: RunRecord) -> None:
-        """Tell other processes what runs here. Private: the database's password is in it."""
+        """Record what runs here, for other processes. The file is private: it contains the database's password."""
         write_private(self.run_file, json.dumps(asdict(run), indent=2) + "\n")
 
 
 def live_run(home: Path) -> RunRecord | None:
-    """What runs on this home now; None when nothing does, also after a stack was killed and left its `run.json`."""
+    """The stack that runs on this home now. None without one, even if a killed stack has left its `run.json`."""
     path = Home(home).path
     found = read_json(path / "run.json")
     if found is None or _lock_holder(path) is None:
@@ -99,7 +99,7 @@ def live_run(home: Path) -> RunRecord | None:
 
 
 def _lock_holder(path: Path) -> int | None:
-    """The pid in the lock file, if that very process is alive."""
+    """The pid in the lock file, if the process that wrote it still runs."""
     holder = read_json(path / "lock") or {}
     with suppress(psutil.NoSuchProcess, KeyError, TypeError):
         if is_same(psutil.Process(holder["pid"]), holder["created"]):

@@ -1,6 +1,6 @@
 """The whole embedded stack: PostgreSQL, Temporal with its Web UI, and the API with its worker, in one home.
 
-This room knows how to run them. What the database must hold is the caller's `prepare`, which keeps SQL out of here.
+This package only runs them. The caller's `prepare` creates the tables, so no SQL is needed here.
 """
 
 import asyncio
@@ -32,14 +32,14 @@ START_ORDER = ("postgres", "temporal", "api")
 API_READY_SECONDS = 60
 API_STOP_SECONDS = 25
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# `timeout` and the like send one signal to the process and again to its group: that is no second Ctrl-C.
+# `timeout` and similar programs signal the process and then its group: the second signal is no second Ctrl-C.
 ECHO_SECONDS = 0.3
 
 Prepare = Callable[[str, str], Awaitable[None]]
 
 
 class Running:
-    """A stack that is ready. `pids` follows restarts."""
+    """A stack that is ready. After a restart, `pids` has the new pid."""
 
     def __init__(self, stack: "Stack") -> None:
         self._stack = stack
@@ -50,15 +50,15 @@ class Running:
 
     @property
     def pids(self) -> Mapping[str, int]:
-        """Of the children that live now, by name."""
+        """The pids of the children that run now, by name."""
         return self._stack.supervisor.pids
 
 
 class Stack:
-    """The stack that `settings` describe; started by `running` or `run_until_stopped`, once.
+    """The stack that `settings` describe. `running` or `run_until_stopped` starts it, once.
 
-    `prepare(database_url, temporal_address)` runs when both servers serve and before the API starts: migrations.
-    `search_attributes` maps names to types and is registered with an embedded Temporal.
+    `prepare(database_url, temporal_address)` applies migrations: it runs once both servers are ready, before the API.
+    `search_attributes` maps names to types; an embedded Temporal registers them.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Stack:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Running]:
-        """The stack for the length of the block; everything it started has ended when the block has.
+        """Run the stack during the block. When the block has ended, so have all its processes.
 
         Raises StackError when it cannot start.
         """
@@ -110,8 +110,8 @@ class Stack:
     async def run_until_stopped(self) -> None:
         """Run in the foreground until SIGINT, SIGTERM or SIGHUP, then stop cleanly; a second signal kills at once.
 
-        Prints one line to stdout, which begins with `ready`, when everything answers. Raises StackError when the stack
-        cannot start.
+        Prints one line to stdout, which begins with `ready`, when every server answers. Raises StackError when the
+        stack cannot start.
         """
         loop = asyncio.get_running_loop()
         stack = asyncio.create_task(self._run_forever())
@@ -124,7 +124,7 @@ class Stack:
                     self.supervisor.hurry.set()
                 return
             stopping = loop.time()
-            self._say(f"{received.name}: stopping (once more to kill)")
+            self._say(f"{received.name}: stopping (send it again to kill)")
             stack.cancel()
 
         # Under nohup a hangup stays ignored.
@@ -146,7 +146,7 @@ class Stack:
         async with self.running() as running:
             ui = running.temporal_ui_url or "not known (REMIT_TEMPORAL_UI_URL)"
             took = f"{time.monotonic() - began:.1f} s"
-            # The one line for scripts that wait for it.
+            # Scripts wait for this line.
             print(  # noqa: T201
                 f"ready in {took}: API {running.api_url}/docs, Temporal Web UI {ui}", flush=True
             )
@@ -172,7 +172,7 @@ class Stack:
         await self.supervisor.start(self._api())
 
     def _check_ports_differ(self) -> None:
-        """A port given twice is free until the first of the two servers has it."""
+        """Raises StackError for a port that is given twice: `check_free` finds it free until one server has started."""
         settings = self._settings
         ports = {"REMIT_API_PORT": settings.api_port}
         if settings.temporal_address is None:
@@ -222,9 +222,9 @@ class Stack:
         )
 
     def _api_environment(self) -> dict[str, str]:
-        """What the API gets: our environment, then settings that were given in code, then what only the stack knows.
+        """The API's environment: ours, then the settings given in code, then the values that only the stack knows.
 
-        No version: a worker that has one waits until somebody makes it current.
+        It names no version: a worker with a version gets no work until an operator makes that version current.
         """
         given = {
             f"REMIT_{name.upper()}": _as_variable(getattr(self._settings, name))
@@ -247,7 +247,7 @@ class Stack:
         return found
 
     async def _missing_api(self) -> str | None:
-        # trust_env: a proxy in the environment must not get between us and our own child.
+        # trust_env: the request must not go through a proxy that the environment names.
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
             try:
                 answer = await client.get(f"{self.api_url}/ready")

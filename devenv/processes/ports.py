@@ -1,4 +1,4 @@
-"""TCP ports: which are free, and who holds the others."""
+"""TCP ports: which are free, and which process holds the others."""
 
 import asyncio
 import random
@@ -15,7 +15,7 @@ SHOWN_COMMAND_CHARACTERS = 80
 
 
 def is_free(port: int, host: str = LOCALHOST) -> bool:
-    """Whether a server could listen there now. Connections that linger in TIME_WAIT do not count, as for servers."""
+    """Whether a server could listen on the port now. As for servers, connections in TIME_WAIT do not count."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -40,7 +40,10 @@ def free_port() -> int:
 
 
 def holder(port: int) -> str:
-    """Who listens on the port, in words: `python3 -m http.server (pid 4711)`, or as much as may be known."""
+    """The process that listens on the port, for messages: `python3 -m http.server (pid 4711)`.
+
+    The operating system hides the processes of other users; then it is `a process of another user`.
+    """
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr[1:] == (port,):
@@ -49,7 +52,7 @@ def holder(port: int) -> str:
 
 
 def described(pid: int) -> str:
-    """The process in words: its command, shortened, and its pid."""
+    """The process for messages: its command, shortened, and its pid."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         command = " ".join(process.cmdline()) or process.name()
@@ -66,7 +69,7 @@ def check_free(port: int, variable: str, what: str, host: str = LOCALHOST) -> No
 
 
 async def answers(port: int, host: str = LOCALHOST) -> bool:
-    """Whether something accepts connections there."""
+    """Whether a server accepts connections on the port."""
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 2)
     except (OSError, TimeoutError):

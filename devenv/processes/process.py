@@ -42,7 +42,7 @@ class OsAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class Child:
-    """Everything that is needed to run a program as a child, now and again after it died."""
+    """Everything needed to run a program as a child process, and to run it again after it dies."""
 
     name: str
     argv: Sequence[str]
@@ -50,23 +50,23 @@ class Child:
     log: Path
     cwd: Path | None = None
     ready: Ready
-    """Answers None once the child serves, else what is still missing. Called often; must be quick."""
+    """Returns None once the child serves, else what is still missing. It is called often, so it must be quick."""
     ready_seconds: float = 60
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10
     """After this long a stop becomes a SIGKILL."""
     orphan_signal: signal.Signals = signal.SIGKILL
-    """What the kernel sends it when the supervisor dies without a goodbye (Linux only)."""
+    """The signal that the kernel sends to the child when its supervisor is killed (Linux only)."""
     account: OsAccount | None = None
     before: Callable[[], Awaitable[None]] | None = None
-    """Runs before every start: clears away what an earlier life left behind."""
+    """Runs before every start, and removes what an earlier run of the child left."""
 
 
 class Process:
     """A started child, in a session of its own so that Ctrl-C in the terminal does not reach it.
 
     Not bound to an event loop: it may be started in one and stopped in another. On Linux the kernel ends it when the
-    thread that started it does, so start it from the main thread.
+    thread that started it ends, so start it from the main thread.
     """
 
     def __init__(self, child: Child) -> None:
@@ -92,12 +92,12 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Of the child, which also leads its process group."""
+        """The child's process id, which is also the id of its process group."""
         return self._popen.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether the child still runs."""
         return self._popen.poll() is None
 
     @property
@@ -107,7 +107,7 @@ class Process:
 
     @property
     def lived_seconds(self) -> float:
-        """Since it was started."""
+        """Seconds since the start."""
         return time.monotonic() - self.started_at
 
     async def until_ready(self) -> None:
@@ -149,14 +149,14 @@ class Process:
         self._sweep()
 
     def how_it_ended(self) -> str:
-        """The exit code or the signal, in words."""
+        """The exit code or the name of the signal, for messages."""
         code = self._popen.poll()
         if code is None:
             return "still running"
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     def last_lines(self) -> str:
-        """The end of what this life of the child wrote, ready to be put behind an error's first line."""
+        """The last log lines of this run of the child, formatted to follow the first line of an error."""
         with suppress(OSError), self.child.log.open("rb") as log:
             log.seek(self._log_start)
             lines = log.read()[-20_000:].decode(errors="replace").splitlines()[-SHOWN_LOG_LINES:]
@@ -209,4 +209,4 @@ def _dies_with(parent: int, orphan_signal: signal.Signals) -> Callable[[], None]
 
 
 def silent(_: str) -> None:
-    """A `say` for those who want no progress lines."""
+    """A `say` for callers that want no progress lines."""

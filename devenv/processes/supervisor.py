@@ -1,9 +1,9 @@
-"""Keeps children alive: starts them in order, starts again what died, stops them in reverse.
+"""Keeps child processes alive: starts them in order, restarts those that die, and stops them in reverse order.
 
-It also remembers them in a file, so that the next supervisor on the same home can end what a killed one left.
+It records them in a file. The next supervisor on the same home ends the processes that a killed supervisor left.
 """
 
-# ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
+# ruff: noqa: ASYNC240 - reading a local file is faster than handing it to a thread
 
 import asyncio
 import json
@@ -27,9 +27,9 @@ CLOCKS_DIFFER_SECONDS = 2.0
 
 
 class Supervisor:
-    """The children of one stack. `changed` is called whenever a child has got another pid.
+    """The children of one stack. `changed` is called whenever a child has a new pid.
 
-    `order` names the children as they depend on each other; `stop` goes through it backwards.
+    `order` lists the children, each after those that it depends on; `stop` follows it backwards.
     """
 
     def __init__(self, order: Sequence[str], *, record: Path, say: Say, changed: Callable[[], None]) -> None:
@@ -44,11 +44,11 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Of the children that live now, by name."""
+        """The pids of the children that run now, by name."""
         return {name: process.pid for name, process in self._processes.items() if process.alive}
 
     async def start(self, child: Child) -> None:
-        """Start a child and return when it is ready; from then on it is started again whenever it dies.
+        """Start a child and return when it is ready. From then on it is restarted whenever it dies.
 
         Raises StackError when it does not get ready. Several children may be started at the same time.
         """
@@ -57,7 +57,7 @@ class Supervisor:
         self._watches.append(asyncio.create_task(self._watch(child), name=f"watch {child.name}"))
 
     async def stop(self) -> None:
-        """End all children, each within its limit (at once when `hurry` is set), and forget them."""
+        """End all children, each within its limit (at once when `hurry` is set), and remove the record."""
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
@@ -92,7 +92,7 @@ class Supervisor:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             try:
                 await self._spawn(child)
-                self._say(f"{child.name} is back (pid {self._processes[child.name].pid})")
+                self._say(f"{child.name} runs again (pid {self._processes[child.name].pid})")
             except StackError as problem:
                 self._say(str(problem))
 
@@ -107,7 +107,7 @@ class Supervisor:
 async def end_leftovers(record: Path, say: Say) -> None:
     """End the children of a supervisor that was killed before it could stop them.
 
-    A pid alone proves nothing after a reboot, so a process only counts if it was also created when the record says.
+    After a reboot another process may have the pid, so only a process with the recorded creation time is ended.
     """
     left: dict[str, psutil.Process] = {}
     for name, entry in (read_json(record) or {}).items():
@@ -130,12 +130,12 @@ async def end_leftovers(record: Path, say: Say) -> None:
 
 
 def is_same(process: psutil.Process, created: float) -> bool:
-    """Whether the process was created then; the kernel's clock and ours may differ by a moment."""
+    """Whether the process was created at this time. The kernel's clock and ours may differ slightly."""
     return abs(process.create_time() - created) < CLOCKS_DIFFER_SECONDS
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs; a zombie that its parent has not collected does not."""
+    """Whether the process still runs. A zombie that its parent has not reaped does not."""
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

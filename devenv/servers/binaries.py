@@ -1,6 +1,6 @@
-"""Servers that are downloaded or built once a machine: the cache they are kept in, and programs that build them."""
+"""Servers that are downloaded or built once per machine: their cache, and how they are built."""
 
-# ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
+# ruff: noqa: ASYNC240 - reading a local file is faster than handing it to a thread
 
 import asyncio
 import fcntl
@@ -30,18 +30,18 @@ async def fetched(
     make: Callable[[Path, Path], Awaitable[None]],
     say: Say,
 ) -> Path:
-    """The cached program; where there is none, a download by the SDK, and where that fails, what `make` puts there.
+    """The path of the cached program. If it is missing, the SDK downloads it; if that fails, `make` provides it.
 
-    `started(folder)` has the SDK download it into a folder, and starts it. `make(folder, log)` is told by `otherwise`.
-    Raises StackError when there is no way to get one.
+    `started(folder)` lets the SDK download the program into a folder and start it. `otherwise` describes to the user
+    what `make(folder, log)` does. Raises StackError when both ways fail.
     """
     if executable(cached):
         return cached
     cache = cached.parent.parent
     async with cache_held(cache, say):
-        if not executable(cached):  # its holder may just have made it
+        if not executable(cached):  # the cache's previous holder may just have made it
             with draft(cached.parent) as folder:
-                say(f"downloading {what} (once a machine)")
+                say(f"downloading {what} (once per machine)")
                 reason = await _download(started, folder, cached.name)
                 if reason is not None:
                     say(f"{what} cannot be downloaded here ({reason}): {otherwise}")
@@ -50,14 +50,14 @@ async def fetched(
 
 
 async def _download(started: Callable[[str], Awaitable[WorkflowEnvironment]], folder: Path, name: str) -> str | None:
-    """Answers why it failed, or None."""
+    """Returns the reason of a failure, or None."""
     try:
         async with asyncio.timeout(DOWNLOAD_SECONDS):
             server = await started(str(folder))
             await server.shutdown()
     except TimeoutError:
         return f"not within {DOWNLOAD_SECONDS:g} s"
-    except RuntimeError:  # how the SDK reports whatever went wrong
+    except RuntimeError:  # the SDK reports every failure of a download like this
         return "the SDK's download failed"
     found = [path for path in folder.iterdir() if executable(path)]
     if len(found) != 1:
@@ -68,7 +68,7 @@ async def _download(started: Callable[[str], Awaitable[WorkflowEnvironment]], fo
 
 @asynccontextmanager
 async def cache_held(cache: Path, say: Say) -> AsyncIterator[None]:
-    """Hold the cache, so that two processes do not build the same thing. Waits for its holder, and says so."""
+    """Lock the cache, so that two processes do not build the same program. Reports when it has to wait."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         lock = (cache / "lock").open("a")
@@ -92,9 +92,9 @@ async def cache_held(cache: Path, say: Say) -> AsyncIterator[None]:
 
 @contextmanager
 def draft(target: Path) -> Iterator[Path]:
-    """A new folder beside `target`, which becomes `target` when the block ends well and is removed when it does not.
+    """A new folder beside `target`. It becomes `target` when the block succeeds, and is removed when the block fails.
 
-    For the holder of the cache only: it also removes what killed predecessors left.
+    Only the holder of the cache may call this, because it also removes the folders that killed processes left.
     """
     for stale in target.parent.glob(f"{target.name}.*/"):
         shutil.rmtree(stale, ignore_errors=True)
@@ -102,7 +102,7 @@ def draft(target: Path) -> Iterator[Path]:
     try:
         yield folder
         folder.chmod(0o755)
-        if target.exists():  # incomplete: whoever asks for a draft has looked inside
+        if target.exists():  # it is incomplete: callers check that before they ask for a draft
             shutil.rmtree(target)
         folder.rename(target)
     finally:
@@ -120,7 +120,7 @@ async def build(
     say: Say,
     progress: Callable[[Sequence[str]], str],
 ) -> None:
-    """Run a build to its end and say every few seconds how far it is (`progress` reads that from its lines).
+    """Run a build to its end and report every few seconds how far it is (`progress` reads that from its output).
 
     Raises StackError with the last lines of its log when it fails or takes longer than the limit. A cancelled build is
     stopped.
@@ -150,5 +150,5 @@ async def build(
 
 
 def executable(path: Path) -> bool:
-    """Whether the path names a program that may be run."""
+    """Whether the path names a program that this user may run."""
     return path.is_file() and os.access(path, os.X_OK)

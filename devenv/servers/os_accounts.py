@@ -1,6 +1,6 @@
-"""PostgreSQL refuses to run as root. Started by root, it gets an account of its own and a way to its files.
+"""PostgreSQL refuses to run as root. When root starts it, it runs under an account of its own that can reach its files.
 
-Not called for anybody else.
+For other users this module changes nothing.
 """
 
 import os
@@ -17,9 +17,9 @@ ACCOUNT_NAME = "remit-postgres"
 
 
 def account_for(cluster: Path) -> OsAccount | None:
-    """The account that runs PostgreSQL on this cluster: whoever owns it, else `remit-postgres`, made if need be.
+    """The account that runs PostgreSQL on this cluster: its owner, else `remit-postgres`, which is created if needed.
 
-    None when this process is not root: then PostgreSQL runs as the same user.
+    None when this process is not root: then PostgreSQL runs as this process's user.
     """
     if os.geteuid() != 0:
         return None
@@ -34,9 +34,9 @@ def account_for(cluster: Path) -> OsAccount | None:
 
 
 def let_through(path: Path, account: OsAccount, say: Say) -> None:
-    """Let the account pass (not list or read) every folder above `path`, and say which ones had to be opened.
+    """Let the account enter (not list or read) every folder above `path`, and report which ones had to be opened.
 
-    Only folders of root are opened, by `chmod o+x`; raises StackError for a closed folder of somebody else.
+    Only root's folders are opened, by `chmod o+x`. Raises StackError for a closed folder of another user.
     """
     for folder in reversed(path.resolve().parents):
         state = folder.stat()
@@ -44,15 +44,15 @@ def let_through(path: Path, account: OsAccount, say: Say) -> None:
             continue
         if state.st_uid != 0:
             raise StackError(
-                f"PostgreSQL does not run as root, and its user {account.name} may not pass {folder}: "
+                f"PostgreSQL does not run as root, and its user {account.name} cannot enter {folder}: "
                 f"run `chmod o+x {folder}`, set REMIT_HOME to another folder, or do not run this as root."
             )
         _chmod(folder, state.st_mode | stat.S_IXOTH)
-        say(f"{folder} may now be passed (o+x) by other users: PostgreSQL runs as {account.name}")
+        say(f"other users may now enter {folder} (o+x): PostgreSQL runs as {account.name}")
 
 
 def let_read(folder: Path, account: OsAccount) -> None:
-    """Let the account read and run what is below `folder`: a umask may have closed the installed servers."""
+    """Let the account read and run everything below `folder`: a umask may have closed the installed programs."""
     for path in (folder, *folder.rglob("*")):
         state = path.lstat()
         if stat.S_ISLNK(state.st_mode):
@@ -74,14 +74,14 @@ def _chmod(path: Path, mode: int) -> None:
     try:
         path.chmod(stat.S_IMODE(mode))
     except OSError as error:
-        raise StackError(f"PostgreSQL's user may not pass {path}, and chmod failed: {error.strerror}.") from error
+        raise StackError(f"PostgreSQL's user cannot access {path}, and chmod failed: {error.strerror}.") from error
 
 
 def _make_account() -> None:
     way_out = "run this as another user, or set REMIT_DATABASE_URL to a PostgreSQL of your own"
     useradd = shutil.which("useradd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if useradd is None:
-        raise StackError(f"PostgreSQL does not run as root, and there is no `useradd` to make it a user: {way_out}.")
+        raise StackError(f"PostgreSQL does not run as root, and `useradd` is missing to create its user: {way_out}.")
     command = [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT_NAME]
     made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - ours
     if made.returncode not in (0, 9):  # 9: another process made it in the meantime

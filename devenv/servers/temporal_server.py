@@ -1,6 +1,6 @@
 """An embedded Temporal server: the CLI's development server with its SQLite file, on 127.0.0.1 only.
 
-Where the binary comes from is `temporal_binary.py`'s business.
+`temporal_binary.py` finds the binary.
 """
 
 import asyncio
@@ -18,15 +18,16 @@ from devenv.processes.ports import LOCALHOST, answers, free_port
 from devenv.processes.process import Child, Process
 
 DYNAMIC_CONFIG = {
-    # As it comes, the one history shard of this server polls its queues 20 times a second, which is most of the
-    # latency of a short workflow: four activities take 450 ms, and 54 ms with these.
+    # By default the one history shard of this server polls its queues 20 times a second, which is most of the
+    # latency of a short workflow: four activities take 450 ms by default, and 54 ms with these settings.
     "history.transferProcessorMaxPollRPS": "2000",
     "history.timerProcessorMaxPollRPS": "2000",
     "history.visibilityProcessorMaxPollRPS": "2000",
     "system.enableEagerWorkflowStart": "true",
 }
-# With SQLite's rollback journal a workflow task costs several fsyncs; with the write-ahead log one, and it is as safe.
-# Two activities, 30 workflows in flight: 14 to 20 workflows a second without, 35 with.
+# With SQLite's rollback journal a workflow task costs several fsyncs; with the write-ahead log one; both are as safe.
+# Measured with two activities and 30 workflows in flight: 14 to 20 workflows a second with the journal, 35 with
+# the log.
 PRAGMAS = {"journal_mode": "wal", "synchronous": "full"}
 CALL_SECONDS = 5
 
@@ -34,8 +35,8 @@ CALL_SECONDS = 5
 class TemporalServer:
     """One server, for the embedded stack (`child`) or on its own in a test (`start`, `stop`, `kill`).
 
-    `search_attributes` maps names to types (`Keyword`, `Int`, `Bool`, …); they exist once the server is ready, also
-    those that are new to an old file. `database` None keeps everything in memory. `ui_port` None: no Web UI.
+    `search_attributes` maps names to types (`Keyword`, `Int`, `Bool`, …); they exist once the server is ready, even
+    those that an older database file lacks. `database` None keeps everything in memory. `ui_port` None: no Web UI.
     """
 
     def __init__(
@@ -65,12 +66,12 @@ class TemporalServer:
 
     @property
     def ui_url(self) -> str | None:
-        """Of the Web UI; None without one."""
+        """The address of the Web UI; None without a Web UI."""
         return None if self.ui_port is None else f"http://{LOCALHOST}:{self.ui_port}"
 
     @property
     def pid(self) -> int:
-        """Of the one process of the server."""
+        """The pid of the server, which is one process."""
         assert self._process is not None, "not started"
         return self._process.pid
 
@@ -84,12 +85,12 @@ class TemporalServer:
             await self._process.stop()
 
     def kill(self) -> None:
-        """SIGKILL, as in a crash. With a `database`, `start` goes on where it was."""
+        """SIGKILL, as in a crash. With a `database`, `start` recovers its contents."""
         assert self._process is not None, "not started"
         self._process.kill()
 
     def child(self) -> Child:
-        """How to run it."""
+        """How to run the server."""
         ui = ["--headless"] if self.ui_port is None else ["--ui-ip", LOCALHOST, "--ui-port", str(self.ui_port)]
         file = (
             [] if self._database is None else ["--db-filename", str(self._database), *_flags("sqlite-pragma", PRAGMAS)]
@@ -100,7 +101,7 @@ class TemporalServer:
                 str(self._binary),
                 *("server", "start-dev", "--ip", LOCALHOST, "--port", str(self.port), *ui, *file),
                 *("--namespace", self._namespace, "--log-level", "warn", "--color", "never"),
-                # Nothing of the user's own CLI profiles belongs into this server.
+                # The user's own CLI profiles must not affect this server.
                 *("--disable-config-file", "--disable-config-env"),
                 *_flags("dynamic-config-value", DYNAMIC_CONFIG),
                 *_flags("search-attribute", self._search_attributes),
@@ -128,7 +129,7 @@ class TemporalServer:
         known = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=self._namespace)
         )
-        # The command line's search attributes only reach a namespace that this start has made.
+        # The server registers the command line's search attributes only in a namespace that this start has created.
         new = {name: kind for name, kind in self._search_attributes.items() if name not in known.custom_attributes}
         if not new:
             return None

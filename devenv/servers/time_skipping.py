@@ -1,9 +1,9 @@
-"""Where Temporal's time-skipping test server comes from: cached, downloaded, or put together from its Maven package.
+"""Finds Temporal's time-skipping test server: cached, downloaded, or assembled from its Maven package.
 
-Give the path to `WorkflowEnvironment.start_time_skipping(test_server_existing_path=…)`.
+Pass the path to `WorkflowEnvironment.start_time_skipping(test_server_existing_path=…)`.
 """
 
-# ruff: noqa: ASYNC240 - a look at a local file is shorter than the way to a thread
+# ruff: noqa: ASYNC240 - reading a local file is faster than handing it to a thread
 
 import shutil
 from collections.abc import Sequence
@@ -36,8 +36,8 @@ PROJECT = f"""\
 """
 COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
-# The SDK runs it with the port as its argument, and ends it by its pid: hence `exec`. Unlike everything else here it
-# listens on all addresses, as its downloaded twin does: it has no setting for that, and lives as long as a test.
+# The SDK runs the script with the port as its argument and ends it by its pid: hence `exec`. Unlike Remit's other
+# servers, and like the downloaded one, it listens on all addresses: it has no setting for that. It runs for one test.
 SCRIPT = """\
 #!/bin/sh
 exec java -cp "$(dirname "$0")/lib/*" io.temporal.testserver.TestServer "$1"
@@ -45,7 +45,7 @@ exec java -cp "$(dirname "$0")/lib/*" io.temporal.testserver.TestServer "$1"
 
 
 async def time_skipping_server(cache: Path, say: Say = silent) -> Path:
-    """The server to run. Raises StackError when there is no way to get one, and then says what to install."""
+    """The path of the server. Raises StackError, which names what to install, when it cannot be obtained."""
     return await fetched(
         cache.expanduser().absolute() / f"{NAME}-{VERSION}" / NAME,
         f"Temporal's time-skipping server {VERSION}",
@@ -67,7 +67,7 @@ async def _assemble(folder: Path, log: Path, say: Say) -> None:
     if maven is None or shutil.which("java") is None:
         missing = " and ".join(f"`{program}`" for program in ("java", "mvn") if shutil.which(program) is None)
         raise StackError(
-            f"There is no time-skipping server: it can be neither downloaded here nor taken from Maven, as {missing} "
+            f"No time-skipping server was found. It can be neither downloaded here nor taken from Maven: {missing} "
             f"cannot be found. Install Java 11 or newer and Maven."
         )
     (folder / "pom.xml").write_text(PROJECT)
