@@ -5,10 +5,11 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.refusals import refusals_as_answers
-from disputes.dispute import DisputeDecision, DisputeProgress, workflow_id_of
+from disputes.dispute import DisputeDecision, DisputeProgress
 from disputes.postgres.disputes import Disputes
 from ledger.ids import DisputeId
 from ledger.transfers import Failure
+from ledger.workflow_ids import dispute_workflow_id
 from staff.permissions import Channel
 
 
@@ -49,7 +50,7 @@ class DisputeSteps:
     async def find_stranded_disputes(self) -> list[DisputeId]:
         """Disputes that are not final and whose workflow does not run."""
         found = await self._disputes.not_closed(self._grace_seconds)
-        return [dispute_id for dispute_id in found if not await self._runs(workflow_id_of(dispute_id))]
+        return [dispute_id for dispute_id in found if not await self._runs(dispute_workflow_id(dispute_id))]
 
     async def _runs(self, workflow_id: str) -> bool:
         try:

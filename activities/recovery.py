@@ -19,12 +19,12 @@ log = structlog.get_logger()
 
 RUNNING = "WorkflowType='TransferWorkflow' AND ExecutionStatus='Running'"
 
-# Temporal's list is a second database, which may stay wrong after a restore. So each search also looks up, by ID, one
-# in this many of the transfers that the list shows as running. At one search a minute, each has its turn within about
+# Temporal's list is a second database, which may stay wrong after a restore. So each sweep also looks up, by ID, one
+# in this many of the transfers that the list shows as running. At one sweep a minute, each has its turn within about
 # an hour.
 ONE_IN = 30
 
-# The most transfers that one search returns, and its time limit. If Temporal lost more, the next searches find them.
+# The most transfers that one sweep returns, and its time limit. If Temporal lost more, the next sweeps find them.
 # This many orders are a quarter of the largest result that Temporal accepts. The time is well within the step's limit.
 AT_MOST = 500
 WITHIN_SECONDS = 40
@@ -33,7 +33,7 @@ WITHIN_SECONDS = 40
 class RecoverySteps:
     """Finds transfers that have not moved for `grace_seconds`; one that is in progress is left alone.
 
-    One search returns at most `at_most` transfers, and ends after `within_seconds`.
+    One sweep returns at most `at_most` transfers, and ends after `within_seconds`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RecoverySteps:
         """Transfers that are not final and whose workflow does not run: those in transit first, then the oldest.
 
         Temporal's list of running workflows saves a request for each transfer. That list lags. A workflow that it lacks
-        is looked up by ID before its transfer counts as stranded; one that it still shows is found by a later search.
+        is looked up by ID before its transfer counts as stranded; one that it still shows is found by a later sweep.
         """
         until = monotonic() + self._within_seconds
         stranded: list[Stranded] = []

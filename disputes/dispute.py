@@ -13,6 +13,7 @@ from ledger.ids import CustomerId, DisputeId, TransferId, transfer_id_for
 from ledger.refusals import ActionRefused
 from ledger.reversals import objection_to_reversing
 from ledger.transfers import Kind, State, Transfer, TransferOrder
+from ledger.workflow_ids import dispute_workflow_id, transfer_workflow_id
 from staff.permissions import Channel
 
 MAX_STATEMENTS_EACH = 20
@@ -136,7 +137,7 @@ class Dispute:
     @property
     def workflow_id(self) -> str:
         """The workflow that drives this dispute."""
-        return workflow_id_of(self.id)
+        return dispute_workflow_id(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,17 +218,6 @@ class DecisionRefused(ActionRefused):
         return self.why
 
 
-def workflow_id_of(dispute_id: DisputeId) -> str:
-    """`dispute/dsp_…`."""
-    return f"dispute/{dispute_id}"
-
-
-def dispute_named_in(key: str) -> DisputeId | None:
-    """The dispute that a reversal's key names; None: none. A customer may choose such a key, so check the row."""
-    room, _, name = key.partition("/")
-    return DisputeId(name) if room == "dispute" else None
-
-
 def check_disputable(transfer: Transfer, left_minor: int, now: datetime, terms: DisputeTerms) -> None:
     """Raises unless its payer may dispute this transfer now."""
     if objection := objection_to_reversing(transfer):
@@ -260,7 +250,7 @@ def reversal_for(dispute: Dispute, transfer: Transfer) -> TransferOrder | None:
         return None
     assert dispute.decided_by is not None
     assert dispute.amount_minor is not None
-    key = workflow_id_of(dispute.id)
+    key = dispute_workflow_id(dispute.id)
     contents = f"{key}|{transfer.id}|{dispute.amount_minor}"
     return TransferOrder(
         transfer_id=transfer_id_for(dispute.decided_by, key),
@@ -272,7 +262,7 @@ def reversal_for(dispute: Dispute, transfer: Transfer) -> TransferOrder | None:
         destination_account_id=transfer.source_account_id,
         amount_minor=dispute.amount_minor,
         currency=transfer.currency,
-        workflow_id=f"transfer/{dispute.decided_by}/{key}",
+        workflow_id=transfer_workflow_id(dispute.decided_by, key),
         note=f"Dispute {dispute.id}",
         reverses_transfer_id=transfer.id,
     )

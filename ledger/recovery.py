@@ -1,18 +1,9 @@
-"""Transfers that nobody drives any more, and what is done about each. Pure: who drives what, Temporal knows."""
+"""Transfers that lost their workflow, and what recovery did about each. Pure: Temporal knows which workflows run."""
 
-import re
 from dataclasses import dataclass, field
 
-from ledger.ids import TransferId
 from ledger.transfers import State, TransferOrder
-
-_RECOVERY_ID = re.compile(r"recover/(?P<transfer>[^/]+)/\d+")
-
-
-def transfer_driven_by(recovery_id: str) -> TransferId | None:
-    """The transfer that a workflow of recovery drives on; None: the ID is not one of recovery's."""
-    found = _RECOVERY_ID.fullmatch(recovery_id)
-    return TransferId(found["transfer"]) if found else None
+from ledger.workflow_ids import recovery_workflow_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +15,13 @@ class Stranded:
 
     @property
     def recovery_id(self) -> str:
-        """The workflow that drives it on: one per attempt, whatever finds it however often."""
-        return f"recover/{self.order.transfer_id}/{self.order.attempt}"
+        """The workflow that resumes it: one for each attempt, however often recovery finds it."""
+        return recovery_workflow_id(self.order.transfer_id, self.order.attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class StrandedTransfers:
-    """What one look found stranded. `more`: it stopped at one of its limits, and there may be others."""
+    """The stranded transfers that one sweep found. `more`: it stopped at one of its limits, so there may be others."""
 
     stranded: list[Stranded]
     more: bool
@@ -38,10 +29,11 @@ class StrandedTransfers:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one recovery run did: ids of transfers by what became of them, and of disputes that were started again.
+    """The result of one sweep: ids of transfers by what it did with them, and ids of disputes that it started again.
 
-    `unanswered` says of each transfer that could not be ended or driven on why not: the next run tries it again. `more`
-    says that there may be others, which the next runs find.
+    `looked_at` counts the stranded transfers that it found. `driven_on` are those that it resumed. `unanswered` has the
+    error of each transfer that it could neither cancel nor resume: the next sweep tries again. `more`: there may be
+    other stranded transfers, which the next sweeps find.
     """
 
     looked_at: int

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from customers.postgres import Customers
 from database.connections import Database
@@ -10,6 +10,7 @@ from ledger.ids import WORLD, AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.rules import kind_of
 from ledger.transfers import Kind, Step, TransferOrder
+from ledger.workflow_ids import transfer_workflow_id
 from staff.postgres.operators import Operators
 
 
@@ -76,11 +77,17 @@ def order(
         destination_account_id=destination,
         amount_minor=amount_minor,
         currency=currency,
-        workflow_id=f"transfer/{owner_id}/{key}",
+        workflow_id=transfer_workflow_id(owner_id, key),
         transaction_id=transaction_id,
         reverses_transfer_id=reverses,
         note=note,
     )
+
+
+def later_attempt(wanted: TransferOrder, attempt: int) -> TransferOrder:
+    """The same order as the API makes it for a later attempt."""
+    workflow_id = transfer_workflow_id(wanted.owner_id, wanted.idempotency_key, attempt)
+    return replace(wanted, attempt=attempt, workflow_id=workflow_id)
 
 
 def reversal(

@@ -48,9 +48,9 @@ DISPUTE_ROUTINE_LOOK = timedelta(hours=3)
 DISPUTE_FIRST_LOOK = timedelta(seconds=5)
 DISPUTE_LONGEST_LOOK = timedelta(minutes=10)
 
-# One look at the transfers that are not final; what is not reached this time is found by the next run.
+# One sweep over the transfers that are not final. The next sweep finds what this one does not reach.
 SWEEP_ATTEMPT = timedelta(seconds=60)
 SWEEP_BUDGET = timedelta(minutes=10)
 
-# One of what a look found: it holds a place among those that are worked on, and the next run finds it again.
+# One of the transfers that a sweep found. It holds up others of the same sweep, and the next sweep finds it again.
 SWEEP_ITEM_BUDGET = timedelta(seconds=30)

@@ -1,4 +1,4 @@
-"""Finishes transfers that lost their workflow: terminated, forgotten, or gone with an older Temporal."""
+"""Finishes transfers whose workflow was terminated, deleted, or lost with Temporal's database."""
 
 import asyncio
 
@@ -6,9 +6,9 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
 
-from disputes.dispute import workflow_id_of
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import State, Step
+from ledger.workflow_ids import dispute_workflow_id
 from workflows import policies, steps
 from workflows.dispute import DisputeWorkflow
 from workflows.search_attributes import search_attributes, summary
@@ -19,11 +19,14 @@ AT_ONCE = 10
 
 @workflow.defn
 class RecoveryWorkflow:
-    """One look at all transfers that are not final, started by a schedule. Safe to run at any time, and at once."""
+    """One sweep over all transfers that are not final, started by a schedule.
+
+    Safe to run at any time, also while another sweep runs.
+    """
 
     @workflow.run
     async def run(self) -> Sweep:
-        """Drive on what is in transit, and cancel what has not left its source; one that fails holds up no other."""
+        """Resume what is in transit, and cancel what has not left its source. One that fails delays no other."""
         found = await workflow.execute_activity(
             steps.find_stranded,
             start_to_close_timeout=policies.SWEEP_ATTEMPT,
@@ -43,11 +46,11 @@ class RecoveryWorkflow:
         return sweep
 
     async def _finish(self, stranded: Stranded, sweep: Sweep, turns: asyncio.Semaphore) -> None:
-        """Do what its state asks for, and note what came of it."""
+        """Resume or cancel it, by its state, and add it to the result."""
         transfer_id, is_in_transit = stranded.order.transfer_id, stranded.state is State.DEBITED
         async with turns:
             try:
-                if is_in_transit and await self._drive_on(stranded):
+                if is_in_transit and await self._resume(stranded):
                     sweep.driven_on.append(transfer_id)
                 elif not is_in_transit and await self._cancel(stranded):
                     sweep.cancelled.append(transfer_id)
@@ -57,7 +60,7 @@ class RecoveryWorkflow:
                 sweep.unanswered[transfer_id] = str(error.cause or error)
 
     async def _disputes(self) -> list[str]:
-        """Start again what drives a dispute and was lost. Its row says where to go on."""
+        """Start the lost workflows of disputes again. Each continues from its row."""
         found = await workflow.execute_activity(
             steps.find_stranded_disputes,
             start_to_close_timeout=policies.SWEEP_ATTEMPT,
@@ -71,7 +74,7 @@ class RecoveryWorkflow:
                 await workflow.start_child_workflow(
                     DisputeWorkflow.run,
                     dispute_id,
-                    id=workflow_id_of(dispute_id),
+                    id=dispute_workflow_id(dispute_id),
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                     parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                     task_timeout=policies.TASK_TIMEOUT,
@@ -83,7 +86,7 @@ class RecoveryWorkflow:
         return started
 
     async def _cancel(self, stranded: Stranded) -> bool:
-        """Whether it was still with its source: a step that was late may have moved it meanwhile."""
+        """Whether the transfer was cancelled. False: a late step has moved the money meanwhile."""
         return await workflow.execute_activity(
             steps.cancel_stranded,
             Step(stranded.order.transfer_id, stranded.order.attempt),
@@ -93,8 +96,8 @@ class RecoveryWorkflow:
             summary=f"Cancel {summary(stranded.order)}",
         )
 
-    async def _drive_on(self, stranded: Stranded) -> bool:
-        """Whether a workflow was started for it; one that runs already needs no second."""
+    async def _resume(self, stranded: Stranded) -> bool:
+        """Whether a workflow was started for it. False: one runs already."""
         try:
             await workflow.start_child_workflow(
                 TransferWorkflow.run,

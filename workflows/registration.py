@@ -40,9 +40,9 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def schedule_recovery(client: Client, task_queue: str, every: timedelta) -> None:
-    """Have recovery look for stranded transfers at this interval.
+    """Schedule a sweep of recovery at this interval.
 
-    A schedule that is there is brought up to date, and stays paused where somebody has paused it.
+    Updates an existing schedule, and leaves it paused if somebody has paused it.
     """
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
@@ -52,7 +52,7 @@ async def schedule_recovery(client: Client, task_queue: str, every: timedelta) -
             static_summary="Finish transfers that lost their workflow",
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-        # A look that is still going on is enough, and those that were missed in an outage are made up for by the next.
+        # One sweep at a time is enough, and after an outage one sweep makes up for all that were missed.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=every),
     )
     try:

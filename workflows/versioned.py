@@ -16,7 +16,7 @@ from workflows.recovery import RecoveryWorkflow
 
 @workflow.defn(name="RecoveryWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class AutoUpgradedRecovery(RecoveryWorkflow):
-    """Pinned, a look that is in doubt would end recovery with its version: the schedule waits for it to end."""
+    """Pinned, a sweep that never ends would stop recovery with its version: the schedule waits for the sweep to end."""
 
     @workflow.run
     async def run(self) -> Sweep:

@@ -15,8 +15,8 @@ from api.transfers.reversal_checks import check_left, check_may_retry_reversal
 from disputes.postgres.disputes import Disputes
 from ledger.ids import ActionId, TransferId
 from ledger.postgres.reversals import Reversals
-from ledger.recovery import transfer_driven_by
 from ledger.transfers import State, Transfer
+from ledger.workflow_ids import transfer_resumed_by
 from staff.actions import UPDATE_NAMES, NotTaken, Outcome, StaffAction, Taken, update_id_for
 from staff.permissions import Action, Actor
 from staff.postgres.actions import StaffActions
@@ -54,7 +54,7 @@ _REFUSED_UPDATES = {
 
 # A credit that is under way when somebody cancels is answered within the limits of one attempt.
 CREDIT_SECONDS = LOCAL_ATTEMPT.total_seconds()
-# How often recovery looks for what lost its workflow, unless the settings say otherwise.
+# The pause between two sweeps of recovery, unless the settings have another one.
 RECOVERY_SECONDS = 60
 
 
@@ -90,7 +90,7 @@ class Interventions:
     async def flagged(self, *, wanted: bool) -> Flagged:
         """The transfers that Temporal marks as needing attention."""
         ids = await self.temporal.needing_attention()
-        recovered = [transfer_id for each in ids if (transfer_id := transfer_driven_by(each))]
+        recovered = [transfer_id for each in ids if (transfer_id := transfer_resumed_by(each))]
         return Flagged(ids, recovered, wanted)
 
     async def retry_step(self, actor: Actor, transfer: Transfer, reason: str, key: str | None) -> ActionAnswer:

@@ -29,8 +29,8 @@ from ledger.postgres.transfer_reads import Intake, TransferReads
 from ledger.refusals import IllegalTransition, OrderMismatch
 from ledger.rules import kind_of
 from ledger.transfers import MAX_ATTEMPTS, Ending, Kind, Standing, State, Step, Transfer, TransferOrder
+from ledger.workflow_ids import transfer_workflow_id
 
-MAX_WORKFLOW_ID = 255
 CANCEL_TRIES = 3
 
 # How long a request waits for the ledger to decide whether a running workflow of another request gets their key.
@@ -89,32 +89,18 @@ def order_for(owner_id: CustomerId, key: str, requested: TransferRequest) -> Tra
         destination_account_id=requested.destination_account_id,
         amount_minor=requested.amount_minor,
         currency=requested.currency,
-        workflow_id=workflow_id_for(owner_id, key),
+        workflow_id=transfer_workflow_id(owner_id, key),
         note=requested.note,
         transaction_id=requested.transaction_id,
         reverses_transfer_id=reverses,
     )
 
 
-def workflow_id_for(owner_id: CustomerId, key: str) -> str:
-    """`transfer/{customer}/{key}`, one for each key and at most 252 characters long.
-
-    `#` is escaped in keys, because ` #2` behind an ID names the second attempt. Temporal keeps at most 255 characters
-    of an ID in PostgreSQL, so a longer one ends in a digest of its key, behind a `%~` that no escaped key contains.
-    """
-    escaped = key.replace("%", "%25").replace("#", "%23")
-    room = MAX_WORKFLOW_ID - len(f"transfer/{owner_id}/") - len(" #2")
-    if len(escaped) > room:
-        digest = hashlib.sha256(key.encode()).hexdigest()[:32]
-        escaped = f"{escaped[: room - 34]}%~{digest}"
-    return f"transfer/{owner_id}/{escaped}"
-
-
 def next_attempt(transfer: Transfer) -> TransferOrder:
     """The order of a transfer's next attempt: all of the first one, under a workflow ID of its own."""
     attempt = transfer.attempt + 1
-    first = workflow_id_for(transfer.owner_id, transfer.order.idempotency_key)
-    return replace(transfer.order, attempt=attempt, workflow_id=f"{first} #{attempt}")
+    workflow_id = transfer_workflow_id(transfer.owner_id, transfer.order.idempotency_key, attempt)
+    return replace(transfer.order, attempt=attempt, workflow_id=workflow_id)
 
 
 class Acceptance:

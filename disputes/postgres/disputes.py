@@ -46,7 +46,6 @@ from disputes.dispute import (
     check_decision,
     check_disputable,
     check_open,
-    dispute_named_in,
     ending_of,
     reversal_for,
 )
@@ -57,6 +56,7 @@ from ledger.postgres.reversals import taken_of
 from ledger.postgres.rows import TRANSFER, transfer_of
 from ledger.postgres.tables import accounts, transfers
 from ledger.transfers import Transfer
+from ledger.workflow_ids import dispute_named_in
 from notifications.postgres import messages
 from staff.permissions import Action, Actor, Channel, Role, check_allowed
 from staff.postgres.actions import record_action

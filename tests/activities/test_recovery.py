@@ -125,18 +125,18 @@ async def test_a_list_that_is_wrong_for_good_hides_nothing_for_good(
     assert {each.workflow_id for each in orders[:RUNS]} <= set(line.described)
 
 
-async def test_one_look_finds_so_many_and_says_that_there_are_more(
+async def test_one_sweep_finds_at_most_its_limit_and_answers_that_there_are_more(
     client: Client, book: Book, orders: list[TransferOrder]
 ) -> None:
-    look = RecoverySteps(client, book, 0, at_most=1)
-    first = await look.find_stranded()
+    steps = RecoverySteps(client, book, 0, at_most=1)
+    first = await steps.find_stranded()
     assert (orders_of(first), first.more) == (orders[RUNS : RUNS + 1], True)
-    await look.cancel_stranded(Step(orders[RUNS].transfer_id, 1))
-    second = await look.find_stranded()
+    await steps.cancel_stranded(Step(orders[RUNS].transfer_id, 1))
+    second = await steps.find_stranded()
     assert (orders_of(second), second.more) == (orders[RUNS + 1 :], False)
 
 
-async def test_a_look_that_has_no_time_left_says_that_there_are_more(
+async def test_a_sweep_that_has_no_time_left_answers_that_there_are_more(
     client: Client, book: Book, orders: list[TransferOrder]
 ) -> None:
     assert await RecoverySteps(client, book, 0, within_seconds=0).find_stranded() == StrandedTransfers([], more=True)

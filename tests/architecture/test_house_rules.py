@@ -33,7 +33,6 @@ NOUN_STEMS = {
     "actions",
     "customer",
     "customers",
-    "decision_batch",
     "dispute",
     "disputes",
     "messages",
@@ -201,6 +200,19 @@ def test_a_tests_name_contains_its_subject() -> None:
         for path in sources("tests")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(("test_it_", "test_what_"))
+    ]
+    assert found == []
+
+
+def test_one_module_builds_workflow_ids() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources()
+        if path.stem not in {"workflow_ids", "test_workflow_ids"}
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.JoinedStr)
+        and isinstance(node.values[0], ast.Constant)
+        and str(node.values[0].value).startswith(("transfer/", "recover/", "dispute/"))
     ]
     assert found == []
 

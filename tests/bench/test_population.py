@@ -7,6 +7,7 @@ import pytest
 
 from bench.traffic.population import Choice, Holder, order_between, pairs, read, save
 from ledger.ids import new_account_id, new_customer_id
+from ledger.workflow_ids import transfer_workflow_id
 
 HOLDERS = [Holder(new_customer_id(), new_account_id(), f"token {number}") for number in range(50)]
 
@@ -43,4 +44,4 @@ def test_the_accounts_of_a_run_are_private_and_come_back_as_they_were(tmp_path: 
 def test_every_system_gets_the_order_that_the_api_would_make() -> None:
     one, other = order_between((HOLDERS[0], HOLDERS[1]), "key"), order_between((HOLDERS[0], HOLDERS[1]), "key")
     assert one == other
-    assert one.workflow_id == f"transfer/{HOLDERS[0].customer_id}/key"
+    assert one.workflow_id == transfer_workflow_id(HOLDERS[0].customer_id, "key")

@@ -7,7 +7,7 @@ from ledger.accounts import AccountStatus
 from ledger.ids import WORLD
 from tests.account_status import set_account_status
 from tests.histories.stage import RecordedAction, Stage, path
-from tests.orders import Holder, funded, order
+from tests.orders import Holder, funded, later_attempt, order
 from tests.workflows.sagas import line_breaks
 
 
@@ -112,4 +112,4 @@ async def second_attempt(stage: Stage) -> RecordedAction:
     wanted = stage.order(100)
     await stage.saga.run(wanted)
     await set_account_status(stage.saga.book.database, stage.ben.account_id, AccountStatus.ACTIVE)
-    return await stage.saga.start(replace(wanted, attempt=2, workflow_id=f"{wanted.workflow_id} #2"))
+    return await stage.saga.start(later_attempt(wanted, 2))

@@ -17,6 +17,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.transfers.acceptance import next_attempt
 from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
 from disputes.postgres.disputes import Disputes
 from ledger.accounts import AccountStatus
@@ -182,7 +183,7 @@ class Storm:
         return TAKEN
 
     async def calm(self) -> Aftermath:
-        """With all faults over, people deciding and recovery looking, everything ends."""
+        """With all faults over, people deciding and sweeps of recovery, everything ends."""
         for faulty in (self._saga.book.before, self._saga.book.after):
             faulty.clear()
         await until(self._has_ended, "the transfer, its reversals and its disputes end", 40)
@@ -300,9 +301,7 @@ class Storm:
             raise Moot
         if transfer.attempt == MAX_ATTEMPTS:
             raise Moot
-        attempt = transfer.attempt + 1
-        first = wanted.workflow_id.split(" #")[0]
-        again = replace(transfer.order, attempt=attempt, workflow_id=f"{first} #{attempt}")
+        again = next_attempt(transfer)
         if wanted.transfer_id == self._order.transfer_id:
             self._order = again
         await self._begin(again)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import asyncpg
 import pytest
@@ -19,7 +19,7 @@ from staff.actions import Outcome, StaffAction
 from staff.permissions import Actor, Channel, ConflictOfInterest, NotStaff, Role
 from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.operators import Operators
-from tests.orders import Holder, funded, holder, order, staff
+from tests.orders import Holder, funded, holder, later_attempt, order, staff
 
 ONE, TWO = ReviewTerms(3_600, 1_800, 1), ReviewTerms(3_600, 1_800, 2)
 
@@ -222,7 +222,7 @@ async def test_a_decision_about_an_earlier_attempt_is_too_late_and_does_not_coun
     await desk.book.open_transfer(wanted)
     first = Step(wanted.transfer_id, 1)
     await desk.book.end(Ending(first, Failure("review_rejected", "no")), State.FAILED)
-    await desk.book.open_transfer(replace(wanted, attempt=2, workflow_id=f"{wanted.workflow_id} #2"))
+    await desk.book.open_transfer(later_attempt(wanted, 2))
     with pytest.raises(DecidedTooLate, match="at attempt 2"):
         await desk.approve(first)
     second = Step(wanted.transfer_id, 2)

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from ledger.ids import DisputeId
+from ledger.workflow_ids import dispute_workflow_id
 from tests.api.people import Person
 from tests.runbook.commands import Runbook
 from tests.waiting import until
@@ -24,7 +26,7 @@ class Case:
 
     @property
     def workflow_id(self) -> str:
-        return f"dispute/{self.id}"
+        return dispute_workflow_id(DisputeId(self.id))
 
     async def read(self) -> dict[str, Any]:
         """The dispute as staff read it."""

@@ -265,13 +265,13 @@ async def recovered(fleet: Fleet) -> Sweep:
     before = (await schedule.describe()).info.num_actions
     await fleet.run("temporal schedule trigger  --schedule-id recovery")
 
-    async def looks() -> bool:
+    async def has_started() -> bool:
         return (await schedule.describe()).info.num_actions > before
 
-    await until(looks, "recovery looks")
-    look = (await schedule.describe()).info.recent_actions[-1].action
-    assert isinstance(look, ScheduleActionExecutionStartWorkflow)
-    swept: Sweep = await fleet.client.get_workflow_handle(look.workflow_id, result_type=Sweep).result()
+    await until(has_started, "the sweep has started")
+    started = (await schedule.describe()).info.recent_actions[-1].action
+    assert isinstance(started, ScheduleActionExecutionStartWorkflow)
+    swept: Sweep = await fleet.client.get_workflow_handle(started.workflow_id, result_type=Sweep).result()
     return swept
 
 

@@ -26,7 +26,7 @@ from settings import Settings
 from staff.permissions import Actor, Role
 from staff.postgres.operators import Operators
 from staff.update_input import STAFF_REQUEST_EXAMPLE
-from tests.orders import Holder, order, staff
+from tests.orders import Holder, later_attempt, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
 from tests.workflows.test_stuck import Outage
@@ -131,7 +131,7 @@ async def test_a_review_is_left_to_the_workflow_of_a_later_attempt(
     """Else this one would ask again and again to expire what it may not expire."""
     handle = await saga.start(wanted)
     await in_review(transfer_reads, wanted)
-    step, later = Step(wanted.transfer_id, 1), replace(wanted, attempt=2, workflow_id=f"{wanted.workflow_id} #2")
+    step, later = Step(wanted.transfer_id, 1), later_attempt(wanted, 2)
     await saga.book.end(Ending(step, Failure("abandoned", "Nobody drove it.")), State.FAILED)
     await saga.book.open_transfer(later)
     await Reviews(saga.book.database).begin(Step(wanted.transfer_id, 2), ReviewTerms(9_000, 4_000, 1))

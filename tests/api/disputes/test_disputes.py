@@ -10,7 +10,8 @@ from temporalio.client import Client
 
 from database.connections import Database
 from disputes.dispute import DisputeDecision, DisputeRuling
-from ledger.ids import CustomerId
+from ledger.ids import CustomerId, DisputeId
+from ledger.workflow_ids import dispute_workflow_id
 from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.waiting import until
@@ -175,7 +176,7 @@ async def test_staff_see_by_which_way_a_dispute_was_decided(
     ada: Person, ben: Person, operator: Person, dispute: str, client: Client
 ) -> None:
     typed = DisputeDecision(CustomerId(operator.id), DisputeRuling.REJECT, "Delivery is proven")
-    await client.get_workflow_handle(f"dispute/{dispute}").execute_update("decide", typed)
+    await client.get_workflow_handle(dispute_workflow_id(DisputeId(dispute))).execute_update("decide", typed)
     other = str((await opens(ada, (await ada.pay(ben, 100)).json()["id"])).json()["id"])
     assert (await decides(operator, other, "reject")).json()["decided_channel"] == "api"
     for each, channel in ((dispute, "temporal"), (other, "api")):

@@ -18,6 +18,8 @@ from cli import prepare
 from devenv.processes.ports import free_port
 from devenv.servers.postgres_server import PostgresServer
 from devenv.stack import Stack
+from ledger.ids import TransferId
+from ledger.workflow_ids import recovery_workflow_id
 from settings import Settings
 from tests.api.people import Person, in_review, reaches, register, sent
 from tests.deploy.test_databases import PASSWORDS, Server
@@ -154,7 +156,7 @@ async def pause_recovery(installation: Installation) -> None:
     async def none_runs() -> bool:
         return "RunningWorkflows  []" in await installation.runbook().run(DESCRIBE)
 
-    await until(none_runs, "the last look of recovery ends")
+    await until(none_runs, "the last sweep ends")
 
 
 def files(installation: Installation) -> list[Path]:
@@ -194,7 +196,7 @@ async def test_books_that_were_restored_go_on_with_an_empty_temporal(
         listed = await installation.runbook().run(
             """temporal workflow list --query "WorkflowId STARTS_WITH 'recover/'\""""
         )
-        assert f"recover/{debited['id']}/1" in listed
+        assert recovery_workflow_id(TransferId(debited["id"]), 1) in listed
         assert (await payer.balance(), await payee.balance()) == (2 * FUNDS - AMOUNT, AMOUNT)
         assert "Clean" in await remit(installation.environment(REMIT_DATABASE_URL=restored.owner_url), "verify")
     finally:

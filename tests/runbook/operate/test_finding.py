@@ -18,7 +18,9 @@ from temporalio.client import Client
 
 from devenv.home import Home
 from devenv.stack import Running
+from ledger.ids import CustomerId
 from ledger.transfers import TransferOrder
+from ledger.workflow_ids import transfer_workflow_id
 from tests.api.people import Person, in_review, reaches
 from tests.runbook.commands import Runbook
 from tests.runbook.row_locks import account_held
@@ -194,7 +196,7 @@ async def test_a_healthy_transfer_has_one_marker_for_each_step(
     stack: Running, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
     done = (await payer.pay(payee, AMOUNT, "rent-november")).json()["workflow_id"]
-    assert done == f"transfer/{payer.id}/rent-november"
+    assert done == transfer_workflow_id(CustomerId(payer.id), "rent-november")
     await ends_as(runbook, done, "COMPLETED")
     shown = await described(runbook, done)
     assert f'StaticSummary  "$12.55 {payer.account_id} → {payee.account_id}"' in shown

@@ -27,6 +27,7 @@ from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.recovery import Sweep
 from ledger.transfers import State
+from ledger.workflow_ids import transfer_workflow_id
 from serve import HTTP_STOP_SECONDS
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
@@ -470,7 +471,8 @@ async def test_an_api_that_is_asked_to_stop_answers_who_waits(fleet: Fleet, paye
         request = asyncio.create_task(client.pay(payee, SMALL, key, "wait=30"))
 
         async def accepted() -> bool:
-            found = await fleet.client.count_workflows(f"WorkflowId='transfer/{payer.id}/{key}'")
+            workflow_id = transfer_workflow_id(CustomerId(payer.id), key)
+            found = await fleet.client.count_workflows(f"WorkflowId='{workflow_id}'")
             return found.count == 1
 
         await until(accepted, "the transfer is accepted")

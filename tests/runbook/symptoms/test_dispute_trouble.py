@@ -13,6 +13,8 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from devenv.stack import Running
+from ledger.ids import CustomerId
+from ledger.workflow_ids import transfer_workflow_id
 from tests.api.people import Person, register
 from tests.runbook.commands import Runbook
 from tests.runbook.conftest import RECOVERY_GRACE_SECONDS
@@ -49,7 +51,7 @@ async def another_case(runbook: Runbook, operator: Person, http: httpx.AsyncClie
 
 
 def reversal_workflow_of(case: Case) -> str:
-    return f"transfer/{case.operator.id}/dispute/{case.id}"
+    return transfer_workflow_id(CustomerId(case.operator.id), case.workflow_id)
 
 
 async def reversals_of(case: Case) -> list[dict[str, Any]]:
@@ -188,7 +190,7 @@ async def test_after_a_reversal_that_did_not_start_an_admin_reverses_or_the_paye
     case: Case, admins_runbook: Runbook
 ) -> None:
     await case.operator.deposit(1_00)
-    taken = await case.operator.pay(case.payee, 1_00, key=f"dispute/{case.id}")
+    taken = await case.operator.pay(case.payee, 1_00, key=case.workflow_id)
     assert taken.json()["state"] == "completed"
     await case.runbook.run(REVERSE, DSP=case.id)
     assert (await case.becomes("reversal_failed"))["reversal_transfer_id"] is None

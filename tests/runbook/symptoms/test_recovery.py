@@ -17,8 +17,10 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from customers.postgres import Customers
 from database.connections import Database
 from devenv.stack import Running
+from ledger.ids import TransferId
 from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder
+from ledger.workflow_ids import recovery_workflow_id
 from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, in_review, reaches, register, sent
 from tests.orders import funded, holder, order
@@ -41,7 +43,7 @@ class Recovery:
         self._runbook = runbook
         self._known: set[str] = set()
 
-    async def look(self) -> dict[str, Any]:
+    async def sweep(self) -> dict[str, Any]:
         """The result of a run that starts after this call. A run's ID contains the second of its start."""
 
         async def has_a_name_of_its_own() -> bool:
@@ -57,12 +59,12 @@ class Recovery:
         (run,) = set(await self._runs()) - self._known
         return await self._result(run)
 
-    async def look_until_it_finds(self, transfer_id: str) -> dict[str, Any]:
+    async def sweep_until_it_finds(self, transfer_id: str) -> dict[str, Any]:
         """Trigger runs until one finds the transfer: a run ignores recent changes."""
         done: list[dict[str, Any]] = []
 
         async def found() -> bool:
-            done.append(await self.look())
+            done.append(await self.sweep())
             return transfer_id in (*done[-1]["cancelled"], *done[-1]["driven_on"], *done[-1]["unanswered"])
 
         await until(found, f"recovery finds {transfer_id}")
@@ -103,7 +105,7 @@ class Lost:
 
     @property
     def recovery_id(self) -> str:
-        return f"recover/{self.id}/1"
+        return recovery_workflow_id(TransferId(self.id), 1)
 
 
 @pytest.fixture
@@ -201,7 +203,7 @@ async def test_recovery_cancels_what_lost_its_workflow_before_its_debit(
         transfer = await sent(payer, payee, SMALL, "initiated")
         await terminate(runbook, transfer["workflow_id"])
         await hold.is_waited_for_by_nobody()
-        done = await recovery.look_until_it_finds(transfer["id"])
+        done = await recovery.sweep_until_it_finds(transfer["id"])
     assert transfer["id"] in done["cancelled"]
     await reaches(payer, transfer["id"], "cancelled")
     assert await payer.balance() == FUNDS
@@ -215,7 +217,7 @@ async def test_recovery_cancels_what_lost_its_workflow_in_review(
     await fill(payer, REVIEWED)
     transfer_id = await in_review(payer, payee, REVIEWED)
     await terminate(runbook, (await payer.get(f"/v1/transfers/{transfer_id}")).json()["workflow_id"])
-    assert transfer_id in (await recovery.look_until_it_finds(transfer_id))["cancelled"]
+    assert transfer_id in (await recovery.sweep_until_it_finds(transfer_id))["cancelled"]
     await reaches(payer, transfer_id, "cancelled")
     assert await payer.balance() == 3 * FUNDS
 
@@ -225,7 +227,7 @@ async def test_recovery_drives_on_what_lost_its_workflow_in_transit(
 ) -> None:
     waiting = await operator.get("/v1/admin/transfers", older_than_seconds=0)
     assert lost.id in {transfer["id"] for transfer in waiting.json()["items"]}
-    done = await recovery.look_until_it_finds(lost.id)
+    done = await recovery.sweep_until_it_finds(lost.id)
     assert (lost.id in done["driven_on"], done["looked_at"]) == (True, 1)
 
     async def is_listed() -> bool:
@@ -246,7 +248,7 @@ async def test_a_resumed_transfer_is_compensated_if_its_credit_is_refused(
     await runbook.run(
         """act accounts/acc_…/freeze   '{"reason": "ticket 4711"}'    # staff""", {"acc_…": payee.account_id}
     )
-    assert lost.id in (await recovery.look_until_it_finds(lost.id))["driven_on"]
+    assert lost.id in (await recovery.sweep_until_it_finds(lost.id))["driven_on"]
     await reaches(payer, lost.id, "compensated")
     assert (await payer.balance(), await payee.balance()) == (FUNDS, 0)
 
@@ -254,7 +256,7 @@ async def test_a_resumed_transfer_is_compensated_if_its_credit_is_refused(
 async def test_the_admin_api_reaches_what_recovery_drives_on(
     runbook: Runbook, recovery: Recovery, payer: Person, payee: Person, lost: Lost
 ) -> None:
-    await recovery.look_until_it_finds(lost.id)
+    await recovery.sweep_until_it_finds(lost.id)
     answer = await runbook.run("""act transfers/$TRF/give-back '{"reason": "ticket 4711"}'""", TRF=lost.id)
     assert "unless it has been delivered meanwhile" in answer
     await lost.hold.release()
@@ -265,7 +267,7 @@ async def test_the_admin_api_reaches_what_recovery_drives_on(
 async def test_the_command_line_reaches_what_recovery_drives_on_under_the_id_of_recovery(
     temporal: Client, runbook: Runbook, recovery: Recovery, operator: Person, payer: Person, lost: Lost
 ) -> None:
-    await recovery.look_until_it_finds(lost.id)
+    await recovery.sweep_until_it_finds(lost.id)
     await has_a_step_in_doubt(temporal, lost.recovery_id)
     retry_now = """temporal workflow update execute --workflow-id "$ID" --name retry_now --input '{"actor": "cus_…", "reason": "ticket 4711"}'"""
     who = {"cus_…": operator.id}
@@ -387,10 +389,10 @@ async def test_one_run_takes_500_those_in_transit_first_and_one_without_an_answe
 
     await until(old_enough, "the newest has not changed for a while")
     async with transfer_held(stack.database_url, oldest):
-        first = await recovery.look()
+        first = await recovery.sweep()
     assert (first["looked_at"], first["more"], first["driven_on"]) == (AT_MOST, True, [newest])
     assert "LockNotAvailableError" in first["unanswered"][oldest]
     assert len(first["cancelled"]) == AT_MOST - 2
-    second = await recovery.look()
+    second = await recovery.sweep()
     assert (second["looked_at"], second["more"], second["unanswered"]) == (3, False, {})
     assert oldest in second["cancelled"]

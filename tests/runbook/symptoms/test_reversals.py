@@ -11,6 +11,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from devenv.stack import Running
+from ledger.ids import CustomerId
+from ledger.workflow_ids import transfer_workflow_id
 from tests.api.people import Person, in_review, register
 from tests.runbook.commands import Runbook
 from tests.runbook.row_locks import transfer_held
@@ -202,7 +204,7 @@ async def test_a_reversal_of_spent_money_fails_and_a_part_or_a_later_retry_succe
     refused = await back_by_staff(admins_runbook, paid)
     assert failure(refused) == ("failed", "insufficient_funds", "The source account is short by $30.00.")
     assert await payee.balance() == 50_00
-    told = await details(runbook, f"transfer/{admin.id}/ticket-4711")
+    told = await details(runbook, transfer_workflow_id(CustomerId(admin.id), "ticket-4711"))
     assert "Failed: the amount never left the source. Reason: The source account is short by $30.00." in told
     assert (await back_in_part(runbook, payee, paid, 20_00))["state"] == "completed"
     await payee.deposit(99_00)
@@ -278,7 +280,7 @@ async def test_of_two_reversals_at_once_the_slower_one_fails_and_says_how_much_i
     keys = [secrets.token_hex(4) for _ in range(2)]
 
     async def both_are_under_way() -> bool:
-        return all([await is_known(client, f"transfer/{payee.id}/{key}") for key in keys])
+        return all([await is_known(client, transfer_workflow_id(CustomerId(payee.id), key)) for key in keys])
 
     await payee.deposit(99_00)
     async with transfer_held(stack.database_url, paid):

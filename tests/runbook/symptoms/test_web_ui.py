@@ -12,6 +12,8 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client
 
 from devenv.stack import Running
+from ledger.ids import CustomerId, DisputeId, TransferId
+from ledger.workflow_ids import dispute_workflow_id, recovery_workflow_id, transfer_workflow_id
 from tests.api.disputes.test_disputes import becomes, opens
 from tests.api.people import Person, in_review, reaches
 from tests.runbook.commands import Runbook
@@ -283,7 +285,7 @@ async def test_a_dispute_is_decided(
     state: str,
     left: int,
 ) -> None:
-    await ui.open(f"dispute/{dispute}")
+    await ui.open(dispute_workflow_id(DisputeId(dispute)))
     await ui.user_metadata("Open until ")
     await ui.picture(f"dispute-{state}-{left}-open")
     await ui.send(await ui.update("decide", on_page(runbook, typed, by=operator.id)))
@@ -291,7 +293,7 @@ async def test_a_dispute_is_decided(
     assert await payee.balance() == left
     if state == "reversed":
         reversal = (await operator.get(f"/v1/admin/transfers/{told['reversal_transfer_id']}")).json()
-        await ui.open(f"dispute/{dispute}")
+        await ui.open(dispute_workflow_id(DisputeId(dispute)))
         await ui.tab("Relationships", shows=reversal["workflow_id"])
         await ui.picture("dispute-relationships")
     await ui.user_metadata(told["outcome"])
@@ -309,20 +311,20 @@ async def cancel(ui: WebUI) -> None:
 async def test_a_dispute_whose_workflow_is_ended_is_started_again_by_recovery(
     ui: WebUI, runbook: Runbook, dispute: str, operator: Person, payer: Person, end: Any
 ) -> None:
-    await ui.open(f"dispute/{dispute}")
+    await ui.open(dispute_workflow_id(DisputeId(dispute)))
     await end(ui)
 
     async def is_started_again() -> bool:
         await ui.trigger()
         described = await runbook.run(
             "temporal workflow describe --workflow-id 'transfer/cus_…/rent-november'",
-            {"transfer/cus_…/rent-november": f"dispute/{dispute}"},
+            {"transfer/cus_…/rent-november": dispute_workflow_id(DisputeId(dispute))},
         )
         return f"Dispute {dispute}, started again" in described
 
     await ui.schedule()
     await until(is_started_again, "recovery has started it again")
-    await ui.open(f"dispute/{dispute}")
+    await ui.open(dispute_workflow_id(DisputeId(dispute)))
     typed = '{"decider": "cus_…", "ruling": "reverse", "reason": "no proof"}'
     await ui.send(await ui.update("decide", on_page(runbook, typed, by=operator.id)))
     await becomes(payer, dispute, "reversed")
@@ -331,15 +333,15 @@ async def test_a_dispute_whose_workflow_is_ended_is_started_again_by_recovery(
 async def test_a_reset_dispute_reads_its_row_and_continues(
     ui: WebUI, runbook: Runbook, dispute: str, operator: Person, payer: Person
 ) -> None:
-    await ui.open(f"dispute/{dispute}")
+    await ui.open(dispute_workflow_id(DisputeId(dispute)))
     await ui.reset(REASON)
-    await ui.open(f"dispute/{dispute}")
+    await ui.open(dispute_workflow_id(DisputeId(dispute)))
     typed = '{"decider": "cus_…", "ruling": "reverse", "reason": "no proof"}'
     await ui.send(await ui.update("decide", on_page(runbook, typed, by=operator.id)))
     await becomes(payer, dispute, "reversed")
-    await ui.open(f"dispute/{dispute}")
+    await ui.open(dispute_workflow_id(DisputeId(dispute)))
     await ui.reset(REASON)
-    await ui.open(f"dispute/{dispute}")
+    await ui.open(dispute_workflow_id(DisputeId(dispute)))
     await ui.user_metadata("$90.00 was brought back to the payer.")
     assert await payer.balance() == 1_980_00
 
@@ -357,7 +359,7 @@ async def test_a_key_with_signs_of_an_address_in_it_leads_to_its_transfer(
     ui: WebUI, payer: Person, payee: Person
 ) -> None:
     sent = (await payer.pay(payee, 90_00, key="50% of rent/november #1")).json()
-    assert sent["workflow_id"] == f"transfer/{payer.id}/50%25 of rent/november %231"
+    assert sent["workflow_id"] == transfer_workflow_id(CustomerId(payer.id), "50% of rent/november #1")
     await ui.open(sent["workflow_id"])
     await ui.user_metadata("Completed: the amount is with the destination.")
 
@@ -455,7 +457,7 @@ async def test_a_resumed_transfer_names_the_run_of_recovery_and_what_it_found(
     ui: WebUI, stack: Running, client: Client, payer: Person, payee: Person
 ) -> None:
     async with in_transit(stack, payer, payee) as sent:
-        driven_on = f"recover/{sent['id']}/1"
+        driven_on = recovery_workflow_id(TransferId(sent["id"]), 1)
         await ui.list_by("NeedsAttention=true AND ExecutionStatus='Running'", finds=sent["workflow_id"])
         await ui.open(sent["workflow_id"])
         await ui.terminate(REASON)
