@@ -2,10 +2,10 @@
 
 Runs what `docker-compose.yml` runs, as plain processes on 127.0.0.1: the same commands, scripts and environment, read
 from that file; only host names, ports and folders differ. Then moves money over HTTP, kills a worker in the middle,
-and checks the books. Exit code 0: all of it held.
+and checks the books. Exit code 0: every check passed.
 
-Needs Go for the Temporal server (built once a machine, into `REMIT_CACHE`) and a PostgreSQL server with its contrib
-modules, which Temporal's schema asks for: the newest one that is installed, or the one in `--postgres-bin`.
+Needs Go for the Temporal server (built once per machine, into `REMIT_CACHE`) and a PostgreSQL server with its contrib
+modules, which Temporal's schema needs: the newest one that is installed, or the one in `--postgres-bin`.
 """
 
 # ruff: noqa: ASYNC240 - reading a local file is faster than handing it to a thread
@@ -47,7 +47,7 @@ VARIABLE = re.compile(r"\$\{(?P<name>\w+):(?P<kind>[?-])(?P<text>[^}]*)\}")
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal, with the time."""
+    """Print a line with the time."""
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)  # noqa: T201 - what this script is for
 
 
@@ -68,11 +68,11 @@ class Deployment:
 
     @property
     def api_url(self) -> str:
-        """Of the HTTP API."""
+        """The address of the HTTP API."""
         return f"http://{LOCALHOST}:{self._ports['api']}"
 
     def environment(self, service: str) -> dict[str, str]:
-        """What the compose file gives the service, pointed at this machine."""
+        """The service's environment in the compose file, with this machine's addresses."""
         found = {name: self._here(str(value)) for name, value in COMPOSE[service].get("environment", {}).items()}
         own = {"PATH": f"{self._programs}:{self._postgres_bin}:{os.environ['PATH']}", "HOME": str(self.folder)}
         for name in ("PGHOST", "SQL_HOST"):
@@ -97,7 +97,7 @@ class Deployment:
         return [shutil.which(found[0], path=self.environment(service)["PATH"]) or found[0], *found[1:]]
 
     async def run(self, service: str, *argv: str) -> str:
-        """Run a job, or another command in its environment, to its end; what it printed. Raises StackError."""
+        """Run a job, or another command in its environment, to its end. Returns its output. Raises StackError."""
         command = argv or tuple(self.argv(service))
         done = await asyncio.to_thread(
             subprocess.run,
@@ -117,7 +117,7 @@ class Deployment:
         return output
 
     def child(self, service: str, number: int = 1) -> Child:
-        """How to run a service that stays."""
+        """How to run a long-lived service."""
         return Child(
             name=f"{service} {number}",
             argv=self.argv(service),
@@ -130,7 +130,7 @@ class Deployment:
         )
 
     async def postgres(self) -> Child:
-        """A new cluster with the superuser and the password that the image would make."""
+        """How to run PostgreSQL, on a new cluster with the same superuser and password as in the image."""
         data, password = self.folder / "postgres", self.folder / "password"
         account = account_for(data)
         data.mkdir(mode=0o700)
@@ -160,12 +160,12 @@ class Deployment:
     async def _postgres_missing(self) -> str | None:
         try:
             await self.run("databases", "psql", "--no-psqlrc", "--quiet", "--command", "SELECT 1")
-        except StackError as error:  # it listens some time before it serves
+        except StackError as error:  # it listens for some time before it answers
             return str(error)
         return None
 
     async def _missing(self, service: str) -> str | None:
-        """By the health check of the compose file. Workers share one host name here, so one answers for all."""
+        """Runs the compose file's health check. Workers share a host name here, so one that polls passes for all."""
         check = [self._here(part) for part in COMPOSE[service]["healthcheck"]["test"][1:]]
         if check[0] == "python":
             check[0] = sys.executable
@@ -190,7 +190,7 @@ class Deployment:
         return re.sub(r"^/etc/remit\b", str(PROJECT / "deploy"), text)
 
     def _secret(self, name: str) -> str:
-        """What `openssl rand -hex 32` would say, the same for the length of the run."""
+        """A secret as `openssl rand -hex 32` makes it, the same during the whole run."""
         return self._secrets.setdefault(name, secrets.token_hex(32))
 
 
@@ -213,7 +213,7 @@ async def _build_temporal(version: str, cached: Path) -> None:
     go = shutil.which("go")
     if go is None:
         raise StackError("Install Go: the Temporal server is built from its module here.")
-    say(f"building the Temporal server {version} into {cached}: about 2 minutes, once a machine")
+    say(f"building the Temporal server {version} into {cached}: about 2 minutes, once per machine")
     module = "go.temporal.io/server/cmd"
     with draft(cached) as folder:
         await build(
@@ -229,7 +229,7 @@ async def _build_temporal(version: str, cached: Path) -> None:
 
 
 def postgres_programs(named: Path | None) -> Path:
-    """The programs of a PostgreSQL server that has the module `btree_gin`. Raises StackError when there is none."""
+    """The programs of a PostgreSQL server that has the module `btree_gin`. Raises StackError without one."""
     places = [named] if named else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     if not named and (config := shutil.which("pg_config")):
         places.append(Path(config).resolve().parent)
@@ -238,7 +238,7 @@ def postgres_programs(named: Path | None) -> Path:
         if executable(place / "initdb") and any(next(share.rglob("btree_gin.control"), None) for share in shares):
             return place.absolute()
     raise StackError(
-        "There is no PostgreSQL server with its contrib modules: install one (Debian: postgresql), "
+        "No PostgreSQL server with its contrib modules was found: install one (Debian: postgresql), "
         "or name the folder of its programs with --postgres-bin."
     )
 
@@ -266,7 +266,7 @@ def _run_as(argv: Sequence[str], account: OsAccount | None) -> None:
 
 @asynccontextmanager
 async def running(*children: Child) -> AsyncIterator[list[Process]]:
-    """The children for the length of the block, each ready before the next one starts; stopped in reverse."""
+    """Run the children during the block. Each is ready before the next one starts; they stop in reverse order."""
     processes: list[Process] = []
     try:
         for child in children:
@@ -280,7 +280,7 @@ async def running(*children: Child) -> AsyncIterator[list[Process]]:
 
 
 async def job(deployment: Deployment, service: str) -> None:
-    """Run a job twice: `docker compose up` does, every time."""
+    """Run a job twice, because each `docker compose up` runs it again."""
     began = time.monotonic()
     await deployment.run(service)
     await deployment.run(service)
@@ -288,7 +288,7 @@ async def job(deployment: Deployment, service: str) -> None:
 
 
 async def check(folder: Path, postgres_bin: Path) -> None:
-    """The whole deployment, in the order that the compose file asks for. Raises StackError or StoryError."""
+    """Check the whole deployment, in the order that the compose file requires. Raises StackError or StoryError."""
     deployment = Deployment(folder, await temporal_programs(Settings(), folder / "bin"), postgres_bin)
     async with running(await deployment.postgres()):
         await job(deployment, "databases")
@@ -308,13 +308,13 @@ async def check(folder: Path, postgres_bin: Path) -> None:
 
 
 def sandbox(api: Child) -> Child:
-    """The API with deposits that customers make themselves, as `REMIT_SANDBOX_RAILS=true` in `.env` would say."""
+    """The API with deposits that customers make themselves, as with `REMIT_SANDBOX_RAILS=true` in `.env`."""
     env: Mapping[str, Any] = api.env
     return Child(**{**vars(api), "env": {**env, "REMIT_SANDBOX_RAILS": "true"}})
 
 
 def main() -> None:
-    """Parse the command line, run the check, say how it went."""
+    """Parse the command line, run the check, report the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--postgres-bin", type=Path, help="folder with initdb and postgres")
     arguments = parser.parse_args()
@@ -326,7 +326,7 @@ def main() -> None:
         say(f"logs are in {folder}")
         raise SystemExit(1) from None
     shutil.rmtree(folder)
-    say(f"all of it held, in {time.monotonic() - began:.0f} s")
+    say(f"every check passed, in {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Health checks that run inside the image, which holds no curl. Exit code 0: healthy; 1: not, with the reason.
 
 `api`: the process answers. `ready`: it reaches PostgreSQL and Temporal too. `worker`: the worker of this container
-asks Temporal for work, which a look at its process would not say.
+asks Temporal for work, which the state of its process does not show.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ PATHS = {"api": "/health", "ready": "/ready"}
 
 
 def api_problem(path: str) -> str | None:
-    """What is wrong with the API of this container, by its own answer."""
+    """What is wrong with the API of this container, by its own answer; None if it is healthy."""
     url = f"http://127.0.0.1:{os.environ.get('REMIT_API_PORT', '8000')}{path}"
     try:
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS):
@@ -31,8 +31,8 @@ def api_problem(path: str) -> str | None:
 
 
 async def worker_problem() -> str | None:
-    """What is wrong with the worker of this container, by when Temporal last heard of it."""
-    # Half a second and 100 MB of imports that the API's check does without.
+    """What is wrong with the worker of this container, by its last poll of Temporal; None if it is healthy."""
+    # These imports take half a second and 100 MB, which the API's check does not need.
     from temporalio.api.enums.v1 import TaskQueueType  # noqa: PLC0415
     from temporalio.api.taskqueue.v1 import TaskQueue  # noqa: PLC0415
     from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest  # noqa: PLC0415
@@ -70,7 +70,7 @@ def main() -> None:
     problem = asyncio.run(worker_problem()) if what == "worker" else api_problem(PATHS[what])
     if problem:
         print(problem, file=sys.stderr, flush=True)  # noqa: T201
-    # Threads of Temporal's client that reach for an interpreter which is ending abort it, whatever the answer was.
+    # A normal exit may abort: threads of Temporal's client still use the interpreter while it ends.
     os._exit(1 if problem else 0)
 
 

@@ -1,4 +1,4 @@
-"""What `check_native.py` does with a deployment that runs: customers, money, and a worker that is killed."""
+"""What `check_native.py` does with a running deployment: customers, money, and a worker that is killed."""
 
 import asyncio
 import secrets
@@ -15,7 +15,7 @@ SETTLED_SECONDS = 60
 
 
 class StoryError(Exception):
-    """Something did not go as it should; the message says what."""
+    """A check failed; the message describes it."""
 
 
 class Customer:
@@ -27,14 +27,14 @@ class Customer:
 
 
 class Story:
-    """Told over HTTP by `client`; `say` hears each step. Raises StoryError at the first that does not hold."""
+    """Checks the deployment over HTTP, and passes each result to `say`. Raises StoryError at the first failure."""
 
     def __init__(self, client: httpx.AsyncClient, say: Callable[[str], None]) -> None:
         self._client = client
         self._say = say
 
     async def tell(self, kill_worker: Callable[[], None]) -> None:
-        """All of it, in order."""
+        """Run all checks, in order."""
         ada, obi = await self._register("Ada Obi"), await self._register("Obi Eze")
         await self._deposit(ada)
         await self._transfer_and_read_back(ada, obi)
@@ -72,12 +72,12 @@ class Story:
         self._hold("its amount arrived", await self._balance(destination) == AMOUNT_MINOR)
 
     async def _longest_key(self, source: Customer, destination: Customer) -> None:
-        """255 characters: with PostgreSQL a workflow ID has no more room than that."""
+        """255 characters: the longest workflow ID that Temporal keeps in PostgreSQL."""
         answer = await self._transfer(source, destination, "#" * 255)
         self._completed("a transfer with a key of 255 characters", _expect(answer, 201))
 
     async def _burst(self, source: Customer, destination: Customer, kill_worker: Callable[[], None]) -> None:
-        """Many at once, one of two workers killed in the middle: all of them end, and as they should."""
+        """Send many transfers at once and kill one of two workers meanwhile: every transfer is completed once."""
         began = time.monotonic()
         waiting = [
             asyncio.create_task(self._transfer(source, destination, f"burst {number}", wait_seconds=0))

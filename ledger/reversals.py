@@ -1,7 +1,7 @@
 """Reversals: which transfers may be reversed, by what, and how much of them is left. Pure: no I/O, no clock.
 
-A reversal is a transfer of its own, from the destination of another one back to its source. What other reversals have
-brought back or are bringing back is asked under the other one's row lock, so that all of them together never exceed it.
+A reversal is a transfer of its own, from the destination of another one back to its source. The sum of
+its reversals, completed or in progress, is read under the original's row lock, so it never exceeds the original.
 """
 
 from ledger.money import Money
@@ -10,9 +10,9 @@ from ledger.transfers import Kind, State, Transfer, TransferOrder
 
 
 def objection_to_reversing(original: Transfer) -> str | None:
-    """Why nothing of this transfer can be brought back, in words for people; None: it can be reversed.
+    """Why this transfer cannot be reversed, as text for people; None if it can be.
 
-    Both facts are for good: a transfer keeps its kind, and a completed one its state.
+    A transfer never changes its kind, and a completed one never its state, so None is final.
     """
     if original.kind is Kind.REVERSAL:
         return "it is a reversal itself; send a new transfer instead"
@@ -24,12 +24,12 @@ def objection_to_reversing(original: Transfer) -> str | None:
 
 
 def left_of(original: Transfer, taken_minor: int) -> Money:
-    """What can still be brought back; `taken_minor` is in reversals that are completed or under way."""
+    """The amount that can still be reversed; `taken_minor` is in reversals that are completed or under way."""
     return Money(original.amount_minor - taken_minor, original.currency)
 
 
 def decide_reversal(order: TransferOrder, original: Transfer, taken_minor: int) -> Refusal | None:
-    """Whether this reversal fits into what is left of the original; a refusal where it does not.
+    """The refusal of a reversal that exceeds what is left of the original; None if it fits.
 
     `taken_minor` leaves this reversal out. Raises `NotReversible` for an order that should never have been accepted.
     """

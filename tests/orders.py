@@ -29,14 +29,14 @@ async def holder(customers: Customers, currency: str = "USD") -> Holder:
 
 
 async def staff(database: Database) -> CustomerId:
-    """One of the staff: no party of any transfer, because they hold no account."""
+    """An admin who is no party of any transfer, because they have no account."""
     made = await Operators(database).make_admin(f"{secrets.token_hex(8)}@example.com", "Olu Ade", "-")
     assert made is not None
     return made.customer.id
 
 
 async def funded(customers: Customers, book: Book, amount_minor: int, currency: str = "USD") -> Holder:
-    """A customer whose account holds the amount, by an honest deposit."""
+    """A customer whose account holds the amount, which was deposited."""
     owner = await holder(customers, currency)
     await deposited(book, owner.id, owner.account_id, amount_minor, currency)
     return owner
@@ -93,7 +93,7 @@ def later_attempt(wanted: TransferOrder, attempt: int) -> TransferOrder:
 def reversal(
     original: TransferOrder, owner_id: CustomerId, amount_minor: int, note: str | None = None
 ) -> TransferOrder:
-    """What brings back so much of the original."""
+    """The order that reverses this amount of the original."""
     source, destination = original.destination_account_id, original.source_account_id
     return order(owner_id, source, destination, amount_minor, reverses=original.transfer_id, note=note)
 

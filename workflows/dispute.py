@@ -1,7 +1,7 @@
-"""The life of one dispute: wait for what people say and decide, then see to what was decided.
+"""The life of one dispute: wait for statements and a decision, then carry out the decision.
 
 The dispute's row decides what happens next. This workflow may be terminated, reset or started again at any time: it
-reads the row and goes on from there, and a reversal that was decided happens once, because its id follows from the row.
+reads the row and continues from there. A decided reversal happens once, because its id follows from the row.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -43,7 +43,7 @@ class DisputeWorkflow:
 
     @workflow.run
     async def run(self, dispute_id: DisputeId) -> DisputeState:  # noqa: ARG002 - the constructor has taken it
-        """The story. The result is what the dispute's row says in the end."""
+        """Wait for the decision, then carry it out. The result is the final state in the dispute's row."""
         course = await self._step("Read the dispute", steps.read_dispute)
         until = workflow.now() + timedelta(seconds=course.seconds_left)
         while course.state is DisputeState.OPEN:
@@ -53,7 +53,7 @@ class DisputeWorkflow:
                 "Staff decide by the admin API, or by the update `decide`."
             )
             left = max(until - workflow.now(), timedelta(0))
-            # A word that never arrived here must not wait for the deadline: the row is looked at without one, too.
+            # A lost signal must not delay a decision until the deadline, so the row is read without signals, too.
             heard = await self._hears_within(min(left, policies.DISPUTE_ROUTINE_LOOK))
             if heard or left > policies.DISPUTE_ROUTINE_LOOK:
                 course = await self._step("Read what is new", steps.read_dispute)
@@ -67,7 +67,7 @@ class DisputeWorkflow:
 
     @workflow.signal(description="Something was said or decided: look at the dispute's row again.")
     def look_again(self) -> None:
-        """Sent by the API behind each write. One that is lost costs nothing but time."""
+        """The API sends this after each write. A lost signal only delays the workflow."""
         self._news = True
 
     @workflow.update(
@@ -76,7 +76,7 @@ class DisputeWorkflow:
         '"reason": "ticket 4711"}'
     )
     async def decide(self, given: dict[str, Any]) -> str:
-        """Rule, once: the first decision counts. `given` has the fields of a `DisputeDecision`."""
+        """Record a decision. The first one is final. `given` has the fields of a `DisputeDecision`."""
         decision = decision_of(given)
         try:
             self._course = await self._step(f"Decide: {decision.ruling}", steps.decide_dispute, decision)
@@ -100,7 +100,7 @@ class DisputeWorkflow:
             raise ApplicationError(objection, type="decision_refused")
 
     async def _hears_within(self, limit: timedelta) -> bool:
-        """Whether there is something to look at. The time being over alone is nothing."""
+        """Whether a signal or an update has arrived within the limit."""
         try:
             await workflow.wait_condition(
                 lambda: self._news, timeout=limit, timeout_summary="Next look, or the deadline of the dispute"
@@ -111,7 +111,7 @@ class DisputeWorkflow:
         return True
 
     async def _reverse(self, course: DisputeProgress) -> DisputeProgress:
-        """Have what was decided done by a transfer like any other, and wait for its end, whoever drives it."""
+        """Have an ordinary transfer make the reversal, and wait for its end, whichever workflow drives it."""
         order = course.reversal
         assert order is not None
         workflow.set_current_details(f"Decided: {order.amount} is to go back to the payer. See {order.workflow_id}.")
@@ -126,7 +126,7 @@ class DisputeWorkflow:
         return course
 
     async def _opened(self, order: TransferOrder) -> Failure | None:
-        """Write the reversal down before its workflow starts, so that recovery knows of it. Answers with a refusal."""
+        """Open the reversal before its workflow starts, so that recovery can find it. Returns a refusal, or None."""
         try:
             await self._activity(f"Open the reversal: {order.amount}", steps.open_transfer, order)
         except FailureError as error:
@@ -136,14 +136,14 @@ class DisputeWorkflow:
         return None
 
     async def _driver(self, order: TransferOrder) -> "ChildWorkflowHandle[TransferWorkflow, Standing] | None":
-        """What drives the reversal and tells of its end; None: another one does, or has."""
+        """The child workflow that drives the reversal. None if another workflow drives it, or has driven it."""
         try:
             return await workflow.start_child_workflow(
                 TransferWorkflow.run,
                 order,
                 id=order.workflow_id,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                # Who ends this workflow, in whatever way, does not mean to stop what was decided.
+                # Ending this workflow, in any way, must not stop a decided reversal.
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
                 task_timeout=policies.TASK_TIMEOUT,
@@ -156,9 +156,9 @@ class DisputeWorkflow:
     async def _has_ended(
         self, driver: "ChildWorkflowHandle[TransferWorkflow, Standing] | None", within: timedelta
     ) -> bool:
-        """Whether the driver told of its end. It may never: a reset of this workflow can lose what it said.
+        """Whether the driver has reported its end. It may never do so: a reset of this workflow can lose the report.
 
-        So nobody relies on it, and the ledger is asked after a while, or when somebody wants a look.
+        So the caller does not rely on it: it reads the ledger after each pause, and after each signal.
         """
         with suppress(TimeoutError):
             await workflow.wait_condition(lambda: self._news or (driver is not None and driver.done()), timeout=within)
@@ -166,7 +166,7 @@ class DisputeWorkflow:
         if driver is None or not driver.done():
             return False
         if lost := driver.exception():
-            workflow.logger.info("The reversal lost its workflow, and recovery sees to it: %s", lost)
+            workflow.logger.info("The reversal lost its workflow; recovery will finish it: %s", lost)
         return True
 
     async def _step(

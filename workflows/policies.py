@@ -4,21 +4,21 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-# PostgreSQL gives up after 2 s on a lock and 5 s on a statement; both limits leave it the time to say so.
+# PostgreSQL gives up after 2 s on a lock and 5 s on a statement; both limits leave it the time to report that.
 LOCAL_ATTEMPT = timedelta(seconds=7)
 REGULAR_ATTEMPT = timedelta(seconds=10)
 
 # One local attempt: without an answer the step goes on as a regular activity that people can see.
 ONCE = RetryPolicy(maximum_attempts=1)
 
-# In doubt is neither yes nor no: asked again until there is an answer, without a limit on attempts.
+# A step in doubt may have happened or not: it is retried until it has an answer, without a limit on attempts.
 UNTIL_ANSWERED = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=5),
 )
 
-# A message is worth a week of patience, never the money's fate.
+# A message is retried for a week. It never changes what happens to the money.
 NOTIFICATION_BUDGET = timedelta(days=7)
 NOTIFICATION_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=10)
@@ -27,10 +27,10 @@ NOTIFICATION_RETRY = RetryPolicy(
 # A worker that dies in the middle of a local step is noticed after this time, and the task runs elsewhere.
 TASK_TIMEOUT = timedelta(seconds=3)
 
-# A worker that holds a workflow in its cache and died is given up after this time, and another one takes over.
+# If the worker that has a workflow in its cache dies, another worker takes over after this time.
 STICKY_TIMEOUT = timedelta(seconds=1)
 
-# What a worker that is asked to stop may still take for the steps it is running: a regular attempt and its answer.
+# How long a stopping worker may still run its present steps: a regular attempt and its answer.
 GRACEFUL_SHUTDOWN = timedelta(seconds=12)
 
 # A money step in doubt for so long needs a person's attention, unless the worker's settings say otherwise.
@@ -41,10 +41,10 @@ STUCK_AFTER = timedelta(seconds=60)
 REVIEW_READ_INTERVAL = timedelta(minutes=10)
 MOST_REVIEW_READS = 100
 
-# An open dispute looks at its row so often without being told to; weeks of it stay a short history.
+# An open dispute reads its row at this interval without a signal. The history stays short even after weeks.
 DISPUTE_ROUTINE_LOOK = timedelta(hours=3)
 
-# A decided dispute looks at its reversal after these pauses, unless it hears of its end before.
+# A decided dispute checks its reversal after pauses that grow from the first to the longest, or once its driver ends.
 DISPUTE_FIRST_LOOK = timedelta(seconds=5)
 DISPUTE_LONGEST_LOOK = timedelta(minutes=10)
 

@@ -26,7 +26,7 @@ RECOVERY_SCHEDULE = "recovery"
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Make the attributes known to the client's namespace. Those that are there already stay as they are."""
+    """Register the search attributes in the client's namespace. Those that exist already stay as they are."""
     for key in SEARCH_ATTRIBUTES:
         request = AddSearchAttributesRequest(
             namespace=client.namespace,

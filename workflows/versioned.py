@@ -1,7 +1,7 @@
-"""Long-lived workflows as workers with a version run them: they go on with the current version of the code.
+"""Long-lived workflows for workers with a version: they continue with the current version of the code.
 
-Transfers need nothing here: such a worker pins what says nothing else. Classes of their own, and not an argument of the
-plain ones, because the server turns away every task in which a worker without a version speaks of versions.
+Transfers need nothing here: such a worker pins every workflow without a behaviour of its own. These are separate
+classes because the server rejects the tasks of a worker without a version if a workflow declares such a behaviour.
 """
 
 from temporalio import workflow
@@ -20,13 +20,13 @@ class AutoUpgradedRecovery(RecoveryWorkflow):
 
     @workflow.run
     async def run(self) -> Sweep:
-        """As it is told there."""
+        """See `RecoveryWorkflow.run`."""
         return await super().run()
 
 
 @workflow.defn(name="DisputeWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class AutoUpgradedDispute(DisputeWorkflow):
-    """Pinned, a dispute would keep its version's workers for weeks."""
+    """If it were pinned, a dispute would need the workers of its version for weeks."""
 
     @workflow.init
     def __init__(self, dispute_id: DisputeId) -> None:
@@ -34,5 +34,5 @@ class AutoUpgradedDispute(DisputeWorkflow):
 
     @workflow.run
     async def run(self, dispute_id: DisputeId) -> DisputeState:
-        """As it is told there."""
+        """See `DisputeWorkflow.run`."""
         return await super().run(dispute_id)

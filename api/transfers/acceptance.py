@@ -1,17 +1,17 @@
-"""Accepting a movement of money: once per key, whatever is repeated, raced or lost.
+"""Accepts a movement of money once per key, even if requests are repeated, race or get lost.
 
-Where a request may break, and what holds then:
+Where a request may break, and what is true then:
 
-- Before Temporal answered: nothing is accepted, or nobody knows. The client repeats the request with its key.
+- Before Temporal answered: the transfer is not accepted, or in doubt. The client repeats the request with its key.
 - After Temporal accepted, before the row is written: the workflow writes it. A repeat finds the workflow, compares the
   fingerprint in its memo, and joins it.
-- No worker answers: this process writes the row itself before it answers 202, so what was acknowledged can be read.
-- Temporal forgot the workflow: the row answers. It never expires, and is read first.
+- No worker answers: this process writes the row before it answers 202, so an acknowledged transfer can be read.
+- Temporal deleted the workflow: the row, which is read first and never expires, answers the request.
 - Two requests use one key at once, one for a new transfer and one for a `transaction_id` that is taken: the first to
-  write the row in `keys` has the key. The other one gets a 422 and moves nothing, also if Temporal accepted it before.
+  write the row in `keys` has the key. The other one gets a 422 and moves no money, even if Temporal has accepted it.
 - Two requests race for one `transaction_id` with different amounts: Temporal accepts both and the ledger opens one. The
-  other one gets a 422, and its key stays free although a closed workflow has its ID: the next request with that key is
-  started behind that workflow.
+  other one gets a 422. Its key stays free although a closed workflow has its ID: the next request with that key
+  reuses the ID.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from ledger.workflow_ids import transfer_workflow_id
 
 CANCEL_TRIES = 3
 
-# How long a request waits for the ledger to decide whether a running workflow of another request gets their key.
+# How long a request waits for the ledger to decide whether another request, whose workflow runs, gets their key.
 UNDECIDED_SECONDS = 3.0
 UNDECIDED_PAUSE = 0.05
 
@@ -49,12 +49,12 @@ class TransferRequest:
     note: str | None = None
     transaction_id: str | None = None
     reverses_transfer_id: TransferId | None = None
-    all_that_is_left: bool = False  # of a reversal: its amount is not part of what was asked for
+    all_that_is_left: bool = False  # of a reversal: its amount is not part of the request
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The transfer that a request named, as it stands; `replayed` where an earlier request had named it."""
+    """The transfer of a request, in its present state; `replayed` if an earlier request had started it."""
 
     transfer: Transfer
     replayed: bool
@@ -73,7 +73,7 @@ def order_for(owner_id: CustomerId, key: str, requested: TransferRequest) -> Tra
         "note": requested.note,
         "transaction_id": requested.transaction_id,
     }
-    if reverses:  # left out of others, whose fingerprints are kept for ever
+    if reverses:  # other kinds leave it out: their stored fingerprints must stay the same
         canonical |= {
             "reverses_transfer_id": reverses,
             "amount": None if requested.all_that_is_left else requested.amount_minor,
@@ -97,7 +97,7 @@ def order_for(owner_id: CustomerId, key: str, requested: TransferRequest) -> Tra
 
 
 def next_attempt(transfer: Transfer) -> TransferOrder:
-    """The order of a transfer's next attempt: all of the first one, under a workflow ID of its own."""
+    """The order of a transfer's next attempt: the same as the first one, under a workflow ID of its own."""
     attempt = transfer.attempt + 1
     workflow_id = transfer_workflow_id(transfer.owner_id, transfer.order.idempotency_key, attempt)
     return replace(transfer.order, attempt=attempt, workflow_id=workflow_id)
@@ -117,14 +117,14 @@ class Acceptance:
     async def accept(self, order: TransferOrder, wait_seconds: float, foreseen: Problem | None = None) -> Accepted:
         """Start the transfer, or find the one that this key already names, and wait for its end.
 
-        `foreseen` is what the caller has against a new transfer; one that is accepted already is not touched by it.
+        `foreseen` is the caller's objection to a new transfer; it does not affect one that was already accepted.
 
         Raises a problem for another customer's account (404) and for a key or a transaction_id that already names
         something else (422), and `TemporalUnavailable` or `Unavailable` while Temporal or PostgreSQL gives no answer.
         None of these uses up the key.
         """
         known = await self._known(order)
-        # Whether this customer may reverse what was paid to somebody else was asked before.
+        # For a reversal the caller has already checked that this customer may reverse the payment.
         if known.account is None and order.kind is not Kind.REVERSAL:
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
         first = _first_of(known, order)
@@ -157,7 +157,9 @@ class Acceptance:
         where the transfer's state or the number of its attempts does not allow it.
         """
         if transfer.state not in (State.FAILED, State.COMPENSATED):
-            raise Problem("not_retryable", f"The transfer is {transfer.state}; only failed and compensated ones are.")
+            raise Problem(
+                "not_retryable", f"The transfer is {transfer.state}; only failed and compensated ones can be retried."
+            )
         if transfer.attempt >= MAX_ATTEMPTS:
             raise Problem("attempts_used_up", f"All {MAX_ATTEMPTS} attempts were made. Send a new transfer.")
         order = next_attempt(transfer)
@@ -173,17 +175,18 @@ class Acceptance:
 
             begun = await self._completions.final_within(wait_seconds, watch, check, read)
         if begun is None:
-            # No worker has begun it yet: begin it here, so that what is acknowledged can be read.
+            # No worker has begun it yet: begin it here, so that the acknowledged attempt can be read.
             await self._book.open_transfer(order)
             begun = await self._transfer_reads.visible(order.owner_id, order.transfer_id)
         assert begun is not None, "the transfer was just read"
         return begun
 
     async def cancel(self, transfer: Transfer) -> Transfer:
-        """Cancel a transfer whose money has not left its source; a cancelled one stays so.
+        """Cancel a transfer whose money has not left its source. A repeat finds it cancelled.
 
-        The ledger decides under its locks: a debit that comes later is refused. Raises a problem (409) once the debit
-        was first. The workflow is told too, so that it does not wait for a reviewer; if that fails it finds out itself.
+        The ledger decides under its locks: it refuses a debit after the cancellation. Raises a problem (409) after the
+        debit. The workflow is cancelled too, so that it does not wait for a reviewer; if that fails,
+        it notices at its next step.
         """
         standing = await self._end_as_cancelled(transfer)
         await self._temporal.cancel(transfer.workflow_id)
@@ -192,7 +195,7 @@ class Acceptance:
         return cancelled
 
     async def until_final(self, transfer: Transfer, wait_seconds: float) -> Transfer:
-        """The transfer once it is final, or as it stands when the time is over."""
+        """The transfer once it is final, or in its present state when the time is over."""
         async with self._completions.watch(transfer.id) as watch:
 
             async def read() -> Transfer | None:
@@ -203,7 +206,7 @@ class Acceptance:
         return found
 
     async def _end_as_cancelled(self, transfer: Transfer) -> Standing:
-        """A debit that waits for its account holds the transfer meanwhile, as long as a lock may be waited for."""
+        """Retries, because a debit that waits for its account's lock holds the transfer's until its lock timeout."""
         for tries_left in reversed(range(CANCEL_TRIES)):
             try:
                 return await self._book.end(Ending(Step(transfer.id, transfer.attempt)), State.CANCELLED)
@@ -220,7 +223,7 @@ class Acceptance:
         )
 
     async def _take_key(self, order: TransferOrder, first: Transfer) -> None:
-        """A key that is answered with another key's transfer is used from now on, like any other."""
+        """Use up a key whose answer is the transfer of another key, so that the key names it from now on."""
         if first.id == order.transfer_id:
             return
         try:
@@ -229,16 +232,16 @@ class Acceptance:
             raise Problem("idempotency_key_reused") from error
 
     async def _is_started(self, order: TransferOrder) -> bool:
-        """Whether an equal request was accepted, though its row is not written yet."""
+        """Whether Temporal has accepted an equal request; its row may be missing."""
         started = await self._temporal.started(order.workflow_id)
         return started is not None and started.fingerprint == order.fingerprint
 
     async def _start(self, order: TransferOrder) -> bool:
-        """Start the transfer. False: an equal request has started it.
+        """Start the transfer. False if an equal request has started it.
 
-        The ID may belong to another request, which has the key only if the ledger says so: the ledger may have refused
-        it. Until it has decided, this request waits. A request that would get the key twice, because two of them start
-        behind a closed workflow, is decided by the ledger as well.
+        A workflow of another request may have the ID. That request has the key only if the ledger has opened its
+        transfer, so this one waits for the ledger's decision. If two requests reuse the ID of a closed workflow, the
+        ledger decides as well.
         """
         deadline = asyncio.get_running_loop().time() + UNDECIDED_SECONDS
         if await self._temporal.start(order):
@@ -265,7 +268,7 @@ class Acceptance:
 
 
 def _first_of(known: Intake, order: TransferOrder) -> Transfer | None:
-    """The transfer that this request already names, or a problem where it was named for something else."""
+    """The transfer that this request already names. Raises a problem if its key or transaction_id names another one."""
     if first := known.by_key:
         if known.key_fingerprint != order.fingerprint:
             raise Problem("idempotency_key_reused")

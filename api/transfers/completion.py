@@ -1,7 +1,7 @@
 """Waiting for a transfer's final state.
 
-The row in PostgreSQL is the truth. A worker in this process hands over the row that it has committed; everything else
-only says when to look.
+The row in PostgreSQL is the truth. A worker in this process hands over the row that it has committed; without that,
+the row is read again after growing pauses.
 """
 
 import asyncio
@@ -12,14 +12,15 @@ from contextlib import asynccontextmanager
 from ledger.ids import TransferId
 from ledger.transfers import Transfer
 
-# Between looks at the row. A worker in another process settles transfers without telling this one, so the looks start
-# early and grow rare; one in this process tells, and looking is only for what it does not run.
+# The pauses between reads of the row, in seconds. A worker in another process ends transfers without an announcement
+# here, so the reads start early and become rare. A worker in this process announces each end, so only the transfers
+# that other workers run need the reads.
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 
 
 class Watch:
-    """One who waits: for the next announcement, and for the transfer as it was written, where that was handed over."""
+    """A request that waits for the next announcement, and the committed transfer if the worker handed it over."""
 
     def __init__(self) -> None:
         self.told = asyncio.Event()
@@ -32,7 +33,7 @@ class Watch:
 
 
 class Completions:
-    """Wakes whoever waits for a transfer, when a worker in the same process has brought it to its end."""
+    """Wakes the requests that wait for a transfer once a worker in the same process has ended it."""
 
     def __init__(self, *, worker_is_here: bool) -> None:
         self._first_pause = LONGEST_PAUSE if worker_is_here else FIRST_PAUSE
@@ -40,13 +41,13 @@ class Completions:
         self._closing = False
 
     def announce(self, transfer_id: TransferId, transfer: Transfer | None) -> None:
-        """A final state of this transfer was committed: as this row, where it is known."""
+        """A final state of this transfer was committed. `transfer` is the committed row, or None if it is not known."""
         for watch in self._waiting.get(transfer_id, ()):
             watch.transfer = transfer
             watch.told.set()
 
     def close(self) -> None:
-        """The process is asked to stop: whoever waits gets the transfer as it stands, and nobody waits any more."""
+        """The process stops: every waiting request gets the transfer's present state, and new ones do not wait."""
         self._closing = True
         for watches in self._waiting.values():
             for watch in watches:
@@ -59,10 +60,10 @@ class Completions:
         check: Callable[[Transfer], Transfer | None],
         read: Callable[[], Awaitable[Transfer | None]],
     ) -> Transfer | None:
-        """The transfer, handed over or last read: final, or as it stands when the time is over.
+        """The transfer, handed over or read: final, or in its present state when the time is over.
 
-        None: its row is not there yet. `check` is asked whether what was handed over is what the caller waits for. A
-        process that stops looks once more, and that is the last time.
+        None if its row does not exist yet. `check` returns the transfer if a handed-over row is the one that the caller
+        waits for. When the process stops, the row is read one last time.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         pause = self._first_pause
@@ -79,11 +80,11 @@ class Completions:
             transfer = await read()
             if left <= 0 or self._closing or (transfer is not None and transfer.state.is_final):
                 return transfer
-            watch.forget()  # told of an earlier attempt
+            watch.forget()  # the announcement was about an earlier attempt
 
     @asynccontextmanager
     async def watch(self, transfer_id: TransferId) -> AsyncIterator[Watch]:
-        """Told by the next announcement. Enter before the transfer may start."""
+        """A watch that the next announcement wakes. Enter it before the transfer can start."""
         watch = Watch()
         if self._closing:
             watch.told.set()

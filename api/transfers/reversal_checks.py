@@ -1,4 +1,4 @@
-"""Who may reverse a transfer, and how much of it: asked before anything is accepted. The ledger decides once more."""
+"""Who may reverse a transfer, and how much of it. Checked before a reversal is accepted; the ledger checks again."""
 
 from dataclasses import dataclass
 
@@ -16,19 +16,19 @@ from staff.permissions import ALLOWED, STAFF, Action, Actor, ConflictOfInterest,
 
 @dataclass(frozen=True, slots=True)
 class MayReverse:
-    """What may be reversed, by its payee or by staff."""
+    """A transfer that may be reversed, by its payee or by staff."""
 
     found: Reversible
     as_staff: bool
 
     @property
     def left(self) -> Money:
-        """What can still be brought back, as read just now."""
+        """The amount that can still be reversed, by the last read."""
         return left_of(self.found.original, self.found.taken_minor)
 
 
 async def readable(reversals: Reversals, reader: Customer, transfer_id: TransferId) -> Reversible:
-    """A transfer that this customer may read: its parties, once it is theirs to see, and staff. Else a 404."""
+    """A transfer that this customer may read, as a party who can see it or as staff. Else raises a 404."""
     found = await reversals.reversible(reader.id, transfer_id)
     if found is None or not (found.visible or Role(reader.role) in STAFF):
         raise Problem("transfer_not_found")
@@ -36,9 +36,9 @@ async def readable(reversals: Reversals, reader: Customer, transfer_id: Transfer
 
 
 async def may_reverse(reversals: Reversals, me: Customer, transfer_id: TransferId, reason: str | None) -> MayReverse:
-    """The transfer, if it can be reversed and this customer may do so: its payee gives back, and admins bring back.
+    """The transfer, if it can be reversed and this customer may do so, as its payee or as an admin.
 
-    Raises a problem otherwise. Nobody of the staff brings back what they paid themselves.
+    Raises a problem otherwise. Staff may not reverse a transfer that they paid themselves.
     """
     found = await readable(reversals, me, transfer_id)
     if objection := objection_to_reversing(found.original):
@@ -46,17 +46,17 @@ async def may_reverse(reversals: Reversals, me: Customer, transfer_id: TransferI
     if found.payee_id == me.id:
         return MayReverse(found, as_staff=False)
     if Role(me.role) not in ALLOWED[Action.REVERSE_TRANSFER]:
-        raise Problem("forbidden", "Only whoever was paid gives it back, or an admin.")
+        raise Problem("forbidden", "Only the payee or an admin may reverse a transfer.")
     if found.payer_id == me.id:
         raise ConflictOfInterest(Action.REVERSE_TRANSFER)
     if reason is None:
-        missing = FieldError(field="body.reason", message="Staff give their reason, for the record")
+        missing = FieldError(field="body.reason", message="Staff must give a reason, which is recorded")
         raise Problem("validation_failed", f"{missing.field}: {missing.message}.", errors=[missing])
     return MayReverse(found, as_staff=True)
 
 
 async def check_is_given_back(account_reads: AccountReads, me: Customer, transfer: Transfer) -> None:
-    """The payee may cancel and retry what they give back; staff who reverse for others do so on record. Others pass."""
+    """Refuse staff who reversed for others: their requests must be recorded. Payees, and other transfers, pass."""
     if transfer.reverses_transfer_id is None:
         return
     if await account_reads.own(me.id, transfer.source_account_id) is None:
@@ -65,7 +65,7 @@ async def check_is_given_back(account_reads: AccountReads, me: Customer, transfe
 
 
 async def check_left(reversals: Reversals, reader_id: CustomerId, transfer: Transfer) -> None:
-    """Before a retry: a reversal must still fit. Other transfers, and such as cannot be retried, pass."""
+    """Before a retry, refuse a reversal that no longer fits. Other and not retryable transfers pass."""
     if transfer.reverses_transfer_id is None or transfer.state not in (State.FAILED, State.COMPENSATED):
         return
     found = await reversals.reversible(reader_id, transfer.reverses_transfer_id)
@@ -76,7 +76,7 @@ async def check_left(reversals: Reversals, reader_id: CustomerId, transfer: Tran
 
 
 async def check_may_retry_reversal(disputes: Disputes, actor: Actor, transfer: Transfer) -> None:
-    """Raises `NotAllowed` unless these staff may try this again: who may not reverse, only what a dispute decided."""
+    """Raises `NotAllowed` for a reversal if these staff may not reverse, unless a dispute decided it."""
     if transfer.reverses_transfer_id is None or actor.role in ALLOWED[Action.REVERSE_TRANSFER]:
         return
     if not await disputes.decided(transfer):

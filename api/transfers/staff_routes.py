@@ -1,4 +1,4 @@
-"""Transfers as staff see them: anybody's, and all that is known of one."""
+"""Transfers as staff see them: those of all customers, and the whole file of one."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.http.fields import Currency, Limit
+from api.http.fields import Currency, Cursor, Limit
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import Problem, problem_responses
 from api.services import Remit
@@ -27,32 +27,32 @@ Id = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
 
 
 class Search(BaseModel):
-    """What is left out does not matter."""
+    """The filters of the search. One that is left out allows every transfer."""
 
     model_config = ConfigDict(extra="forbid")
 
     state: State | None = None
     kind: Kind | None = None
     account_id: Id | None = Field(None, description="From or to this account")
-    owner_id: Id | None = Field(None, description="Asked for by this customer")
+    owner_id: Id | None = Field(None, description="Requested by this customer")
     currency: Currency | None = None
     min_amount: Minor | None = None
     max_amount: Minor | None = None
     created_after: AwareDatetime | None = Field(None, description="At this time or later")
     created_before: AwareDatetime | None = Field(None, description="Before this time")
     older_than_seconds: int | None = Field(
-        None, ge=0, le=_YEAR_SECONDS, description="Not final, and not moved for that long, in review or not"
+        None, ge=0, le=_YEAR_SECONDS, description="Not final, and unchanged for at least this long, in review or not"
     )
     needs_attention: bool | None = Field(
         None,
-        description="true: not final, and marked in Temporal because a step has had no answer for so long that "
-        "somebody should look; false: all others. Temporal's list lags by about a second",
+        description="true: not final, and marked in Temporal because a step has been without an answer for so long "
+        "that a person should check it; false: all others. Temporal's list lags by about a second",
     )
     limit: Limit = 20
-    cursor: str | None = Field(None, max_length=200, description="next_cursor of the page before")
+    cursor: Cursor = None
 
     def as_asked(self, flagged: Flagged | None) -> TransferSearch:
-        """For the ledger's reads; `flagged` is what Temporal said, where it matters."""
+        """The search in the ledger; `flagged` are the transfers that Temporal marks, if that filter is used."""
         unmoved = self.older_than_seconds
         return TransferSearch(
             state=self.state,
@@ -76,9 +76,9 @@ class Search(BaseModel):
     responses=problem_responses(*READING, "cursor_invalid", "validation_failed", "temporal_unavailable"),
 )
 async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) -> AnyTransfersOut:
-    """Anybody's, newest first. `needs_attention=true` lists what waits for a person because it is stuck.
+    """All customers' transfers, newest first. `needs_attention=true` lists those that are stuck and need a person.
 
-    Only that filter asks Temporal, and so only it answers 503 while Temporal is away; `older_than_seconds` does not.
+    Only that filter calls Temporal, so only it answers 503 while Temporal is down; `older_than_seconds` does not.
     """
     asked = wanted.needs_attention
     search = wanted.as_asked(None if asked is None else await remit.interventions.flagged(wanted=asked))
@@ -91,7 +91,7 @@ async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) 
 
 @router.get("/{transfer_id}", summary="Get any transfer", responses=problem_responses(*READING, "transfer_not_found"))
 async def transfer(transfer_id: TransferId, _: Staff, remit: Remit) -> TransferFileOut:
-    """With its attempts, its postings, the entries of both sides, the messages about it, and what staff did with it."""
+    """With its attempts, its postings, the entries of both sides, the messages about it, and staff's actions on it."""
     file = await remit.transfer_files.read(transfer_id)
     if file is None:
         raise Problem("transfer_not_found", f"There is no transfer {transfer_id}.")

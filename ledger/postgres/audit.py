@@ -1,4 +1,4 @@
-"""Proof of the books: the invariants of `invariants.sql` and the totals they are about, in one snapshot."""
+"""Proof of the books: checks the invariants of `invariants.sql` and reads the totals, in one snapshot."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from database.connections import Database, NoSchema, Unavailable
 
 INVARIANTS_SQL = (Path(__file__).parent / "invariants.sql").read_text()
 
-# Every entry is hashed again: minutes, not the seconds of a step.
+# The audit hashes every entry again: that takes minutes, not seconds as a step does.
 AUDIT_TIMEOUT_SECONDS = 900
 
-# Every posting is added up.
+# The totals add up every posting.
 TOTALS_TIMEOUT_SECONDS = 60
 
 _TOTALS = """
@@ -41,7 +41,7 @@ _BY_STATE = "SELECT state, count(*) AS transfers FROM transfers GROUP BY state"
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """One thing that does not hold: which claim, where, and what was found."""
+    """A violation: the invariant, the account or transfer, and what was found."""
 
     invariant: str
     subject: str
@@ -62,7 +62,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was found. Clean books have nothing in `broken`."""
+    """The result of an audit. Clean books have nothing in `broken`."""
 
     broken: list[Broken]
     totals: list[Totals]
@@ -77,7 +77,7 @@ class Audit:
 async def audit(database: Database) -> Audit:
     """Check every invariant over the whole books. Reads only, takes no lock, and grows with the number of entries.
 
-    Raises `NoSchema` where the database has not, or not yet, the tables that this version reads.
+    Raises `NoSchema` if the tables that this version reads are missing.
     """
     with _readable():
         async with (
@@ -97,13 +97,15 @@ async def audit(database: Database) -> Audit:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """What cannot be read says nothing about the books: it leaves this block as `Unavailable`, not as a defect."""
+    """Books that cannot be read may be correct, so a failed read raises `Unavailable` and is no violation."""
     try:
         yield
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError) as error:
-        raise NoSchema(f"The database has not the schema of this version ({error}): run `remit migrate`.") from error
+        raise NoSchema(
+            f"The database does not have the schema of this version ({error}): run `remit migrate`."
+        ) from error
     except asyncpg.InsufficientPrivilegeError as error:
-        raise Unavailable(f"The books may not be read: {error}.") from error
+        raise Unavailable(f"The role may not read the books: {error}.") from error
 
 
 async def totals(database: Database) -> list[Totals]:

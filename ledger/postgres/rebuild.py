@@ -1,6 +1,6 @@
-"""Repair of an account's row from its entries. It is only done when the entries themselves are what was written.
+"""Repairs an account's row from its entries, and only if the entries themselves are intact.
 
-The row counts its entries and holds the newest one's hash, so a difference may as well mean that entries were dropped.
+The row counts its entries and holds the newest one's hash, so a difference may also mean that entries were deleted.
 Every entry must therefore follow from the one before, match its posting, and be all that the account's transfers
 posted to it.
 """
@@ -15,7 +15,7 @@ from ledger.refusals import EntriesBroken
 if TYPE_CHECKING:
     from database.connections import Connection
 
-# Hashing a million entries takes seconds, and steps that need the account try again meanwhile.
+# Hashing a million entries takes seconds. Steps that need the account are retried meanwhile.
 REBUILD_TIMEOUT_SECONDS = 60
 
 # The invariants of `invariants.sql` that are about entries, for one account. Found by the transfers' indexes.
@@ -43,8 +43,8 @@ _FINDINGS = """
         FROM postings p JOIN own ON own.id = p.transfer_id GROUP BY p.transfer_id, p.attempt
     )
 
-    SELECT 1 AS rank, version, format('version %s stands where %s was due, or does not follow from it', version,
-        expected_version) AS finding
+    SELECT 1 AS rank, version, format('version %s was found where %s was expected, or does not follow from it',
+        version, expected_version) AS finding
     FROM lines
     WHERE version <> expected_version OR balance_before <> expected_before
         OR balance_after <> balance_before + amount_minor
@@ -88,7 +88,10 @@ _REBUILD = f"""
 
 
 async def rebuild(connection: "Connection", account_id: AccountId) -> Account:
-    """The account as its entries say, written. The caller holds its row lock; raises `EntriesBroken`."""
+    """Write the account's row as its entries require, and return it. The caller holds its lock.
+
+    Raises `EntriesBroken`, without a change, if the entries are not intact.
+    """
     await connection.execute(f"SET LOCAL statement_timeout = '{REBUILD_TIMEOUT_SECONDS}s'")
     findings = await connection.fetch(_FINDINGS, account_id, timeout=REBUILD_TIMEOUT_SECONDS)
     if findings:

@@ -1,4 +1,4 @@
-"""Reversals in PostgreSQL: the lock on what they reverse, and how much of it is left."""
+"""Reversals in PostgreSQL: the lock on the transfer that they reverse, and how much of it is left."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from ledger.transfers import State, Transfer, TransferOrder
 if TYPE_CHECKING:
     from database.connections import Connection
 
-# In a statement of its own behind the lock: it sees every reversal that was written before.
+# A separate statement after the lock, so that it sees every reversal that was committed before.
 _TAKEN = """
     SELECT coalesce(sum(amount_minor), 0)::bigint FROM transfers
     WHERE reverses_transfer_id = $1 AND id IS DISTINCT FROM $2 AND state NOT IN ('failed', 'cancelled', 'compensated')
@@ -65,10 +65,10 @@ _REVERSALS = select(*TRANSFER).where(transfers.c.reverses_transfer_id == bindpar
 
 @dataclass(frozen=True, slots=True)
 class Reversible:
-    """A transfer as somebody who wants to reverse it finds it, read without a lock: advice, and no decision.
+    """A transfer and what its reversals have taken, read without a lock: only the ledger decides, under its lock.
 
-    `payer_id` and `payee_id` own its accounts; None is the world. `taken_minor` is in reversals that are completed or
-    under way, `reversed_minor` in completed ones alone.
+    `payer_id` and `payee_id` own its accounts; None means the outside world. `taken_minor` is in reversals that are
+    completed or under way, `reversed_minor` in completed ones alone.
     """
 
     original: Transfer
@@ -87,10 +87,9 @@ async def taken_of(connection: "Connection", transfer_id: TransferId) -> int:
 
 @dataclass(frozen=True, slots=True)
 class OpenedReversal:
-    """A reversal that is being opened, under the lock of what it reverses.
+    """A reversal that is being opened, under the lock of its original.
 
-    `left_minor` is what can be brought back of the original without this one; where it does not fit, this one takes
-    nothing.
+    `left_minor` is what can still be reversed, not counting this reversal. One that does not fit takes nothing.
     """
 
     order: TransferOrder
@@ -104,14 +103,14 @@ class OpenedReversal:
         return self.refusal is None
 
 
-# Whoever keeps records of reversals writes them in the transaction that opens the reversal.
+# Records a reversal, in the transaction that opens it.
 RecordReversal = Callable[["Connection", OpenedReversal], Awaitable[None]]
 
 
 async def lock_original(connection: "Connection", order: TransferOrder) -> OpenedReversal:
-    """Lock what this order reverses until the transaction ends, and decide whether the reversal fits.
+    """Lock the original of this reversal until the transaction ends, and decide whether the reversal fits.
 
-    All reversals of one transfer wait here for each other, each with what the ones before it have taken. Raises
+    All reversals of one transfer wait for each other here, so each sees what earlier ones have taken. Raises
     `NotReversible` and `UnknownTransfer` for orders that should never have been accepted.
     """
     assert order.reverses_transfer_id is not None
@@ -121,13 +120,13 @@ async def lock_original(connection: "Connection", order: TransferOrder) -> Opene
 
 
 class Reversals:
-    """Reads around reversals. All raise `Unavailable` where PostgreSQL gave no answer."""
+    """Reads of reversals. All raise `Unavailable` when PostgreSQL gives no answer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def reversible(self, reader_id: CustomerId, transfer_id: TransferId) -> Reversible | None:
-        """Any transfer, and whether this customer may see it: the caller decides what else they may do."""
+        """Any transfer, and whether this customer may see it. The caller checks the customer's rights."""
         async with self._database.connection() as connection:
             row = await fetch_first(connection, _REVERSIBLE, reader_id=reader_id, transfer_id=transfer_id)
         return dataclass_of(Reversible, row, original=transfer_of(row)) if row else None

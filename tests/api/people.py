@@ -92,7 +92,7 @@ async def client_of(settings: Settings, process: ApiProcess) -> AsyncIterator[ht
 async def running_api(
     settings: Settings, database: Database, *, worker: bool = True, book: type[Book] = Book
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The API, connected to Temporal, with its worker (whose steps go to such a book) or with no worker anywhere."""
+    """The API, connected to Temporal, with a worker whose steps use this `book`, or without any worker."""
     process = compose_api(settings, database, with_worker=worker)
     stop = asyncio.Event()
     temporal = process.services.temporal
@@ -117,7 +117,7 @@ async def reaches(person: Person, transfer_id: str, state: str) -> None:
 
 
 async def sent(payer: Person, payee: Person, amount: int, state: str) -> dict[str, Any]:
-    """A transfer that got as far as this state, as it was accepted."""
+    """Send a transfer and wait until it has this state. Returns the answer to the request."""
     answer = await payer.pay(payee, amount, prefer="wait=0")
     assert answer.status_code in (201, 202), answer.text
     transfer = dict(answer.json())
