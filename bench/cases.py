@@ -1,4 +1,4 @@
-"""The cases: which system, called how, with which accounts."""
+"""The cases: a system, how it is called, and with which accounts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from bench.traffic.load import Load
 from bench.traffic.population import Choice
 
-# Far above what any of the systems can do, so that as many are in flight as may be.
+# Rates far above the throughput of any system, so that the maximum is always in flight.
 HTTP_FLOOD = 3_000.0
 DIRECT_FLOOD = 30_000.0
 
-# Cases that answer within milliseconds, and need no long run-up.
+# Cases that answer within milliseconds, and need only a short lead-in.
 LEDGER_ALONE = "ef"
 
 REMIT = "remit"
@@ -30,17 +30,17 @@ class Case:
 
     @property
     def label(self) -> str:
-        """How charts call it: a word for the system, and the case."""
+        """Its name in charts: the system and the case."""
         return f"{_SYSTEMS[self.system]} · {self.name}"
 
     @property
     def over_http(self) -> bool:
-        """Whether the load generator asks it, or its own process."""
+        """Whether the load generator calls it. If not, the system's own process does."""
         return not self.way
 
     @property
     def expected(self) -> str:
-        """The one answer that counts."""
+        """The only answer that counts as a success."""
         return "201 completed" if self.over_http else "completed"
 
 
@@ -91,7 +91,7 @@ CASES: Sequence[Case] = (
 )
 QUICK: Sequence[Case] = (FLOOR_HTTP, TEXTBOOK, UNIFORM, HOT_PAYEE, STEPS, STEPS_HOT, PLAIN, DBOS)
 
-# Beside the cases that share rounds: their own phases of a run, by what `--only` takes.
+# The phases of a run beside its cases, by their value for `--only`.
 PHASES = {
     "h": "reads under write load",
     "start": "start of the stack",
@@ -103,7 +103,7 @@ LETTERS = (*dict.fromkeys(case.letter for case in CASES), *PHASES)
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How many are in flight. 1 is a closed loop: the next request comes with the last answer, on an idle machine."""
+    """The number in flight. 1 is a closed loop on an idle machine: each request follows the last answer."""
 
     in_flight: int
     rounds: int
@@ -121,7 +121,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How much is measured."""
+    """What a run measures, and for how long."""
 
     name: str
     accounts: int
@@ -129,7 +129,7 @@ class Profile:
     levels: Sequence[Level]
     phases: Sequence[str]
     half_rounds: int = 0
-    """Rounds at half of what the case did with 30 in flight: latency under a load that the system can carry."""
+    """Rounds at half of the throughput with 30 in flight: latency at a load that the system can sustain."""
 
 
 QUICK_PROFILE = Profile(
@@ -147,7 +147,7 @@ FULL_PROFILE = Profile(
     levels=(
         Level(30, 5, 4, (*QUICK, MILLION_ENTRIES), 2),
         Level(30, 2, 4, [case for case in CASES if case not in (*QUICK, MILLION_ENTRIES)], 2),
-        # Long enough for more than a hundred answers of each: fewer, and a p99 is the slowest of them.
+        # Long enough for more than a hundred answers of each case: with fewer, the p99 would be the slowest answer.
         Level(1, 5, 5, HTTP_YARDSTICKS, 0.2),
         Level(1, 2, 3, (FLOOR_EAGER, FLOOR_QUEUED, STEPS, PLAIN), 0.2),
         Level(8, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN)),
@@ -159,7 +159,7 @@ FULL_PROFILE = Profile(
 
 
 def narrowed(profile: Profile, only: Sequence[str]) -> Profile:
-    """The same profile with these letters alone; none: all of it."""
+    """The profile, reduced to these letters; unchanged without any."""
     if not only:
         return profile
     levels = [

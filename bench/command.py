@@ -15,13 +15,13 @@ from devenv.stack import Prepare
 
 
 class Mistake(Exception):
-    """An option that cannot be meant so."""
+    """An option is invalid, or a package that the benchmark needs is missing."""
 
 
 async def run_bench(prepare: Prepare, *, quick: bool, only: str, out: Path, seed: int, report: Path | None) -> None:
-    """Measure, or take results that are there; print them and write page and charts into `out`.
+    """Measure, or read the results in `report`; print them, and write the page and its charts into `out`.
 
-    Raises `Mistake` before anything is started, `BooksBroken` or `JobFailed` with what stopped the run.
+    Raises `Mistake` before anything is started, and `BooksBroken` or `JobFailed` if the run has to stop.
     """
     if missing := [name for name in ("dbos", "matplotlib") if importlib.util.find_spec(name) is None]:
         raise Mistake(f"{' and '.join(missing)} must be installed: `make bench` does, from requirements-bench.txt.")
@@ -42,7 +42,7 @@ def _results_in(path: Path) -> Results:
     except (OSError, ValueError) as error:
         raise Mistake(f"--report {path}: {error}") from error
     if not isinstance(results, dict) or results.get("schema") != SCHEMA:
-        raise Mistake(f"--report {path}: no results of this version.")
+        raise Mistake(f"--report {path}: this file has no results of this version.")
     return results
 
 

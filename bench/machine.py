@@ -1,4 +1,4 @@
-"""What a run ran on: the machine, the versions and the commit. Nothing that names its owner."""
+"""Describes the machine, the versions and the commit of a run, without anything that identifies the owner."""
 
 import importlib.metadata
 import os
@@ -28,7 +28,7 @@ def machine() -> dict[str, Any]:
 
 
 async def versions(database_url: str, temporal_address: str) -> dict[str, str]:
-    """Of Python, both servers and the packages that the time is spent in."""
+    """The versions of Python, both servers and the packages that a transfer uses most."""
     client = await Client.connect(temporal_address)
     told = await client.workflow_service.get_system_info(GetSystemInfoRequest())
     found = {"Python": platform.python_version()} | await server_settings(database_url)
@@ -36,7 +36,7 @@ async def versions(database_url: str, temporal_address: str) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit that was run, with `+` behind it where files differ from it; empty outside of a repository."""
+    """The commit of the code, followed by `+` if tracked files differ from it. Empty outside of a repository."""
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")

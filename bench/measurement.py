@@ -1,4 +1,4 @@
-"""From the command line to the results: sets the servers up, runs the phases, writes what was measured."""
+"""Runs a benchmark: starts the servers, runs the levels and phases, writes the results."""
 
 import json
 import shutil
@@ -22,13 +22,13 @@ from devenv.stack import Prepare
 
 SCHEMA = 1
 RESULTS = "results.json"
-FLOOD = 30  # the level that the targets speak of
-# Of the phases: rounds, and seconds of each.
+FLOOD = 30  # the level of the targets
+# The number of rounds of a phase, and the seconds of each.
 ROUNDS, SECONDS = 2, 3.0
 
 
 class _Terminal(Shown):
-    """A line for every round, and below them what is going on now."""
+    """Shows a line for every round, and below them the present step."""
 
     def __init__(self, console: Console, bar: Progress) -> None:
         self._console = console
@@ -49,7 +49,7 @@ class _Terminal(Shown):
 
 @contextmanager
 def terminal(console: Console) -> Iterator[Shown]:
-    """Progress while the block runs."""
+    """Shows the progress during the block."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as bar:
         yield _Terminal(console, bar)
@@ -58,8 +58,8 @@ def terminal(console: Console) -> Iterator[Shown]:
 async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, command: str) -> dict[str, Any]:
     """Run the profile and write `results.json` into `out`. Raises `BooksBroken`, `JobFailed` or StackError.
 
-    The servers live in a folder of `.remit` and are gone at the end, however it comes; where the run fails, their logs
-    are kept beside the results.
+    The servers run in a folder below `.remit`, which is always removed at the end. If the run fails, their logs are
+    kept beside the results.
     """
     forget_settings()
     console = Console(stderr=True)
@@ -115,7 +115,7 @@ def _folder_for_servers(out: Path) -> Path:
 
 
 async def measured(run: Run, profile: Profile) -> dict[str, Any]:
-    """All levels and phases; what is no round."""
+    """Run all levels and phases. Returns the results that are not rounds."""
     found: dict[str, Any] = {}
     if MILLION in systems_of(profile):
         await phases.start_million(run)
@@ -135,5 +135,5 @@ async def measured(run: Run, profile: Profile) -> dict[str, Any]:
 
 
 def systems_of(profile: Profile) -> Sequence[str]:
-    """Those that the cases of a profile need."""
+    """The systems that the cases of a profile need."""
     return list(dict.fromkeys(case.system for level in profile.levels for case in level.cases))

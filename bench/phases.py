@@ -1,4 +1,4 @@
-"""The phases of a run that share no rounds: books that are full, reads, memory, more workers, and the start."""
+"""The phases of a run with rounds of their own: full books, reads, memory, more workers, and the start."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ async def start_million(run: Run) -> None:
 
 
 async def reads_under_writes(run: Run, rounds: int, seconds: float) -> None:
-    """Each way to read, 1 and 8 at a time, while transfers come in at half of what the API can do."""
+    """Measure each read, 1 and 8 at a time, while transfers arrive at half of the API's throughput."""
     ports = run.servers.ports
     rate = (run.recorder.throughput(UNIFORM.name, "30") or 20.0) / 2
     await run.warm_up(UNIFORM)
@@ -65,7 +65,7 @@ async def reads_under_writes(run: Run, rounds: int, seconds: float) -> None:
 
 
 async def memory(run: Run) -> list[dict[str, Any]]:
-    """What the process with API and worker holds while transfers go through it, 30 in flight, without a pause."""
+    """The memory of the process with API and worker during transfers without a pause, 30 in flight."""
     samples: list[dict[str, Any]] = []
     pid = run.servers.pids(REMIT)[0]
     run.progress.step("memory")
@@ -84,7 +84,7 @@ async def memory(run: Run) -> list[dict[str, Any]]:
 
 
 async def scale(run: Run, rounds: int, seconds: float) -> None:
-    """The API without a worker, and 1, 2 and 4 worker processes beside it."""
+    """Measure an API process without a worker, together with 1, 2 and 4 worker processes."""
     servers, queue, running = run.servers, "transfers-scale", 0
     await servers.start_remit("scale/api", ["api"], free_port(), task_queue=queue)
     for wanted in WORKERS:
@@ -102,7 +102,7 @@ async def scale(run: Run, rounds: int, seconds: float) -> None:
 
 
 async def start_times(folder: Path) -> list[float]:
-    """Seconds from the command `remit run` to its line `ready`; the first of them also makes the databases."""
+    """Seconds from the command `remit run` to its line `ready`. The first start also creates the databases."""
     log = folder / "log" / "start.log"
     ports = {"REMIT_API_PORT": free_port(), "REMIT_TEMPORAL_PORT": free_port(), "REMIT_TEMPORAL_UI_PORT": free_port()}
     home = {"REMIT_HOME": str(folder / "started"), "PYTHONUNBUFFERED": "1"}
@@ -127,4 +127,4 @@ async def start_times(folder: Path) -> list[float]:
 
 async def _missing_line(log: Path) -> str | None:
     lines = await asyncio.to_thread(log.read_text)
-    return None if any(line.startswith("ready") for line in lines.splitlines()) else "there is no line `ready`"
+    return None if any(line.startswith("ready") for line in lines.splitlines()) else "its log has no line `ready`"

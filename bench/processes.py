@@ -13,7 +13,7 @@ TRIES = 5
 
 
 def cpu_seconds(groups: Groups) -> dict[str, float]:
-    """User and system time so far. What a process used that has ended since is in its parent's account."""
+    """User and system time so far. The time of a process that has ended counts in its parent."""
     return {name: _cpu_seconds_of(list(roots)) for name, roots in groups.items()}
 
 
@@ -23,7 +23,7 @@ def memory_mb(groups: Groups) -> dict[str, float]:
 
 
 def resident_mb(pid: int) -> float:
-    """Of one process, as the operating system shows it. Cheap enough to ask during a load."""
+    """The resident memory of one process. Cheap enough to read during a load."""
     return round(float(psutil.Process(pid).memory_info().rss) / MEGABYTE, 2)
 
 
@@ -36,7 +36,7 @@ def _tree(roots: Iterable[int]) -> Iterator[psutil.Process]:
 
 
 def _cpu_seconds_of(roots: list[int]) -> float:
-    """Read again where a process ended meanwhile: its time could be in nobody's account, or in two."""
+    """Reads again if a process ended meanwhile: its time could be missing, or counted twice."""
     for _ in range(TRIES):
         tree = list(_tree(roots))
         total = sum(map(_cpu_seconds, tree))

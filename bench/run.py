@@ -1,4 +1,4 @@
-"""One run: every case in rounds that take turns, so that a machine that slows down slows all of them down."""
+"""One run: cases take turns in short rounds, so that a machine that slows down slows all of them down."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -15,31 +15,31 @@ from bench.traffic.load import Load
 from database.connections import Database
 from ledger.postgres.audit import audit
 
-# Between rounds: what a system does after its last answer is not the next one's.
+# The pause between rounds: work that a system does after its last answer must not disturb the next round.
 SETTLE_SECONDS = 0.4
 HALF = "half"
 
 
 class BooksBroken(Exception):
-    """An invariant does not hold at the end of a case. No figure of such a run counts."""
+    """An invariant is violated after some rounds. The figures of such a run are worthless."""
 
 
 class Progress:
-    """What the person at the terminal sees of a run."""
+    """Receives the progress of a run. This class shows nothing."""
 
     def step(self, what: str) -> None:
-        """Something begins."""
+        """A step begins."""
 
     def going(self, sent: int, good: int) -> None:
-        """It goes on."""
+        """The step continues: requests sent, and expected answers received, so far."""
 
     def done(self, line: str) -> None:
-        """It has ended."""
+        """A step has ended; `line` is its result."""
 
 
 @dataclass
 class Recorder:
-    """The rounds of a run, and the audits between."""
+    """The rounds of a run, and the audits between them."""
 
     rounds: list[dict[str, Any]] = field(default_factory=list)
     audits: list[dict[str, Any]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Recorder:
 
 
 class Run:
-    """Puts loads on the systems of one set of servers and records what came of them."""
+    """Puts loads on the systems of one set of servers and records the results."""
 
     def __init__(self, servers: Servers, profile: Profile, seed: int, progress: Progress) -> None:
         self.servers = servers
@@ -74,7 +74,7 @@ class Run:
         await self.check_books({case.system for case in level.cases})
 
     async def half(self, cases: Sequence[Case], rounds: int, seconds: float) -> None:
-        """At a fixed rate, half of what the case did with 30 in flight."""
+        """Measure at a fixed rate: half of the case's throughput with 30 in flight."""
         for number in range(rounds):
             for case in cases:
                 if rate := self.recorder.throughput(case.name, "30") / 2:
@@ -83,7 +83,7 @@ class Run:
         await self.check_books({case.system for case in cases})
 
     async def warm_up(self, case: Case) -> None:
-        """Caches, pollers and connections of this way into the system, once."""
+        """Warm up the caches, pollers and connections of this way to call the system, once."""
         if (case.system, case.way) in self._warm:
             return
         self._warm.add((case.system, case.way))
@@ -119,7 +119,7 @@ class Run:
         return await ask(ports[case.system], Job(load, case.choice, way=case.way), self._going)
 
     async def check_books(self, systems: set[str]) -> None:
-        """Every invariant of every ledger that was under load. Raises `BooksBroken`."""
+        """Check every invariant of every ledger that was under load. Raises `BooksBroken`."""
         for system in sorted(systems - {"floor"}):
             self.progress.step(f"checking the books of {system}")
             url = self.servers.database_url(system)
@@ -150,7 +150,7 @@ class Run:
 
 
 def round_line(entry: Mapping[str, Any]) -> str:
-    """A round in a line."""
+    """A round as one line of text."""
     latency = entry["latency_ms"]
     others = {answer: count for answer, count in entry["answers"].items() if answer != entry["load"]["expected"]}
     wrong = f"  other answers: {others}" if others else ""

@@ -1,4 +1,4 @@
-"""The servers of a run: the product's own stack in a folder of its own, and a process for every other system.
+"""The servers of a run: Remit's own stack in a new folder, and a process for every other system.
 
 All share one PostgreSQL (a database each) and one Temporal server (a task queue each), so all have the same
 durability and the same competition for the machine.
@@ -26,13 +26,13 @@ from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 TOKEN_SECONDS = 6 * 3600
 GENERATORS = ("load", "reads")
-# What belongs to the machine and not to a stack of the user's, which a run must neither find nor touch.
+# Settings of the machine. All others may belong to a stack of the user, which a run must neither find nor change.
 KEPT = ("REMIT_CACHE", "REMIT_TEMPORAL_CLI")
 
 
 @dataclass
 class Servers:
-    """What runs, and where."""
+    """The running servers and systems, and their ports."""
 
     running: Running
     folder: Path
@@ -48,13 +48,13 @@ class Servers:
         return urlunsplit(urlsplit(self.running.database_url)._replace(path=f"/bench_{system}"))
 
     def pids(self, system: str) -> list[int]:
-        """Of the processes of a system: the product's API process holds its worker."""
+        """The pids of a system's processes. Remit's API process contains its worker."""
         if system == REMIT:
             return [self.running.pids["api"]]
         return [process.pid for name, process in self.processes.items() if name.split("/")[0] == system]
 
     def groups(self, system: str) -> Mapping[str, list[int]]:
-        """Whose CPU and memory is counted as what while this system is under load."""
+        """The groups of processes whose CPU and memory are measured while this system is under load."""
         return {
             "system": self.pids(system),
             "Temporal": [self.running.pids["temporal"]],
@@ -63,7 +63,7 @@ class Servers:
         }
 
     async def start_system(self, name: str) -> None:
-        """A process of `bench.systems`."""
+        """Start a process of `bench.systems`."""
         self.ports[name] = port = free_port()
         setting = {
             "port": port,
@@ -74,7 +74,7 @@ class Servers:
         await self._start(name, port, ["-m", "bench.systems", name], {"REMIT_BENCH_SETTING": json.dumps(setting)})
 
     async def start_remit(self, name: str, command: Sequence[str], port: int, **settings: str) -> None:
-        """Another process of the product: `api`, `api --with-worker` or, without a port, `worker`."""
+        """Start another process of Remit: `api`, `api --with-worker` or, without a port, `worker`."""
         given = {
             "database_url": self.running.database_url,
             "temporal_address": self.running.temporal_address,
@@ -112,7 +112,7 @@ class Servers:
 
 
 def forget_settings() -> None:
-    """A run takes nothing from the user's settings, least of all a database."""
+    """Remove the user's settings from the environment, so that a run cannot use the user's database."""
     for name in [name for name in os.environ if name.startswith("REMIT_") and name not in KEPT]:
         del os.environ[name]
 
@@ -121,7 +121,7 @@ def forget_settings() -> None:
 async def servers(
     folder: Path, prepare: Prepare, accounts: int, systems: Sequence[str], say: Say
 ) -> AsyncIterator[Servers]:
-    """The stack with so many accounts in every database, these systems beside it, and the load generator."""
+    """Run the stack with this many accounts in every database, these systems, and the load generators."""
     settings = Settings.model_validate(
         {
             "home": folder / "home",

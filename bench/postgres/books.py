@@ -1,4 +1,4 @@
-"""Customers, accounts and first balances, by the ledger's own steps."""
+"""Makes customers, accounts and first balances by the ledger's own steps."""
 
 import asyncio
 import secrets
@@ -20,7 +20,7 @@ AT_ONCE = 16
 
 
 async def fill(database_url: str, accounts: int) -> list[tuple[CustomerId, AccountId]]:
-    """So many customers with an account each, funded by a deposit. Nobody hashes a password for it."""
+    """Make this many customers, each with an account funded by a deposit. No password is hashed, which saves time."""
     turns = asyncio.Semaphore(AT_ONCE)
     async with Database(database_url, AT_ONCE, "remit-bench") as database:
         customers, book = Customers(database), Book(database, record_reversal)
@@ -44,7 +44,7 @@ async def fill(database_url: str, accounts: int) -> list[tuple[CustomerId, Accou
 
 
 async def copy_database(server_url: str, source: str, copies: list[str]) -> None:
-    """Databases with the same contents. Nobody may be connected to the source."""
+    """Copy the source database under each of these names. No client may be connected to the source."""
     connection = await asyncpg.connect(server_url)
     try:
         for name in copies:

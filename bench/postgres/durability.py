@@ -1,4 +1,4 @@
-"""What the PostgreSQL of a run is, and that it keeps what it has acknowledged."""
+"""The PostgreSQL of a run: its version, and whether committed writes survive a crash."""
 
 import asyncpg
 
@@ -6,7 +6,7 @@ _ASKED = {"PostgreSQL": "server_version", "fsync": "fsync", "synchronous_commit"
 
 
 async def server_settings(database_url: str) -> dict[str, str]:
-    """Version, and the two settings that durability depends on."""
+    """The version, and the two settings that durability depends on."""
     connection = await asyncpg.connect(database_url)
     try:
         return {name: str(await connection.fetchval(f"SHOW {setting}")) for name, setting in _ASKED.items()}

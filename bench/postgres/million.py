@@ -1,6 +1,6 @@
-"""Books that are full already: many completed transfers, written in bulk as the ledger's steps would have left them.
+"""Fills the books in bulk with many completed transfers, as the ledger's steps would have written them.
 
-Hashes are chained by `ledger/chain.py`, and the audit at the end of the case proves that the ledger agrees.
+`ledger/chain.py` computes the hashes, and the audit at the end of the case checks them.
 """
 
 import random
@@ -43,7 +43,7 @@ class _Account:
     head_hash: bytes
 
     def enter(self, transfer_id: TransferId, leg: Leg, amount_minor: int, at: datetime) -> tuple[Any, ...]:
-        """The next line of its statement."""
+        """Add the account's next entry. Returns its row."""
         before, after = self.balance_minor, self.balance_minor + amount_minor
         self.version += 1
         self.balance_minor = after
@@ -63,9 +63,9 @@ class _Account:
 async def fill_with_entries(
     database_url: str, entries: int, seed: int, progress: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Add transfers between the accounts that are there until so many entries are; then ANALYZE, as a server would.
+    """Add transfers between the existing accounts until the books have this many entries; then VACUUM and ANALYZE.
 
-    As a superuser and with triggers and foreign keys off, which a bulk load needs: nothing else may write meanwhile.
+    Needs a superuser, because it turns triggers and foreign keys off. Nothing else may write meanwhile.
     """
     connection = await asyncpg.connect(database_url)
     try:

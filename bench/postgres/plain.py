@@ -1,8 +1,7 @@
 """The whole transfer as one SQL transaction: what a user without Temporal would write.
 
-Double entry with a key that is used once, both accounts locked in the order of their ids, and a statement line for
-each. No workflow, no clearing account, no hash chain, no triggers: nothing here survives a step that is not in the
-same database.
+Double entry with an idempotency key, both accounts locked in the order of their ids, and an entry for each. It has no
+workflow, no clearing account, no hash chain and no triggers, and it cannot include a step outside of this database.
 """
 
 from contextlib import AbstractAsyncContextManager
@@ -55,7 +54,7 @@ _BROKEN = """
 
 
 async def prepare(database_url: str) -> None:
-    """The tables, with the accounts and balances that are there already."""
+    """Create the tables, and copy the existing accounts and balances into them."""
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(SCHEMA)
@@ -64,12 +63,12 @@ async def prepare(database_url: str) -> None:
 
 
 def connections(database_url: str, number: int) -> "AbstractAsyncContextManager[asyncpg.Pool[asyncpg.Record]]":
-    """So many at most, made when they are wanted."""
+    """A pool of at most this many connections, opened on demand."""
     return asyncpg.create_pool(database_url, min_size=0, max_size=number, server_settings={"jit": "off"})
 
 
 async def transfer(pool: "asyncpg.Pool[asyncpg.Record]", order: TransferOrder) -> str:
-    """`completed` or `failed`; a key that was used answers `completed` and moves nothing."""
+    """Make the transfer: `completed` or `failed`. A repeated key returns `completed` and moves no money."""
     source, destination, amount = order.source_account_id, order.destination_account_id, order.amount_minor
     async with pool.acquire() as connection, connection.transaction():
         opened = await connection.fetchval(
@@ -100,7 +99,7 @@ async def transfer(pool: "asyncpg.Pool[asyncpg.Record]", order: TransferOrder) -
 
 
 async def broken_accounts(database_url: str) -> int:
-    """How many balances are not the sum of their entries."""
+    """The number of accounts whose balance is not the sum of their entries."""
     connection = await asyncpg.connect(database_url)
     try:
         return int(await connection.fetchval(_BROKEN, timeout=60))

@@ -58,12 +58,12 @@ def throughput_chart(results: Results) -> Figure | None:
 
 
 def ledger_chart(results: Results) -> Figure | None:
-    """The same for what needs no workflow engine: another scale."""
+    """The same for the cases without a workflow engine, which need another scale."""
     return _bars(results, [case.name for case in CASES if case.letter in LEDGER_ALONE], "transfers per second")
 
 
 def latency_chart(results: Results) -> Figure | None:
-    """A dot for p50 and one for p99, on a logarithmic axis: what lies between is a ratio."""
+    """A dot for p50 and one for p99, on a logarithmic axis: equal distances are equal ratios."""
     found = _found(results, [case.name for case in CASES], "1", ("p50", "p99"))
     if not found:
         return None
@@ -85,7 +85,7 @@ def latency_chart(results: Results) -> Figure | None:
 
 
 def cpu_chart(results: Results) -> Figure | None:
-    """Stacked: who spends how much CPU on one transfer."""
+    """Stacked bars: the CPU that each group of processes uses for one transfer."""
     found = _found(results, [case.name for case in CASES], "30", GROUPS)
     if not found:
         return None
@@ -103,7 +103,7 @@ def cpu_chart(results: Results) -> Figure | None:
 
 
 def loads_chart(results: Results) -> Figure | None:
-    """A line for each yardstick over 1, 8, 30 and 100 in flight."""
+    """A line for each of the main cases over 1, 8, 30 and 100 in flight."""
     levels = ("1", "8", "30", "100")
     lines = {}
     for name in ("a'", "b", "c", "g"):
@@ -126,7 +126,7 @@ def loads_chart(results: Results) -> Figure | None:
 
 
 def memory_chart(results: Results) -> Figure | None:
-    """Resident memory while transfers go through."""
+    """Resident memory during many transfers."""
     samples: Sequence[dict[str, Any]] = results.get("memory", [])
     if not samples:
         return None

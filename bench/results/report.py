@@ -1,4 +1,4 @@
-"""Results as a page: targets, charts, every figure, and how to come by them again."""
+"""Results as a page: targets, charts, every figure, and how to reproduce them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,27 +25,28 @@ METHOD = """\
 ## How it is measured
 
 - One machine, one PostgreSQL (fsync on, a database for each system) and one Temporal server as `remit run` starts
-  them. Remit is `remit api --with-worker` as it comes; every other system is a process of its own.
-- The load is open: requests are due at random times at a fixed rate, and at most so many are in flight. One that
-  comes due while all are in flight is *unsent*: counted, and not sent. Latency begins when a request was due. "30
-  in flight" is a rate far above what any system can do; "1" is a closed loop on an idle machine; "half" is a fixed
-  rate at half of what the case did with 30 in flight.
-- Only answers as expected count: over HTTP 201 with `completed`. All others are in the column *other*.
+  them. Remit is `remit api --with-worker` with default settings; every other system is a process of its own.
+- The load is open: requests are due at random times at a fixed rate, and a limited number is in flight. A request
+  that is due while that number is in flight is not sent, and counted as *unsent*. Latency is measured from the time a
+  request was due. "30 in flight" is a rate far above the throughput of any system; "1" is a closed loop on an idle
+  machine; "half" is a fixed rate at half of the case's throughput with 30 in flight.
+- Only expected answers count: over HTTP, 201 with `completed`. All others are in the column *other*.
 - Cases take turns in short rounds, each beginning with another case. A figure is the median of its rounds, with the
-  least and the most beside it. A ratio is formed within each round, and its median taken: both met the machine as
-  it was then.
-- The first seconds of a round fill the system, one request in flight more after another, and are not measured.
-- CPU is user and system time of all processes of a group, by completed transfer. Where a case is called directly,
-  the load comes from the system's own process.
-- A posting is one balanced fact: an amount leaves one account for another. *e* makes two for each transfer, by way of
-  clearing, in three transactions (open, debit, credit); *f* makes one, in one. Both have 20 connections.
+  least and the most beside it. A ratio is computed within each round, so that both cases ran on the machine in
+  the same condition; its figure is the median.
+- In the first seconds of a round the number of requests in flight rises step by step. They are not measured.
+- CPU is user and system time of all processes of a group, divided by completed transfers. If a case is called
+  directly, the load comes from the system's own process.
+- A posting is one balanced fact: an amount leaves one account for another. *e* writes two for each transfer,
+  through clearing, in three transactions (open, debit, credit); *f* writes one, in one transaction. Both
+  have 20 connections.
 - *b* and *g* run Remit's own ledger steps: open, debit, credit and notify; screening is a pure rule and costs
-  nothing. They answer when the notification is written, Remit when the money has arrived.
-- *i* is case c on books that were filled with a million entries by COPY, hashes chained as the ledger chains them.
-- Memory is flat where the median of the last quarter of 20,000 transfers is at most 10 % above that of the second
+  nothing. They answer once the notification is written, Remit once the money has arrived.
+- *i* is case c on books with a million entries, which COPY wrote with the same hash chains as the ledger's.
+- Memory is flat if the median of the last quarter of 20,000 transfers is at most 10 % above that of the second
   quarter.
-- Every ledger is audited after each group of rounds, by the same SQL as `remit verify`; a broken one ends the run
-  with 1.
+- Every ledger is audited after each group of rounds, by the same SQL as `remit verify`; a violation ends
+  the run with exit code 1.
 """
 
 

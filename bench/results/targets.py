@@ -1,4 +1,4 @@
-"""The targets: ratios of cases within one run, and what they come to."""
+"""The targets: mostly ratios of cases within one run, and whether a run met them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a figure shall be: `at_least` or `at_most`."""
+    """The bound of a figure: a minimum if `at_least`, else a maximum."""
 
     name: str
     bound: float
@@ -35,7 +35,7 @@ class Target:
 
 
 def rounds_of(results: Results, case: str, level: str) -> Rounds:
-    """In the order of their rounds."""
+    """The rounds of a case at one level, in order."""
     found = [entry for entry in results["rounds"] if entry["case"] == case and entry["level"] == level]
     return sorted(found, key=lambda entry: int(entry["round"]))
 
@@ -49,12 +49,12 @@ def figure(
 
 
 def throughput(entry: Mapping[str, Any]) -> float:
-    """Answers as expected, per second."""
+    """Expected answers per second."""
     return float(entry["throughput"])
 
 
 def latency(wanted: str) -> Callable[[Mapping[str, Any]], float | None]:
-    """In milliseconds: `p50`, `p95`, `p99` or `max`."""
+    """Reads a latency in milliseconds: `p50`, `p95`, `p99` or `max`."""
 
     def read(entry: Mapping[str, Any]) -> float | None:
         found = entry["latency_ms"][wanted]
@@ -66,7 +66,7 @@ def latency(wanted: str) -> Callable[[Mapping[str, Any]], float | None]:
 def ratio(
     upper: str, lower: str, level: str, read: Callable[[Mapping[str, Any]], float | None] = throughput
 ) -> Callable[[Results], Measured | None]:
-    """`upper` by `lower`, formed within each round: both met the machine as it was then."""
+    """`upper` divided by `lower` within each round, so that both ran on the machine in the same condition."""
 
     def measure(results: Results) -> Measured | None:
         pairs = zip(rounds_of(results, upper, level), rounds_of(results, lower, level), strict=False)
@@ -76,12 +76,12 @@ def ratio(
     return measure
 
 
-# A transfer is a debit and a credit by way of clearing, and in one transaction a single posting between two accounts.
+# Postings per transfer: a debit and a credit through clearing, or one posting between both accounts.
 POSTINGS = {"e uniform": 2, "e hot": 2, "f": 1}
 
 
 def postings_ratio(upper: str, lower: str, level: str) -> Callable[[Results], Measured | None]:
-    """Postings per second of `upper` by those of `lower`, formed within each round."""
+    """Postings per second of `upper` divided by those of `lower`, within each round."""
 
     def measure(results: Results) -> Measured | None:
         by_transfer = ratio(upper, lower, level)(results)
@@ -94,7 +94,7 @@ def postings_ratio(upper: str, lower: str, level: str) -> Callable[[Results], Me
 
 
 def tail(case: str, level: str) -> Callable[[Results], Measured | None]:
-    """The case's p99 by its own p50."""
+    """The case's p99 divided by its own p50."""
 
     def measure(results: Results) -> Measured | None:
         both = [(latency("p99")(entry), latency("p50")(entry)) for entry in rounds_of(results, case, level)]
@@ -104,12 +104,12 @@ def tail(case: str, level: str) -> Callable[[Results], Measured | None]:
 
 
 def start_seconds(results: Results) -> Measured | None:
-    """Of `remit run`, from the command to its line `ready`."""
+    """Seconds from the command `remit run` to its line `ready`."""
     return Measured.of(results.get("start_seconds", []))
 
 
 def memory_growth(results: Results) -> Measured | None:
-    """Of the process with API and worker, from the second quarter of the transfers to the last, in percent."""
+    """Memory growth of the API's process from the second quarter of the transfers to the last, in percent."""
     samples = [float(sample["resident_mb"]) for sample in results.get("memory", [])]
     quarter = len(samples) // 4
     if not quarter:
@@ -134,7 +134,7 @@ TARGETS: Sequence[Target] = (
 
 
 def verdicts(results: Results) -> list[dict[str, Any]]:
-    """Each target with what was measured; `holds` is None where its cases did not run."""
+    """Each target with its measured figure. `holds` is None if its cases did not run."""
     told = []
     for target in TARGETS:
         measured = target.measure(results)

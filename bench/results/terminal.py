@@ -10,13 +10,13 @@ from rich.table import Table
 from bench.results.targets import Measured, Results, figure, latency, throughput, verdicts
 
 WIDTH = 120
-WHOLE_FROM = 100  # figures from here on need no decimals
+WHOLE_FROM = 100  # figures from this value on are shown without decimals
 GROUPS = ("system", "Temporal", "PostgreSQL", "load generator")
 LEVELS = ("1", "8", "half", "30", "100")
 
 
 def cases_of(results: Results) -> Sequence[tuple[str, str]]:
-    """(case, level) of everything that was measured: by level, in the order of the run."""
+    """Every measured (case, level), sorted by level, then in the order of the run."""
     found = dict.fromkeys((entry["case"], entry["level"]) for entry in results["rounds"])
     known = {level: place for place, level in enumerate(LEVELS)}
     return sorted(found, key=lambda one: known.get(one[1], len(known)))
@@ -41,19 +41,19 @@ def figures_of(results: Results, case: str, level: str) -> dict[str, Measured | 
 
 
 def other_answers(results: Results, case: str, level: str) -> int:
-    """Answers that were not the expected one, over all rounds."""
+    """The number of answers other than the expected one, over all rounds."""
     chosen = [entry for entry in results["rounds"] if (entry["case"], entry["level"]) == (case, level)]
     return sum(sum(entry["answers"].values()) - entry["good"] for entry in chosen)
 
 
 def unsent(results: Results, case: str, level: str) -> int:
-    """Requests that came due while all were in flight, over all rounds."""
+    """The number of requests that were not sent because the maximum was in flight, over all rounds."""
     chosen = [entry for entry in results["rounds"] if (entry["case"], entry["level"]) == (case, level)]
     return sum(int(entry["unsent"]) for entry in chosen)
 
 
 def print_results(results: Results, console: Console | None = None) -> None:
-    """Figures first, targets last."""
+    """Print the figures, then the targets."""
     console = console or Console(width=WIDTH)
     console.print(_figures(results))
     console.print(_targets(results))
@@ -103,12 +103,12 @@ def _targets(results: Results) -> Table:
 
 
 def spread_of(measured: Mapping[str, float]) -> str:
-    """From the least to the most."""
+    """The range from the least to the most."""
     return f"{measured['least']:.2f}-{measured['most']:.2f}"
 
 
 def text(measured: Measured | None, digits: int = 1) -> str:
-    """A figure as people read it."""
+    """The figure as text, rounded and with thousands separated."""
     if measured is None:
         return "-"
     return f"{measured.middle:,.{0 if measured.middle >= WHOLE_FROM else digits}f}"

@@ -1,6 +1,6 @@
-"""A process of the bench: `python -m bench.systems NAME`, with its setting in the environment.
+"""One process of the benchmark: `python -m bench.systems NAME`, with its setting in the environment.
 
-Each system answers `POST /v1/transfers` by the thinnest route there can be, and takes jobs to be called directly.
+Each system serves `POST /v1/transfers` by the thinnest possible route, and accepts jobs that call it without HTTP.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from bench.traffic.load import Send
 from bench.traffic.population import Holder, order_between, pairs, read
 
 GENERATORS = ("load", "reads")
-# Imported only where it runs: DBOS is not there in every environment.
+# Imported only in the process that runs it: DBOS is not installed in every environment.
 SYSTEMS = {
     "floor": "bench.systems.floor:floor",
     "textbook": "bench.systems.textbook:textbook",
@@ -37,7 +37,7 @@ VARIABLE = "REMIT_BENCH_SETTING"
 
 
 class BenchTransferIn(BaseModel):
-    """The same body as the product's."""
+    """The same request body as Remit's."""
 
     source_account_id: str
     destination_account_id: str
@@ -47,14 +47,14 @@ class BenchTransferIn(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BenchTransferOut:
-    """Just enough to be the answer."""
+    """The smallest useful answer."""
 
     id: str
     state: str
 
 
 def thin_route(app: FastAPI, transfer: Transfer, holders: list[Holder]) -> None:
-    """Start, wait, answer. No sign-in, no problem responses, no limits."""
+    """Start a transfer, wait for it, answer. Without authentication, problem responses and limits."""
     by_account = {holder.account_id: holder for holder in holders}
 
     @app.post("/v1/transfers", status_code=201)
@@ -66,7 +66,7 @@ def thin_route(app: FastAPI, transfer: Transfer, holders: list[Holder]) -> None:
 
 
 def direct(ways: dict[str, Transfer], holders: list[Holder], job: Job) -> Send:
-    """The same transfers without HTTP between."""
+    """Sends the same transfers by direct calls, without HTTP."""
     draw, key, transfer = pairs(job.choice, holders, job.load.seed), new_keys(), ways[job.way]
 
     async def send() -> str:
@@ -79,7 +79,7 @@ def direct(ways: dict[str, Transfer], holders: list[Holder], job: Job) -> Send:
 
 
 async def serve(name: str, setting: Setting) -> None:
-    """Until SIGTERM."""
+    """Run a system or a load generator until SIGTERM."""
     holders = read(setting.population)
     async with AsyncExitStack() as stack:
         if name in GENERATORS:
@@ -98,7 +98,7 @@ async def serve(name: str, setting: Setting) -> None:
 
 
 def main() -> None:
-    """The setting comes by the environment: a password is in it."""
+    """Read the setting from the environment, because it contains a password."""
     found = json.loads(os.environ[VARIABLE])
     setting = Setting(**found | {"population": Path(found["population"])})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -20,13 +20,16 @@ class NothingWorkflow:
 
     @workflow.run
     async def run(self, order: TransferOrder) -> str:  # noqa: ARG002 - carried as a transfer carries it
-        """Nothing happens."""
+        """Return at once."""
         return State.COMPLETED.value
 
 
 @asynccontextmanager
 async def floor(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
-    """`eager`: client and worker share a process, and the first task comes with the answer. `queued`: it does not."""
+    """`eager`: the server returns the first task with its answer to the start, as client and worker share a process.
+
+    `queued`: the worker polls for the first task.
+    """
     client = await Client.connect(setting.temporal_address)
 
     def starting(*, eagerly: bool) -> Transfer:

@@ -1,4 +1,4 @@
-"""Without a workflow engine: the ledger's own steps, and the whole transfer as one SQL transaction."""
+"""Two systems without a workflow engine: the ledger's own steps, and the whole transfer as one SQL transaction."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What every system under test offers: ways to make a transfer, by name. The first is the one behind HTTP."""
+"""What every system under test provides: named ways to make a transfer. Its HTTP route uses the first one."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ledger.transfers import TransferOrder
 
-# The same for every system: what one process of Remit has.
+# The same for every system: as many as one process of Remit uses.
 DATABASE_CONNECTIONS = 20
 
 Transfer = Callable[[TransferOrder], Awaitable[str]]
-"""Makes a transfer and answers with its final state. Raises what went wrong."""
+"""Makes a transfer and returns its final state. Raises if it fails."""
 
 
 @dataclass(frozen=True, slots=True)

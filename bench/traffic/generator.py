@@ -17,13 +17,13 @@ TRANSFER = "POST transfer"
 READS: dict[str, Callable[[Holder], str]] = {
     "GET balance": lambda holder: f"/v1/accounts/{holder.account_id}",
     "GET entries": lambda holder: f"/v1/accounts/{holder.account_id}/entries",
-    # The first deposit of the account: a transfer that is there.
+    # The first deposit of the account: a transfer that exists.
     "GET transfer": lambda holder: f"/v1/transfers/{transfer_id_for(holder.customer_id, 'first')}",
 }
 
 
 def create_generator(holders: list[Holder], closing: AsyncExitStack) -> FastAPI:
-    """Takes jobs. Its connections stay open from one job to the next, and end with `closing`."""
+    """The application that runs jobs. Its connections stay open between jobs; `closing` closes them."""
     app = FastAPI(openapi_url=None)
     connections: dict[int, Connections] = {}
 
@@ -63,5 +63,5 @@ def posted(source: Holder, destination: Holder, key: str) -> bytes:
 
 
 def got(holder: Holder, path: str) -> bytes:
-    """A request to read."""
+    """A request that reads this path."""
     return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {holder.token}\r\n\r\n".encode()

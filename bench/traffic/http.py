@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections that cost the load generator as little as can be: one request at a time, kept open between."""
+"""HTTP/1.1 connections that use as little CPU as possible: they stay open, and send one request at a time."""
 
 import asyncio
 from typing import cast
@@ -69,9 +69,9 @@ class Connections:
             self._idle.pop().close()
 
     async def ask(self, request: bytes) -> str:
-        """The status of the answer and, where the body is an object with a state, that state: `201 completed`.
+        """Send a request. Returns the status, followed by the body's state if it has one: `201 completed`.
 
-        `no answer` after `LIMIT_SECONDS`, and `no connection` where the server is away.
+        Returns `no answer` after `LIMIT_SECONDS`, and `no connection` if the server cannot be reached.
         """
         connection: _HttpConnection | None = None
         try:

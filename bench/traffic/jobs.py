@@ -1,4 +1,4 @@
-"""Jobs: one load, asked of a process over HTTP and answered line by line while it runs, the tally last."""
+"""Jobs: a process runs one load on request over HTTP. It answers with lines of progress, and the tally last."""
 
 import asyncio
 import json
@@ -14,13 +14,13 @@ from fastapi.responses import StreamingResponse
 from bench.traffic.load import Load, Send, Tally, run_load
 from bench.traffic.population import Choice
 
-# Beyond the load's own seconds: answers that are still due have 30 s.
+# Added to the load's own duration: its last answers may take 30 s.
 PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A load and what it is put on: `way` of the process itself, or `path` of the server on `port`."""
+    """A load and its target: the request `way` to the server on `port`, or, without a port, a call in the process."""
 
     load: Load
     choice: Choice = Choice.UNIFORM
@@ -29,7 +29,7 @@ class Job:
 
 
 class JobFailed(Exception):
-    """The process that was asked gave no tally."""
+    """The process returned no tally."""
 
 
 def new_keys() -> Callable[[], str]:
@@ -71,7 +71,7 @@ async def _lines(job: Job, send: Send) -> AsyncIterator[str]:
 
 
 async def ask(port: int, job: Job, progress: Callable[[dict[str, int]], None] = lambda _: None) -> dict[str, Any]:
-    """Have the process that listens there run the job: its tally's summary. Raises `JobFailed`."""
+    """Run the job in the process that listens on `port`. Returns the tally's summary. Raises `JobFailed`."""
     tally: dict[str, Any] | None = None
     try:
         async with (

@@ -1,7 +1,8 @@
-"""The load: when requests are due, how many may be in flight, and an honest count of what became of them.
+"""The load: when requests are due, how many may be in flight, and the count of their results.
 
-Open loop: arrivals keep to their schedule, whatever the system under test does. A request that comes due while all are
-in flight is counted as unsent and not sent; a latency begins when its request was due, not when there was time for it.
+In an open loop, requests are due on a schedule that does not depend on the system under test. A request that is due
+while the maximum is in flight is not sent, and counted as unsent. Latency is measured from the time a request was due,
+not from the time it was sent.
 """
 
 import asyncio
@@ -17,15 +18,16 @@ PERCENTILES = (50, 95, 99)
 PROGRESS_SECONDS = 0.5
 
 Send = Callable[[], Awaitable[str]]
-"""Sends one request and says what was answered. Never raises: a failure is an answer too."""
+"""Sends one request and returns a text for its answer. Never raises: a failure is an answer too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How hard, and for how long.
+    """The concurrency, rate and duration of a load.
 
-    The first `lead_in` of the `seconds` fill the system, one request in flight more after another, and are not
-    measured: all at once would come back all at once, and a window would catch a wave more or less.
+    In the first `lead_in` of the `seconds`, which are not measured, the requests in flight rise one by one. If all
+    started together, they would end together, and the measured time would hold one such wave more or less.
+
     `rate` is arrivals a second, their gaps drawn from an exponential distribution by `seed`. None closes the loop: each
     request is due when the one before it has been answered, which measures latency without a queue. `limit` ends it
     early, after so many requests. Answers other than `expected` count as neither throughput nor latency.
@@ -42,7 +44,7 @@ class Load:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the requests of one load. Times are in seconds since it began."""
+    """The results of one load. Times are in seconds since its start."""
 
     load: Load
     sent: int = 0
@@ -54,7 +56,7 @@ class Tally:
     latencies: list[float] = field(default_factory=list)
 
     def count(self, answer: str, due: float, ended: float) -> None:
-        """One request that was due then and answered now."""
+        """Count one request by its answer, the time it was due and the time it ended."""
         self.answers[answer] += 1
         if answer != self.load.expected:
             return
@@ -82,7 +84,7 @@ class Tally:
 
 
 def percentile(ordered: Sequence[float], wanted: float) -> float | None:
-    """The nearest-rank percentile of values in order: one that was measured, never one in between."""
+    """The nearest-rank percentile of values in order: always a measured value, never an interpolated one."""
     if not ordered:
         return None
     return ordered[max(math.ceil(wanted / 100 * len(ordered)), 1) - 1]
@@ -93,7 +95,7 @@ def _ms(seconds: float | None) -> float | None:
 
 
 def arrivals(rate: float, seed: int) -> Iterator[float]:
-    """When requests are due, in seconds since the load began; without an end."""
+    """The times at which requests are due, in seconds since the load began. Endless."""
     chance, due = random.Random(seed), 0.0  # noqa: S311 - the same load again, not a secret
     while True:
         due += chance.expovariate(rate)
@@ -101,7 +103,7 @@ def arrivals(rate: float, seed: int) -> Iterator[float]:
 
 
 class _Slots:
-    """How many requests may be in flight, and when the last of them was answered."""
+    """The number of requests that may still be sent, and when the first slot became free after none was."""
 
     def __init__(self, number: int) -> None:
         self.free = number
@@ -125,9 +127,9 @@ class _Slots:
 
 
 async def run_load(load: Load, send: Send, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
-    """Put the load on `send` and return when every request that was sent has been answered.
+    """Run the load with `send`, and return once every request that was sent has been answered.
 
-    `send` has a limit of its own, so this ends.
+    This ends, because `send` has a time limit of its own.
     """
     loop = asyncio.get_running_loop()
     ramps = load.rate is not None and load.lead_in > 0
@@ -165,7 +167,7 @@ async def run_load(load: Load, send: Send, progress: Callable[[Tally], None] = l
 
 
 async def _ramp_up(load: Load, slots: _Slots, began: float) -> None:
-    """All may be in flight when four fifths of the lead-in are over."""
+    """Add the other slots one by one during the first four fifths of the lead-in."""
     for _ in range(load.in_flight - 1):
         await asyncio.sleep(0.8 * load.lead_in / load.in_flight)
         slots.give_back(time.perf_counter() - began)
@@ -178,7 +180,7 @@ async def _open_loop(load: Load, slots: _Slots, start: Callable[[float], None], 
             break
         while not slots.free:
             await slots.wait()
-        if due < slots.freed_at:  # all were in flight when it was due
+        if due < slots.freed_at:  # no slot was free when it was due
             tally.unsent += 1
             continue
         if (early := due - (time.perf_counter() - began)) > 0:

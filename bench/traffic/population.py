@@ -68,14 +68,14 @@ def pairs(choice: Choice, holders: list[Holder], seed: int) -> Callable[[], Pair
 
 
 def order_between(pair: Pair, key: str) -> TransferOrder:
-    """The order that the API would make of the same request."""
+    """The order that the API would make from the same request."""
     source, destination = pair
     wish = TransferRequest(source.account_id, destination.account_id, AMOUNT_MINOR, CURRENCY)
     return order_for(source.customer_id, key, wish)
 
 
 def save(holders: list[Holder], path: Path) -> None:
-    """For the other processes of a run. Private: tokens are in it."""
+    """Write the accounts for the other processes of a run. The file is private: it contains tokens."""
     path.touch(mode=0o600)
     path.write_text(json.dumps([asdict(holder) for holder in holders]))
 
