@@ -30,9 +30,9 @@ def machine() -> dict[str, Any]:
 async def versions(database_url: str, temporal_address: str) -> dict[str, str]:
     """The versions of Python, both servers and the packages that a transfer uses most."""
     client = await Client.connect(temporal_address)
-    told = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
     found = {"Python": platform.python_version()} | await server_settings(database_url)
-    return found | {"Temporal server": told.server_version} | _packages()
+    return found | {"Temporal server": info.server_version} | _packages()
 
 
 def commit() -> str:

@@ -70,7 +70,7 @@ async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, comm
             started = await phases.start_times(folder) if "start" in profile.phases else []
             async with servers(folder, prepare, profile.accounts, systems_of(profile), shown.done) as found:
                 run = Run(found, profile, seed, shown)
-                told = await versions(found.running.database_url, found.running.temporal_address)
+                server_versions = await versions(found.running.database_url, found.running.temporal_address)
                 found_besides = await measured(run, profile)
     except Exception as error:
         error.add_note(f"The logs of all servers are in {_keep_logs(folder, out)}.")
@@ -87,7 +87,7 @@ async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, comm
         "accounts": profile.accounts,
         "commit": commit(),
         "machine": machine(),
-        "versions": told,
+        "versions": server_versions,
         "first_start_seconds": started[:1],
         "start_seconds": started[1:],
         **found_besides,

@@ -71,9 +71,9 @@ async def memory(run: Run) -> list[dict[str, Any]]:
     run.progress.step("memory")
     began = time.perf_counter()
 
-    def sample(told: dict[str, int]) -> None:
-        run.progress.going(told["sent"], told["good"])
-        taken = {"transfers": told["good"], "seconds": round(time.perf_counter() - began, 1)}
+    def sample(counts: dict[str, int]) -> None:
+        run.progress.going(counts["sent"], counts["good"])
+        taken = {"transfers": counts["good"], "seconds": round(time.perf_counter() - began, 1)}
         samples.append(taken | {"resident_mb": resident_mb(pid)})
 
     load = Load(30, MEMORY_SECONDS, 3000, run.seed, limit=MEMORY_TRANSFERS)

@@ -142,8 +142,8 @@ class Run:
                 raise BooksBroken(f"{system}: {first.invariant}: {first.subject}: {first.detail}")
         await asyncio.sleep(SETTLE_SECONDS)
 
-    def _going(self, told: Mapping[str, int]) -> None:
-        self.progress.going(told["sent"], told["good"])
+    def _going(self, counts: Mapping[str, int]) -> None:
+        self.progress.going(counts["sent"], counts["good"])
 
     def _seed(self, number: int) -> int:
         return self.seed * 1000 + number

@@ -54,8 +54,8 @@ class DisputeWorkflow:
             )
             left = max(until - workflow.now(), timedelta(0))
             # A lost signal must not delay a decision until the deadline, so the row is read without signals, too.
-            heard = await self._hears_within(min(left, policies.DISPUTE_ROUTINE_LOOK))
-            if heard or left > policies.DISPUTE_ROUTINE_LOOK:
+            notified = await self._hears_within(min(left, policies.DISPUTE_ROUTINE_LOOK))
+            if notified or left > policies.DISPUTE_ROUTINE_LOOK:
                 course = await self._step("Read what is new", steps.read_dispute)
             else:
                 course = await self._step("Deadline: expire it, unless it is decided", steps.expire_dispute)
@@ -65,7 +65,7 @@ class DisputeWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return course.state
 
-    @workflow.signal(description="Something was said or decided: look at the dispute's row again.")
+    @workflow.signal(description="There is a new statement or decision: read the dispute's row again.")
     def look_again(self) -> None:
         """The API sends this after each write. A lost signal only delays the workflow."""
         self._news = True
@@ -103,7 +103,9 @@ class DisputeWorkflow:
         """Whether a signal or an update has arrived within the limit."""
         try:
             await workflow.wait_condition(
-                lambda: self._news, timeout=limit, timeout_summary="Next look, or the deadline of the dispute"
+                lambda: self._news,
+                timeout=limit,
+                timeout_summary="Next read of the row, or the deadline of the dispute",
             )
         except TimeoutError:
             return False
@@ -121,7 +123,7 @@ class DisputeWorkflow:
         while course.state is DisputeState.REVERSING:
             if failure is None and await self._has_ended(driver, pause):
                 driver = None
-            course = await self._step("See what became of the reversal", steps.close_dispute, failure)
+            course = await self._step("Check whether the reversal has ended", steps.close_dispute, failure)
             pause = min(pause * 2, policies.DISPUTE_LONGEST_LOOK)
         return course
 

@@ -42,7 +42,7 @@ async def register_search_attributes(client: Client) -> None:
 async def schedule_recovery(client: Client, task_queue: str, every: timedelta) -> None:
     """Schedule a sweep of recovery at this interval.
 
-    Updates an existing schedule, and leaves it paused if somebody has paused it.
+    Updates an existing schedule, and leaves it paused if an operator has paused it.
     """
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(

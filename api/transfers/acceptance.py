@@ -201,7 +201,7 @@ class Acceptance:
             async def read() -> Transfer | None:
                 return await self._transfer_reads.visible(transfer.owner_id, transfer.id)
 
-            found = await self._completions.final_within(wait_seconds, watch, lambda told: told, read)
+            found = await self._completions.final_within(wait_seconds, watch, lambda handed_over: handed_over, read)
         assert found is not None, "transfers are never deleted"
         return found
 

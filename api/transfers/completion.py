@@ -23,12 +23,12 @@ class Watch:
     """A request that waits for the next announcement, and the committed transfer if the worker handed it over."""
 
     def __init__(self) -> None:
-        self.told = asyncio.Event()
+        self.announced = asyncio.Event()
         self.transfer: Transfer | None = None
 
     def forget(self) -> None:
         """Wait for the next announcement."""
-        self.told.clear()
+        self.announced.clear()
         self.transfer = None
 
 
@@ -44,14 +44,14 @@ class Completions:
         """A final state of this transfer was committed. `transfer` is the committed row, or None if it is not known."""
         for watch in self._waiting.get(transfer_id, ()):
             watch.transfer = transfer
-            watch.told.set()
+            watch.announced.set()
 
     def close(self) -> None:
         """The process stops: every waiting request gets the transfer's present state, and new ones do not wait."""
         self._closing = True
         for watches in self._waiting.values():
             for watch in watches:
-                watch.told.set()
+                watch.announced.set()
 
     async def final_within(
         self,
@@ -72,7 +72,7 @@ class Completions:
             if left > 0:
                 try:
                     async with asyncio.timeout(min(pause, left)):
-                        await watch.told.wait()
+                        await watch.announced.wait()
                 except TimeoutError:
                     pause = min(pause * 2, LONGEST_PAUSE)
             if watch.transfer is not None and (transfer := check(watch.transfer)):
@@ -87,7 +87,7 @@ class Completions:
         """A watch that the next announcement wakes. Enter it before the transfer can start."""
         watch = Watch()
         if self._closing:
-            watch.told.set()
+            watch.announced.set()
         self._waiting[transfer_id].add(watch)
         try:
             yield watch

@@ -68,11 +68,11 @@ def write_report(results: Results, folder: Path) -> None:
 
 def _targets(results: Results) -> str:
     rows = []
-    for told in verdicts(results):
-        measured = told["measured"]
+    for row in verdicts(results):
+        measured = row["measured"]
         figures = ("–", "–") if measured is None else (f"{measured['middle']:.2f}", spread_of(measured))  # noqa: RUF001
-        verdict = {True: "holds", False: "**misses**", None: "not run"}[told["holds"]]
-        rows.append((told["name"], told["target"], *figures, verdict))
+        verdict = {True: "holds", False: "**misses**", None: "not run"}[row["holds"]]
+        rows.append((row["name"], row["target"], *figures, verdict))
     return "## Targets\n\n" + _table(("target", "wanted", "measured", "least to most", ""), rows)
 
 

@@ -135,13 +135,13 @@ TARGETS: Sequence[Target] = (
 
 def verdicts(results: Results) -> list[dict[str, Any]]:
     """Each target with its measured figure. `holds` is None if its cases did not run."""
-    told = []
+    rows = []
     for target in TARGETS:
         measured = target.measure(results)
         holds = None
         if measured is not None:
             holds = measured.middle >= target.bound if target.at_least else measured.middle <= target.bound
-        told.append(
+        rows.append(
             {
                 "name": target.name,
                 "target": f"{'≥' if target.at_least else '≤'} {target.bound:g} {target.unit}".rstrip(),
@@ -150,4 +150,4 @@ def verdicts(results: Results) -> list[dict[str, Any]]:
                 "holds": holds,
             }
         )
-    return told
+    return rows

@@ -93,11 +93,11 @@ def _targets(results: Results) -> Table:
     table = Table(title="Targets", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("target", "wanted", "measured", "least-most", ""):
         table.add_column(name, justify="left" if name in ("target", "") else "right", no_wrap=True)
-    for told in verdicts(results):
-        measured = told["measured"]
+    for row in verdicts(results):
+        measured = row["measured"]
         values = ("-", "") if measured is None else (f"{measured['middle']:.2f}", spread_of(measured))
         table.add_row(
-            told["name"], told["target"], *values, {True: "holds", False: "MISSES", None: "not run"}[told["holds"]]
+            row["name"], row["target"], *values, {True: "holds", False: "MISSES", None: "not run"}[row["holds"]]
         )
     return table
 

@@ -81,11 +81,11 @@ async def ask(port: int, job: Job, progress: Callable[[dict[str, int]], None] = 
         ):
             answer.raise_for_status()
             async for line in answer.aiter_lines():
-                told = json.loads(line)
-                if "tally" in told:
-                    tally = told["tally"]
+                message = json.loads(line)
+                if "tally" in message:
+                    tally = message["tally"]
                 else:
-                    progress(told)
+                    progress(message)
     except (httpx.HTTPError, TimeoutError) as error:
         raise JobFailed(f"{type(error).__name__}: {error}") from error
     if tally is None:
