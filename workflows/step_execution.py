@@ -67,11 +67,21 @@ def refusal_in(error: FailureError) -> Failure | None:
     return None
 
 
+def begin_locally(step: Callable[..., Awaitable[Answer]], *arguments: Any) -> "asyncio.Task[Answer]":
+    """Begin a step's local attempt. `local_first` takes it as `begun`; an answer that nobody needs may be dropped."""
+    attempt = workflow.start_local_activity(
+        step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
+    )
+    attempt.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return attempt
+
+
 async def local_first(
     step: Callable[..., Awaitable[Answer]],
     *arguments: Any,
     summary: str,
     attention: Attention,
+    begun: "asyncio.Task[Answer] | None" = None,
     cancellable: bool = False,
     retry: RetryPolicy = policies.UNTIL_ANSWERED,
     budget: timedelta | None = None,
@@ -83,13 +93,10 @@ async def local_first(
     """
 
     async def attempt_locally() -> Answer:
-        attempt = workflow.execute_local_activity(
-            step, args=arguments, start_to_close_timeout=policies.LOCAL_ATTEMPT, retry_policy=policies.ONCE
-        )
-        return await to_its_end(attempt, attention.note_cancellation)
+        return await to_its_end(begin_locally(step, *arguments), attention.note_cancellation)
 
     try:
-        return await attempt_locally()
+        return await (to_its_end(begun, attention.note_cancellation) if begun else attempt_locally())
     except FailureError as error:
         if refusal_in(error):
             raise

@@ -3,6 +3,7 @@
 from temporalio import workflow
 
 from ledger.transfers import Standing, TransferOrder
+from workflows import steps
 from workflows.transfer.saga import TransferWorkflow
 
 
@@ -12,5 +13,5 @@ class ScreensFirst(TransferWorkflow):
 
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:
-        await self._screen()
+        await self._execution.run(steps.screen_transfer, order, "Screening")
         return await super().run(order)

@@ -20,7 +20,7 @@ def no_answer(*_: object, **__: object) -> None:
 
 async def test_a_step_that_is_dropped_with_its_worker_shows_nothing_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The garbage collector may close it while another workflow runs, whose attributes would be written instead."""
-    monkeypatch.setattr(workflow, "execute_local_activity", no_answer)
+    monkeypatch.setattr(workflow, "start_local_activity", no_answer)
     monkeypatch.setattr(workflow, "execute_activity", never)
     monkeypatch.setattr(workflow, "wait_condition", never)
     shown: list[bool] = []

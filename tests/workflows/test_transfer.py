@@ -62,13 +62,9 @@ async def test_a_completed_transfer_names_each_step_in_its_history_and_notifies_
     assert [
         event.event_type for event in history.events if event.HasField("activity_task_scheduled_event_attributes")
     ] == []
-    assert local_steps(history) == [
-        "open_transfer",
-        "screen_transfer",
-        "debit_source",
-        "credit_destination",
-        "notify_parties",
-    ]
+    at_once, one_by_one = local_steps(history)[:2], local_steps(history)[2:]
+    assert set(at_once) == {"open_transfer", "screen_transfer"}
+    assert one_by_one == ["debit_source", "credit_destination", "notify_parties"]
     connection = await asyncpg.connect(database_url)
     told = await connection.fetch("SELECT account_id, body FROM messages ORDER BY account_id")
     await connection.close()

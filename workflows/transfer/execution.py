@@ -52,6 +52,7 @@ class TransferExecution:
         argument: Argument,
         details: str,
         *,
+        begun: "asyncio.Task[Answer] | None" = None,
         cancellable: bool = False,
     ) -> Answer:
         """The step's answer, with `details` shown meanwhile. Raises `StepRefused`, never for a step in doubt.
@@ -65,6 +66,7 @@ class TransferExecution:
                 argument,
                 summary=f"{step.__name__.replace('_', ' ').capitalize()}: {self.order.amount}",
                 attention=self.attention,
+                begun=begun,
                 cancellable=cancellable,
             )
         except FailureError as error:

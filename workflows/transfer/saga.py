@@ -4,6 +4,7 @@ The ledger's answer decides what happens next, never this workflow's memory: an 
 started beside another one reads where the money is and goes on from there.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -14,9 +15,9 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from ledger.refusals import REFUSAL_CODES, FraudDeclined
 from ledger.transfers import Ending, Failure, Opened, Standing, State, TransferOrder
-from screening.rules import ScreeningAnswer
+from screening.rules import ScreeningAnswer, Verdict
 from workflows import policies, steps
-from workflows.step_execution import Attention, WaitCancelled, local_first
+from workflows.step_execution import Attention, WaitCancelled, begin_locally, local_first
 from workflows.transfer.execution import StepRefused
 from workflows.transfer.updates import TransferUpdates
 
@@ -44,10 +45,12 @@ class TransferWorkflow(TransferUpdates):
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:
         """Open, screen, debit, credit, notify. The result is the transfer's final state in the ledger."""
+        screening = begin_locally(steps.screen_transfer, order)  # it reads only the order, so it need not wait
         opened = await self._open(order)
+        objection = await self._objection(opened, screening)
+        screening.cancel()  # no effect once its answer was used
         standing = opened.standing
         if self._is_now(standing, State.INITIATED, State.IN_REVIEW):
-            objection = opened.objection or await self._objection(standing)
             standing = await self._debit(objection)
         if self._is_now(standing, State.DEBITED):
             standing = await self._credit()
@@ -70,21 +73,27 @@ class TransferWorkflow(TransferUpdates):
         self._opened(opened.standing)
         return opened
 
-    async def _objection(self, standing: Standing) -> Failure | None:
-        """Why screening or reviewers refuse the transfer, or None. A cancellation ends the wait for both."""
-        if self._execution.is_cancelled:
-            return None
-        answer = ScreeningAnswer.REVIEW if standing.state is State.IN_REVIEW else await self._screen()
+    async def _objection(self, opened: Opened, screening: "asyncio.Task[Verdict]") -> Failure | None:
+        """Why the ledger, screening or reviewers refuse the transfer, or None. A cancellation ends every wait."""
+        is_before_debit = self._is_now(opened.standing, State.INITIATED, State.IN_REVIEW)
+        if opened.objection or not is_before_debit or self._execution.is_cancelled:
+            return opened.objection
+        is_in_review = opened.standing.state is State.IN_REVIEW
+        answer = ScreeningAnswer.REVIEW if is_in_review else await self._screen(screening)
         if answer is ScreeningAnswer.DECLINE:
             return FraudDeclined().failure
         if answer is ScreeningAnswer.REVIEW and not self._execution.is_cancelled:
             return await self._review.wait()
         return None
 
-    async def _screen(self) -> ScreeningAnswer:
+    async def _screen(self, screening: "asyncio.Task[Verdict]") -> ScreeningAnswer:
         try:
             verdict = await self._execution.run(
-                steps.screen_transfer, self._execution.order, "Screening. No money has moved.", cancellable=True
+                steps.screen_transfer,
+                self._execution.order,
+                "Screening. No money has moved.",
+                begun=screening,
+                cancellable=True,
             )
         except WaitCancelled:
             return ScreeningAnswer.ALLOW  # the cancellation is answered before the debit

@@ -204,13 +204,9 @@ async def test_a_healthy_transfer_has_one_marker_for_each_step(
     happened = await events(runbook, done)
     assert "ActivityTaskScheduled" not in happened
     shown_steps = await markers(stack, done)
-    assert [json.loads(marker["data"])["activity_type"] for marker in shown_steps] == [
-        "open_transfer",
-        "screen_transfer",
-        "debit_source",
-        "credit_destination",
-        "notify_parties",
-    ]
+    names = [json.loads(marker["data"])["activity_type"] for marker in shown_steps]
+    assert set(names[:2]) == {"open_transfer", "screen_transfer"}  # both begin at once
+    assert names[2:] == ["debit_source", "credit_destination", "notify_parties"]
     assert happened.count("MarkerRecorded") == len(shown_steps)
     assert '"state":"completed"' in shown_steps[3]["result"]
 
