@@ -241,7 +241,7 @@ def check_decision(dispute: Dispute, decision: DisputeDecision, left_minor: int)
     if objection := decision.objection(dispute.parties):
         raise DecisionRefused(objection)
     if decision.ruling is DisputeRuling.REVERSE and not 0 < (decision.amount_minor or left_minor) <= left_minor:
-        raise DecisionRefused("Less than that is left to reverse.")
+        raise DecisionRefused("The amount is more than what is left to reverse.")
 
 
 def reversal_for(dispute: Dispute, transfer: Transfer) -> TransferOrder | None:

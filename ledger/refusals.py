@@ -28,7 +28,7 @@ class Refusal(Exception):
 # `eq=False` and not frozen: an exception must keep its identity and take its traceback.
 @dataclass(eq=False)
 class AccountNotFound(Refusal):
-    """No account has this id. It has no side where the question was no transfer."""
+    """No account has this id. `side` is None if the request was not about a transfer."""
 
     code = "account_not_found"
     account_id: AccountId
@@ -224,7 +224,7 @@ class UnknownTransfer(LedgerConflict):
 
 
 class ActionRefused(Exception):
-    """An action that is not possible, or not this person's. Nothing changed, and nothing is recorded."""
+    """The action is impossible, or this person may not do it. Nothing changed, and nothing is recorded."""
 
     code: ClassVar[str]
 

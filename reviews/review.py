@@ -143,7 +143,7 @@ class DecidedAlready(ActionRefused):
 
 @dataclass(eq=False)
 class DecidedTooLate(ActionRefused):
-    """The transfer's review is over, or it never needs one any more."""
+    """The review is over, or the transfer no longer needs one."""
 
     code = "too_late"
     transfer_id: TransferId
@@ -170,7 +170,7 @@ def made_before(
     """The same reviewer's same decision, recorded before; None: this one is new, and may be recorded.
 
     Everything was read under the transfer's row lock; `terms` None: its review has not begun. Raises `DecidedAlready`
-    and `DecidedTooLate`: what decided the review is final, so a later reader finds what an earlier one found.
+    and `DecidedTooLate`: decisions never change, so every later check gets the same answer.
     """
     earlier = next((each for each in decisions if each.decider == decision.decider), None)
     if earlier is not None and earlier.ruling is decision.ruling:

@@ -88,8 +88,8 @@ async def local_first(
 ) -> Answer:
     """The step's answer. Raises a `FailureError` with a refusal in it, or once `budget` (default: none) is used up.
 
-    A cancellation is noted and waits for the step. A step that is `cancellable`, because it moves no money or because
-    the ledger decides whether it did, raises `WaitCancelled` instead once it is in doubt.
+    The workflow remembers a cancellation and acts on it after the step. A step that is `cancellable`, because it moves
+    no money or because the ledger decides whether it did, raises `WaitCancelled` instead once it is in doubt.
     """
 
     async def attempt_locally() -> Answer:

@@ -56,7 +56,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "conflict_of_interest": Meaning(
         403, "Conflict of interest", "Somebody else must act on you, your accounts and your transfers."
     ),
-    "not_staff": Meaning(403, "Not an operator or admin", "Somebody has taken your role meanwhile."),
+    "not_staff": Meaning(403, "Not an operator or admin", "You are no longer an operator or admin."),
     "not_found": Meaning(404, "Not found", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
@@ -68,7 +68,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "too_late": Meaning(409, "It is too late", "The transfer is completed."),
     "nothing_to_retry": Meaning(409, "No step is stuck", "No step is waiting to be retried."),
     "decided_already": Meaning(409, "You have decided already", "A reviewer's first decision is final."),
-    "decision_refused": Meaning(409, "The decision is refused", "Less than that is left to reverse."),
+    "decision_refused": Meaning(409, "The decision is refused", "The amount is more than what is left to reverse."),
     "nothing_matches": Meaning(409, "Nothing matches", "No transfer in review matches the filter."),
     "too_late_to_cancel": Meaning(409, "It is too late to cancel", "The transfer is debited."),
     "not_retryable": Meaning(
@@ -119,7 +119,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "too_many_attempts": Meaning(
         429, "Too many failed sign-ins", "Wait for the seconds in Retry-After, then try again."
     ),
-    "internal_error": Meaning(500, "Internal error", "The request may be repeated with the same key."),
+    "internal_error": Meaning(500, "Internal error", "Repeat the request with the same key."),
     "workflow_lost": Meaning(
         503,
         "No workflow runs for the transfer at the moment",

@@ -94,7 +94,7 @@ _KEY_FINGERPRINT = "SELECT fingerprint FROM keys WHERE owner_id = $1 AND idempot
 
 
 class Book:
-    """Steps as transactions. Each is safe to repeat after any error, also one that hid its commit.
+    """Steps as transactions. Each is safe to repeat after any error, even if it committed and only the answer was lost.
 
     All raise `Unavailable` where PostgreSQL gave no answer (in doubt: ask again), a `Refusal` where a rule says no,
     and a `LedgerConflict` where the state forbids the step. After the last two nothing has changed.

@@ -43,7 +43,7 @@ class TransferExecution:
         return self.attention.cancel_requested
 
     def owns(self, standing: Standing) -> bool:
-        """Whether this execution drives the transfer: not another attempt of it, nor the first of equal deposits."""
+        """Whether this is about the execution's own attempt: not another one, nor an earlier equal deposit."""
         return standing.duplicate_of is None and standing.attempt == self.order.attempt
 
     async def run(
@@ -123,7 +123,7 @@ class TransferExecution:
         if is_stuck:
             workflow.set_current_details(
                 f"NEEDS ATTENTION. {self._details} The step has no answer yet and is retried; see Pending Activities "
-                "for why. Updates: `retry_now`, or `give_back` while it is not delivered."
+                "for why. To act, send the update `retry_now`, or `give_back` while the amount is not delivered."
             )
         elif self._published[1]:
             workflow.set_current_details(self._details)

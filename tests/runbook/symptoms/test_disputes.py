@@ -219,10 +219,10 @@ async def test_no_more_is_decided_than_is_left(case: Case) -> None:
     assert problem(await decided_by_api(case, REVERSE_PART)) == (
         409,
         "decision_refused",
-        "Less than that is left to reverse.",
+        "The amount is more than what is left to reverse.",
     )
     said = await case.runbook.run(UPDATE_REVERSE_PART, {"cus_…": case.operator.id}, exits=1, DSP=case.id)
-    assert "Less than that is left to reverse." in said
+    assert "The amount is more than what is left to reverse." in said
     assert (await case.read())["state"] == "open"
     assert await case.payee.balance() == 24_99
 
