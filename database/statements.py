@@ -26,19 +26,26 @@ _DIALECT: Dialect = dialect_of_asyncpg.dialect()  # type: ignore[no-untyped-call
 
 @dataclass(frozen=True, slots=True)
 class _CompiledStatement:
-    """SQL with `$1`, `$2`, … each cast to its column's type, and how to find the values of these parameters."""
+    """SQL with `$1`, `$2`, … each cast to its column's type, and how to find the values of these parameters.
+
+    It must not refer to the statement, and so not to its compiler: it would keep the statement in the cache for ever.
+    """
 
     sql: str
-    compiler: SQLCompiler
     names: tuple[str, ...]
+    given: dict[str, object]
+    required: frozenset[str]
     encoders: dict[str, Callable[[Any], Any]]
 
     def arguments(self, values: dict[str, object]) -> list[object]:
-        found = self.compiler.construct_params(values)
+        """The values of `$1`, `$2`, …: those that the statement was built with, and these. Raises if one is missing."""
+        if missing := self.required - values.keys():
+            raise TypeError(f"The statement needs values for {', '.join(sorted(missing))}.")
+        found = self.given | values
         return [encode(found[name]) if (encode := self.encoders.get(name)) else found[name] for name in self.names]
 
 
-# A statement that a module builds once is compiled once. One that is built for a request is dropped with it.
+# A statement that a module builds once is compiled once. One that is built for a request is freed with it.
 _compiled: WeakKeyDictionary[Executable, _CompiledStatement] = WeakKeyDictionary()
 
 
@@ -53,7 +60,13 @@ def _compile(statement: Executable) -> _CompiledStatement:
         for bind, name in compiler.bind_names.items()
         if (encode := bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
     }
-    compiled = _CompiledStatement(compiler.string, compiler, tuple(compiler.positiontup or ()), encoders)
+    compiled = _CompiledStatement(
+        sql=compiler.string,
+        names=tuple(compiler.positiontup or ()),
+        given=dict(compiler.construct_params(_check=False)),
+        required=frozenset(name for bind, name in compiler.bind_names.items() if bind.required),
+        encoders=encoders,
+    )
     _compiled[statement] = compiled
     return compiled
 

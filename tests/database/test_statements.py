@@ -1,5 +1,7 @@
 """Statements of SQLAlchemy Core run on the service's own connections, and their rows become dataclasses and pages."""
 
+import gc
+import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -61,6 +63,24 @@ async def test_a_statement_that_is_built_once_takes_other_values_each_time(datab
         assert await fetch_value(connection, expiry, token_id="a") == NOON
         assert await fetch_value(connection, expiry, token_id="b") == NOON + timedelta(seconds=1)
         assert await fetch_first(connection, expiry, token_id="c") is None
+
+
+async def test_a_statement_that_is_built_for_a_request_is_freed_with_it(database: Database) -> None:
+    """With it go its literals, such as password hashes."""
+    expiry = select(revoked_tokens.c.expires_at).where(revoked_tokens.c.token_id == "a")
+    async with database.connection() as connection:
+        assert await fetch_value(connection, expiry) is None
+    statement = weakref.ref(expiry)
+    del expiry
+    gc.collect()
+    assert statement() is None
+
+
+async def test_a_statement_without_one_of_its_values_is_not_run(database: Database) -> None:
+    expiry = select(revoked_tokens.c.expires_at).where(revoked_tokens.c.token_id == bindparam("token_id"))
+    async with database.connection() as connection:
+        with pytest.raises(TypeError, match="needs values for token_id"):
+            await fetch_value(connection, expiry)
 
 
 async def test_a_zero_character_is_refused_as_bad_text(database: Database) -> None:
