@@ -69,13 +69,14 @@ async def stack(home: Path) -> AsyncIterator[Running]:
         yield running
 
 
-@pytest.fixture(scope="session")
+# Of a module, not of the session: some modules have a stack of their own, and these follow it.
+@pytest.fixture(scope="module")
 async def http(stack: Running) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=stack.api_url, timeout=60, trust_env=False) as http:
         yield http
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def database(stack: Running) -> AsyncIterator[Database]:
     """The stack's books, for what neither customers nor operators do."""
     async with Database(stack.database_url, connections=4) as database:
@@ -88,7 +89,7 @@ async def client(stack: Running) -> Client:
     return await Client.connect(stack.temporal_address)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def environment(stack: Running, home: Path) -> dict[str, str]:
     return await terminal(stack, home)
 
@@ -112,7 +113,7 @@ async def terminal(stack: Running, home: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def first_admin(stack: Running, environment: dict[str, str]) -> AsyncIterator[Person]:
     """The first admin, made by the command line."""
     async with httpx.AsyncClient(base_url=stack.api_url, timeout=60, trust_env=False) as http:
@@ -129,7 +130,7 @@ async def admin(http: httpx.AsyncClient, first_admin: Person) -> Person:
     return person
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def operator(http: httpx.AsyncClient, first_admin: Person) -> Person:
     person = await register(http, full_name="Ike Eze")
     await give_role(first_admin, person, "operator")

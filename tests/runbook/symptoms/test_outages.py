@@ -102,7 +102,7 @@ async def test_while_postgresql_is_away_requests_get_503_and_what_is_in_flight_e
     assert (await http.get("/health")).status_code == 200
 
     async def warned() -> bool:
-        return re.search(r"warning .*credit_destination.*(Connection|refused)", said(workers)) is not None
+        return re.search(r"warning .*credit_destination", said(workers)) is not None
 
     await until(warned, "a worker warns of a step without an answer")
     await installation.postgres.start()
@@ -168,7 +168,7 @@ async def test_a_notification_that_fails_is_repeated_and_the_transfer_is_final_m
         assert (answer.status_code, answer.json()["state"]) == (201, "completed")
         transfer = answer.json()
         assert (await pending(temporal, transfer["workflow_id"])).startswith("notify_parties ")
-        assert "Telling the parties." in await details(runbook, transfer["workflow_id"])
+        assert "Notifying the parties." in await details(runbook, transfer["workflow_id"])
         budget, longest = await patience(temporal, transfer["workflow_id"])
         assert (budget, longest) == (timedelta(days=7), timedelta(minutes=10))
         await hold.release()

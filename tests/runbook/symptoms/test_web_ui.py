@@ -479,23 +479,3 @@ async def test_a_resumed_transfer_names_the_run_of_recovery_and_what_it_found(
         await ui.picture("recovery-run")
     await reaches(payer, sent["id"], "completed")
     assert [await payer.balance(), await payee.balance()] == [1_890_00, 90_00]
-
-
-async def test_a_batch_counts_apart_who_refused_it_and_says_why(
-    ui: WebUI, operator: Person, payer: Person, payee: Person
-) -> None:
-    lost, *others = [await in_review(payer, payee, REVIEWED) for _ in range(3)]
-    await ui.open((await transfer(payer, lost))["workflow_id"])
-    await ui.terminate(REASON)
-    wanted = {"ruling": "approve", "reason": REASON, "owner_id": payer.id}
-    started = (await operator.post("/v1/admin/reviews/decisions", wanted)).json()
-    for transfer_id in others:
-        await reaches(payer, transfer_id, "completed")
-    await ui.open(started["id"])
-    await ui.page.get_by_text("The transfer has ended.").first.wait_for()
-    await ui.picture("batch-result")
-    await ui.user_metadata("2 of 3 have taken the decision, 1 refused it. Which ones, and why: the result")
-    await ui.user_metadata(f"Approve 3 transfers, decided by {operator.id}")
-    await ui.picture("batch-refused")
-    await ui.query(shows="The transfer has ended.")
-    await ui.picture("batch-query")
