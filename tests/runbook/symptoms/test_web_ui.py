@@ -64,6 +64,13 @@ async def in_transit(stack: Running, payer: Person, payee: Person) -> AsyncItera
         yield sent
 
 
+async def test_a_completed_transfer_shows_each_of_its_steps_by_name(ui: WebUI, payer: Person, paid: str) -> None:
+    await ui.open((await transfer(payer, paid))["workflow_id"])
+    for step in ("open_transfer", "screen_transfer", "debit_source", "credit_destination", "notify_parties"):
+        await ui.page.get_by_text(step).first.wait_for()
+    await ui.picture("completed")
+
+
 async def test_a_review_is_found_and_decided(
     ui: WebUI, runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
