@@ -13,7 +13,8 @@ class EventLoopExecutor(ThreadPoolExecutor):
 
     By default each task of a workflow changes to another thread and back, and waits for the interpreter lock both
     times. A task of ours takes about a millisecond. The price is the SDK's deadlock detection: a workflow that blocks
-    would block its process. The tests run all workflows with it.
+    would block its process. The tests run all workflows with it. A task whose future is cancelled before it begins
+    does not run.
     """
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
@@ -22,6 +23,8 @@ class EventLoopExecutor(ThreadPoolExecutor):
         future: Future[Result] = Future()
 
         def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 future.set_result(fn(*args, **kwargs))
             except BaseException as error:  # noqa: BLE001 - the SDK decides, as with a thread

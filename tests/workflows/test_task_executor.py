@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -29,6 +31,32 @@ async def test_an_error_of_a_workflow_task_reaches_whoever_awaits_it() -> None:
 
     with pytest.raises(KeyError):
         await asyncio.get_running_loop().run_in_executor(EventLoopExecutor(), activate)
+
+
+async def test_a_workflow_task_that_is_cancelled_before_it_begins_does_not_run() -> None:
+    loop = asyncio.get_running_loop()
+    ran: list[str] = []
+    errors: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, error: errors.append(error))
+    try:
+        future = EventLoopExecutor().submit(ran.append, "workflow")
+        assert future.cancel()
+        turn_is_over = loop.create_future()
+        loop.call_soon(turn_is_over.set_result, None)
+        await turn_is_over
+    finally:
+        loop.set_exception_handler(None)
+    assert (ran, errors) == ([], [])
+
+
+async def test_a_workflow_task_that_runs_cannot_be_cancelled() -> None:
+    futures: list[Future[bool]] = []
+
+    def activate() -> bool:
+        return futures[0].cancel()
+
+    futures.append(EventLoopExecutor().submit(activate))
+    assert await asyncio.wrap_future(futures[0]) is False
 
 
 async def test_a_workflow_task_waits_for_the_next_turn_of_the_event_loop() -> None:
