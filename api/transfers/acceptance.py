@@ -244,17 +244,17 @@ class Acceptance:
         ledger decides as well.
         """
         deadline = asyncio.get_running_loop().time() + UNDECIDED_SECONDS
-        if await self._temporal.start(order):
-            return True
-        while (other := await self._temporal.started(order.workflow_id)) is not None:
-            if other.fingerprint == order.fingerprint or _first_of(await self._known(order), order) is not None:
-                return False
-            if not other.is_running and await self._temporal.start(order, after_another=True):
-                return True
+        while not await self._temporal.start(order):
+            other = await self._temporal.started(order.workflow_id)  # None: Temporal has just deleted it
+            if other is not None:
+                if other.fingerprint == order.fingerprint or _first_of(await self._known(order), order) is not None:
+                    return False
+                if not other.is_running and await self._temporal.start(order, after_another=True):
+                    return True
             if asyncio.get_running_loop().time() > deadline:
                 raise Problem("idempotency_key_reused")
             await asyncio.sleep(UNDECIDED_PAUSE)
-        return await self._temporal.start(order)
+        return True
 
     async def _write_down(self, order: TransferOrder) -> Transfer:
         """No worker has opened the transfer yet: write its row here, so that it can be read once it is acknowledged."""

@@ -5,10 +5,18 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from temporalio.client import Client
 
+from api.temporal import StartedOrder, TemporalGateway
+from api.transfers.acceptance import Acceptance
+from api.transfers.completion import Completions
+from customers.postgres import Customers
 from database.connections import Database
+from ledger.postgres.book import Book
+from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
 from tests.api.people import Person, running_api
+from tests.orders import funded, holder, order
 
 TRIES = 15
 
@@ -84,3 +92,37 @@ async def test_of_equal_requests_behind_a_refused_one_a_single_transfer_begins(
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert await ben.balance() == 10
+
+
+class ForgetfulGateway(TemporalGateway):
+    """Its first question about a workflow comes after Temporal deleted it and before a request starts it again."""
+
+    was_deleted = False
+
+    async def started(self, workflow_id: str) -> StartedOrder | None:
+        if not self.was_deleted:
+            self.was_deleted = True
+            return None
+        return await super().started(workflow_id)
+
+
+async def test_another_request_that_starts_after_a_deleted_workflow_is_not_taken_for_an_equal_one(
+    settings: Settings,
+    client: Client,
+    book: Book,
+    customers: Customers,
+    transfer_reads: TransferReads,
+) -> None:
+    async def connect() -> Client:
+        return client
+
+    payer, payee = await funded(customers, book, 1_000), await holder(customers)
+    other, wanted = (order(payer.id, payer.account_id, payee.account_id, amount, key="rent") for amount in (10, 11))
+    gateway = ForgetfulGateway(connect, settings.task_queue, client)
+    assert await gateway.start(other)
+    await client.get_workflow_handle(other.workflow_id).terminate("its transaction_id was taken")
+    acceptance = Acceptance(gateway, transfer_reads, book, Completions(worker_is_here=False))
+    accepted = await acceptance.accept(wanted, wait_seconds=0)
+    started = await gateway.started(wanted.workflow_id)
+    assert started == StartedOrder(wanted.fingerprint, is_running=True)
+    assert not accepted.replayed
