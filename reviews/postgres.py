@@ -11,14 +11,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, ForeignKey, Integer, SmallInteger, Table, Text, text
+from sqlalchemy import Column, ForeignKey, Integer, SmallInteger, Table, Text, exists, text
 
 from database.connections import Database
 from database.metadata import METADATA, Timestamp, required
-from ledger.ids import TransferId
+from database.paging import fetch_page
+from ledger.ids import CustomerId, TransferId
 from ledger.postgres.book import end_transfer, put_in_review
 from ledger.postgres.locks import lock_free_transfers, lock_transfer
 from ledger.postgres.rows import TRANSFER_COLUMNS, only, transfer_of
+from ledger.postgres.tables import transfers
 from ledger.refusals import ActionRefused, ReviewExpired
 from ledger.transfers import Ending, State, Step, Transfer
 from reviews.review import (
@@ -34,6 +36,7 @@ from reviews.review import (
 from staff.permissions import Action, Actor, Channel
 from staff.postgres.actions import Subject, record_actions
 from staff.postgres.people import check_no_party, staff_named
+from staff.postgres.transfer_search import TransferSearch, matching
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -177,26 +180,37 @@ class Reviews:
             await _write(connection, actor, [transfer], named, channel)
             return RecordedDecision(named, transfer, replayed=False)
 
-    async def decide_many(self, transfer_ids: Sequence[TransferId], decision: Decision) -> BatchOfDecisions:
-        """The same decision about the current attempt of many transfers, in one transaction: all are kept, or none.
+    async def find_undecided(self, wanted: TransferSearch, reviewer: CustomerId, limit: int) -> list[Transfer]:
+        """The newest matching transfers about whose current attempt this reviewer has not decided."""
+        decided = exists().where(
+            review_decisions.c.transfer_id == transfers.c.id,
+            review_decisions.c.attempt == transfers.c.attempt,
+            review_decisions.c.decider == reviewer,
+        )
+        async with self._database.connection() as connection:
+            page = await fetch_page(connection, matching(wanted).where(~decided), limit, transfer_of, wanted.before)
+        return page.items
 
-        Each takes or refuses it as if it came alone; the same ruling as before counts as taken. A transfer that
-        something else writes to is not waited for, and refused. Raises `NotStaff`, and `ConflictOfInterest` if one of
-        the transfers is the reviewer's own: then none is decided.
+    async def decide_many(self, steps: Sequence[Step], decision: Decision) -> BatchOfDecisions:
+        """The same decision about these attempts, one of each transfer, in one transaction: all are kept, or none.
+
+        Each takes or refuses it as if it came alone: `DecidedTooLate` for a transfer that has begun another attempt.
+        The same ruling as before counts as taken. A transfer that something else writes to is not waited for, and
+        refused. Raises `NotStaff`, and `ConflictOfInterest` if one of the transfers is the reviewer's own: then none
+        is decided.
         """
+        attempts = {step.transfer_id: step.attempt for step in steps}
         async with self._database.transaction() as connection:
             actor = await staff_named(connection, decision.decider)
             named = replace(decision, decider=actor.id)
-            transfers = await lock_free_transfers(connection, transfer_ids)
-            judged = await _judge(connection, actor, [(each, each.attempt) for each in transfers], named)
-            verdicts = {each.id: verdict for each, verdict in zip(transfers, judged, strict=True)}
-            await _write(
-                connection, actor, [each for each in transfers if verdicts[each.id] is None], named, Channel.API
-            )
-        verdicts |= {each: DecidedElsewhere(each) for each in transfer_ids if each not in verdicts}
+            locked = await lock_free_transfers(connection, list(attempts))
+            judged = await _judge(connection, actor, [(each, attempts[each.id]) for each in locked], named)
+            verdicts = {each.id: verdict for each, verdict in zip(locked, judged, strict=True)}
+            await _write(connection, actor, [each for each in locked if verdicts[each.id] is None], named, Channel.API)
+        verdicts |= {each: DecidedElsewhere(each) for each in attempts if each not in verdicts}
         refused = {each: why for each, why in verdicts.items() if isinstance(why, ActionRefused)}
         return BatchOfDecisions(
-            taken=[each for each in transfers if each.id not in refused],
+            taken=[each for each in locked if each.id not in refused],
             refused=[DecisionNotTaken(each, why.code, str(why)) for each, why in refused.items()],
         )
 
@@ -251,19 +265,19 @@ async def _judge(
 
 
 async def _write(
-    connection: "Connection", actor: Actor, transfers: Sequence[Transfer], decision: Decision, channel: Channel
+    connection: "Connection", actor: Actor, reviewed: Sequence[Transfer], decision: Decision, channel: Channel
 ) -> None:
     """The decision about each transfer, with its record."""
     subjects = [
         Subject(each.id, standing, standing | {"ruling": decision.ruling})
-        for each in transfers
+        for each in reviewed
         for standing in [{"state": each.state, "attempt": each.attempt}]
     ]
     asked = {"ruling": decision.ruling}
     action_ids = await record_actions(
         connection, actor, Action.DECIDE_REVIEW, subjects, decision.reason, asked, channel
     )
-    keys = [(each.id, each.attempt) for each in transfers]
+    keys = [(each.id, each.attempt) for each in reviewed]
     values = (action_ids, decision.decider, decision.ruling, decision.reason)
     await connection.execute(_WRITE_DECISIONS, *_columns(keys), *values)
 

@@ -53,10 +53,11 @@ async def decide(
 async def decide_many(
     wanted: DecisionsIn, actor: Annotated[Actor, Depends(may(Action.DECIDE_REVIEW))], remit: Remit
 ) -> DecisionsOut:
-    """One decision for everything in review that the filter matches, at most 1,000 transfers a call.
+    """One decision for everything in review that the filter matches, at most 1,000 transfers a call, newest first.
 
-    All decisions commit together. Each transfer takes or refuses it as if it came alone; if one of them is the
-    reviewer's own, none is decided. Their workflows go on within seconds.
+    A call leaves out what its reviewer has decided about, so the next one continues with the rest until nothing
+    matches. All decisions of a call commit together. Each transfer takes or refuses it as if it came alone; if one of
+    them is the reviewer's own, none is decided. Their workflows go on within seconds.
     """
     search = TransferSearch(
         state=State.IN_REVIEW,
@@ -66,10 +67,10 @@ async def decide_many(
         least_minor=wanted.min_amount,
         most_minor=wanted.max_amount,
     )
-    found = (await remit.transfer_searches.find(search, MOST_AT_ONCE)).items
+    found = await remit.reviews.find_undecided(search, actor.id, MOST_AT_ONCE)
     if not found:
         raise Problem("nothing_matches")
     decision = Decision(actor.id, wanted.ruling, wanted.reason)
-    batch = await remit.reviews.decide_many([each.id for each in found], decision)
+    batch = await remit.reviews.decide_many([Step(each.id, each.attempt) for each in found], decision)
     remit.temporal.nudge_reviews(batch.taken)
     return DecisionsOut.of(batch)

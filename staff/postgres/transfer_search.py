@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, func, literal, not_, or_, select, true
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, and_, any_, func, literal, not_, or_, select, true
 
 from database.connections import Database
 from database.paging import Page, Place, fetch_page, newest_first
@@ -49,17 +50,21 @@ class TransferSearch:
 
 
 class TransferSearches:
-    """All raise `Unavailable` where PostgreSQL gave no answer."""
+    """All raise `Unavailable` if PostgreSQL gave no answer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, wanted: TransferSearch, limit: int) -> Page[Transfer]:
         """Anybody's transfers, newest first."""
-        found = select(*TRANSFER).where(true(), *_conditions(wanted))
-        listed = newest_first(found, transfers.c.created_at, transfers.c.id, behind=wanted.before is not None)
         async with self._database.connection() as connection:
-            return await fetch_page(connection, listed, limit, transfer_of, wanted.before)
+            return await fetch_page(connection, matching(wanted), limit, transfer_of, wanted.before)
+
+
+def matching(wanted: TransferSearch) -> Select[Any]:
+    """The transfers that match, newest first."""
+    found = select(*TRANSFER).where(true(), *_conditions(wanted))
+    return newest_first(found, transfers.c.created_at, transfers.c.id, behind=wanted.before is not None)
 
 
 def _conditions(wanted: TransferSearch) -> list[ColumnElement[bool]]:

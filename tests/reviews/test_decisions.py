@@ -19,6 +19,7 @@ from staff.actions import Outcome, StaffAction
 from staff.permissions import Actor, Channel, ConflictOfInterest, NotStaff, Role
 from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.operators import Operators
+from staff.postgres.transfer_search import TransferSearch
 from tests.orders import Holder, funded, holder, later_attempt, order, staff
 
 ONE, TWO = ReviewTerms(3_600, 1_800, 1), ReviewTerms(3_600, 1_800, 2)
@@ -241,15 +242,48 @@ async def test_many_decisions_commit_together_and_name_what_was_refused(desk: De
     await desk.reject(decided)
     await desk.cancel(ended)
     steps = (free, decided, ended)
-    batch = await desk.reviews.decide_many(
-        [step.transfer_id for step in steps], Decision(desk.olu, Ruling.APPROVE, "known customer")
-    )
+    batch = await desk.reviews.decide_many(steps, Decision(desk.olu, Ruling.APPROVE, "known customer"))
     assert [transfer.id for transfer in batch.taken] == [free.transfer_id]
     assert {each.transfer_id: each.why.partition("the transfer is ")[2] for each in batch.refused} == {
         decided.transfer_id: "rejected already.",
         ended.transfer_id: "cancelled.",
     }
     assert [len(await desk.actions(step)) for step in steps] == [1, 1, 0]
+
+
+async def test_many_decisions_do_not_count_for_an_attempt_that_began_after_the_transfers_were_found(desk: Desk) -> None:
+    wanted = desk.order()
+    await desk.book.open_transfer(wanted)
+    found, second = Step(wanted.transfer_id, 1), Step(wanted.transfer_id, 2)
+    await desk.reviews.begin(found, ONE)
+    await desk.book.end(Ending(found, Failure("review_expired", "nobody decided")), State.FAILED)
+    await desk.book.open_transfer(later_attempt(wanted, 2))
+    await desk.reviews.begin(second, ONE)
+    batch = await desk.reviews.decide_many([found], Decision(desk.olu, Ruling.APPROVE, "known customer"))
+    assert (batch.taken, [(each.transfer_id, each.code) for each in batch.refused]) == (
+        [],
+        [(wanted.transfer_id, "too_late")],
+    )
+    assert (await desk.reviews.read(second)).decisions == []
+    assert await desk.actions(second) == []
+
+
+async def test_a_reviewer_finds_what_only_others_or_only_an_earlier_attempt_has_decisions_of(desk: Desk) -> None:
+    wanted = desk.order()
+    await desk.book.open_transfer(wanted)
+    first, second = Step(wanted.transfer_id, 1), Step(wanted.transfer_id, 2)
+    await desk.reviews.begin(first, TWO)
+    search = TransferSearch(state=State.IN_REVIEW)
+
+    async def found(reviewer: CustomerId) -> list[tuple[str, int]]:
+        return [(each.id, each.attempt) for each in await desk.reviews.find_undecided(search, reviewer, 10)]
+
+    await desk.approve(first)
+    assert [await found(reviewer) for reviewer in (desk.olu, desk.pia)] == [[], [(wanted.transfer_id, 1)]]
+    await desk.book.end(Ending(first, Failure("review_expired", "nobody decided")), State.FAILED)
+    await desk.book.open_transfer(later_attempt(wanted, 2))
+    await desk.reviews.begin(second, TWO)
+    assert await found(desk.olu) == [(wanted.transfer_id, 2)]
 
 
 async def test_many_decisions_do_not_wait_for_a_transfer_that_something_else_writes_to(
@@ -259,9 +293,7 @@ async def test_many_decisions_do_not_wait_for_a_transfer_that_something_else_wri
     other = await asyncpg.connect(database_url)
     async with other.transaction():
         await other.execute("SELECT FROM transfers WHERE id = $1 FOR UPDATE", busy.transfer_id)
-        batch = await desk.reviews.decide_many(
-            [free.transfer_id, busy.transfer_id], Decision(desk.olu, Ruling.APPROVE, "known customer")
-        )
+        batch = await desk.reviews.decide_many([free, busy], Decision(desk.olu, Ruling.APPROVE, "known customer"))
     await other.close()
     assert [transfer.id for transfer in batch.taken] == [free.transfer_id]
     assert [(each.transfer_id, each.code) for each in batch.refused] == [(busy.transfer_id, "too_busy")]
@@ -269,10 +301,10 @@ async def test_many_decisions_do_not_wait_for_a_transfer_that_something_else_wri
 
 
 async def test_two_batches_at_once_do_not_deadlock_and_decide_each_transfer_once(desk: Desk) -> None:
-    ids = [(await desk.in_review()).transfer_id for _ in range(20)]
+    steps = [await desk.in_review() for _ in range(20)]
     approve = Decision(desk.olu, Ruling.APPROVE, "known customer")
     reject = Decision(desk.pia, Ruling.REJECT, "asks to be paid twice")
-    await both(desk.reviews.decide_many(ids, approve), desk.reviews.decide_many(ids[::-1], reject))
-    for transfer_id in ids:
-        decisions = (await desk.reviews.read(Step(transfer_id, 1))).decisions
+    await both(desk.reviews.decide_many(steps, approve), desk.reviews.decide_many(steps[::-1], reject))
+    for step in steps:
+        decisions = (await desk.reviews.read(step)).decisions
         assert len(decisions) <= 1

@@ -7,12 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
+from api.reviews import routes
 from database.connections import Database
 from devenv.servers.temporal_binary import temporal_binary
 from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
 from staff.postgres.operators import Operators
 from tests.api.people import Person, in_review, reaches, register, running_api
+from tests.connections import Connection
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 WHY = {"reason": "ticket 4711"}
@@ -109,20 +111,28 @@ async def test_many_are_decided_in_one_call_that_says_of_how_many(
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_matches")
 
 
-async def test_a_call_about_many_names_what_refused_it_and_counts_the_same_decision_as_taken(
-    ada: Person, ben: Person, operator: Person
+async def test_a_call_about_many_names_what_refused_it(
+    ada: Person, ben: Person, operator: Person, owner: Connection
 ) -> None:
-    same, other = [await in_review(ada, ben, 30_000) for _ in range(2)]
-    await operator.post(f"/v1/admin/transfers/{same}/decisions", {"ruling": "approve", **WHY})
-    await operator.post(f"/v1/admin/transfers/{other}/decisions", {"ruling": "approve", **WHY})
-    again = (await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", **WHY})).json()
-    assert again == {"total": 2, "taken": 2, "refused": []}
-    found = (await operator.post("/v1/admin/reviews/decisions", {"ruling": "reject", **WHY})).json()
-    assert (found["total"], found["taken"]) == (2, 0)
-    assert {(each["transfer_id"], each["code"]) for each in found["refused"]} == {
-        (same, "decided_already"),
-        (other, "decided_already"),
-    }
+    free, busy = [await in_review(ada, ben, 30_000) for _ in range(2)]
+    async with owner.transaction():
+        await owner.execute("SELECT FROM transfers WHERE id = $1 FOR UPDATE", busy)
+        found = (await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", **WHY})).json()
+    assert (found["total"], found["taken"]) == (2, 1)
+    assert [(each["transfer_id"], each["code"]) for each in found["refused"]] == [(busy, "too_busy")]
+    assert (await operator.get("/v1/admin/actions", subject=free)).json()["items"]
+
+
+async def test_calls_about_more_than_one_call_decides_come_to_an_end(
+    ada: Person, ben: Person, operator: Person, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MOST_AT_ONCE", 2)
+    ids = [await in_review(ada, ben, 30_000) for _ in range(3)]
+    path, body = "/v1/admin/reviews/decisions", {"ruling": "approve", **WHY}
+    assert [(await operator.post(path, body)).json().get("total") for _ in range(3)] == [2, 1, None]
+    nothing = await operator.post(path, body)
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_matches")
+    assert [len(await recorded(admin, transfer_id)) for transfer_id in ids] == [1, 1, 1]
 
 
 async def test_a_call_about_many_with_one_of_ones_own_decides_none(

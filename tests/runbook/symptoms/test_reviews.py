@@ -217,17 +217,17 @@ async def test_many_are_decided_at_once_as_the_filter_finds_them(
     assert (await file_of(operator, larger))["state"] == "in_review"
 
 
-async def test_a_batch_names_what_refused_it_and_takes_the_same_decision_again(
+async def test_a_batch_leaves_out_what_its_reviewer_has_decided_about(
     runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
-    typed, sent = [await reviewed(operator, payer, payee, BY_TWO) for _ in range(2)]
+    typed, sent, waiting = [await reviewed(operator, payer, payee, BY_TWO) for _ in range(3)]
     await decide_in_temporal(runbook, typed, operator.id, "approve")
     await reject(runbook, sent["id"])
     await reaches(payer, sent["id"], "failed")
     assert await batch(runbook, payer, BY_TWO) == {"total": 1, "taken": 1, "refused": []}
-    other = await batch(runbook, payer, BY_TWO, "reject")
-    why = f"{operator.id} has decided about this transfer already."
-    assert other["refused"] == [{"transfer_id": typed["id"], "code": "decided_already", "why": why}]
+    assert (await file_of(operator, waiting["id"]))["state"] == "in_review"
+    nothing = await batch(runbook, payer, BY_TWO, "reject")
+    assert (nothing["status"], nothing["code"]) == (409, "nothing_matches")
 
 
 async def test_a_batch_with_a_transfer_of_ones_own_in_it_decides_nothing(
