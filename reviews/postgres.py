@@ -19,9 +19,9 @@ from database.paging import fetch_page
 from ledger.ids import CustomerId, TransferId
 from ledger.postgres.book import end_transfer, put_in_review
 from ledger.postgres.locks import lock_free_transfers, lock_transfer
-from ledger.postgres.rows import TRANSFER_COLUMNS, only, transfer_of
+from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
 from ledger.postgres.tables import transfers
-from ledger.refusals import ActionRefused, ReviewExpired
+from ledger.refusals import ActionRefused, ReviewExpired, UnknownTransfer
 from ledger.transfers import Ending, State, Step, Transfer
 from reviews.review import (
     BatchOfDecisions,
@@ -29,6 +29,7 @@ from reviews.review import (
     Decision,
     DecisionNotTaken,
     Review,
+    ReviewNotBegun,
     ReviewTerms,
     Ruling,
     made_before,
@@ -105,7 +106,11 @@ _WRITE_DECISIONS = """
     FROM unnest($1::text[], $2::int[], $3::text[]) AS decided (transfer_id, attempt, action_id)
 """
 
-_REMIND = "INSERT INTO review_reminders (transfer_id, attempt) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1"
+_REMIND = """
+    INSERT INTO review_reminders (transfer_id, attempt)
+    SELECT transfer_id, attempt FROM reviews WHERE transfer_id = $1 AND attempt = $2
+    ON CONFLICT DO NOTHING RETURNING 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +146,19 @@ class Reviews:
             return await _read(connection, step, transfer)
 
     async def read(self, step: Step) -> Review:
-        """A review that has begun, as its rows tell it now."""
+        """A review that has begun, as its rows record it now. Raises `UnknownTransfer` and `ReviewNotBegun`."""
         async with self._database.connection() as connection:
-            transfer = transfer_of(only(await connection.fetchrow(_TRANSFER, step.transfer_id)))
-            return await _read(connection, step, transfer)
+            row = await connection.fetchrow(_TRANSFER, step.transfer_id)
+            if row is None:
+                raise UnknownTransfer(step.transfer_id)
+            return await _read(connection, step, transfer_of(row))
 
     async def expire(self, step: Step) -> Review:
         """Fail a transfer whose review is not decided. The workflow's timer says when.
 
         A decision that was committed before wins, and so does whatever else has moved the transfer: then nothing
-        changes, and the answer tells it. A decision that comes later is too late.
+        changes, and the answer tells it. A decision that comes later is too late. Raises `UnknownTransfer` and
+        `ReviewNotBegun`.
         """
         async with self._database.transaction() as connection:
             transfer, _ = await lock_transfer(connection, step.transfer_id)
@@ -216,7 +224,7 @@ class Reviews:
 
     @asynccontextmanager
     async def reminding(self, step: Step) -> AsyncIterator[bool]:
-        """Whether the reviewers of this attempt are to be reminded now, which is once.
+        """Whether the reviewers of this attempt are to be reminded now, which is once. False without such a review.
 
         That they were is kept when the block ends: a reminder that fails comes again, one that was made does not.
         """
@@ -225,7 +233,9 @@ class Reviews:
 
 
 async def _read(connection: "Connection", step: Step, transfer: Transfer) -> Review:
-    row = only(await connection.fetchrow(_BEGUN, step.transfer_id, step.attempt))
+    row = await connection.fetchrow(_BEGUN, step.transfer_id, step.attempt)
+    if row is None:
+        raise ReviewNotBegun(step.transfer_id, step.attempt)
     terms = ReviewTerms(row["deadline_seconds"], row["remind_after_seconds"], row["approvals"])
     decisions = await _decisions_of(connection, [(step.transfer_id, step.attempt)])
     return Review(transfer.standing, terms, decisions[step.transfer_id], row["elapsed_seconds"])

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from ledger.ids import CustomerId, TransferId
 from ledger.money import major_to_minor
-from ledger.refusals import ActionRefused, ReviewExpired, ReviewRejected
+from ledger.refusals import ActionRefused, LedgerConflict, ReviewExpired, ReviewRejected
 from ledger.transfers import Failure, Standing, State, Transfer, TransferOrder
 from staff.update_input import Unclear, texts_in
 
@@ -128,6 +128,17 @@ class ReviewPolicy:
             self.four_eyes_from_major, order.currency
         )
         return ReviewTerms(self.deadline_seconds, self.remind_after_seconds, approvals=2 if two else 1)
+
+
+@dataclass(eq=False)
+class ReviewNotBegun(LedgerConflict):
+    """A review is read that has no row: it never began, or the books were restored to a time before it."""
+
+    transfer_id: TransferId
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"Attempt {self.attempt} of transfer {self.transfer_id} has no review."
 
 
 @dataclass(eq=False)

@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError, FailureError
 
+from ledger.refusals import REFUSAL_CODES
 from ledger.transfers import Failure, Standing, State, Step, TransferOrder
 from workflows import policies
 from workflows.search_attributes import NEEDS_ATTENTION, TRANSFER_STATE
@@ -19,11 +20,26 @@ Answer = TypeVar("Answer")
 
 
 class StepRefused(Exception):
-    """A step's answer is no: a refusal, or the transfer's state forbids the step."""
+    """A rule refuses the step: a refusal of `REFUSALS`, which ends the transfer."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+class StepForbidden(Exception):
+    """The rows of the transfer forbid the step, so they are not as this execution knew them.
+
+    Another execution moved the transfer, or the books were restored to an earlier state. Read the row again.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def _no(failure: Failure) -> StepRefused | StepForbidden:
+    return StepRefused(failure) if failure.code in REFUSAL_CODES else StepForbidden(failure)
 
 
 class TransferExecution:
@@ -55,7 +71,7 @@ class TransferExecution:
         begun: "asyncio.Task[Answer] | None" = None,
         cancellable: bool = False,
     ) -> Answer:
-        """The step's answer, with `details` shown meanwhile. Raises `StepRefused`, never for a step in doubt.
+        """The step's answer, with `details` shown meanwhile. Raises `StepRefused` and `StepForbidden`, never in doubt.
 
         A `cancellable` step in doubt raises `WaitCancelled` when somebody cancels; it may still happen.
         """
@@ -71,7 +87,7 @@ class TransferExecution:
             )
         except FailureError as error:
             if refusal := refusal_in(error):
-                raise StepRefused(refusal) from error
+                raise _no(refusal) from error
             raise
 
     async def record(self, step: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:

@@ -7,7 +7,7 @@ from temporalio import workflow
 from ledger.transfers import Failure
 from reviews.review import Review
 from workflows import policies, steps
-from workflows.transfer.execution import StepRefused, TransferExecution
+from workflows.transfer.execution import TransferExecution
 
 
 class TransferReview:
@@ -27,16 +27,14 @@ class TransferReview:
     async def wait(self) -> Failure | None:
         """Begin the review, or find it begun, and wait until it is over: why the transfer may not go on, or None.
 
-        A cancellation ends the wait.
+        A cancellation ends the wait. Raises `StepForbidden` if the rows have no such review: None would let a transfer
+        pass that nobody has reviewed.
         """
         execution = self._execution
-        try:
-            review = await execution.run(steps.begin_review, execution.order, "Review begins. No money has moved.")
-            execution.state = review.standing.state
-            execution.publish()
-            review = await self._read_until_over(review)
-        except StepRefused:
-            return None  # another execution moved the transfer: the next step reads where to
+        review = await execution.run(steps.begin_review, execution.order, "Review begins. No money has moved.")
+        execution.state = review.standing.state
+        execution.publish()
+        review = await self._read_until_over(review)
         return None if execution.is_cancelled else review.failure
 
     async def _read_until_over(self, review: Review) -> Review:

@@ -13,12 +13,12 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
-from ledger.refusals import REFUSAL_CODES, FraudDeclined
+from ledger.refusals import FraudDeclined
 from ledger.transfers import Ending, Failure, Opened, Standing, State, TransferOrder
 from screening.rules import ScreeningAnswer, Verdict
 from workflows import policies, steps
 from workflows.step_execution import Attention, WaitCancelled, begin_locally, local_first
-from workflows.transfer.execution import StepRefused
+from workflows.transfer.execution import StepForbidden, StepRefused
 from workflows.transfer.updates import TransferUpdates
 
 Argument = TypeVar("Argument")
@@ -45,21 +45,28 @@ class TransferWorkflow(TransferUpdates):
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:
         """Open, screen, debit, credit, notify. The result is the transfer's final state in the ledger."""
-        screening = begin_locally(steps.screen_transfer, order)  # it reads only the order, so it need not wait
+        begun = begin_locally(steps.screen_transfer, order)  # it reads only the order, so it need not wait
+        screening: asyncio.Task[Verdict] | None = begun
         opened = await self._open(order)
-        objection = await self._objection(opened, screening)
-        screening.cancel()  # no effect once its answer was used
+        if not self._needs_screening(opened):
+            begun.cancel()
         standing = opened.standing
-        if self._is_now(standing, State.INITIATED, State.IN_REVIEW):
-            standing = await self._debit(objection)
-        if self._is_now(standing, State.DEBITED):
-            standing = await self._credit()
+        while self._execution.owns(standing) and not standing.state.is_final:
+            try:
+                if standing.state is State.DEBITED:
+                    standing = await self._credit()
+                else:
+                    standing = await self._debit(await self._objection(opened, screening))
+            except StepForbidden:
+                opened, screening = await self._open(order), None  # what was screened may be long ago
+                standing = opened.standing
         await self._close(standing)
         await self._execution.wait_until(workflow.all_handlers_finished)
         return standing
 
-    def _is_now(self, standing: Standing, *states: State) -> bool:
-        return self._execution.owns(standing) and standing.state in states
+    def _needs_screening(self, opened: Opened) -> bool:
+        is_new = self._execution.owns(opened.standing) and opened.standing.state is State.INITIATED
+        return is_new and not opened.objection and not self._execution.is_cancelled
 
     async def _open(self, order: TransferOrder) -> Opened:
         """Write the transfer's row, or read it. Fails the workflow if the row belongs to another order."""
@@ -67,32 +74,32 @@ class TransferWorkflow(TransferUpdates):
             opened = await self._execution.run(
                 steps.open_transfer, order, "Writing the transfer's row. No money has moved."
             )
-        except StepRefused as refused:
+        except (StepRefused, StepForbidden) as refused:
             raise ApplicationError(refused.failure.message, type=refused.failure.code, non_retryable=True) from refused
         self._execution.attention.stuck_after = timedelta(seconds=opened.stuck_after_seconds)
         self._opened(opened.standing)
         return opened
 
-    async def _objection(self, opened: Opened, screening: "asyncio.Task[Verdict]") -> Failure | None:
+    async def _objection(self, opened: Opened, screening: "asyncio.Task[Verdict] | None") -> Failure | None:
         """Why the ledger, screening or reviewers refuse the transfer, or None. A cancellation ends every wait."""
-        is_before_debit = self._is_now(opened.standing, State.INITIATED, State.IN_REVIEW)
-        if opened.objection or not is_before_debit or self._execution.is_cancelled:
+        if opened.objection or self._execution.is_cancelled:
             return opened.objection
-        is_in_review = opened.standing.state is State.IN_REVIEW
-        answer = ScreeningAnswer.REVIEW if is_in_review else await self._screen(screening)
+        answer = ScreeningAnswer.REVIEW
+        if opened.standing.state is State.INITIATED:
+            answer = await self._screen(screening)
         if answer is ScreeningAnswer.DECLINE:
             return FraudDeclined().failure
         if answer is ScreeningAnswer.REVIEW and not self._execution.is_cancelled:
             return await self._review.wait()
         return None
 
-    async def _screen(self, screening: "asyncio.Task[Verdict]") -> ScreeningAnswer:
+    async def _screen(self, begun: "asyncio.Task[Verdict] | None") -> ScreeningAnswer:
         try:
             verdict = await self._execution.run(
                 steps.screen_transfer,
                 self._execution.order,
                 "Screening. No money has moved.",
-                begun=screening,
+                begun=begun,
                 cancellable=True,
             )
         except WaitCancelled:
@@ -153,16 +160,8 @@ class TransferWorkflow(TransferUpdates):
         *,
         cancellable: bool = False,
     ) -> Standing:
-        """Where the transfer is after a step that writes the ledger. Raises `StepRefused` with a refusal.
-
-        If the state forbids the step, another execution moved the transfer: the ledger answers where it is now.
-        """
-        try:
-            standing = await self._execution.run(step, argument, details, cancellable=cancellable)
-        except StepRefused as refused:
-            if refused.failure.code in REFUSAL_CODES:
-                raise
-            return (await self._open(self._execution.order)).standing
+        """Where the transfer is after a step that writes the ledger. Raises `StepRefused` and `StepForbidden`."""
+        standing = await self._execution.run(step, argument, details, cancellable=cancellable)
         self._execution.state = standing.state
         return standing
 
