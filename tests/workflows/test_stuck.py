@@ -1,5 +1,6 @@
 """Steps without an answer: they raise a flag, take requests of staff, and recover without anyone."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
@@ -10,9 +11,10 @@ from database.connections import Database
 from ledger.postgres.account_reads import AccountReads
 from ledger.transfers import State, TransferOrder
 from staff.update_input import StaffRequest
+from tests.connections import Connection
 from tests.orders import Holder, order, staff
 from tests.waiting import until
-from tests.workflows.sagas import Fault, Handle, Sagas, UnreliableBook, line_breaks, sagas
+from tests.workflows.sagas import Fault, Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
 from workflows.search_attributes import NEEDS_ATTENTION, TRANSFER_STATE
 
 _REQUESTS = """
@@ -160,6 +162,46 @@ async def test_giving_back_before_the_row_is_written_is_recorded_at_once_and_no_
     kept = await connection.fetch(_REQUESTS)
     await connection.close()
     assert [tuple(row) for row in kept] == [("give_back", ask.actor, "the database is back", None)]
+
+
+async def test_no_money_moves_while_an_early_request_to_give_back_is_recorded(
+    saga: Sagas, owner: Connection, wanted: TransferOrder, ask: StaffRequest
+) -> None:
+    hold = Hold()
+    saga.book.before["open"] += [line_breaks, hold]
+    handle = await saga.start(wanted)
+    await hold.reached.wait()
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE staff_actions")
+        giving_back = asyncio.create_task(handle.execute_update("give_back", ask))
+
+        async def waits_for_the_lock() -> bool:
+            return bool(await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+        await until(waits_for_the_lock, "the request is being recorded")
+        hold.released.set()
+
+        async def is_open() -> bool:
+            return not await is_in_doubt(handle, "open_transfer")
+
+        await until(is_open, "nothing but the request holds the debit back")
+        await until(lambda: is_in_doubt(handle, "record_staff_action"), "the request is recorded again")
+        assert "debit" not in saga.book.calls
+    await giving_back
+    assert (await handle.result()).state is State.CANCELLED
+    assert "debit" not in saga.book.calls
+
+
+async def test_an_early_request_to_give_back_that_is_refused_holds_no_transfer_back(
+    saga: Sagas, wanted: TransferOrder
+) -> None:
+    outage = Outage(saga.book.before["open"])
+    handle = await saga.start(wanted)
+    await until(lambda: is_in_doubt(handle, "open_transfer"), "the opening is in doubt")
+    with pytest.raises(WorkflowUpdateFailedError):
+        await handle.execute_update("give_back", StaffRequest(wanted.owner_id, "why"))
+    outage.over = True
+    assert (await handle.result()).state is State.COMPLETED
 
 
 async def test_trying_at_once_before_the_row_is_written_is_recorded_at_once(

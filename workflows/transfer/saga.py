@@ -108,6 +108,7 @@ class TransferWorkflow(TransferUpdates):
 
     async def _debit(self, objection: Failure | None) -> Standing:
         """Take the amount from the source, unless somebody objects or cancels."""
+        await self._execution.wait_until(lambda: self._give_backs_in_progress == 0)
         if self._execution.is_cancelled:
             return await self._cancel()
         if objection:

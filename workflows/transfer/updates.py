@@ -26,6 +26,7 @@ class TransferUpdates:
         self._execution = TransferExecution(order)
         self._review = TransferReview(self._execution)
         self._is_open = False
+        self._give_backs_in_progress = 0
         self._superseded_by: str | None = None
 
     @workflow.signal(description="A decision about the transfer was recorded: read the review's rows again.")
@@ -76,9 +77,16 @@ class TransferUpdates:
         f"address of an operator or admin, and the reason. {STAFF_REQUEST_EXAMPLE}"
     )
     async def give_back(self, given: Any = None) -> str:
-        """The ledger decides: an amount that was delivered meanwhile stays delivered."""
-        await self._record(Action.GIVE_BACK, given)
-        self._execution.attention.note_cancellation()
+        """The ledger decides: an amount that was delivered meanwhile stays delivered.
+
+        The debit does not begin while a request that came before it is recorded.
+        """
+        self._give_backs_in_progress += 1
+        try:
+            await self._record(Action.GIVE_BACK, given)
+            self._execution.attention.note_cancellation()
+        finally:
+            self._give_backs_in_progress -= 1
         return UPDATE_ANSWERS[Action.GIVE_BACK]
 
     @give_back.validator
