@@ -28,7 +28,7 @@ demo: setup ## Show what Remit does on real servers, check each claim, and audit
 	@$(BIN)/remit demo
 
 test: setup lint types imports check-servers ## Lint, types, import contracts and all tests
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 3 --dist worksteal
 
 chaos: setup check-servers ## Long fault runs: kill everything in turn under load, and long random ledgers
 	@seed=$${REMIT_CHAOS_SEED:-$$RANDOM$$RANDOM}; echo "REMIT_CHAOS_SEED=$$seed repeats this run"; \
