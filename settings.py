@@ -1,6 +1,6 @@
 """Settings: environment variables with the prefix `REMIT_`.
 
-Only composition roots (`cli.py`, `worker.py`, `devenv/`) read them and pass plain values on; no other room does.
+Only composition roots (`cli/`, `serve.py`, `worker.py`, `devenv/`) read them and pass plain values on.
 """
 
 from pathlib import Path

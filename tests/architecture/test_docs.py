@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.http.problems import PROBLEMS
-from cli import app
+from cli.main import app
 from ledger.refusals import REFUSAL_CODES
 from ledger.transfers import State
 from settings import Settings

@@ -10,7 +10,7 @@ from bench.cases import PLAIN, REMIT, STEPS, UNIFORM, Level, Profile
 from bench.postgres.million import fill_with_entries
 from bench.run import BooksBroken, Progress, Run
 from bench.servers import Servers, servers
-from cli import prepare
+from cli.migrate import prepare
 from database.connections import Database
 from ledger.postgres.audit import audit
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cli import prepare
+from cli.migrate import prepare
 from devenv.demo.command import run_demo
 from devenv.demo.output import DemoOutput
 from devenv.home import Home, RunRecord, live_run

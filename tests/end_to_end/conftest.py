@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cli import prepare
+from cli.migrate import prepare
 from devenv.processes.ports import free_port
 from devenv.stack import Running, Stack
 from settings import Settings

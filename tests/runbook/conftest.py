@@ -10,7 +10,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from cli import prepare
+from cli.migrate import prepare
 from database.connections import Database
 from devenv.processes.ports import free_port
 from devenv.servers.temporal_binary import temporal_binary

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import worker
-from cli import main
+from cli.main import main
 from tests.workflows.reordered import ScreensFirst
 from workflows.transfer.saga import TransferWorkflow
 

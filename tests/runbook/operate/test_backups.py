@@ -14,7 +14,7 @@ import httpx
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from cli import prepare
+from cli.migrate import prepare
 from devenv.processes.ports import free_port
 from devenv.servers.postgres_server import PostgresServer
 from devenv.stack import Stack

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from cli import prepare
+from cli.migrate import prepare
 from database.connections import Database
 from devenv.processes.ports import LOCALHOST, free_port
 from devenv.processes.process import Process

@@ -1,0 +1,57 @@
+"""`remit migrate`: the newest schema, search attributes and recovery's schedule, before processes start."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from cli.console import run_async, say
+from cli.production import required_settings
+from database.connections import Unavailable
+from settings import Settings
+
+WAIT_SECONDS = 60
+
+
+def migrate() -> None:
+    """Migrate the database to the newest schema; register search attributes and recovery. Safe to repeat."""
+    settings = required_settings("database_url")
+    assert settings.database_url is not None
+    run_async(_migrate(settings.database_url, settings))
+    say("The database has the newest schema.")
+
+
+async def prepare(database_url: str, temporal_address: str) -> None:
+    """Migrate and register what an embedded stack needs before its API starts."""
+    await _migrate(database_url, Settings(temporal_address=temporal_address))
+
+
+async def _migrate(database_url: str, settings: Settings) -> None:
+    from database.migrations import migrate as migrate_database
+    from worker import connect_temporal
+    from workflows.registration import register_search_attributes, schedule_recovery
+
+    await _until_it_answers("PostgreSQL", lambda: migrate_database(database_url))
+    if settings.temporal_address is not None:
+
+        async def register() -> None:
+            client = await connect_temporal(settings)
+            await register_search_attributes(client)
+            every = timedelta(seconds=settings.recovery_interval_seconds)
+            await schedule_recovery(client, settings.task_queue, every)
+
+        await _until_it_answers("Temporal", register)
+
+
+async def _until_it_answers(name: str, attempt: Callable[[], Awaitable[None]]) -> None:
+    """Wait for servers that start at the same time as this command, at most `WAIT_SECONDS`."""
+    from temporalio.service import RPCError
+
+    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+    while True:
+        try:
+            return await attempt()
+        except (Unavailable, RuntimeError, RPCError) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unavailable(f"{name} does not answer: {error}") from error
+            say(f"{name} does not answer yet: {error}")
+            await asyncio.sleep(2)

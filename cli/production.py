@@ -1,0 +1,38 @@
+"""`remit api` and `remit worker`: the processes of an installation whose servers run elsewhere."""
+
+from typing import Annotated
+
+import typer
+
+from cli.console import fail, run_async
+from settings import Settings
+
+
+def api(
+    with_worker: Annotated[bool, typer.Option(help="Also run a worker in this process: transfers end sooner.")] = False,
+) -> None:
+    """Serve the HTTP API."""
+    from logs import configure_logging
+    from serve import serve_api
+
+    settings = required_settings("database_url", "temporal_address", "jwt_secret")
+    configure_logging(settings)
+    run_async(serve_api(settings, with_worker=with_worker))
+
+
+def worker() -> None:
+    """Run a worker. Start as many as the load needs."""
+    from logs import configure_logging
+    from serve import run_worker
+
+    settings = required_settings("database_url", "temporal_address")
+    configure_logging(settings)
+    run_async(run_worker(settings))
+
+
+def required_settings(*names: str) -> Settings:
+    """The settings, of which these have values. Otherwise the command ends and names what is missing."""
+    settings = Settings()
+    if missing := [f"REMIT_{name.upper()}" for name in names if getattr(settings, name) is None]:
+        fail(f"Set {' and '.join(missing)}. `remit run` needs no settings: it brings its own servers.", status=2)
+    return settings

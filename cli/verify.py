@@ -1,0 +1,54 @@
+"""`remit verify`: whether the books are clean."""
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.console import fail, run_async
+from cli.database_choice import chosen_database_url
+from database.connections import Database, Unavailable
+from ledger.money import Money
+from ledger.postgres.audit import Audit, audit
+from settings import Settings
+
+
+def verify() -> None:
+    """Check every invariant of the books; exit 1 and name what is broken, 2 where the books cannot be read."""
+    from devenv.errors import StackError
+
+    try:
+        found = run_async(_audit(Settings()))
+    except (StackError, Unavailable) as error:
+        fail(" ".join(str(error).split()), status=2)
+    _print(found)
+    raise SystemExit(0 if found.clean else 1)
+
+
+async def _audit(settings: Settings) -> Audit:
+    async with (
+        chosen_database_url(settings) as url,
+        Database(url, connections=1, application_name="remit-verify") as database,
+    ):
+        return await audit(database)
+
+
+def _print(found: Audit) -> None:
+    # In a pipe nothing needs to be cut to the width of a terminal.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    table = Table(title="The books", title_justify="left")
+    for name in ("Currency", "Accounts", "Entries", "Customers hold", "In transit", "World", "Sum"):
+        table.add_column(name, justify="left" if name == "Currency" else "right", no_wrap=True)
+    for books in found.totals:
+        amounts = (books.customers_minor, books.in_transit_minor, books.world_minor)
+        texts = [str(Money(amount, books.currency)) for amount in (*amounts, sum(amounts))]
+        table.add_row(books.currency, f"{books.accounts:,}", f"{books.entries:,}", *texts)
+    console.print(table)
+    states = ", ".join(f"{count:,} {state}" for state, count in sorted(found.transfers_by_state.items()))
+    console.print(f"Transfers: {states or 'none'}")
+    if found.clean:
+        console.print("[green]Clean:[/] every invariant holds.")
+        return
+    console.print(f"[red]Broken:[/] {len(found.broken)} findings.")
+    for broken in found.broken:
+        console.print(f"  {broken.invariant}: {broken.subject}: {broken.detail}", markup=False, soft_wrap=True)
