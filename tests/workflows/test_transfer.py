@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import asyncpg
 import pytest
@@ -309,23 +309,31 @@ async def test_a_transfer_that_is_cancelled_under_a_running_workflow_ends_it_as_
     assert await balances(account_reads, alice) == [10_000]
 
 
-class SilentProvider:
-    """A rule that asks somebody who does not answer."""
+@dataclass(frozen=True)
+class FailingRule:
+    """A rule that raises instead of answering."""
 
-    name = "silent_provider"
+    error: Exception
+    name: str = "failing_rule"
 
     def screen(self, order: TransferOrder) -> ScreeningAnswer:
-        raise ConnectionError(f"no answer about {order.transfer_id}")
+        raise self.error
 
 
-async def test_screening_without_an_answer_is_no_yes_and_a_cancel_ends_the_wait_for_it(
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionError("The provider does not answer"), ApplicationError("Not configured", type="x", non_retryable=True)],
+    ids=["no answer", "an error that reads like a refusal"],
+)
+async def test_screening_that_fails_allows_nothing_and_a_cancel_ends_the_wait_for_it(
+    error: Exception,
     time_skipping: WorkflowEnvironment,
     book: UnreliableBook,
     account_reads: AccountReads,
     alice: Holder,
     wanted: TransferOrder,
 ) -> None:
-    async with sagas(time_skipping.client, book, [SilentProvider()]) as saga:
+    async with sagas(time_skipping.client, book, [FailingRule(error)]) as saga:
         handle = await saga.start(wanted)
 
         async def is_retried() -> bool:
