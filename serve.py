@@ -5,12 +5,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import structlog
 import uvicorn
 
 from api.app import create_app
+from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
 from api.http.metrics import AttentionCount
 from api.services import Services
@@ -20,9 +22,13 @@ from api.transfers.acceptance import Acceptance
 from api.transfers.completion import Completions
 from api.web_ui import WebUi
 from customers.postgres import Customers
+from customers.sign_ins.networks import trusted_networks
+from customers.sign_ins.postgres import SignIns
 from database.connections import Database
 from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
+from disputes.postgres.holds import DisputeHolds
+from disputes.postgres.late_reversals import LateReversals
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
 from ledger.postgres.reversals import Reversals
@@ -32,6 +38,7 @@ from settings import Settings
 from staff.postgres.actions import StaffActions
 from staff.postgres.operators import Operators
 from staff.postgres.reversal_record import record_reversal
+from staff.postgres.roles import Roles
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
@@ -74,18 +81,22 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
     transfer_reads = TransferReads(database)
     temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
     acceptance = Acceptance(temporal, transfer_reads, book, completions)
+    sign_ins = SignIns(database)
     actions, files = StaffActions(database), TransferFiles(database)
     reversals, disputes = Reversals(database), Disputes(database)
+    four_eyes_after = timedelta(seconds=settings.four_eyes_after_seconds)
+    clock_difference = timedelta(seconds=settings.clock_difference_seconds)
     services = Services(
         database=database,
-        customers=Customers(database),
+        customers=Customers(database, clock_difference),
         account_reads=AccountReads(database),
         transfer_reads=transfer_reads,
         acceptance=acceptance,
         temporal=temporal,
-        tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds),
+        tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds, clock_difference),
         sandbox_rails=settings.sandbox_rails,
         operators=Operators(database),
+        roles=Roles(database, four_eyes_after),
         transfer_searches=TransferSearches(database),
         transfer_files=files,
         actions=actions,
@@ -94,9 +105,12 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         disputes=disputes,
         dispute_terms=DisputeTerms(settings.dispute_window_days, settings.dispute_deadline_seconds),
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
-        interventions=Interventions(acceptance, temporal, actions, files, reversals, disputes),
-        reviews=Reviews(database),
+        dispute_holds=DisputeHolds(database),
+        interventions=Interventions(acceptance, temporal, actions, files, reversals, disputes, LateReversals(database)),
+        reviews=Reviews(database, four_eyes_after),
         attention=AttentionCount(temporal),
+        sign_ins=sign_ins,
+        login_limits=LoginLimits(sign_ins),
     )
     return ApiProcess(services, completions)
 
@@ -117,13 +131,15 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         process = compose_api(settings, database, with_worker=with_worker)
         steps_book = open_book(steps_database, process.completions)
         config = uvicorn.Config(
-            create_app(process.services, docs=settings.docs),
+            create_app(process.services, docs=settings.docs, proxies=trusted_networks(settings.trusted_proxies or "")),
             host=settings.api_host,
             port=settings.api_port,
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
+            # The application reads these headers itself, of the proxies that the settings name.
+            proxy_headers=False,
             timeout_graceful_shutdown=HTTP_STOP_SECONDS,
         )
         server = _Server(config)

@@ -3,6 +3,7 @@
 Only composition roots (`cli/`, `serve.py`, `worker.py`, `devenv/`) read them and pass plain values on.
 """
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -48,6 +49,12 @@ class Settings(BaseSettings):
     # The API.
     jwt_secret: SecretStr | None = Field(None, min_length=32, description="Signs access tokens; at least 32 bytes.")
     access_token_seconds: int = Field(900, ge=1, le=3600)
+    trusted_proxies: str | None = Field(
+        None, description="Addresses and networks, with commas, whose X-Forwarded-For names the client."
+    )
+    clock_difference_seconds: int = Field(
+        60, ge=0, le=600, description="How far the clocks of the API's processes and of PostgreSQL may be apart."
+    )
     sandbox_rails: bool = Field(False, description="Customers may make their own deposits and withdrawals.")
     docs: bool = Field(True, description="Serve /docs and /openapi.json.")
 
@@ -61,6 +68,9 @@ class Settings(BaseSettings):
     )
     four_eyes_from_major: int | None = Field(
         None, ge=1, description="A review of this amount or more needs two deciders. Unset: one is enough."
+    )
+    four_eyes_after_seconds: int = Field(
+        86_400, ge=0, description="Staff count where two people are needed once their role is this old."
     )
     review_deadline_seconds: int = Field(86_400, ge=1, description="A review that nobody decides fails after this.")
     review_reminder_seconds: int = Field(
@@ -100,6 +110,13 @@ class Settings(BaseSettings):
         if parts.scheme not in {"postgresql", "postgres"} or not (parts.netloc or parts.query):
             raise ValueError(wanted)
         return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, listed: str | None) -> str | None:
+        for each in filter(None, (part.strip() for part in (listed or "").split(","))):
+            ip_network(each, strict=False)  # its message says what is wrong
+        return listed
 
     @model_validator(mode="after")
     def _reminds_before_the_deadline(self) -> Self:

@@ -1,6 +1,7 @@
 """Composition root of a worker: which workflows and activities it runs, with what."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
@@ -20,6 +21,7 @@ from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
 from activities.transfers import TransferSteps
 from disputes.postgres.disputes import Disputes
+from disputes.postgres.late_reversals import LateReversals
 from ledger.postgres.book import Book
 from notifications.postgres import Messages
 from reviews.review import ReviewPolicy
@@ -106,10 +108,12 @@ def build_worker(
     review = ReviewSteps(
         book,
         ReviewPolicy(settings.review_deadline_seconds, settings.review_reminder_seconds, settings.four_eyes_from_major),
+        timedelta(seconds=settings.four_eyes_after_seconds),
     )
     screening = ScreeningSteps(screening_rules(settings) if rules is None else rules)
     recovery = RecoverySteps(client, book, settings.recovery_grace_seconds)
-    disputes = DisputeSteps(client, Disputes(book.database), settings.recovery_grace_seconds)
+    late_reversals = LateReversals(book.database)
+    disputes = DisputeSteps(client, Disputes(book.database), late_reversals, settings.recovery_grace_seconds)
     notification = NotificationSteps(messages or Messages(book.database))
     staff = StaffSteps(book.database)
     return Worker(

@@ -7,6 +7,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.refusals import refusals_as_answers
 from disputes.dispute import DisputeDecision, DisputeProgress
 from disputes.postgres.disputes import Disputes
+from disputes.postgres.late_reversals import LateReversals
 from ledger.ids import DisputeId
 from ledger.transfers import Failure
 from ledger.workflow_ids import dispute_workflow_id
@@ -16,9 +17,10 @@ from staff.permissions import Channel
 class DisputeSteps:
     """Steps over the disputes of one database. `grace_seconds` means the same as in `RecoverySteps`."""
 
-    def __init__(self, client: Client, disputes: Disputes, grace_seconds: int) -> None:
+    def __init__(self, client: Client, disputes: Disputes, late_reversals: LateReversals, grace_seconds: int) -> None:
         self._client = client
         self._disputes = disputes
+        self._late_reversals = late_reversals
         self._grace_seconds = grace_seconds
 
     @activity.defn
@@ -48,7 +50,11 @@ class DisputeSteps:
 
     @activity.defn
     async def find_stranded_disputes(self) -> list[DisputeId]:
-        """Disputes that are not final and whose workflow does not run."""
+        """Disputes that are not over and whose workflow does not run.
+
+        Also ends those whose reversal failed and was retried with success: no workflow waits for that.
+        """
+        await self._late_reversals.end_all()
         found = await self._disputes.not_closed(self._grace_seconds)
         return [dispute_id for dispute_id in found if not await self._runs(dispute_workflow_id(dispute_id))]
 

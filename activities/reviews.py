@@ -1,5 +1,7 @@
 """The steps of a review. Each is safe to repeat, and none moves money."""
 
+from datetime import timedelta
+
 import structlog
 from temporalio import activity
 
@@ -16,8 +18,8 @@ log = structlog.get_logger()
 class ReviewSteps:
     """Reviews on the terms of one policy."""
 
-    def __init__(self, book: Book, policy: ReviewPolicy) -> None:
-        self._reviews = Reviews(book.database)
+    def __init__(self, book: Book, policy: ReviewPolicy, four_eyes_after: timedelta) -> None:
+        self._reviews = Reviews(book.database, four_eyes_after)
         self._policy = policy
 
     @activity.defn
@@ -43,7 +45,8 @@ class ReviewSteps:
         """Record a decision that was entered in Temporal, with the same checks as one from the API.
 
         Refuses a person who is no operator or admin as `not_staff`, a party of the transfer as `conflict_of_interest`,
-        another decision of the same person as `decided_already`, and a decision after the review as `too_late`.
+        another decision of the same person as `decided_already`, a decision after the review as `too_late`, and an
+        approval that needs two people by somebody whose role is new as `role_too_young`.
         """
         with refusals_as_answers():
             return (await self._reviews.decide(step, decision, Channel.TEMPORAL)).decision

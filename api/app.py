@@ -1,10 +1,14 @@
 """The HTTP application: its routes, problems and middleware over given services."""
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.accounts import routes as accounts
 from api.accounts import staff_routes as staff_accounts
 from api.auth import routes as auth
+from api.auth import staff_routes as staff_auth
 from api.books import routes as books
 from api.customers import routes as customers
 from api.disputes import routes as disputes
@@ -29,8 +33,11 @@ Amounts are integers in the currency's minor unit. Errors are `application/probl
 """
 
 
-def create_app(services: Services, *, docs: bool) -> FastAPI:
-    """The application over these services. The caller opens and closes their connections."""
+def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = ()) -> FastAPI:
+    """The application over these services. The caller opens and closes their connections.
+
+    `proxies` are the addresses and networks whose `X-Forwarded-For` says where a request comes from.
+    """
     app = FastAPI(
         title="Remit",
         version="1",
@@ -49,8 +56,19 @@ def create_app(services: Services, *, docs: bool) -> FastAPI:
     # Routes are searched in this order, so the busiest come first.
     for room in (transfers, accounts, auth, reversals, disputes, health):
         app.include_router(room.router)
-    for room in (customers, staff_accounts, staff_transfers, interventions, reviews, staff_disputes, books, staff):
+    for room in (
+        customers,
+        staff_accounts,
+        staff_transfers,
+        interventions,
+        reviews,
+        staff_disputes,
+        books,
+        staff,
+        staff_auth,
+    ):
         app.include_router(room.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestMetrics)
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(proxies))
     return app

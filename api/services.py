@@ -1,6 +1,6 @@
 """The services that the routes use, put together by a composition root."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -13,15 +13,18 @@ from api.temporal import TemporalGateway
 from api.transfers.acceptance import Acceptance
 from api.web_ui import WebUi
 from customers.postgres import Customers
+from customers.sign_ins.postgres import SignIns
 from database.connections import Database
 from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
+from disputes.postgres.holds import DisputeHolds
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
 from reviews.postgres import Reviews
 from staff.postgres.actions import StaffActions
 from staff.postgres.operators import Operators
+from staff.postgres.roles import Roles
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
@@ -40,6 +43,7 @@ class Services:
     tokens: Tokens
     sandbox_rails: bool
     operators: Operators
+    roles: Roles
     transfer_searches: TransferSearches
     transfer_files: TransferFiles
     actions: StaffActions
@@ -47,11 +51,13 @@ class Services:
     reversals: Reversals
     disputes: Disputes
     dispute_terms: DisputeTerms
+    dispute_holds: DisputeHolds
     web_ui: WebUi
     interventions: Interventions
     reviews: Reviews
     attention: AttentionCount
-    login_limits: LoginLimits = field(default_factory=LoginLimits)
+    sign_ins: SignIns
+    login_limits: LoginLimits
 
 
 async def services_of(request: Request) -> Services:

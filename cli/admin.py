@@ -12,7 +12,7 @@ from database.connections import Database
 from settings import Settings
 
 if TYPE_CHECKING:
-    from staff.postgres.operators import MadeAdmin
+    from customers.customer import Customer
 
 app = typer.Typer(help="Staff of the service.", no_args_is_help=True)
 
@@ -20,44 +20,59 @@ app = typer.Typer(help="Staff of the service.", no_args_is_help=True)
 @app.command()
 def create(
     email: Annotated[str, typer.Option(help="The email address to sign in with.")],
-    full_name: Annotated[str, typer.Option(help="The full name. A registered customer keeps theirs.")],
+    full_name: Annotated[str | None, typer.Option(help="The full name of somebody new.")] = None,
+    promote: Annotated[
+        str | None, typer.Option(help="cus_…: make this registered customer staff, with a new password.")
+    ] = None,
+    operator: Annotated[bool, typer.Option("--operator", help="Make an operator instead of an admin.")] = False,
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input, not a prompt.")] = False,
 ) -> None:
-    """Make a new admin, with a password from a prompt, or make the customer with this address one. Safe to repeat."""
-    from staff.permissions import Role
+    """Make an admin, with a password from a prompt. Needs the database role that owns the tables.
 
-    wanted = {"email": email, "full_name": full_name}
-    made = run_async(_make_admin(Settings(), **wanted))
-    if made is None:
-        made = run_async(_make_admin(Settings(), **wanted, password=_new_password(from_stdin=password_stdin)))
-    assert made is not None, "there was a password to make them with"
-    who = f"{made.customer.email} ({made.customer.id})"
-    if made.was is None:
-        say(f"{who} is an admin now, and signs in at /v1/auth/login with this password.")
-    elif made.was is Role.ADMIN:
-        say(f"{who} is an admin already. Nothing changed.")
-    else:
-        say(f"{who} was registered as {made.was} and is an admin now, with name and password as they were.")
+    Somebody who has registered with the address is left alone, unless --promote names them: then they get the new
+    password, and their sessions end.
+    """
+    from staff.postgres.owner_grants import NobodyToPromote, NotTheOwner, RegisteredAlready
 
-
-async def _make_admin(settings: Settings, **wanted: str) -> "MadeAdmin | None":
-    from api.auth.passwords import hash_password
-    from api.customers.models import AdminIn
-    from staff.postgres.operators import Operators
-
+    if (full_name is None) == (promote is None):
+        fail("Give --full-name for somebody new, or --promote cus_… for a registered customer.", status=2)
+    wanted = {"email": email, "password": _new_password(from_stdin=password_stdin)}
+    if full_name is not None:
+        wanted["full_name"] = full_name
     try:
-        person = AdminIn.model_validate(wanted)
+        customer = run_async(_make_staff(Settings(), wanted, promote, operator=operator))
+    except (NobodyToPromote, NotTheOwner, RegisteredAlready) as refusal:
+        fail(str(refusal))
+    role = "an operator" if operator else "an admin"
+    say(f"{customer.email} ({customer.id}) is {role} now, and signs in at /v1/auth/login with this password.")
+
+
+async def _make_staff(settings: Settings, wanted: dict[str, str], promote: str | None, *, operator: bool) -> "Customer":
+    from api.auth.passwords import hash_password
+    from api.customers.models import PromotedIn, StaffIn
+    from customers.sign_ins.networks import client_at
+    from ledger.ids import CustomerId
+    from staff.permissions import Role
+    from staff.postgres.owner_grants import OwnerGrants
+
+    role = Role.OPERATOR if operator else Role.ADMIN
+    try:
+        person = (PromotedIn if promote is not None else StaffIn).model_validate(wanted)
     except ValidationError as error:
         for found in error.errors():
             say(f"{str(found['loc'][0]).replace('_', '-')}: {found['msg']}")
         raise SystemExit(2) from None
-    password_hash = await hash_password(person.password.get_secret_value()) if person.password else None
+    password_hash = await hash_password(person.password.get_secret_value(), client_at("console"))
     async with (
         chosen_database_url(settings) as url,
         Database(url, connections=1, application_name="remit-admin") as database,
     ):
         await database.ping()
-        return await Operators(database).make_admin(person.email.lower(), person.full_name, password_hash)
+        grants = OwnerGrants(database)
+        if isinstance(person, StaffIn):
+            return await grants.create(person.email, person.full_name, password_hash, role)
+        assert promote is not None, "only a registered customer keeps their name"
+        return await grants.promote(CustomerId(promote), person.email, password_hash, role)
 
 
 def _new_password(*, from_stdin: bool) -> str:

@@ -8,7 +8,11 @@ from ledger.ids import CustomerId
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who may sign in. `role` is `customer`, `operator` or `admin`."""
+    """Who may sign in. `role` is `customer`, `operator` or `admin`, since `role_since`.
+
+    `email_verified_at` is when they showed that mail to their address reaches them; None: they have not. Tokens of
+    another `session_generation` are refused.
+    """
 
     id: CustomerId
     email: str
@@ -16,6 +20,14 @@ class Customer:
     full_name: str
     role: str
     created_at: datetime
+    role_since: datetime
+    email_verified_at: datetime | None
+    session_generation: int
+
+    @property
+    def email_verified(self) -> bool:
+        """Whether mail to the address is known to reach them."""
+        return self.email_verified_at is not None
 
 
 class EmailTaken(Exception):

@@ -1,12 +1,13 @@
 """Customers and their sessions in PostgreSQL."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 from sqlalchemy import (
     Column,
     Executable,
     Index,
+    Integer,
     Table,
     Text,
     UniqueConstraint,
@@ -16,12 +17,16 @@ from sqlalchemy import (
     insert,
     select,
     text,
+    update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from customers.customer import AccountExists, Customer, EmailTaken, IdentityMissing
+from customers.sign_ins.events import AuthEventKind
+from customers.sign_ins.networks import Client
+from customers.sign_ins.postgres import record_auth_event
 from database.connections import Database
-from database.metadata import METADATA, Timestamp, required
+from database.metadata import CLOCK, METADATA, Timestamp, required
 from database.paging import Page, fetch_page
 from database.rows import dataclass_of
 from database.statements import Row, execute, fetch_first, fetch_only
@@ -42,6 +47,9 @@ customers = Table(
     Column("identity_document_number", Text),
     required("role", Text, server_default="customer"),
     required("created_at", Timestamp, server_default=text("now()")),
+    required("role_since", Timestamp, server_default=text("now()")),
+    Column("email_verified_at", Timestamp),
+    required("session_generation", Integer, server_default="0"),
     UniqueConstraint("email"),
 )
 Index("customers_by_email", customers.c.email, postgresql_ops={"email": "text_pattern_ops"})
@@ -53,13 +61,15 @@ revoked_tokens = Table(
     required("expires_at", Timestamp),
 )
 
-CUSTOMER_COLUMNS = "id, email, password_hash, full_name, role, created_at"
+CUSTOMER_COLUMNS = (
+    "id, email, password_hash, full_name, role, created_at, role_since, email_verified_at, session_generation"
+)
 CUSTOMER = tuple(customers.c[name] for name in CUSTOMER_COLUMNS.split(", "))
 
 # As text: every request of every customer passes here.
 _SIGNED_IN = f"""
     SELECT {CUSTOMER_COLUMNS} FROM customers
-    WHERE id = $1 AND NOT EXISTS (SELECT FROM revoked_tokens WHERE token_id = $2)
+    WHERE id = $1 AND session_generation = $3 AND NOT EXISTS (SELECT FROM revoked_tokens WHERE token_id = $2)
 """
 
 _BY_ID = select(*CUSTOMER).where(customers.c.id == bindparam("customer_id"))
@@ -71,15 +81,26 @@ _LAST_CHARACTER = chr(0x10FFFF)
 class Customers:
     """All raise `Unavailable` where PostgreSQL gave no answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock_difference: timedelta = timedelta(minutes=1)) -> None:
+        """`clock_difference`: how far the clocks of the API's processes and of PostgreSQL may be apart."""
         self._database = database
+        # A token that has expired by PostgreSQL's clock is taken by a process whose clock is behind, with its leeway.
+        self._revocations_last = 2 * clock_difference
 
     async def register(
-        self, email: str, password_hash: str, full_name: str, document_type: str, document_number: str, currency: str
+        self,
+        email: str,
+        password_hash: str,
+        full_name: str,
+        document_type: str,
+        document_number: str,
+        currency: str,
+        client: Client | None = None,
     ) -> tuple[Customer, Account]:
-        """A new customer with a first, empty account, or `EmailTaken` and neither."""
+        """A new customer with a first, empty account, or `EmailTaken` and neither. On record, if a `client` asked."""
         customer_id = new_customer_id()
-        new = insert(customers).values(
+        # Skipped where the address is taken, and not refused by the index: PostgreSQL's log would repeat the address.
+        new = insert_or_skip(customers).values(
             id=customer_id,
             email=email,
             password_hash=password_hash,
@@ -88,11 +109,13 @@ class Customers:
             identity_document_number=document_number,
         )
         async with self._database.transaction() as connection:
-            try:
-                customer = await fetch_only(connection, new.returning(*CUSTOMER))
-            except asyncpg.UniqueViolationError as error:
-                raise EmailTaken(email) from error
+            new = new.on_conflict_do_nothing(index_elements=[customers.c.email])
+            customer = await fetch_first(connection, new.returning(*CUSTOMER))
+            if customer is None:
+                raise EmailTaken
             account = await fetch_only(connection, _new_account(customer_id, currency))
+            if client is not None:
+                await record_auth_event(connection, AuthEventKind.REGISTERED, client, customer_id, customer_id)
         return customer_of(customer), account_of(account)
 
     async def open_account(self, owner_id: CustomerId, currency: str) -> Account:
@@ -117,14 +140,14 @@ class Customers:
             row = await fetch_first(connection, _BY_EMAIL, email=email)
         return customer_of(row) if row else None
 
-    async def signed_in(self, customer_id: CustomerId, token_id: str) -> Customer | None:
-        """The customer of an access token, unless the token was revoked."""
+    async def signed_in(self, customer_id: CustomerId, token_id: str, generation: int) -> Customer | None:
+        """The customer of an access token, unless the token was revoked or all their sessions of then were ended."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_SIGNED_IN, customer_id, token_id)
+            row = await connection.fetchrow(_SIGNED_IN, customer_id, token_id, generation)
         return customer_of(row) if row else None
 
-    async def search(self, email_prefix: str, after_email: str, limit: int) -> Page[Customer]:
-        """Customers whose address (lower case) begins with the prefix, in its order, behind `after_email`."""
+    async def search(self, email_prefix: str, after: CustomerId | None, limit: int) -> Page[Customer]:
+        """Customers whose address (lower case) begins with the prefix, in its order, behind the customer `after`."""
         # A prefix is a range: from the prefix to the prefix followed by the last of all characters. Unlike LIKE it
         # needs no escapes, and the index on text_pattern_ops serves these operators in any collation.
         email = customers.c.email
@@ -133,10 +156,12 @@ class Customers:
             .where(
                 email.op("~>=~")(email_prefix),
                 email.op("~<=~")(email_prefix + _LAST_CHARACTER),
-                email.op("~>~")(after_email),
             )
             .order_by(text("email USING ~<~"))
         )
+        if after is not None:
+            last = select(customers.c.email).where(customers.c.id == after).correlate(None).scalar_subquery()
+            found = found.where(email.op("~>~")(last))
         async with self._database.connection() as connection:
             return await fetch_page(connection, found, limit, customer_of)
 
@@ -146,9 +171,17 @@ class Customers:
             row = await fetch_first(connection, _BY_ID, customer_id=customer_id)
         return customer_of(row) if row else None
 
+    async def verify_email(self, customer_id: CustomerId) -> Customer:
+        """Note that mail to the customer's address reaches them. A repeat keeps the time of the first."""
+        verified = func.coalesce(customers.c.email_verified_at, CLOCK)
+        changed = update(customers).where(customers.c.id == customer_id).values(email_verified_at=verified)
+        async with self._database.connection() as connection:
+            return customer_of(await fetch_only(connection, changed.returning(*CUSTOMER)))
+
     async def revoke(self, token_id: str, expires_at: datetime) -> None:
-        """Refuse this token from now on. Forgets tokens that have expired by themselves."""
-        expired = delete(revoked_tokens).where(revoked_tokens.c.expires_at < func.now()).cte("expired")
+        """Refuse this token from now on. Forgets tokens that every process refuses by itself, whatever its clock."""
+        gone = revoked_tokens.c.expires_at < func.now() - self._revocations_last
+        expired = delete(revoked_tokens).where(gone).cte("expired")
         revoked = insert_or_skip(revoked_tokens).values(token_id=token_id, expires_at=expires_at)
         async with self._database.connection() as connection:
             await execute(connection, revoked.on_conflict_do_nothing().add_cte(expired))

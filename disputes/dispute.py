@@ -14,13 +14,16 @@ from ledger.refusals import ActionRefused
 from ledger.reversals import objection_to_reversing
 from ledger.transfers import Kind, State, Transfer, TransferOrder
 from ledger.workflow_ids import dispute_workflow_id, transfer_workflow_id
-from staff.permissions import Channel
+from staff.permissions import Action, Channel, ConflictOfInterest
 
 MAX_STATEMENTS_EACH = 20
 
 
 class DisputeState(StrEnum):
-    """`open` waits for a decision, `reversing` for the decided reversal to end. The others are final."""
+    """`open` waits for a decision, `reversing` for the decided reversal to end. The others are final.
+
+    One is not for ever: `reversal_failed` becomes `reversed` if staff retry the reversal with success.
+    """
 
     OPEN = "open"
     REVERSING = "reversing"
@@ -31,8 +34,8 @@ class DisputeState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing can change any more."""
-        return not NEXT_DISPUTE_STATE[self]
+        """Whether the dispute is over: nobody states or decides anything any more."""
+        return self not in (DisputeState.OPEN, DisputeState.REVERSING)
 
 
 # Checked under the dispute's row lock, and once more by a trigger.
@@ -40,7 +43,7 @@ NEXT_DISPUTE_STATE: Mapping[DisputeState, frozenset[DisputeState]] = {
     DisputeState.OPEN: frozenset({DisputeState.REVERSING, DisputeState.REJECTED, DisputeState.EXPIRED}),
     DisputeState.REVERSING: frozenset({DisputeState.REVERSED, DisputeState.REVERSAL_FAILED}),
     DisputeState.REVERSED: frozenset(),
-    DisputeState.REVERSAL_FAILED: frozenset(),
+    DisputeState.REVERSAL_FAILED: frozenset({DisputeState.REVERSED}),
     DisputeState.REJECTED: frozenset(),
     DisputeState.EXPIRED: frozenset(),
 }
@@ -108,7 +111,10 @@ def decision_of(given: object) -> DisputeDecision:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A row of `disputes`. `decided_channel` is None while undecided, and where the read leaves it out."""
+    """A row of `disputes`. `decided_channel` is None while undecided, and where the read leaves it out.
+
+    `held_minor` is held of the payee's account for a reversal of the transfer; 0 where the read leaves it out.
+    """
 
     id: DisputeId
     transfer_id: TransferId
@@ -128,6 +134,7 @@ class Dispute:
     updated_at: datetime
     closed_at: datetime | None
     decided_channel: Channel | None = None
+    held_minor: int = 0
 
     @property
     def parties(self) -> tuple[CustomerId, ...]:
@@ -208,6 +215,16 @@ class TooManyStatements(ActionRefused):
 
 
 @dataclass(eq=False)
+class NothingToHold(ActionRefused):
+    """The account has nothing free, or nothing is left to reverse."""
+
+    code = "nothing_to_hold"
+
+    def __str__(self) -> str:
+        return "Nothing can be held: the payee's account has nothing free, or nothing is left to reverse."
+
+
+@dataclass(eq=False)
 class DecisionRefused(ActionRefused):
     """The decision is not valid."""
 
@@ -233,6 +250,28 @@ def check_open(dispute: Dispute) -> None:
     """Raises `DisputeClosed` unless the dispute is open."""
     if dispute.state is not DisputeState.OPEN:
         raise DisputeClosed(dispute.state)
+
+
+def check_may_hold(dispute: Dispute, actor_id: CustomerId, action: Action) -> None:
+    """Raises unless this person may hold or release the disputed amount now.
+
+    That is while the dispute waits for a decision, or its decided reversal has failed and may be retried.
+    """
+    if actor_id in dispute.parties:
+        raise ConflictOfInterest(action)
+    if dispute.state not in (DisputeState.OPEN, DisputeState.REVERSAL_FAILED):
+        raise DisputeClosed(dispute.state)
+
+
+def amount_to_hold(dispute: Dispute, left_minor: int) -> int:
+    """What the dispute is about: all that is left to reverse, or what was decided."""
+    return left_minor if dispute.amount_minor is None else min(left_minor, dispute.amount_minor)
+
+
+def amount_held_after(state: DisputeState, amount_minor: int | None) -> int:
+    """The most that may stay held in this state. A reversal that failed may be retried, so its amount stays."""
+    kept = (DisputeState.REVERSING, DisputeState.REVERSAL_FAILED)
+    return amount_minor if state in kept and amount_minor is not None else 0
 
 
 def check_decision(dispute: Dispute, decision: DisputeDecision, left_minor: int) -> None:

@@ -35,9 +35,9 @@ def of_statement(dispute: Dispute, transfer: Transfer, author_id: CustomerId, nu
     return [Notice(other, f"{dispute.id}/{author}/{number}", body)]
 
 
-def of_end(dispute: Dispute, transfer: Transfer) -> list[Notice]:
+def of_end(dispute: Dispute, transfer: Transfer, occasion: str = "ended") -> list[Notice]:
     """To both parties: how the dispute ended."""
     why = f" Reason: {dispute.decided_reason}" if dispute.decided_reason else ""
     what = f"Dispute {dispute.id} about transfer {transfer.id} of {transfer.amount}"
     body = f"{what} has ended. {dispute.outcome or ''}{why}"
-    return [Notice(party, f"{dispute.id}/ended", body) for party in dispute.parties]
+    return [Notice(party, f"{dispute.id}/{occasion}", body) for party in dispute.parties]

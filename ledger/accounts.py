@@ -1,7 +1,7 @@
 """Customer accounts: what steps decide on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -30,7 +30,7 @@ class Account:
     """A customer's account in one currency.
 
     `version` counts its entries and `head_hash` is the hash of the newest one: the chain that makes an edited, dropped
-    or reordered entry visible.
+    or reordered entry visible. `held_minor` is the part of the balance that is kept for reversals.
     """
 
     id: AccountId
@@ -42,3 +42,13 @@ class Account:
     version: int
     head_hash: bytes
     created_at: datetime
+    held_minor: int
+
+    @property
+    def available_minor(self) -> int:
+        """What may be spent: the balance without what is held."""
+        return self.balance_minor - self.held_minor
+
+    def holding_less(self, released_minor: int) -> "Account":
+        """The account with so much less held."""
+        return replace(self, held_minor=self.held_minor - released_minor)

@@ -12,6 +12,7 @@ TransferId = NewType("TransferId", str)
 PostingId = NewType("PostingId", str)
 ActionId = NewType("ActionId", str)
 DisputeId = NewType("DisputeId", str)
+AuthEventId = NewType("AuthEventId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -44,6 +45,11 @@ def new_account_id() -> AccountId:
 def new_action_id() -> ActionId:
     """A random, unguessable id."""
     return ActionId("act_" + _body(secrets.token_bytes(16)))
+
+
+def new_auth_event_id() -> AuthEventId:
+    """A random, unguessable id."""
+    return AuthEventId("aev_" + _body(secrets.token_bytes(16)))
 
 
 def new_dispute_id() -> DisputeId:

@@ -87,8 +87,11 @@ def first_refusal(refusals: Iterator[Refusal]) -> Refusal | None:
 def objection_to(order: TransferOrder, source: Account | None, destination: Account | None) -> Refusal | None:
     """The first refusal that can be foreseen from unlocked reads, before screening and before any money moves.
 
-    Advice, not a decision: `decide_debit` and `decide_credit` ask again under the locks.
+    Advice, not a decision: `decide_debit` and `decide_credit` ask again under the locks. What is held for a reversal is
+    read by its debit alone: here everything counts as free for it.
     """
+    if source is not None and order.reverses_transfer_id is not None:
+        source = replace(source, held_minor=0)
 
     def objections() -> Iterator[Refusal]:
         yield from _objections_to_source(order, source)
@@ -98,7 +101,10 @@ def objection_to(order: TransferOrder, source: Account | None, destination: Acco
 
 
 def decide_debit(transfer: Transfer, attempt: int, source: Account | None, now: datetime) -> Change | None:
-    """Take the amount from the source into clearing. `source` is None for `world`, which is never refused."""
+    """Take the amount from the source into clearing. `source` is None for `world`, which is never refused.
+
+    For a reversal, what the source's account holds for it counts as free: its `held_minor` leaves that out.
+    """
     _of_this_attempt(transfer, attempt, "the debit")
     if transfer.state in (State.DEBITED, State.COMPLETED, State.COMPENSATED):
         return None
@@ -193,8 +199,8 @@ def _objections_to_source(order: TransferOrder, source: Account | None) -> Itera
         yield AccountNotFound(order.source_account_id, "source")
         return
     yield from _objections_to_account(order, source, "source")
-    if source.balance_minor < order.amount_minor:
-        yield InsufficientFunds(source.id, Money(order.amount_minor - source.balance_minor, source.currency))
+    if source.available_minor < order.amount_minor:
+        yield InsufficientFunds(source.id, Money(order.amount_minor - source.available_minor, source.currency))
 
 
 def _objections_to_destination(order: TransferOrder, destination: Account | None) -> Iterator[Refusal]:

@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, ForeignKey, Integer, SmallInteger, Table, Text, exists, text
 
 from database.connections import Database
 from database.metadata import METADATA, Timestamp, required
-from database.paging import fetch_page
+from database.paging import Page, fetch_page
 from ledger.ids import CustomerId, TransferId
 from ledger.postgres.book import end_transfer, put_in_review
 from ledger.postgres.locks import lock_free_transfers, lock_transfer
@@ -34,9 +35,9 @@ from reviews.review import (
     Ruling,
     made_before,
 )
-from staff.permissions import Action, Actor, Channel
+from staff.permissions import Action, Actor, Channel, RoleTooYoung
 from staff.postgres.actions import Subject, record_actions
-from staff.postgres.people import check_no_party, staff_named
+from staff.postgres.people import check_no_party, find_too_young, staff_named
 from staff.postgres.transfer_search import TransferSearch, matching
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ _BEGUN = """
 
 _TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1"
 
+_NAMED = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = ANY ($1::text[])"
+
 _TERMS = """
     SELECT transfer_id, deadline_seconds, remind_after_seconds, approvals
     FROM reviews JOIN unnest($1::text[], $2::int[]) AS wanted (transfer_id, attempt) USING (transfer_id, attempt)
@@ -125,8 +128,10 @@ class RecordedDecision:
 class Reviews:
     """All raise `Unavailable` if PostgreSQL gave no answer: in doubt, repeat the call."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, four_eyes_after: timedelta) -> None:
+        """`four_eyes_after`: where two must approve, somebody whose role is younger does not count."""
         self._database = database
+        self._four_eyes_after = four_eyes_after
 
     async def begin(self, step: Step, terms: ReviewTerms) -> Review:
         """Let the transfer wait for a decision.
@@ -180,7 +185,8 @@ class Reviews:
             actor = await staff_named(connection, decision.decider)
             named = replace(decision, decider=actor.id)
             transfer, _ = await lock_transfer(connection, step.transfer_id)
-            (judged,) = await _judge(connection, actor, [(transfer, step.attempt)], named)
+            too_young = await find_too_young(connection, actor.id, self._four_eyes_after)
+            (judged,) = await _judge(connection, actor, [(transfer, step.attempt)], named, too_young)
             if isinstance(judged, ActionRefused):
                 raise judged
             if judged is not None:
@@ -188,7 +194,12 @@ class Reviews:
             await _write(connection, actor, [transfer], named, channel)
             return RecordedDecision(named, transfer, replayed=False)
 
-    async def find_undecided(self, wanted: TransferSearch, reviewer: CustomerId, limit: int) -> list[Transfer]:
+    async def find_named(self, transfer_ids: Sequence[TransferId]) -> list[Transfer]:
+        """Those of the transfers that exist, in any state."""
+        async with self._database.connection() as connection:
+            return [transfer_of(row) for row in await connection.fetch(_NAMED, list(set(transfer_ids)))]
+
+    async def find_undecided(self, wanted: TransferSearch, reviewer: CustomerId, limit: int) -> Page[Transfer]:
         """The newest matching transfers about whose current attempt this reviewer has not decided."""
         decided = exists().where(
             review_decisions.c.transfer_id == transfers.c.id,
@@ -196,8 +207,7 @@ class Reviews:
             review_decisions.c.decider == reviewer,
         )
         async with self._database.connection() as connection:
-            page = await fetch_page(connection, matching(wanted).where(~decided), limit, transfer_of, wanted.before)
-        return page.items
+            return await fetch_page(connection, matching(wanted).where(~decided), limit, transfer_of, wanted.before)
 
     async def decide_many(self, steps: Sequence[Step], decision: Decision) -> BatchOfDecisions:
         """The same decision about these attempts, one of each transfer, in one transaction: all are kept, or none.
@@ -212,7 +222,8 @@ class Reviews:
             actor = await staff_named(connection, decision.decider)
             named = replace(decision, decider=actor.id)
             locked = await lock_free_transfers(connection, list(attempts))
-            judged = await _judge(connection, actor, [(each, attempts[each.id]) for each in locked], named)
+            too_young = await find_too_young(connection, actor.id, self._four_eyes_after)
+            judged = await _judge(connection, actor, [(each, attempts[each.id]) for each in locked], named, too_young)
             verdicts = {each.id: verdict for each, verdict in zip(locked, judged, strict=True)}
             await _write(connection, actor, [each for each in locked if verdicts[each.id] is None], named, Channel.API)
         verdicts |= {each: DecidedElsewhere(each) for each in attempts if each not in verdicts}
@@ -252,7 +263,11 @@ async def _decisions_of(
 
 
 async def _judge(
-    connection: "Connection", actor: Actor, attempts: Sequence[tuple[Transfer, int]], decision: Decision
+    connection: "Connection",
+    actor: Actor,
+    attempts: Sequence[tuple[Transfer, int]],
+    decision: Decision,
+    too_young: RoleTooYoung | None,
 ) -> list[Decision | ActionRefused | None]:
     """For each transfer, whose row is locked: the same decision made before, None if it is new, or why it is refused.
 
@@ -268,7 +283,8 @@ async def _judge(
     judged: list[Decision | ActionRefused | None] = []
     for transfer, attempt in attempts:
         try:
-            judged.append(made_before(transfer, attempt, terms.get(transfer.id), decisions[transfer.id], decision))
+            begun_on = terms.get(transfer.id)
+            judged.append(made_before(transfer, attempt, begun_on, decisions[transfer.id], decision, too_young))
         except ActionRefused as refusal:
             judged.append(refusal)
     return judged

@@ -11,6 +11,7 @@ from ledger.ids import CustomerId, TransferId
 from ledger.money import major_to_minor
 from ledger.refusals import ActionRefused, LedgerConflict, ReviewExpired, ReviewRejected
 from ledger.transfers import Failure, Standing, State, Transfer, TransferOrder
+from staff.permissions import RoleTooYoung
 from staff.update_input import Unclear, texts_in
 
 DECISION_EXAMPLE = '{"decider": "cus_…", "ruling": "approve", "reason": "ticket 4711"}'
@@ -176,12 +177,18 @@ class DecidedElsewhere(ActionRefused):
 
 
 def made_before(
-    transfer: Transfer, attempt: int, terms: ReviewTerms | None, decisions: Sequence[Decision], decision: Decision
+    transfer: Transfer,
+    attempt: int,
+    terms: ReviewTerms | None,
+    decisions: Sequence[Decision],
+    decision: Decision,
+    too_young: RoleTooYoung | None,
 ) -> Decision | None:
     """The same reviewer's same decision, recorded before; None: this one is new, and may be recorded.
 
     Everything was read under the transfer's row lock; `terms` None: its review has not begun. Raises `DecidedAlready`
-    and `DecidedTooLate`: decisions never change, so every later check gets the same answer.
+    and `DecidedTooLate`: decisions never change, so every later check gets the same answer. Raises `too_young` for an
+    approval where two are needed, or may be: the reviewer is no second pair of eyes yet. They may reject.
     """
     earlier = next((each for each in decisions if each.decider == decision.decider), None)
     if earlier is not None and earlier.ruling is decision.ruling:
@@ -194,6 +201,8 @@ def made_before(
         raise DecidedTooLate(transfer.id, "approved already" if ruling is Ruling.APPROVE else "rejected already")
     if earlier is not None:
         raise DecidedAlready(CustomerId(decision.decider))
+    if too_young is not None and decision.ruling is Ruling.APPROVE and (terms is None or terms.approvals > 1):
+        raise too_young
     return None
 
 

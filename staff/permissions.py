@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ledger.ids import CustomerId
@@ -17,15 +18,18 @@ class Role(StrEnum):
 
 
 class Action(StrEnum):
-    """What staff may do. Each is recorded under this name."""
+    """What staff may do. What changes something is recorded under this name."""
 
     FREEZE_ACCOUNT = "freeze_account"
     UNFREEZE_ACCOUNT = "unfreeze_account"
     CLOSE_ACCOUNT = "close_account"
     SET_TIER = "set_tier"
     REBUILD_ACCOUNT = "rebuild_account"
+    VERIFY_EMAIL = "verify_email"
+    REQUEST_ROLE = "request_role"
     GRANT_ROLE = "grant_role"
     RUN_AUDIT = "run_audit"
+    READ_AUTH_EVENTS = "read_auth_events"
     DECIDE_REVIEW = "decide_review"
     CANCEL_TRANSFER = "cancel_transfer"
     RETRY_TRANSFER = "retry_transfer"
@@ -33,13 +37,16 @@ class Action(StrEnum):
     GIVE_BACK = "give_back"
     REVERSE_TRANSFER = "reverse_transfer"
     DECIDE_DISPUTE = "decide_dispute"
+    HOLD_AMOUNT = "hold_amount"
+    RELEASE_AMOUNT = "release_amount"
 
 
 class Channel(StrEnum):
-    """Where somebody acted: signed in at the API, or with access to Temporal's Web UI or CLI."""
+    """Where somebody acted: signed in at the API, with access to Temporal's Web UI or CLI, or at the database."""
 
     API = "api"
     TEMPORAL = "temporal"
+    CONSOLE = "console"
 
 
 STAFF = frozenset({Role.OPERATOR, Role.ADMIN})
@@ -54,8 +61,11 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.CLOSE_ACCOUNT: _ADMINS,
     Action.SET_TIER: _ADMINS,
     Action.REBUILD_ACCOUNT: _ADMINS,
+    Action.VERIFY_EMAIL: _ADMINS,
+    Action.REQUEST_ROLE: _ADMINS,
     Action.GRANT_ROLE: _ADMINS,
     Action.RUN_AUDIT: _ADMINS,
+    Action.READ_AUTH_EVENTS: _ADMINS,
     Action.DECIDE_REVIEW: STAFF,
     Action.CANCEL_TRANSFER: STAFF,
     Action.RETRY_TRANSFER: STAFF,
@@ -63,6 +73,8 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.GIVE_BACK: STAFF,
     Action.REVERSE_TRANSFER: _ADMINS,
     Action.DECIDE_DISPUTE: STAFF,
+    Action.HOLD_AMOUNT: STAFF,
+    Action.RELEASE_AMOUNT: STAFF,
 }
 
 
@@ -129,6 +141,31 @@ def check_allowed(actor: Actor, action: Action) -> None:
         raise NotAllowed(actor, action)
 
 
+@dataclass(eq=False)
+class RoleTooYoung(ActionRefused):
+    """Two people are needed, and this one has had their role for too short a time to be one of them."""
+
+    code = "role_too_young"
+    counts_from: datetime
+
+    def __str__(self) -> str:
+        return (
+            f"This needs two people. You count as one of them from {self.counts_from:%Y-%m-%d %H:%M} UTC on, "
+            "because your role is new."
+        )
+
+
+@dataclass(eq=False)
+class EmailNotVerified(ActionRefused):
+    """A role of staff is given only to somebody whose address is verified."""
+
+    code = "email_not_verified"
+    customer_id: CustomerId
+
+    def __str__(self) -> str:
+        return f"The e-mail address of {self.customer_id} is not verified: nobody knows yet whom it reaches."
+
+
 def check_grant(actor: Actor, customer_id: CustomerId) -> None:
     """Raises unless this actor may set this customer's role: nobody sets their own, so there is always an admin left.
 
@@ -137,3 +174,14 @@ def check_grant(actor: Actor, customer_id: CustomerId) -> None:
     check_allowed(actor, Action.GRANT_ROLE)
     if customer_id == actor.id:
         raise ConflictOfInterest(Action.GRANT_ROLE)
+
+
+def gives_more(before: Role, after: Role) -> bool:
+    """Whether a change of role gives rights, and so needs two people. One person may take rights away."""
+    return after in STAFF and before is not after and before is not Role.ADMIN
+
+
+def check_counts(role_since: datetime, four_eyes_after: timedelta, now: datetime) -> None:
+    """Raises `RoleTooYoung` for somebody who is no second pair of eyes yet: who made them may act through them."""
+    if now < role_since + four_eyes_after:
+        raise RoleTooYoung(role_since + four_eyes_after)

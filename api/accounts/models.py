@@ -32,6 +32,7 @@ class AccountOut(BaseModel):
     status: AccountStatus
     tier: int
     balance: int
+    held: int = Field(description="The part of the balance that cannot be spent, because a payment is disputed")
     version: int
     created_at: datetime
 
@@ -44,6 +45,7 @@ class AccountOut(BaseModel):
             status=account.status,
             tier=account.tier,
             balance=account.balance_minor,
+            held=account.held_minor,
             version=account.version,
             created_at=account.created_at,
         )

@@ -1,90 +1,67 @@
-"""Limits on failed sign-ins, in memory: each process counts for itself."""
+"""Limits on failed sign-ins. PostgreSQL counts them for all processes; an attempt in flight is no failure."""
 
-import ipaddress
+import asyncio
 import math
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from api.http.problems import Problem
+from customers.customer import Customer
+from customers.sign_ins.postgres import SignInAttempt, SignIns
 
-WITHIN_SECONDS = 300
-FAILURES_PER_EMAIL = 10
-FAILURES_PER_ADDRESS = 50
-
-# The most keys in memory. Beyond it, the least recently used one is dropped.
-KEYS = 10_000
+# More attempts of one client at one account that wait for each other are told to come again.
+WAITING_PER_ACCOUNT = 20
 
 
-class Window:
-    """At most `most` events per key within `WITHIN_SECONDS`."""
-
-    def __init__(self, most: int, clock: Callable[[], float]) -> None:
-        self._most = most
-        self._clock = clock
-        self._moments: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def seconds_to_wait(self, key: str) -> int:
-        """Until one more event is allowed; 0: now."""
-        moments = self._moments.get(key, deque())
-        now = self._clock()
-        while moments and moments[0] <= now - WITHIN_SECONDS:
-            moments.popleft()
-        return math.ceil(moments[0] + WITHIN_SECONDS - now) if len(moments) >= self._most else 0
-
-    def note(self, key: str) -> None:
-        """Count one event, now."""
-        self._moments.setdefault(key, deque()).append(self._clock())
-        self._moments.move_to_end(key)
-        if len(self._moments) > KEYS:
-            self._moments.popitem(last=False)
-
-    def forget_one(self, key: str) -> None:
-        """Remove the newest event."""
-        if moments := self._moments.get(key):
-            moments.pop()
+@dataclass
+class _Turn:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    holders: int = 0
 
 
 class LoginLimits:
-    """Failed sign-ins, by email address and by client address."""
+    """Sign-ins of one client at one account come one after the other, so that many at once are no way around a wait."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._by_email = Window(FAILURES_PER_EMAIL, clock)
-        self._by_client = Window(FAILURES_PER_ADDRESS, clock)
+    def __init__(self, sign_ins: SignIns) -> None:
+        self._sign_ins = sign_ins
+        self._turns: dict[tuple[str, str], _Turn] = {}
 
-    @contextmanager
-    def sign_in(self, email: str | None, client: str) -> Iterator[None]:
-        """One sign-in. Raises the problem `too_many_attempts` where the limit is reached.
+    @asynccontextmanager
+    async def sign_in(self, attempt: SignInAttempt) -> AsyncIterator["SignInOutcome"]:
+        """One sign-in: the block says how it ended. Raises the problem `too_many_attempts` where it has to wait.
 
-        A sign-in counts from its start, so that concurrent ones cannot pass the limit, and stays counted only if it
-        ends as `credentials_invalid`.
+        A block that raises before it says so counts for nobody: a lost database is no wrong password.
         """
-        counted = [(self._by_client, _network(client))]
-        if email is not None:
-            counted.append((self._by_email, email))
-        if wait := max(window.seconds_to_wait(key) for window, key in counted):
-            raise Problem("too_many_attempts", headers={"Retry-After": str(wait)})
-        for window, key in counted:
-            window.note(key)
-        failed = False
+        pair = (attempt.client.network, attempt.account)
+        turn = self._turns.setdefault(pair, _Turn())
+        if turn.holders > WAITING_PER_ACCOUNT:
+            raise Problem("too_busy")
+        turn.holders += 1
         try:
-            yield
-        except Problem as problem:
-            failed = problem.code == "credentials_invalid"
-            raise
+            async with turn.lock:
+                wait = math.ceil((await self._sign_ins.wait(attempt)).total_seconds())
+                if wait > 0:
+                    await self._sign_ins.record_refusal(attempt, wait)
+                    raise Problem("too_many_attempts", headers={"Retry-After": str(wait)})
+                yield SignInOutcome(self._sign_ins, attempt)
         finally:
-            if not failed:
-                for window, key in counted:
-                    window.forget_one(key)
+            turn.holders -= 1
+            if not turn.holders:
+                del self._turns[pair]
 
 
-def _network(client: str) -> str:
-    """The address, or for IPv6 its /64 network: one client holds at least that many addresses."""
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return client
-    if address.version == 6:  # noqa: PLR2004 - IPv6
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return client
+@dataclass(frozen=True, slots=True)
+class SignInOutcome:
+    """How one sign-in ended, on record before it is answered."""
+
+    sign_ins: SignIns
+    attempt: SignInAttempt
+
+    async def failed(self, customer: Customer | None) -> None:
+        """The password was wrong, or nobody has the address."""
+        await self.sign_ins.record_failure(self.attempt, customer.id if customer else None)
+
+    async def succeeded(self, customer: Customer) -> None:
+        """The password was right."""
+        await self.sign_ins.record_success(self.attempt, customer.id)

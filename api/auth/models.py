@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
 from api.accounts.models import AccountOut
+from api.auth.new_passwords import NewPassword
 from api.customers.models import CustomerOut
 from api.http.fields import Currency, Email, In, Text
 
@@ -18,7 +19,7 @@ class IdentityDocumentIn(In):
 
 class RegisterIn(In):
     email: Email
-    password: Annotated[SecretStr, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
+    password: NewPassword
     full_name: Annotated[str, Text, Field(max_length=200, examples=["Ada Obi"])]
     currency: Currency
     identity_document: IdentityDocumentIn
@@ -27,6 +28,10 @@ class RegisterIn(In):
 class LoginIn(In):
     email: Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
     password: Annotated[SecretStr, Field(max_length=128, examples=["correct horse battery"])]
+
+
+class EmailCodeIn(In):
+    code: Annotated[str, Field(max_length=1_000, description="From the mail to your address")]
 
 
 class TokenOut(BaseModel):

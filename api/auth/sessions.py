@@ -1,15 +1,16 @@
-"""The signed-in customer of a request."""
+"""Who makes a request: the signed-in customer, and the client that they are at."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.http.problems import Problem
 from api.services import Remit
 from customers.customer import Customer
+from customers.sign_ins.networks import Client, client_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,17 @@ async def current_session(
     """The session of the request's bearer token. Raises a problem (401) without a valid one."""
     if sent is None:
         raise Problem("not_authenticated")
-    customer_id, token_id, expires_at = remit.tokens.read(sent.credentials)
-    customer = await remit.customers.signed_in(customer_id, token_id)
+    claims = remit.tokens.read(sent.credentials)
+    customer = await remit.customers.signed_in(claims.customer_id, claims.token_id, claims.generation)
     if customer is None:
         raise Problem("not_authenticated", "The access token was revoked. Sign in again.")
-    return Session(customer, token_id, expires_at)
+    return Session(customer, claims.token_id, claims.expires_at)
 
 
+async def current_client(request: Request) -> Client:
+    """Where the request comes from: the address that a trusted proxy has seen, else the one that is connected."""
+    return client_at(request.client.host if request.client else "")
+
+
+CurrentClient = Annotated[Client, Depends(current_client)]
 CurrentSession = Annotated[Session, Depends(current_session)]

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
 
 from api.accounts.models import AccountOut
-from api.http.fields import Email, In, Text
+from api.auth.new_passwords import NewPassword
+from api.http.fields import Email, In, Limit, Text
 from api.staff.models import ReasonIn
 from customers.customer import Customer
 from ledger.ids import CustomerId
@@ -17,6 +18,7 @@ class CustomerOut(BaseModel):
     id: CustomerId
     email: str
     full_name: str
+    email_verified: bool = Field(description="Whether mail to the address is known to reach the customer")
     role: str
     created_at: datetime
 
@@ -25,12 +27,30 @@ class CustomerOut(BaseModel):
         return cls.model_validate(customer, from_attributes=True)
 
 
-class AdminIn(In):
-    """An admin from the command line. A registered customer keeps their name and password."""
+class PromotedIn(In):
+    """A registered customer who becomes staff at the command line, with a new password."""
 
     email: Email
+    password: NewPassword
+
+
+class StaffIn(PromotedIn):
+    """Somebody new who is staff from the start, made at the command line."""
+
     full_name: Annotated[str, Text, Field(max_length=200)]
-    password: Annotated[SecretStr, Field(min_length=8, max_length=128)] | None = None
+
+
+class EmailCodeOut(BaseModel):
+    """What the customer sends to `POST /v1/auth/email-verification`, after it reached them by mail."""
+
+    code: str
+    expires_at: datetime
+
+
+class CustomerSearchIn(In):
+    email: Annotated[str, Field(max_length=254, description="The beginning of the address", examples=["ada@"])]
+    limit: Limit = 20
+    cursor: Annotated[str | None, Field(max_length=200, description="next_cursor of the previous page")] = None
 
 
 class RoleIn(ReasonIn):

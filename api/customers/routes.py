@@ -1,47 +1,62 @@
 """Customers and their roles, for staff."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Response, status
 
 from api.accounts.models import AccountOut
-from api.customers.models import CustomerFileOut, CustomerOut, CustomersOut, RoleIn
-from api.http.fields import PageSize
+from api.auth.sessions import CurrentClient
+from api.customers.models import (
+    CustomerFileOut,
+    CustomerOut,
+    CustomerSearchIn,
+    CustomersOut,
+    EmailCodeOut,
+    RoleIn,
+)
+from api.http.fields import Cursor, PageSize
 from api.http.paging import from_cursor, next_cursor, to_cursor
-from api.http.problems import problem_responses
-from api.services import Remit
+from api.http.problems import Problem, problem_responses
+from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
-from ledger.ids import CustomerId
+from api.staff.models import ReasonIn
+from customers.sign_ins.events import AuthEventKind
+from customers.sign_ins.networks import Client
+from ledger.ids import CUSTOMER_ID, CustomerId
 from staff.permissions import Action, Actor, NoSuchCustomer
 
 router = APIRouter(prefix="/v1/admin/customers", tags=["admin"])
 
+_ROLE_WAITS: dict[int | str, dict[str, Any]] = {
+    202: {"model": CustomerOut, "description": "The role waits for another admin"}
+}
 
-@router.get("", summary="Find customers", responses=problem_responses(*READING, "cursor_invalid", "validation_failed"))
+
+@router.get("", summary="List customers", responses=problem_responses(*READING, "cursor_invalid", "validation_failed"))
 async def customers(
-    _: Staff,
-    remit: Remit,
-    email: Annotated[
-        str, Query(max_length=254, description="The beginning of the email address", examples=["ada@"])
-    ] = "",
-    limit: PageSize = 20,
-    cursor: Annotated[str | None, Query(max_length=400, description="next_cursor of the previous page")] = None,
+    actor: Staff, client: CurrentClient, remit: Remit, limit: PageSize = 20, cursor: Cursor = None
 ) -> CustomersOut:
-    """In the order of their email addresses."""
-    (after,) = from_cursor(cursor, parts=1) if cursor else ("",)
-    page = await remit.customers.search(email.lower(), after, limit)
-    return CustomersOut(
-        items=[CustomerOut.of(customer) for customer in page.items],
-        next_cursor=next_cursor(page, lambda last: to_cursor(last.email)),
-    )
+    """In the order of their email addresses. The trail of authentication holds who read it."""
+    return await _page(actor, client, remit, CustomerSearchIn(email="", limit=limit, cursor=cursor))
+
+
+@router.post(
+    "/search",
+    summary="Find customers by email address",
+    responses=problem_responses(*READING, "invalid_json", "body_too_large", "cursor_invalid", "validation_failed"),
+)
+async def search(wanted: CustomerSearchIn, actor: Staff, client: CurrentClient, remit: Remit) -> CustomersOut:
+    """In the order of their email addresses. Addresses are in the body: logs and histories keep what is in a URL."""
+    return await _page(actor, client, remit, wanted)
 
 
 @router.get("/{customer_id}", summary="Get a customer", responses=problem_responses(*READING, "customer_not_found"))
-async def customer(customer_id: CustomerId, _: Staff, remit: Remit) -> CustomerFileOut:
-    """The customer with their accounts, oldest first."""
+async def customer(customer_id: CustomerId, actor: Staff, client: CurrentClient, remit: Remit) -> CustomerFileOut:
+    """The customer with their accounts, oldest first. The trail of authentication holds who read it."""
     found = await remit.customers.find(customer_id)
     if found is None:
         raise NoSuchCustomer(customer_id)
+    await remit.sign_ins.record(AuthEventKind.CUSTOMER_READ, client, actor.id, customer_id)
     accounts = await remit.account_reads.all_of(customer_id)
     return CustomerFileOut(
         **CustomerOut.of(found).model_dump(), accounts=[AccountOut.of(account) for account in accounts]
@@ -49,15 +64,57 @@ async def customer(customer_id: CustomerId, _: Staff, remit: Remit) -> CustomerF
 
 
 @router.post(
-    "/{customer_id}/role",
-    summary="Give a customer a role (admins)",
+    "/{customer_id}/email-verification",
+    summary="Get a code that verifies a customer's email address (admins)",
+    status_code=status.HTTP_201_CREATED,
     responses=problem_responses(*ACTING, "customer_not_found"),
 )
-async def grant_role(
+async def issue_email_code(
+    customer_id: CustomerId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.VERIFY_EMAIL))],
+    remit: Remit,
+) -> EmailCodeOut:
+    """Send the code by mail to the customer's address. Only whoever reads that mail can use it, signed in as them."""
+    found = await remit.roles.record_verification(actor, customer_id, wanted.reason)
+    code, expires_at = remit.tokens.issue_email_code(found)
+    return EmailCodeOut(code=code, expires_at=expires_at)
+
+
+@router.post(
+    "/{customer_id}/role",
+    summary="Give a customer a role (admins)",
+    responses=_ROLE_WAITS | problem_responses(*ACTING, "customer_not_found", "email_not_verified", "role_too_young"),
+)
+async def set_role(
     customer_id: CustomerId,
     wanted: RoleIn,
     actor: Annotated[Actor, Depends(may(Action.GRANT_ROLE))],
     remit: Remit,
+    response: Response,
 ) -> CustomerOut:
-    """The role applies from their next request. Nobody can change their own role, so an admin always remains."""
-    return CustomerOut.of(await remit.operators.grant_role(actor, customer_id, wanted.role, wanted.reason))
+    """The role applies from their next request. Nobody can change their own role, so an admin always remains.
+
+    More rights need two admins: the first is answered 202 with the customer as they are, and when another admin sends
+    the same, the role applies. Their address must be verified. Less rights need one admin.
+    """
+    change = await remit.roles.set_role(actor, customer_id, wanted.role, wanted.reason)
+    if change.waits:
+        response.status_code = status.HTTP_202_ACCEPTED
+    return CustomerOut.of(change.customer)
+
+
+async def _page(actor: Actor, client: Client, remit: Services, wanted: CustomerSearchIn) -> CustomersOut:
+    after: CustomerId | None = None
+    if wanted.cursor:
+        (id_,) = from_cursor(wanted.cursor, parts=1)
+        if not CUSTOMER_ID.fullmatch(id_):
+            raise Problem("cursor_invalid")
+        after = CustomerId(id_)
+    page = await remit.customers.search(wanted.email.lower(), after, wanted.limit)
+    facts = {"customers": [found.id for found in page.items]}
+    await remit.sign_ins.record(AuthEventKind.CUSTOMERS_LISTED, client, actor.id, None, facts)
+    return CustomersOut(
+        items=[CustomerOut.of(customer) for customer in page.items],
+        next_cursor=next_cursor(page, lambda last: to_cursor(last.id)),
+    )

@@ -84,6 +84,9 @@ class DisputeOut(BaseModel):
     payer_id: CustomerId | None = Field(description="For staff only")
     payee_id: CustomerId | None = Field(description="For staff only")
     decided_by: CustomerId | None = Field(description="For staff only")
+    held_amount: int | None = Field(
+        description="For staff only: held of the payee's account until it is decided", examples=[10000]
+    )
     decided_channel: Channel | None = Field(description="For staff only: `api`, or `temporal` for its Web UI or CLI")
 
     @classmethod
@@ -114,6 +117,7 @@ class DisputeOut(BaseModel):
             payer_id=dispute.payer_id if as_staff else None,
             payee_id=dispute.payee_id if as_staff else None,
             decided_by=dispute.decided_by if as_staff else None,
+            held_amount=dispute.held_minor if as_staff else None,
             decided_channel=dispute.decided_channel if as_staff else None,
         )
 

@@ -8,8 +8,9 @@ from api.disputes.models import DisputeDecisionIn, DisputeOut, DisputesOut
 from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor, place_in, place_of
 from api.http.problems import problem_responses
-from api.services import Remit
+from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
+from api.staff.models import ReasonIn
 from disputes.dispute import DisputeDecision, DisputeState, NoSuchDispute
 from ledger.ids import DisputeId
 from staff.permissions import Action, Actor
@@ -19,16 +20,16 @@ router = APIRouter(prefix="/v1/admin/disputes", tags=["admin"])
 
 @router.get("", summary="Find disputes", responses=problem_responses(*READING, "cursor_invalid", "validation_failed"))
 async def disputes(
-    _: Staff,
+    reader: Staff,
     remit: Remit,
     state: Annotated[DisputeState | None, Query()] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> DisputesOut:
-    """All customers' disputes, newest first, without their statements."""
+    """All customers' disputes, newest first, without their statements. Of their own, staff see what a party sees."""
     page = await remit.disputes.all_of(None, state, place_in(cursor), limit)
     return DisputesOut(
-        items=[DisputeOut.of(dispute, [], as_staff=True) for dispute in page.items],
+        items=[DisputeOut.of(dispute, [], as_staff=reader.id not in dispute.parties) for dispute in page.items],
         next_cursor=next_cursor(page, lambda last: place_of(last.created_at, last.id)),
     )
 
@@ -52,6 +53,46 @@ async def decide(
     decision = DisputeDecision(actor.id, wanted.ruling, wanted.reason, wanted.amount)
     decided = await remit.disputes.decide(dispute_id, decision)
     await remit.temporal.nudge_dispute(decided)
+    return await _as_staff(dispute_id, remit)
+
+
+@router.post(
+    "/{dispute_id}/hold",
+    summary="Hold the disputed amount",
+    responses=problem_responses(*ACTING, "dispute_not_found", "dispute_closed", "nothing_to_hold"),
+)
+async def hold(
+    dispute_id: DisputeId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.HOLD_AMOUNT))],
+    remit: Remit,
+) -> DisputeOut:
+    """Hold what is left to reverse on the payee's account, or as much of it as is free: `held_amount` says how much.
+
+    The payee cannot spend it, and a reversal of the transfer can. It ends with a rejection, the deadline or a reversal.
+    After `reversal_failed` it stays for a retry. A repeat holds more if more is free by then.
+    """
+    await remit.dispute_holds.hold(dispute_id, actor, wanted.reason)
+    return await _as_staff(dispute_id, remit)
+
+
+@router.post(
+    "/{dispute_id}/release",
+    summary="Release the disputed amount",
+    responses=problem_responses(*ACTING, "dispute_not_found", "dispute_closed"),
+)
+async def release(
+    dispute_id: DisputeId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.RELEASE_AMOUNT))],
+    remit: Remit,
+) -> DisputeOut:
+    """The payee can spend it again."""
+    await remit.dispute_holds.release(dispute_id, actor, wanted.reason)
+    return await _as_staff(dispute_id, remit)
+
+
+async def _as_staff(dispute_id: DisputeId, remit: Services) -> DisputeOut:
     found = await remit.disputes.find(dispute_id)
     if found is None:
         raise NoSuchDispute(dispute_id)

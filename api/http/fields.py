@@ -7,7 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from ledger.ids import ACCOUNT_ID, AccountId
+from ledger.ids import ACCOUNT_ID, TRANSFER_ID, AccountId, TransferId
 from ledger.money import MAX_AMOUNT_MINOR, is_currency
 
 MAX_PAGE = 50
@@ -54,6 +54,13 @@ Currency = Annotated[str, AfterValidator(_known_currency), Field(description="IS
 
 AccountIdIn = Annotated[
     AccountId, StringConstraints(pattern=f"^{ACCOUNT_ID.pattern}$"), Field(examples=["acc_k5qd4ahyfpuxzmo2c3r7wn6tbe"])
+]
+
+
+TransferIdIn = Annotated[
+    TransferId,
+    StringConstraints(pattern=f"^{TRANSFER_ID.pattern}$"),
+    Field(examples=["trf_iuwbh4hkzdez5j5ag3ea6cau2u"]),
 ]
 
 

@@ -57,6 +57,9 @@ PROBLEMS: Mapping[str, Meaning] = {
         403, "Conflict of interest", "Somebody else must act on you, your accounts and your transfers."
     ),
     "not_staff": Meaning(403, "Not an operator or admin", "You are no longer an operator or admin."),
+    "role_too_young": Meaning(
+        403, "Your role is too new", "This needs two people, and you do not count as one of them yet."
+    ),
     "not_found": Meaning(404, "Not found", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
@@ -64,12 +67,16 @@ PROBLEMS: Mapping[str, Meaning] = {
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
     "email_taken": Meaning(409, "The email address is taken", "A customer is registered with this email address."),
+    "email_not_verified": Meaning(
+        409, "The email address is not verified", "Only somebody whose address is verified becomes staff."
+    ),
     "account_exists": Meaning(409, "The account exists already", "You hold an account in this currency already."),
     "too_late": Meaning(409, "It is too late", "The transfer is completed."),
     "nothing_to_retry": Meaning(409, "No step is stuck", "No step is waiting to be retried."),
     "decided_already": Meaning(409, "You have decided already", "A reviewer's first decision is final."),
     "decision_refused": Meaning(409, "The decision is refused", "The amount is more than what is left to reverse."),
     "nothing_matches": Meaning(409, "Nothing matches", "No transfer in review matches the filter."),
+    "more_than_seen": Meaning(409, "More than you saw", "More transfers match than the list had. Read it again."),
     "too_late_to_cancel": Meaning(409, "It is too late to cancel", "The transfer is debited."),
     "not_retryable": Meaning(
         409, "The transfer cannot be retried", "Only failed and compensated transfers can be retried."
@@ -90,6 +97,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "dispute_open": Meaning(409, "A dispute is open already", "A transfer has at most one open dispute."),
     "dispute_closed": Meaning(409, "The dispute is closed", "It was decided, or it has expired."),
+    "nothing_to_hold": Meaning(
+        409, "Nothing can be held", "The payee's account has nothing free, or nothing is left to reverse."
+    ),
     "too_many_statements": Meaning(
         409, "Too many statements", "Each party can make at most 20 statements in a dispute."
     ),
@@ -115,6 +125,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "transaction_id_reused": Meaning(
         422, "The transaction_id belongs to another movement", "It was used for another amount, currency or direction."
+    ),
+    "verification_code_invalid": Meaning(
+        422, "The code is not valid", "It has expired, or it was made for another customer or address."
     ),
     "too_many_attempts": Meaning(
         429, "Too many failed sign-ins", "Wait for the seconds in Retry-After, then try again."

@@ -1,11 +1,15 @@
 """Decisions about transfers in review, as requests and answers."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated, Self
 
-from api.http.fields import Amount, Currency
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
+
+from api.http.fields import Amount, Currency, TransferIdIn
 from api.staff.models import ReasonIn
 from ledger.ids import AccountId, CustomerId, TransferId
 from reviews.review import BatchOfDecisions, Ruling
+
+MOST_AT_ONCE = 1_000
 
 
 class DecisionIn(ReasonIn):
@@ -15,13 +19,36 @@ class DecisionIn(ReasonIn):
 
 
 class DecisionsIn(DecisionIn):
-    """A reviewer's decision about everything in review that matches. What is left out does not matter."""
+    """A reviewer's decision about many transfers: those that it names, or those that they saw in a list.
 
+    For a list, the filter is the list's own, with the time when it was read and how many transfers it had.
+    """
+
+    transfer_ids: Annotated[
+        list[TransferIdIn] | None, Field(min_length=1, max_length=MOST_AT_ONCE, description="Instead of a filter")
+    ] = None
+    created_before: AwareDatetime | None = Field(
+        None, description="When the list was read: what came, or came into review, later is left out"
+    )
+    total: Annotated[int, Field(strict=True, ge=1, le=MOST_AT_ONCE)] | None = Field(
+        None, description="How many transfers the list had: if more match, none is decided"
+    )
     account_id: AccountId | None = None
     owner_id: CustomerId | None = None
     currency: Currency | None = None
     min_amount: Amount | None = None
     max_amount: Amount | None = None
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        filters = (self.account_id, self.owner_id, self.currency, self.min_amount, self.max_amount)
+        listed = (self.created_before, self.total)
+        if self.transfer_ids is not None:
+            if any(value is not None for value in (*filters, *listed)):
+                raise ValueError("Send transfer_ids, or a filter with created_before and total, not both")
+        elif None in listed:
+            raise ValueError("Send transfer_ids, or a filter with created_before and total: what you saw")
+        return self
 
 
 class DecisionNotTakenOut(BaseModel):

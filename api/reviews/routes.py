@@ -1,24 +1,23 @@
 """Staff decide about transfers in review. A decision is recorded before its workflow hears of it."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from api.http.problems import Problem, problem_responses
+from api.http.problems import FieldError, Problem, problem_responses
 from api.reviews.models import DecisionIn, DecisionsIn, DecisionsOut
-from api.services import Remit
+from api.services import Remit, Services
 from api.staff.authorization import ACTING, may
 from api.staff.interventions import ActionAnswer
 from api.staff.models import AnsweredOut, answered
 from ledger.ids import TransferId
-from ledger.transfers import State, Step
+from ledger.transfers import State, Step, Transfer
 from reviews.review import Decision
 from staff.permissions import Action, Actor
 from staff.postgres.transfer_search import TransferSearch
 
 router = APIRouter(prefix="/v1/admin", tags=["admin"])
-
-MOST_AT_ONCE = 1_000
 
 
 @router.post(
@@ -48,17 +47,40 @@ async def decide(
 @router.post(
     "/reviews/decisions",
     summary="Decide about many transfers in review",
-    responses=problem_responses(*ACTING, "nothing_matches"),
+    responses=problem_responses(*ACTING, "transfer_not_found", "nothing_matches", "more_than_seen"),
 )
 async def decide_many(
     wanted: DecisionsIn, actor: Annotated[Actor, Depends(may(Action.DECIDE_REVIEW))], remit: Remit
 ) -> DecisionsOut:
-    """One decision for everything in review that the filter matches, at most 1,000 transfers a call, newest first.
+    """One decision about transfers that the reviewer has seen: named one by one, or as a list, at most 1,000.
 
-    A call leaves out what its reviewer has decided about, so the next one continues with the rest until nothing
-    matches. All decisions of a call commit together. Each transfer takes or refuses it as if it came alone; if one of
-    them is the reviewer's own, none is decided. Their workflows go on within seconds.
+    A list is its filter, `created_before` and `total`. What came into review later is left out, and so is what the
+    reviewer has decided about. If more transfers match than the reviewer saw, none is decided.
+
+    All decisions of a call commit together. Each transfer takes or refuses it as if it came alone; if one of them is
+    the reviewer's own, none is decided. Their workflows go on within seconds.
     """
+    if wanted.transfer_ids is not None:
+        found = await remit.reviews.find_named(wanted.transfer_ids)
+        if unknown := set(wanted.transfer_ids) - {each.id for each in found}:
+            raise Problem("transfer_not_found", f"There is no transfer {min(unknown)}. None is decided.")
+    else:
+        found = await _seen(wanted, actor, remit)
+    if not found:
+        raise Problem("nothing_matches")
+    decision = Decision(actor.id, wanted.ruling, wanted.reason)
+    batch = await remit.reviews.decide_many([Step(each.id, each.attempt) for each in found], decision)
+    remit.temporal.nudge_reviews(batch.taken)
+    return DecisionsOut.of(batch)
+
+
+async def _seen(wanted: DecisionsIn, actor: Actor, remit: Services) -> list[Transfer]:
+    """The transfers of the list that the reviewer read. Raises a problem where there are more by now."""
+    assert wanted.created_before is not None
+    assert wanted.total is not None
+    if wanted.created_before > (now := datetime.now(UTC)):
+        later = FieldError(field="body.created_before", message=f"It is {now.isoformat()} now: nobody saw later lists")
+        raise Problem("validation_failed", f"{later.field}: {later.message}.", errors=[later])
     search = TransferSearch(
         state=State.IN_REVIEW,
         account_id=wanted.account_id,
@@ -66,11 +88,10 @@ async def decide_many(
         currency=wanted.currency,
         least_minor=wanted.min_amount,
         most_minor=wanted.max_amount,
+        created_before=wanted.created_before,
+        unchanged_since=wanted.created_before,
     )
-    found = await remit.reviews.find_undecided(search, actor.id, MOST_AT_ONCE)
-    if not found:
-        raise Problem("nothing_matches")
-    decision = Decision(actor.id, wanted.ruling, wanted.reason)
-    batch = await remit.reviews.decide_many([Step(each.id, each.attempt) for each in found], decision)
-    remit.temporal.nudge_reviews(batch.taken)
-    return DecisionsOut.of(batch)
+    page = await remit.reviews.find_undecided(search, actor.id, wanted.total)
+    if page.has_more:
+        raise Problem("more_than_seen", f"More than {wanted.total} transfers match. Read the list again.")
+    return page.items

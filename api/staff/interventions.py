@@ -13,6 +13,7 @@ from api.temporal import NO_WORKFLOW, TemporalGateway, UpdateRefused
 from api.transfers.acceptance import Acceptance
 from api.transfers.reversal_checks import check_left, check_may_retry_reversal
 from disputes.postgres.disputes import Disputes
+from disputes.postgres.late_reversals import LateReversals
 from ledger.ids import ActionId, TransferId
 from ledger.postgres.reversals import Reversals
 from ledger.transfers import State, Transfer
@@ -79,6 +80,7 @@ class Interventions:
     transfer_files: TransferFiles
     reversals: Reversals
     disputes: Disputes
+    late_reversals: LateReversals
 
     async def transfer(self, transfer_id: TransferId) -> Transfer:
         """Anybody's transfer, as its row is now. Raises a problem (404)."""
@@ -145,6 +147,9 @@ class Interventions:
         await check_may_retry_reversal(self.disputes, actor, transfer)
         recorded = await self.actions.request(actor, Action.RETRY_TRANSFER, transfer, reason, key)
         answer = await self._carry_out(recorded, send)
+        if transfer.reverses_transfer_id is not None:
+            # Recovery does it for a retry that ends later.
+            await self.late_reversals.end_of(transfer.id)
         return await self.transfer(transfer.id), answer
 
     async def _carry_out(self, recorded: StaffAction, send: Callable[[StaffAction], Awaitable[Taken]]) -> ActionAnswer:

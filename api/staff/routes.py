@@ -24,7 +24,7 @@ Subject = Query(pattern=r"^[a-z0-9_]{1,40}$")
     responses=problem_responses(*READING, "cursor_invalid", "validation_failed"),
 )
 async def actions(
-    _: Staff,
+    reader: Staff,
     remit: Remit,
     actor: Annotated[str | None, Subject] = None,
     subject: Annotated[str | None, Subject] = None,
@@ -32,7 +32,7 @@ async def actions(
     cursor: Cursor = None,
 ) -> ActionsOut:
     """Newest first. The record cannot be changed, by the database's own rules."""
-    wanted = ActionSearch(CustomerId(actor) if actor else None, subject, place_in(cursor))
+    wanted = ActionSearch(CustomerId(actor) if actor else None, subject, place_in(cursor), hidden_from=reader.id)
     page = await remit.actions.find(wanted, limit)
     return ActionsOut(
         items=[ActionOut.model_validate(one, from_attributes=True) for one in page.items],

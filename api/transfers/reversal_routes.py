@@ -84,10 +84,14 @@ async def reversals(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> ReversalsOut:
-    """Newest first, for both parties and staff. One that took nothing is seen by whoever asked for it, and by staff."""
+    """Newest first, for both parties and staff.
+
+    One that took nothing is seen by whoever asked for it, and by staff who are no party.
+    """
     found = await readable(remit.reversals, session.customer, transfer_id)
-    me, is_staff = session.customer.id, Role(session.customer.role) in STAFF
-    page = await remit.reversals.of(me, transfer_id, place_in(cursor), limit, of_anybody=is_staff)
+    me = session.customer.id
+    sees_all = Role(session.customer.role) in STAFF and me not in (found.payer_id, found.payee_id)
+    page = await remit.reversals.of(me, transfer_id, place_in(cursor), limit, of_anybody=sees_all)
     return ReversalsOut(
         reversed_amount=found.reversed_minor,
         left_amount=0

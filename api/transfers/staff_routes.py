@@ -51,7 +51,7 @@ class Search(BaseModel):
     limit: Limit = 20
     cursor: Cursor = None
 
-    def as_asked(self, flagged: Flagged | None) -> TransferSearch:
+    def as_asked(self, reader_id: CustomerId, flagged: Flagged | None) -> TransferSearch:
         """The search in the ledger; `flagged` are the transfers that Temporal marks, if that filter is used."""
         unmoved = self.older_than_seconds
         return TransferSearch(
@@ -66,6 +66,7 @@ class Search(BaseModel):
             created_before=self.created_before,
             unmoved_for=None if unmoved is None else timedelta(seconds=unmoved),
             flagged=flagged,
+            hidden_from=reader_id,
             before=place_in(self.cursor),
         )
 
@@ -75,13 +76,14 @@ class Search(BaseModel):
     summary="Find transfers",
     responses=problem_responses(*READING, "cursor_invalid", "validation_failed", "temporal_unavailable"),
 )
-async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) -> AnyTransfersOut:
+async def transfers(wanted: Annotated[Search, Query()], reader: Staff, remit: Remit) -> AnyTransfersOut:
     """All customers' transfers, newest first. `needs_attention=true` lists those that are stuck and need a person.
 
     Only that filter calls Temporal, so only it answers 503 while Temporal is down; `older_than_seconds` does not.
     """
     asked = wanted.needs_attention
-    search = wanted.as_asked(None if asked is None else await remit.interventions.flagged(wanted=asked))
+    flagged = None if asked is None else await remit.interventions.flagged(wanted=asked)
+    search = wanted.as_asked(reader.id, flagged)
     page = await remit.transfer_searches.find(search, wanted.limit)
     return AnyTransfersOut(
         items=[AnyTransferOut.told(transfer, remit.web_ui.workflow(transfer.workflow_id)) for transfer in page.items],
@@ -90,9 +92,9 @@ async def transfers(wanted: Annotated[Search, Query()], _: Staff, remit: Remit) 
 
 
 @router.get("/{transfer_id}", summary="Get any transfer", responses=problem_responses(*READING, "transfer_not_found"))
-async def transfer(transfer_id: TransferId, _: Staff, remit: Remit) -> TransferFileOut:
+async def transfer(transfer_id: TransferId, reader: Staff, remit: Remit) -> TransferFileOut:
     """With its attempts, its postings, the entries of both sides, the messages about it, and staff's actions on it."""
-    file = await remit.transfer_files.read(transfer_id)
+    file = await remit.transfer_files.read(reader.id, transfer_id)
     if file is None:
         raise Problem("transfer_not_found", f"There is no transfer {transfer_id}.")
     return TransferFileOut.of_file(file, remit.web_ui.workflow(file.transfer.workflow_id))

@@ -43,6 +43,7 @@ from disputes.dispute import (
     DisputeTerms,
     NoSuchDispute,
     TooManyStatements,
+    amount_held_after,
     check_decision,
     check_disputable,
     check_open,
@@ -52,9 +53,9 @@ from disputes.dispute import (
 from disputes.notices import Notice, of_end, of_opening, of_statement
 from disputes.postgres.tables import NOT_CLOSED, dispute_statements, disputes
 from ledger.ids import CustomerId, DisputeId, TransferId, new_dispute_id
-from ledger.postgres.reversals import taken_of
+from ledger.postgres.reversals import limit_hold, taken_of
 from ledger.postgres.rows import TRANSFER, transfer_of
-from ledger.postgres.tables import accounts, transfers
+from ledger.postgres.tables import accounts, holds, transfers
 from ledger.transfers import Transfer
 from ledger.workflow_ids import dispute_named_in
 from notifications.postgres import messages
@@ -94,7 +95,13 @@ def _recorded(column: ColumnElement[Any]) -> ScalarSelect[Any]:
     return select(column).where(*decided).correlate(disputes).scalar_subquery()
 
 
-_READ = select(disputes, _recorded(staff_actions.c.channel).label("decided_channel"))
+_HELD = select(holds.c.amount_minor).where(holds.c.transfer_id == disputes.c.transfer_id).correlate(disputes)
+
+_READ = select(
+    disputes,
+    _recorded(staff_actions.c.channel).label("decided_channel"),
+    func.coalesce(_HELD.scalar_subquery(), 0).label("held_minor"),
+)
 _FIND = _READ.where(_THIS)
 
 # Null where the decision was to reverse all that was left.
@@ -185,7 +192,7 @@ class Disputes:
     async def add_statement(self, dispute_id: DisputeId, author_id: CustomerId, text: str) -> None:
         """Add a statement to an open dispute, with a message to the other party. The caller has checked the author."""
         async with self._database.transaction() as connection:
-            dispute = await _lock(connection, dispute_id)
+            dispute = await lock_dispute(connection, dispute_id)
             check_open(dispute)
             earlier = await fetch_value(connection, _COUNT_OF_AUTHOR, dispute_id=dispute_id, author_id=author_id)
             if earlier >= MAX_STATEMENTS_EACH:
@@ -193,7 +200,7 @@ class Disputes:
             new = insert(dispute_statements).values(dispute_id=dispute_id, author_id=author_id, text=text)
             await execute(connection, new)
             await execute(connection, update(disputes).where(disputes.c.id == dispute_id).values(updated_at=CLOCK))
-            transfer = await _transfer(connection, dispute.transfer_id)
+            transfer = await transfer_of_dispute(connection, dispute)
             notices = of_statement(dispute, transfer, author_id, earlier + 1)
             await _write_messages(connection, dispute, transfer, notices)
 
@@ -203,7 +210,7 @@ class Disputes:
         The same transaction records the decision, with the `channel` it came by, and fixes the amount to reverse.
         """
         async with self._database.transaction() as connection:
-            dispute = await _lock(connection, dispute_id)
+            dispute = await lock_dispute(connection, dispute_id)
             # The role is read here, because decisions also come from Temporal's Web UI, which knows no roles.
             role = await fetch_value(connection, _ROLE, customer_id=decision.decider)
             if role is None:
@@ -212,10 +219,11 @@ class Disputes:
             check_allowed(actor, Action.DECIDE_DISPUTE)
             if _is_made(dispute, decision, await fetch_value(connection, _REQUESTED_AMOUNT, dispute_id=dispute_id)):
                 return dispute
-            transfer = await _transfer(connection, dispute.transfer_id)
+            transfer = await transfer_of_dispute(connection, dispute)
             left = transfer.amount_minor - await taken_of(connection, transfer.id)
             check_decision(dispute, decision, left)
             decided = _dispute_of(await fetch_only(connection, _decided(dispute_id, decision, left)))
+            await limit_hold(connection, transfer, amount_held_after(decided.state, decided.amount_minor))
             if decided.state.is_final:
                 await _write_messages(connection, decided, transfer, of_end(decided, transfer))
             before = {"state": dispute.state}
@@ -237,25 +245,25 @@ class Disputes:
     async def expire(self, dispute_id: DisputeId) -> DisputeProgress:
         """End an open dispute that nobody decided. A dispute that was decided meanwhile does not change."""
         async with self._database.transaction() as connection:
-            dispute = await _lock(connection, dispute_id)
+            dispute = await lock_dispute(connection, dispute_id)
             if dispute.state is DisputeState.OPEN:
-                transfer = await _transfer(connection, dispute.transfer_id)
-                dispute = await _end(connection, dispute, transfer, DisputeState.EXPIRED, EXPIRED, None)
+                transfer = await transfer_of_dispute(connection, dispute)
+                dispute = await end_dispute(connection, dispute, transfer, DisputeState.EXPIRED, EXPIRED, None)
             return await _progress(connection, dispute)
 
     async def close(self, dispute_id: DisputeId, *, impossible: bool) -> DisputeProgress:
         """End a dispute whose reversal has ended, or is `impossible` to begin. Any other dispute does not change."""
         async with self._database.transaction() as connection:
-            dispute = await _lock(connection, dispute_id)
+            dispute = await lock_dispute(connection, dispute_id)
             if dispute.state is DisputeState.REVERSING:
-                transfer = await _transfer(connection, dispute.transfer_id)
+                transfer = await transfer_of_dispute(connection, dispute)
                 order = reversal_for(dispute, transfer)
                 assert order is not None, "a reversal was decided"
                 row = await fetch_first(connection, _TRANSFER, transfer_id=order.transfer_id)
                 reversal = transfer_of(row) if row and row["fingerprint"] == order.fingerprint else None
                 if ending := ending_of(reversal, str(order.amount), impossible=impossible):
                     reversal_id = reversal.id if reversal else None
-                    dispute = await _end(connection, dispute, transfer, *ending, reversal_id)
+                    dispute = await end_dispute(connection, dispute, transfer, *ending, reversal_id)
             return await _progress(connection, dispute)
 
     async def decided(self, reversal: Transfer) -> bool:
@@ -265,7 +273,7 @@ class Disputes:
             row = await fetch_first(connection, _FIND, dispute_id=dispute_id)
             if row is None or row["transfer_id"] != reversal.reverses_transfer_id:
                 return False
-            order = reversal_for(_dispute_of(row), await _transfer(connection, row["transfer_id"]))
+            order = reversal_for(_dispute_of(row), await _transfer_of(connection, row["transfer_id"]))
         return order is not None and (order.transfer_id, order.fingerprint) == (reversal.id, reversal.order.fingerprint)
 
     async def not_closed(self, unchanged_for_seconds: int) -> list[DisputeId]:
@@ -275,7 +283,8 @@ class Disputes:
         return [row["id"] for row in rows]
 
 
-async def _lock(connection: "Connection", dispute_id: DisputeId) -> Dispute:
+async def lock_dispute(connection: "Connection", dispute_id: DisputeId) -> Dispute:
+    """The dispute under its lock. Raises `NoSuchDispute`."""
     row = await fetch_first(connection, _LOCK, dispute_id=dispute_id)
     if row is None:
         raise NoSuchDispute(dispute_id)
@@ -300,7 +309,7 @@ def _decided(dispute_id: DisputeId, decision: DisputeDecision, left_minor: int) 
     return changed.returning(disputes)
 
 
-async def _end(
+async def end_dispute(
     connection: "Connection",
     dispute: Dispute,
     transfer: Transfer,
@@ -308,12 +317,16 @@ async def _end(
     outcome: str,
     reversal_id: TransferId | None,
 ) -> Dispute:
+    """End a dispute, under its lock: its row, what is held for it, and a message to each party."""
     changed = update(disputes).where(disputes.c.id == dispute.id)
     changed = changed.values(
         state=state, outcome=outcome, reversal_transfer_id=reversal_id, updated_at=CLOCK, closed_at=CLOCK
     )
     ended = _dispute_of(await fetch_only(connection, changed.returning(disputes)))
-    await _write_messages(connection, ended, transfer, of_end(ended, transfer))
+    await limit_hold(connection, transfer, amount_held_after(state, ended.amount_minor))
+    # A reversal that is retried with success ends its dispute once more, and says so once more.
+    occasion = "reversed" if dispute.state is DisputeState.REVERSAL_FAILED else "ended"
+    await _write_messages(connection, ended, transfer, of_end(ended, transfer, occasion))
     return ended
 
 
@@ -338,12 +351,17 @@ async def _write_messages(
         await execute(connection, insert_or_skip(messages).values(written).on_conflict_do_nothing())
 
 
-async def _transfer(connection: "Connection", transfer_id: TransferId) -> Transfer:
+async def transfer_of_dispute(connection: "Connection", dispute: Dispute) -> Transfer:
+    """The transfer that is disputed: it is completed, and never changes again."""
+    return await _transfer_of(connection, dispute.transfer_id)
+
+
+async def _transfer_of(connection: "Connection", transfer_id: TransferId) -> Transfer:
     return transfer_of(await fetch_only(connection, _TRANSFER, transfer_id=transfer_id))
 
 
 async def _progress(connection: "Connection", dispute: Dispute) -> DisputeProgress:
-    transfer = await _transfer(connection, dispute.transfer_id)
+    transfer = await transfer_of_dispute(connection, dispute)
     return DisputeProgress(
         state=dispute.state,
         seconds_left=await fetch_value(connection, _SECONDS_LEFT, deadline=dispute.deadline),

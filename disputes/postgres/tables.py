@@ -1,6 +1,6 @@
 """The tables of disputes and of what their parties stated."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Table, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Table, Text, and_, text
 
 from database.metadata import METADATA, Timestamp, required
 from database.statements import one_of
@@ -35,6 +35,14 @@ Index("disputes_by_payer", disputes.c.payer_id, disputes.c.created_at.desc(), di
 Index("disputes_by_payee", disputes.c.payee_id, disputes.c.created_at.desc(), disputes.c.id.desc())
 Index("disputes_by_time", disputes.c.created_at.desc(), disputes.c.id.desc())
 Index("disputes_not_closed", disputes.c.updated_at, postgresql_where=NOT_CLOSED)
+
+Index(
+    "disputes_reversal_failed",
+    disputes.c.reversal_transfer_id,
+    postgresql_where=and_(
+        one_of(disputes.c.state, [DisputeState.REVERSAL_FAILED]), disputes.c.reversal_transfer_id.is_not(None)
+    ),
+)
 
 dispute_statements = Table(
     "dispute_statements",

@@ -19,7 +19,7 @@ from ledger.ids import AccountId, TransferId
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.locks import lock_transfer, lock_transfer_and_account
 from ledger.postgres.postings import write, write_if_unchanged
-from ledger.postgres.reversals import RecordReversal, lock_original
+from ledger.postgres.reversals import RecordReversal, lock_original, may_use_hold, read_own_hold, use_hold
 from ledger.postgres.row_cache import RowCache
 from ledger.postgres.rows import (
     ACCOUNT_COLUMNS,
@@ -32,7 +32,7 @@ from ledger.postgres.rows import (
 )
 from ledger.refusals import LedgerConflict, OrderMismatch, Refusal
 from ledger.rules import Change
-from ledger.transfers import Ending, Opened, Side, Standing, State, Step, Transfer, TransferOrder
+from ledger.transfers import Ending, Leg, Opened, Side, Standing, State, Step, Transfer, TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -181,6 +181,8 @@ class Book:
         if cached is None:
             return None
         transfer, account, now = cached
+        if may_use_hold(transfer, account):
+            return None
         try:
             change = decide(transfer, step.attempt, account, now)
         except (Refusal, LedgerConflict):
@@ -198,7 +200,11 @@ class Book:
         async with self._database.transaction() as connection:
             transfer, account, now = await lock_transfer_and_account(connection, step.transfer_id, side)
             self._forget(transfer, account)
-            change = decide(transfer, step.attempt, account, now)
+            # Read after the lock, in a statement of its own that a plain transfer does not need.
+            own = await read_own_hold(connection, transfer, account) if side == "source" else 0
+            change = decide(transfer, step.attempt, account and account.holding_less(own), now)
+            if own and account is not None and change is not None and _is_debit(change):
+                account = await use_hold(connection, transfer, account, own)
             transfer = await _write(connection, transfer, change)
         if change is not None:
             self._remember(change, account)
@@ -343,6 +349,10 @@ async def put_in_review(connection: "Connection", step: Step) -> Transfer:
     """
     transfer, now = await lock_transfer(connection, step.transfer_id)
     return await _write(connection, transfer, rules.decide_review(transfer, step.attempt, now))
+
+
+def _is_debit(change: Change) -> bool:
+    return change.posting is not None and change.posting.leg is Leg.DEBIT
 
 
 async def _write(connection: "Connection", transfer: Transfer, change: Change | None) -> Transfer:

@@ -199,4 +199,22 @@ FROM dispute_statements s LEFT JOIN disputes d ON d.id = s.dispute_id
 GROUP BY s.dispute_id, s.author_id, d.payer_id, d.payee_id
 HAVING count(*) > 20 OR (s.author_id IN (d.payer_id, d.payee_id)) IS NOT TRUE
 
+UNION ALL
+SELECT 'held_is_sum_of_holds', coalesce(a.id, h.account_id),
+    format('%s of a balance of %s is held; the holds add up to %s', coalesce(a.held_minor, 0),
+        coalesce(a.balance_minor, 0), coalesce(h.held, 0))
+FROM accounts a
+FULL JOIN (SELECT account_id, sum(amount_minor) AS held FROM holds GROUP BY account_id) h ON h.account_id = a.id
+WHERE coalesce(a.held_minor, 0) <> coalesce(h.held, 0) OR a.held_minor > greatest(a.balance_minor, 0)
+
+UNION ALL
+SELECT 'hold_has_dispute', h.transfer_id,
+    format('%s of %s is held; the transfer of %s reached %s, and its disputes are %s', h.amount_minor, h.account_id,
+        coalesce(t.amount_minor, 0), coalesce(t.destination_account_id, 'nobody'), coalesce(d.states, '{}'))
+FROM holds h LEFT JOIN transfers t ON t.id = h.transfer_id
+LEFT JOIN LATERAL (SELECT array_agg(state ORDER BY state) AS states FROM disputes WHERE transfer_id = h.transfer_id) d
+    ON true
+WHERE t.destination_account_id IS DISTINCT FROM h.account_id OR h.amount_minor > t.amount_minor
+    OR NOT coalesce(d.states, '{}') && '{open,reversing,reversal_failed}'::text[]
+
 ORDER BY 1, 2

@@ -1,4 +1,4 @@
-"""Row locks of the books: a transfer, or a transfer and then one of its accounts, in that order.
+"""Row locks of the books: a transfer, an account, or a transfer and then one of its accounts, in that order.
 
 `FOR NO KEY UPDATE` everywhere: plain `FOR UPDATE` deadlocks with the foreign-key checks of concurrent inserts.
 """
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ledger.accounts import Account
-from ledger.ids import TransferId
+from ledger.ids import AccountId, TransferId
 from ledger.postgres.rows import ACCOUNT_COLUMNS, TRANSFER_COLUMNS, Row, account_of, transfer_of
 from ledger.refusals import UnknownTransfer
 from ledger.transfers import Side, Transfer
@@ -25,6 +25,8 @@ _LOCK_FREE_TRANSFERS = f"""
     SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = ANY ($1::text[]) ORDER BY t.id
     FOR NO KEY UPDATE SKIP LOCKED
 """
+
+_LOCK_ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.id = $1 FOR NO KEY UPDATE"
 
 # The second CTE depends on the first, so the transfer is locked before the account.
 _LOCK = """
@@ -57,6 +59,12 @@ async def lock_transfer_and_account(
     """The same with the account on that side; None for `world` and for an account that does not exist."""
     row = _known(await connection.fetchrow(_LOCK_WITH[side], transfer_id), transfer_id)
     return transfer_of(row), account_of(row) if row["a_id"] else None, row["now"]
+
+
+async def lock_account(connection: "Connection", account_id: AccountId) -> Account | None:
+    """The account under its lock."""
+    row = await connection.fetchrow(_LOCK_ACCOUNT, account_id)
+    return account_of(row) if row else None
 
 
 def _known(row: Row | None, transfer_id: TransferId) -> Row:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from database.connections import Connection
 
 # The places of all statements here: $1-$7 the transfer and its new state, $8-$13 the posting, $14-$19 the entry and
-# what the account becomes, $20-$23 what account and transfer were decided on.
+# what the account becomes, $20-$24 what account and transfer were decided on.
 _SET_STATE = """
     UPDATE transfers SET state = $2, updated_at = $3, failure_code = $4, failure_message = $5, failure_side = $7,
         completed_at = CASE WHEN $6::boolean THEN $3::timestamptz END
@@ -54,6 +54,7 @@ _WRITE_IF_UNCHANGED = f"""
         {_SET_BALANCE} FROM t
         WHERE accounts.id = $14 AND accounts.version = $15::bigint - 1 AND accounts.balance_minor = $17
             AND accounts.head_hash = $20 AND accounts.status = $21 AND accounts.tier = $22
+            AND accounts.held_minor = $24::bigint
         RETURNING 1
     ),
     stated AS ({_SET_STATE} FROM a WHERE transfers.id = $1),
@@ -88,6 +89,7 @@ async def write_if_unchanged(connection: "Connection", change: Change, account: 
         account.status,
         account.tier,
         change.transfer.state,
+        account.held_minor,
     )
     return found is not None
 

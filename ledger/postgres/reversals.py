@@ -1,23 +1,24 @@
-"""Reversals in PostgreSQL: the lock on the transfer that they reverse, and how much of it is left."""
+"""Reversals in PostgreSQL: the lock on what they reverse, how much of it is left, and what is held for them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Text, bindparam, literal, not_, select, true
+from sqlalchemy import ColumnElement, FromClause, Text, and_, bindparam, literal, not_, select, true
 
 from database.connections import Database
 from database.paging import Page, Place, fetch_page, newest_first
 from database.rows import dataclass_of
 from database.statements import fetch_first, one_of, sum_of
-from ledger.ids import CustomerId, TransferId
-from ledger.postgres.locks import lock_transfer
+from ledger.accounts import Account
+from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.postgres.locks import lock_account, lock_transfer
 from ledger.postgres.rows import TRANSFER, transfer_of
 from ledger.postgres.tables import accounts, transfers
 from ledger.postgres.transfer_reads import visible_to
 from ledger.refusals import Refusal
 from ledger.reversals import decide_reversal
-from ledger.transfers import State, Transfer, TransferOrder
+from ledger.transfers import Kind, State, Transfer, TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -26,6 +27,30 @@ if TYPE_CHECKING:
 _TAKEN = """
     SELECT coalesce(sum(amount_minor), 0)::bigint FROM transfers
     WHERE reverses_transfer_id = $1 AND id IS DISTINCT FROM $2 AND state NOT IN ('failed', 'cancelled', 'compensated')
+"""
+
+
+def hidden_from(reader_id: CustomerId, transfer: FromClause = transfers) -> ColumnElement[bool]:
+    """Which reversals nobody shows this person, even as staff: others' attempts at their account that took nothing."""
+    return and_(
+        transfer.c.kind == Kind.REVERSAL,
+        transfer.c.owner_id != reader_id,
+        not_(one_of(transfer.c.state, (State.DEBITED, State.COMPLETED, State.COMPENSATED))),
+        transfer.c.source_account_id.in_(select(accounts.c.id).where(accounts.c.owner_id == reader_id)),
+    )
+
+
+_HELD = "SELECT amount_minor FROM holds WHERE transfer_id = $1"
+
+# The hold and the sum in its account's row, in one statement.
+_SET_HOLD = """
+    WITH before AS (SELECT coalesce((SELECT amount_minor FROM holds WHERE transfer_id = $1), 0) AS amount_minor),
+    summed AS (
+        UPDATE accounts SET held_minor = held_minor + $3::bigint - before.amount_minor FROM before WHERE id = $2
+    ),
+    released AS (DELETE FROM holds WHERE transfer_id = $1 AND $3::bigint = 0)
+    INSERT INTO holds (transfer_id, account_id, amount_minor) SELECT $1, $2, $3::bigint WHERE $3::bigint > 0
+    ON CONFLICT (transfer_id) DO UPDATE SET amount_minor = excluded.amount_minor
 """
 
 _READER = bindparam("reader_id", type_=Text)
@@ -83,6 +108,52 @@ async def taken_of(connection: "Connection", transfer_id: TransferId) -> int:
     """How much of a transfer is in reversals that are completed or under way."""
     taken: int = await connection.fetchval(_TAKEN, transfer_id, None)
     return taken
+
+
+async def held_for(connection: "Connection", transfer_id: TransferId) -> int:
+    """How much is held for reversals of this transfer: final only under the lock of the account that it reached."""
+    held: int | None = await connection.fetchval(_HELD, transfer_id)
+    return held or 0
+
+
+def may_use_hold(transfer: Transfer, account: Account | None) -> bool:
+    """Whether a part of this account may be held for this reversal."""
+    return transfer.reverses_transfer_id is not None and account is not None and account.held_minor > 0
+
+
+async def read_own_hold(connection: "Connection", transfer: Transfer, account: Account | None) -> int:
+    """What is held of the account, whose lock the caller has, for this reversal.
+
+    Other transfers, and accounts that hold nothing, need no statement for it.
+    """
+    if not may_use_hold(transfer, account):
+        return 0
+    assert transfer.reverses_transfer_id is not None
+    return await held_for(connection, transfer.reverses_transfer_id)
+
+
+async def use_hold(connection: "Connection", transfer: Transfer, account: Account, own_minor: int) -> Account:
+    """What a reversal's debit takes is held no more, written before the debit in its transaction. The account then."""
+    assert transfer.reverses_transfer_id is not None
+    used = min(own_minor, transfer.amount_minor)
+    await set_hold(connection, transfer.reverses_transfer_id, account.id, own_minor - used)
+    return account.holding_less(used)
+
+
+async def set_hold(connection: "Connection", transfer_id: TransferId, account_id: AccountId, amount_minor: int) -> None:
+    """Let this much be held for reversals of the transfer; 0: nothing. The caller holds the account's lock."""
+    await connection.execute(_SET_HOLD, transfer_id, account_id, amount_minor)
+
+
+async def limit_hold(connection: "Connection", original: Transfer, most_minor: int) -> None:
+    """Release what is held for reversals of this transfer beyond this amount, in a transaction that decides so."""
+    if await held_for(connection, original.id) <= most_minor:
+        return
+    account_id = original.destination_account_id
+    await lock_account(connection, account_id)
+    # A reversal may have used a part of it meanwhile.
+    if await held_for(connection, original.id) > most_minor:
+        await set_hold(connection, original.id, account_id, most_minor)
 
 
 @dataclass(frozen=True, slots=True)

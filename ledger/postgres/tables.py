@@ -31,6 +31,7 @@ accounts = Table(
     required("version", BigInteger, server_default="0"),
     required("head_hash", LargeBinary),
     required("created_at", Timestamp, server_default=text("now()")),
+    required("held_minor", BigInteger, server_default="0"),
     UniqueConstraint("owner_id", "currency"),
 )
 
@@ -83,6 +84,16 @@ Index(
     unique=True,
     postgresql_where=transfers.c.transaction_id.is_not(None),
 )
+
+holds = Table(
+    "holds",
+    METADATA,
+    Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
+    required("account_id", Text, ForeignKey("accounts.id")),
+    required("amount_minor", BigInteger),
+    required("held_at", Timestamp, server_default=text("clock_timestamp()")),
+)
+Index("holds_by_account", holds.c.account_id)
 
 keys = Table(
     "keys",

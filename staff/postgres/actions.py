@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, not_, or_, select
 
 from database.connections import Database
 from database.paging import Page, Place, fetch_page, newest_first
 from database.rows import dataclass_of
 from database.statements import Row, fetch, fetch_first, fetch_only
 from ledger.ids import ActionId, CustomerId, new_action_id
+from ledger.postgres.reversals import hidden_from
+from ledger.postgres.tables import accounts, transfers
 from ledger.transfers import Transfer, TransferOrder
 from staff.actions import SENT_AS, UPDATE_ANSWERS, NotTaken, Outcome, RequestReused, StaffAction, Taken, update_id_for
 from staff.permissions import Action, Actor, Channel, Role, check_allowed
@@ -30,11 +32,15 @@ State = Mapping[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class ActionSearch:
-    """Which actions a list holds; `before` is the place of the last one of the page before."""
+    """Which actions a list holds; `before` is the place of the last one of the page before.
+
+    `hidden_from` leaves out what others did to reverse what this person was paid.
+    """
 
     actor_id: CustomerId | None = None
     subject: str | None = None
     before: Place | None = None
+    hidden_from: CustomerId | None = None
 
 
 _OUTCOMES = staff_action_outcomes.c
@@ -144,9 +150,20 @@ async def record_actions(
     return ids
 
 
-async def actions_about(connection: "Connection", subject: str) -> list[StaffAction]:
-    """All actions about this subject, oldest first."""
-    return [_action_of(row) for row in await fetch(connection, _ABOUT, about=subject)]
+async def actions_about(connection: "Connection", reader_id: CustomerId, subject: str) -> list[StaffAction]:
+    """The actions about this subject that the reader may see, oldest first."""
+    shown = _ABOUT.where(not_(_is_hidden_from(reader_id)))
+    return [_action_of(row) for row in await fetch(connection, shown, about=subject)]
+
+
+def _is_hidden_from(reader_id: CustomerId) -> ColumnElement[bool]:
+    about = transfers.alias("about")
+    own = select(accounts.c.id).where(accounts.c.owner_id == reader_id)
+    reverses = and_(_ACTIONS.action == Action.REVERSE_TRANSFER, about.c.destination_account_id.in_(own))
+    return and_(
+        _ACTIONS.actor_id != reader_id,
+        exists().where(about.c.id == _ACTIONS.subject, or_(reverses, hidden_from(reader_id, about))),
+    )
 
 
 class StaffActions:
@@ -162,6 +179,8 @@ class StaffActions:
             statement = statement.where(_ACTIONS.actor_id == wanted.actor_id)
         if wanted.subject is not None:
             statement = statement.where(_ACTIONS.subject == wanted.subject)
+        if wanted.hidden_from is not None:
+            statement = statement.where(not_(_is_hidden_from(wanted.hidden_from)))
         async with self._database.connection() as connection:
             return await fetch_page(connection, statement, limit, _action_of, wanted.before)
 

@@ -1,11 +1,12 @@
 """Who acts: staff by the name they give, and what makes them a party of a transfer."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ledger.ids import CustomerId
 from ledger.transfers import Kind, Transfer, TransferOrder
-from staff.permissions import STAFF, Action, Actor, ConflictOfInterest, NotStaff, Role
+from staff.permissions import STAFF, Action, Actor, ConflictOfInterest, NotStaff, Role, RoleTooYoung, check_counts
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 _NAMED = """
     SELECT id, role FROM customers WHERE id = $1 OR email = lower($1) ORDER BY id = $1 DESC LIMIT 1 FOR NO KEY UPDATE
 """
+
+_ROLE_SINCE = "SELECT role_since, clock_timestamp() AS now FROM customers WHERE id = $1"
 
 _OWNS_ONE = "SELECT EXISTS (SELECT FROM accounts WHERE id = ANY ($1::text[]) AND owner_id = $2)"
 
@@ -24,6 +27,19 @@ async def staff_named(connection: "Connection", name: str) -> Actor:
     if row is None or Role(row["role"]) not in STAFF:
         raise NotStaff(name)
     return Actor(CustomerId(row["id"]), Role(row["role"]))
+
+
+async def find_too_young(
+    connection: "Connection", actor_id: CustomerId, four_eyes_after: timedelta
+) -> RoleTooYoung | None:
+    """Why this person does not count where two people are needed; None: they count. The caller holds their row."""
+    row = await connection.fetchrow(_ROLE_SINCE, actor_id)
+    assert row is not None
+    try:
+        check_counts(row["role_since"], four_eyes_after, row["now"])
+    except RoleTooYoung as refusal:
+        return refusal
+    return None
 
 
 async def check_no_party(

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, not_, select
 
 from database.connections import Database
 from database.rows import columns_for, dataclass_of
 from database.statements import fetch, fetch_first
 from ledger.ids import AccountId, CustomerId, PostingId, TransferId
+from ledger.postgres.reversals import hidden_from
 from ledger.postgres.rows import TRANSFER, transfer_of
 from ledger.postgres.tables import entries, postings, transfers
 from ledger.postgres.transfer_reads import attempts_before
@@ -102,13 +103,17 @@ class TransferFiles:
             row = await fetch_first(connection, _TRANSFER, transfer_id=transfer_id)
         return transfer_of(row) if row else None
 
-    async def read(self, transfer_id: TransferId) -> TransferFile | None:
-        """A transfer with its attempts, postings, entries, messages, and the actions about it."""
+    async def read(self, reader_id: CustomerId, transfer_id: TransferId) -> TransferFile | None:
+        """A transfer with its attempts, postings, entries, messages, and the actions about it.
+
+        Staff see no attempt of others to reverse what they were paid themselves: neither the reversal nor the action.
+        """
         async with (
             self._database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            row = await fetch_first(connection, _TRANSFER, transfer_id=transfer_id)
+            shown = _TRANSFER.where(not_(hidden_from(reader_id)))
+            row = await fetch_first(connection, shown, transfer_id=transfer_id)
             if row is None:
                 return None
             found = {"transfer_id": transfer_id}
@@ -118,5 +123,5 @@ class TransferFiles:
                 postings=[dataclass_of(PostingFact, each) for each in await fetch(connection, _POSTINGS, **found)],
                 entries=[dataclass_of(EntryFact, each) for each in await fetch(connection, _ENTRIES, **found)],
                 messages=[dataclass_of(TransferMessage, each) for each in await fetch(connection, _MESSAGES, **found)],
-                actions=await actions_about(connection, transfer_id),
+                actions=await actions_about(connection, reader_id, transfer_id),
             )

@@ -1,5 +1,6 @@
 """Transfers of all customers, found by staff. Reads only."""
 
+import operator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from sqlalchemy import ARRAY, ColumnElement, Select, Text, and_, any_, func, lit
 from database.connections import Database
 from database.paging import Page, Place, fetch_page, newest_first
 from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.postgres.reversals import hidden_from
 from ledger.postgres.rows import TRANSFER, transfer_of
 from ledger.postgres.tables import NOT_FINAL, keys, transfers
 from ledger.transfers import Kind, State, Transfer
@@ -31,6 +33,8 @@ class Flagged:
 class TransferSearch:
     """Which transfers a list holds. A condition that is None does not apply.
 
+    `unchanged_since` keeps those whose row is as it was then: in review, those whose review had begun.
+    `hidden_from` leaves out what even staff do not see: others' attempts to reverse what they were paid themselves.
     `unmoved_for` keeps those that are not final and have not changed for that long. `before` is the place of the last
     transfer of the page before.
     """
@@ -45,7 +49,9 @@ class TransferSearch:
     created_after: datetime | None = None
     created_before: datetime | None = None
     unmoved_for: timedelta | None = None
+    unchanged_since: datetime | None = None
     flagged: Flagged | None = None
+    hidden_from: CustomerId | None = None
     before: Place | None = None
 
 
@@ -69,12 +75,19 @@ def matching(wanted: TransferSearch) -> Select[Any]:
 
 def _conditions(wanted: TransferSearch) -> list[ColumnElement[bool]]:
     columns = transfers.c
-    equal = (
-        (columns.state, wanted.state),
-        (columns.kind, wanted.kind),
-        (columns.currency, wanted.currency),
+    compared = (
+        (operator.eq, columns.state, wanted.state),
+        (operator.eq, columns.kind, wanted.kind),
+        (operator.eq, columns.currency, wanted.currency),
+        (operator.ge, columns.amount_minor, wanted.least_minor),
+        (operator.le, columns.amount_minor, wanted.most_minor),
+        (operator.ge, columns.created_at, wanted.created_after),
+        (operator.lt, columns.created_at, wanted.created_before),
+        (operator.lt, columns.updated_at, wanted.unchanged_since),
     )
-    found = [column == value for column, value in equal if value is not None]
+    found: list[ColumnElement[bool]] = [
+        compare(column, value) for compare, column, value in compared if value is not None
+    ]
     if wanted.owner_id is not None:
         # Transfers have no index on their owner, but each has a key, and keys have one.
         named = select(keys.c.transfer_id).where(keys.c.owner_id == wanted.owner_id)
@@ -82,16 +95,10 @@ def _conditions(wanted: TransferSearch) -> list[ColumnElement[bool]]:
     if wanted.account_id is not None:
         account_id = wanted.account_id
         found.append(or_(columns.source_account_id == account_id, columns.destination_account_id == account_id))
-    if wanted.least_minor is not None:
-        found.append(columns.amount_minor >= wanted.least_minor)
-    if wanted.most_minor is not None:
-        found.append(columns.amount_minor <= wanted.most_minor)
-    if wanted.created_after is not None:
-        found.append(columns.created_at >= wanted.created_after)
-    if wanted.created_before is not None:
-        found.append(columns.created_at < wanted.created_before)
     if wanted.unmoved_for is not None:
         found += [NOT_FINAL, columns.updated_at <= func.now() - wanted.unmoved_for]
+    if wanted.hidden_from is not None:
+        found.append(not_(hidden_from(wanted.hidden_from)))
     if wanted.flagged is not None:
         found.append(_is_flagged(wanted.flagged))
     return found

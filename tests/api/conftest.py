@@ -11,8 +11,9 @@ from api.auth import passwords
 from database.connections import Database
 from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
-from staff.postgres.operators import Operators
+from staff.permissions import Role
 from tests.api.people import Person, register, running_api
+from tests.orders import promoted
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -32,6 +33,8 @@ def settings(database_url: str, temporal: TemporalServer) -> Settings:
             "temporal_address": temporal.address,
             "jwt_secret": secrets.token_hex(32),
             "sandbox_rails": True,
+            # Staff are made a moment before they are two.
+            "four_eyes_after_seconds": 0,
             "task_queue": f"test-{secrets.token_hex(6)}",
         }
     )
@@ -61,15 +64,13 @@ async def ben(http: httpx.AsyncClient) -> Person:
 async def admin(http: httpx.AsyncClient, database: Database) -> Person:
     """Who may do everything that staff may."""
     person = await register(http, full_name="Grace Ade")
-    await Operators(database).make_admin(person.email, "", None)
+    await promoted(database, person.id, Role.ADMIN)
     return person
 
 
 @pytest.fixture
-async def operator(http: httpx.AsyncClient, admin: Person) -> Person:
-    """Staff that an admin has let in."""
+async def operator(http: httpx.AsyncClient, database: Database) -> Person:
+    """Staff who may do what needs no admin."""
     person = await register(http, full_name="Omar Diop")
-    path = f"/v1/admin/customers/{person.id}/role"
-    answer = await admin.post(path, {"role": "operator", "reason": "Joins the team"})
-    assert answer.status_code == 200, answer.text
+    await promoted(database, person.id, Role.OPERATOR)
     return person

@@ -1,17 +1,56 @@
-"""Customers register once for each address, and staff search them by it."""
+"""Customers register once for each address, staff search them by it, and it stays out of PostgreSQL's log."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from customers.customer import EmailTaken
 from customers.postgres import Customers
+from database.connections import Database
+from devenv.servers.postgres_server import PostgresServer
+from tests.connections import Connection
 
 
 async def test_customers_are_found_by_a_prefix_of_their_address(customers: Customers) -> None:
     names = ["a%b@example.com", "a_b@example.com", "ab@example.com", "abc@example.com", "b@example.com"]
-    for name in names:
-        await customers.register(name, "-", name, "NIN", "12345678901", "USD")
+    made = [(await customers.register(name, "-", name, "NIN", "12345678901", "USD"))[0] for name in names]
     for prefix, found in (("", names), ("ab", names[2:4]), ("a_", names[1:2]), ("a%", names[:1]), ("c", [])):
-        assert [customer.email for customer in (await customers.search(prefix, "", 50)).items] == found
-    assert [customer.email for customer in (await customers.search("a", names[1], 1)).items] == names[2:3]
+        assert [customer.email for customer in (await customers.search(prefix, None, 50)).items] == found
+    assert [customer.email for customer in (await customers.search("a", made[1].id, 1)).items] == names[2:3]
     with pytest.raises(EmailTaken):
         await customers.register(names[0], "-", "", "NIN", "1", "USD")
+
+
+async def test_an_address_never_reaches_the_log_of_postgresql(
+    customers: Customers, postgres: PostgresServer, database_url: str, owner: Connection
+) -> None:
+    address = f"{secrets.token_hex(8)}@example.com"
+    await owner.execute("SET log_statement = 'all'")
+    await owner.execute(f"ALTER DATABASE {database_url.rpartition('/')[2]} SET log_min_duration_statement = 0")
+    async with Database(database_url, 1) as logged:
+        theirs = Customers(logged)
+        await theirs.register(address, "-", "Ada Obi", "NIN", "12345678901", "USD")
+        with pytest.raises(EmailTaken):
+            await theirs.register(address, "-", "Ada Obi", "NIN", "12345678901", "USD")
+        assert (await theirs.search(address[:12], None, 5)).items
+    await owner.execute("SELECT 'the end of this test'")
+    log = postgres.log.read_text()
+    assert "INSERT INTO customers" in log
+    assert address not in log
+
+
+@pytest.mark.parametrize("behind", [timedelta(seconds=40), timedelta(seconds=119)])
+async def test_a_revocation_outlives_its_token_by_what_clocks_may_differ(
+    customers: Customers, owner: Connection, behind: timedelta
+) -> None:
+    now: datetime = await owner.fetchval("SELECT now()")
+    ada, _ = await customers.register("ada@example.com", "-", "Ada Obi", "NIN", "12345678901", "USD")
+    await customers.revoke("hers", now - behind)
+    await customers.revoke("over", now - timedelta(minutes=3))
+    await customers.revoke("another", datetime.now(UTC))
+    assert await customers.signed_in(ada.id, "hers", 0) is None
+    assert await owner.fetchval("SELECT array_agg(token_id ORDER BY token_id) FROM revoked_tokens") == [
+        "another",
+        "hers",
+    ]

@@ -1,6 +1,7 @@
 """Transfers that people decide about, one by one or many at once."""
 
 import asyncio
+from datetime import timedelta
 
 from ledger.transfers import State, Step
 from reviews.postgres import Reviews
@@ -120,6 +121,6 @@ async def review_decided_at_the_api(stage: Stage) -> RecordedAction:
     wanted = stage.order(REVIEWED)
     handle = await stage.saga.start(wanted)
     await stage.is_now(wanted, State.IN_REVIEW)
-    await Reviews(stage.saga.book.database).decide(Step(wanted.transfer_id, 1), approval(stage))
+    await Reviews(stage.saga.book.database, timedelta(0)).decide(Step(wanted.transfer_id, 1), approval(stage))
     await handle.signal(TransferWorkflow.review_changed)
     return handle

@@ -7,9 +7,10 @@ from disputes.postgres.disputes import Disputes
 from ledger.ids import WORLD, AccountId, TransferId
 from ledger.postgres.book import Book
 from ledger.transfers import Ending, Failure, State, Step
+from staff.permissions import Role
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
-from tests.orders import Holder, completed, funded, holder, order
+from tests.orders import Holder, completed, funded, holder, order, promoted
 
 REASON = Failure("fraud_declined", "Declined.")
 
@@ -76,8 +77,7 @@ async def disputed(
     """Three disputes about one transfer, one after the other: denied, heard and done, open."""
     disputes, terms = Disputes(database), DisputeTerms(window_days=1, deadline_seconds=60)
     staff = (await holder(customers)).id
-    async with database.connection() as connection:
-        await connection.execute("UPDATE customers SET role = 'operator' WHERE id = $1", staff)
+    await promoted(database, staff, Role.OPERATOR)
 
     async def opened() -> Dispute:
         dispute = await disputes.open(payer.id, transfer_id, "Nothing came", terms)

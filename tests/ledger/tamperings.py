@@ -14,6 +14,40 @@ class Tampering:
 
 TAMPERINGS = [
     Tampering(
+        "an account holds what no hold explains",
+        "UPDATE accounts SET held_minor = 1 WHERE id = '{bob}'",
+        {
+            "held_is_sum_of_holds bob",
+        },
+    ),
+    Tampering(
+        "a hold is forged beside its account",
+        "INSERT INTO holds (transfer_id, account_id, amount_minor) VALUES ('{lent}', '{gus}', 1)",
+        {
+            "held_is_sum_of_holds gus",
+        },
+    ),
+    Tampering(
+        "a hold is forged for what nobody disputes",
+        """
+        INSERT INTO holds (transfer_id, account_id, amount_minor) VALUES ('{done}', '{bob}', 1);
+        UPDATE accounts SET held_minor = 1 WHERE id = '{bob}'
+        """,
+        {
+            "hold_has_dispute done",
+        },
+    ),
+    Tampering(
+        "a hold is moved to another account",
+        """
+        INSERT INTO holds (transfer_id, account_id, amount_minor) VALUES ('{lent}', '{bob}', 1);
+        UPDATE accounts SET held_minor = 1 WHERE id = '{bob}'
+        """,
+        {
+            "hold_has_dispute lent",
+        },
+    ),
+    Tampering(
         "an entry's amount is edited",
         """
         ALTER TABLE entries DROP CONSTRAINT entries_check;

@@ -65,7 +65,7 @@ def account(
     currency: str = "USD",
     status: AccountStatus = AccountStatus.ACTIVE,
 ) -> Account:
-    return Account(account_id, OWNER, currency, status, 1, balance_minor, 0, genesis_hash(account_id), NOW)
+    return Account(account_id, OWNER, currency, status, 1, balance_minor, 0, genesis_hash(account_id), NOW, 0)
 
 
 def transfer(

@@ -5,6 +5,7 @@ import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import event
@@ -150,7 +151,7 @@ class Storm:
         self._transfer_reads = TransferReads(database)
         self._reversals = Reversals(database)
         self._disputes = Disputes(database)
-        self._reviews = Reviews(database)
+        self._reviews = Reviews(database, timedelta(0))
 
     async def begin(self) -> None:
         """Ask for the transfer, as the API does."""

@@ -24,7 +24,7 @@ from ledger.transfers import State
 from reviews.review import Ruling
 from staff.permissions import Role
 from staff.postgres.actions import ActionSearch, StaffActions
-from tests.orders import Holder, completed, funded, holder, order
+from tests.orders import Holder, completed, funded, holder, order, promoted
 from tests.properties.storms import (
     DISPUTING,
     FREEZES,
@@ -89,9 +89,8 @@ def tally() -> Iterator[Wanted]:
 
 async def cast_of(database: Database, customers: Customers, book: UnreliableBook) -> Cast:
     operator, admin = (await holder(customers)).id, (await holder(customers)).id
-    async with database.connection() as connection:
-        for staff, role in ((operator, Role.OPERATOR), (admin, Role.ADMIN)):
-            await connection.execute("UPDATE customers SET role = $2 WHERE id = $1", staff, role)
+    for staff, role in ((operator, Role.OPERATOR), (admin, Role.ADMIN)):
+        await promoted(database, staff, role)
     return Cast(await funded(customers, book, FUNDS), await holder(customers), (operator, admin))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -16,11 +17,10 @@ from ledger.transfers import Ending, Failure, State, Step, TransferOrder
 from reviews.postgres import RecordedDecision, Reviews
 from reviews.review import DecidedAlready, DecidedTooLate, Decision, ReviewTerms, Ruling
 from staff.actions import Outcome, StaffAction
-from staff.permissions import Actor, Channel, ConflictOfInterest, NotStaff, Role
+from staff.permissions import Channel, ConflictOfInterest, NotStaff, Role
 from staff.postgres.actions import ActionSearch, StaffActions
-from staff.postgres.operators import Operators
 from staff.postgres.transfer_search import TransferSearch
-from tests.orders import Holder, funded, holder, later_attempt, order, staff
+from tests.orders import Holder, funded, holder, later_attempt, order, promoted, staff
 
 ONE, TWO = ReviewTerms(3_600, 1_800, 1), ReviewTerms(3_600, 1_800, 2)
 
@@ -70,7 +70,9 @@ class Desk:
 @pytest.fixture
 async def desk(database: Database, book: Book, customers: Customers) -> Desk:
     payer, payee = await funded(customers, book, 10_000), await holder(customers)
-    return Desk(database, book, Reviews(database), payer, payee, await staff(database), await staff(database))
+    return Desk(
+        database, book, Reviews(database, timedelta(0)), payer, payee, await staff(database), await staff(database)
+    )
 
 
 async def both(*calls: Awaitable[object]) -> list[object]:
@@ -133,7 +135,7 @@ async def test_nobody_but_staff_who_are_no_party_decides(desk: Desk) -> None:
         with pytest.raises(NotStaff):
             await desk.reviews.decide(step, Decision(nobody, Ruling.APPROVE, "fine"))
     for party in (desk.payer, desk.payee):
-        await Operators(desk.database).grant_role(Actor(desk.olu, Role.ADMIN), party.id, Role.OPERATOR, "joins")
+        await promoted(desk.database, party.id, Role.OPERATOR)
         with pytest.raises(ConflictOfInterest):
             await desk.approve(step, by=party.id)
     assert (await desk.reviews.read(step)).decisions == []
@@ -276,7 +278,8 @@ async def test_a_reviewer_finds_what_only_others_or_only_an_earlier_attempt_has_
     search = TransferSearch(state=State.IN_REVIEW)
 
     async def found(reviewer: CustomerId) -> list[tuple[str, int]]:
-        return [(each.id, each.attempt) for each in await desk.reviews.find_undecided(search, reviewer, 10)]
+        page = await desk.reviews.find_undecided(search, reviewer, 10)
+        return [(each.id, each.attempt) for each in page.items]
 
     await desk.approve(first)
     assert [await found(reviewer) for reviewer in (desk.olu, desk.pia)] == [[], [(wanted.transfer_id, 1)]]

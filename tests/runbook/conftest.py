@@ -18,9 +18,10 @@ from devenv.stack import PROJECT, Running, Stack
 from ledger.ids import AccountId, CustomerId
 from ledger.postgres.book import Book
 from settings import Settings
+from staff.permissions import Role
 from staff.postgres.reversal_record import record_reversal
-from tests.api.people import PASSWORD, Person, register
-from tests.orders import deposited
+from tests.api.people import Person, register
+from tests.orders import deposited, promoted
 from tests.runbook.commands import Runbook
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
@@ -58,6 +59,7 @@ async def stack(home: Path) -> AsyncIterator[Running]:
             "sandbox_rails": True,
             "review_from_major": REVIEW_FROM,
             "four_eyes_from_major": FOUR_EYES_FROM,
+            "four_eyes_after_seconds": 0,
             "stuck_after_seconds": STUCK_AFTER_SECONDS,
             "recovery_grace_seconds": RECOVERY_GRACE_SECONDS,
             "access_token_seconds": 3600,
@@ -113,27 +115,18 @@ async def terminal(stack: Running, home: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-async def first_admin(stack: Running, environment: dict[str, str]) -> AsyncIterator[Person]:
-    """The first admin, made by the command line."""
-    async with httpx.AsyncClient(base_url=stack.api_url, timeout=60, trust_env=False) as http:
-        person = await register(http, full_name="Olu Ade")
-        await make_admin(environment, person.email)
-        yield person
-
-
 @pytest.fixture
-async def admin(http: httpx.AsyncClient, first_admin: Person) -> Person:
+async def admin(http: httpx.AsyncClient, database: Database) -> Person:
     """A new admin for each check."""
     person = await register(http, full_name="Ola Ade")
-    await give_role(first_admin, person, "admin")
+    await promoted(database, person.id, Role.ADMIN)
     return person
 
 
 @pytest.fixture(scope="module")
-async def operator(http: httpx.AsyncClient, first_admin: Person) -> Person:
+async def operator(http: httpx.AsyncClient, database: Database) -> Person:
     person = await register(http, full_name="Ike Eze")
-    await give_role(first_admin, person, "operator")
+    await promoted(database, person.id, Role.OPERATOR)
     return person
 
 
@@ -177,17 +170,3 @@ def runbook(environment: dict[str, str], operator: Person) -> Runbook:
 def admins_runbook(environment: dict[str, str], admin: Person) -> Runbook:
     """The pages in the terminal of an admin who is signed in."""
     return Runbook({**environment, "STAFF_TOKEN": admin.token})
-
-
-async def give_role(admin: Person, person: Person, role: str) -> None:
-    word = {"role": role, "reason": "joins the team"}
-    answer = await admin.post(f"/v1/admin/customers/{person.id}/role", word)
-    assert answer.status_code == 200, answer.text
-
-
-async def make_admin(environment: dict[str, str], email: str) -> None:
-    await Runbook(environment).run(
-        """printf '%s\\n' "$PASSWORD" | remit admin create --email ops@example.com --full-name 'Olu Ade' --password-stdin""",
-        {"ops@example.com": email},
-        PASSWORD=PASSWORD,
-    )

@@ -132,7 +132,8 @@ async def sagas(
     **changes: object,
 ) -> AsyncIterator[Sagas]:
     """A worker on a task queue of its own unless `changes` name one, with the whole workflow sandbox."""
-    settings = Settings().model_copy(update={"task_queue": f"test-{secrets.token_hex(6)}", **changes})
+    own: dict[str, object] = {"task_queue": f"test-{secrets.token_hex(6)}", "four_eyes_after_seconds": 0}
+    settings = Settings().model_copy(update=own | changes)
     async with build_worker(
         client,
         book,

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -23,10 +24,9 @@ from ledger.transfers import Ending, Failure, Standing, State, Step, TransferOrd
 from reviews.postgres import Reviews
 from reviews.review import DECISION_EXAMPLE, DecidedTooLate, Decision, ReviewTerms, Ruling
 from settings import Settings
-from staff.permissions import Actor, Role
-from staff.postgres.operators import Operators
+from staff.permissions import Role
 from staff.update_input import STAFF_REQUEST_EXAMPLE
-from tests.orders import Holder, later_attempt, order, staff
+from tests.orders import Holder, later_attempt, order, promoted, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
 from tests.workflows.test_stuck import Outage
@@ -134,7 +134,7 @@ async def test_a_review_is_left_to_the_workflow_of_a_later_attempt(
     step, later = Step(wanted.transfer_id, 1), later_attempt(wanted, 2)
     await saga.book.end(Ending(step, Failure("abandoned", "Nobody drove it.")), State.FAILED)
     await saga.book.open_transfer(later)
-    await Reviews(saga.book.database).begin(Step(wanted.transfer_id, 2), ReviewTerms(9_000, 4_000, 1))
+    await Reviews(saga.book.database, timedelta(0)).begin(Step(wanted.transfer_id, 2), ReviewTerms(9_000, 4_000, 1))
     await handle.signal("review_changed")
     left = await handle.result()
     assert (left.attempt, left.state) == (2, State.IN_REVIEW)
@@ -252,8 +252,8 @@ async def test_current_details_say_how_many_approvals_are_missing_and_who_has_ap
 async def test_a_review_keeps_the_terms_it_began_on(book: UnreliableBook, wanted: TransferOrder) -> None:
     await book.open_transfer(wanted)
     step = Step(wanted.transfer_id, wanted.attempt)
-    first = await Reviews(book.database).begin(step, ReviewTerms(100, 50, 2))
-    again = await Reviews(book.database).begin(step, ReviewTerms(9_000, 1, 1))
+    first = await Reviews(book.database, timedelta(0)).begin(step, ReviewTerms(100, 50, 2))
+    again = await Reviews(book.database, timedelta(0)).begin(step, ReviewTerms(9_000, 1, 1))
     assert (again.terms, again.standing) == (first.terms, first.standing)
     await book.end(Ending(step), State.CANCELLED)
 
@@ -271,7 +271,7 @@ async def test_a_review_that_is_reset_ends_on_its_first_deadline_and_reminds_onc
             step = Step(wanted.transfer_id, wanted.attempt)
 
             async def is_nearly_over() -> bool:
-                return (await Reviews(book.database).begin(step, terms)).elapsed_seconds >= deadline - 2
+                return (await Reviews(book.database, timedelta(0)).begin(step, terms)).elapsed_seconds >= deadline - 2
 
             await until(is_nearly_over, "most of the review has passed")
             await client.workflow_service.reset_workflow_execution(
@@ -378,8 +378,7 @@ async def test_only_staff_who_are_no_party_decide_and_a_refused_decision_can_be_
     await in_review(transfer_reads, wanted)
     for nobody in ("olu", "olu@example.com", bob.id):
         assert "is no operator or admin" in await refused(handle, "decide", replace(approve, decider=nobody))
-    admin = Actor(CustomerId(approve.decider), Role.ADMIN)
-    await Operators(database).grant_role(admin, bob.id, Role.OPERATOR, "joins the team")
+    await promoted(database, bob.id, Role.OPERATOR)
     assert "concerns yourself" in await refused(handle, "decide", replace(approve, decider=bob.id))
     await decide(handle, approve)
     assert (await handle.result()).state is State.COMPLETED
@@ -453,7 +452,7 @@ async def test_a_decision_about_a_repeated_deposit_is_refused_and_holds_nothing_
 
 async def recorded(saga: Sagas, wanted: TransferOrder, decision: Decision) -> None:
     """As the API records it, without a nudge."""
-    await Reviews(saga.book.database).decide(Step(wanted.transfer_id, wanted.attempt), decision)
+    await Reviews(saga.book.database, timedelta(0)).decide(Step(wanted.transfer_id, wanted.attempt), decision)
 
 
 @pytest.mark.parametrize("deadline", [86_400, 300])

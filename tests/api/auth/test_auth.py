@@ -1,13 +1,20 @@
 """Signing up, in and out, and opening accounts."""
 
 import secrets
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import argon2
 import httpx
 import pytest
 
-from api.auth import passwords
+from api.auth import passwords, tokens
+from api.auth.tokens import Tokens
+from database.connections import Database
+from ledger.ids import CustomerId
+from settings import Settings
+from staff.permissions import Role
 from tests.api.people import PASSWORD, Person, register, registration
+from tests.orders import promoted
 
 
 async def test_registering_opens_a_first_account_and_signs_in(http: httpx.AsyncClient) -> None:
@@ -93,6 +100,89 @@ async def test_a_customer_holds_one_account_per_currency(ada: Person) -> None:
     held = (await ada.get("/v1/accounts")).json()["items"]
     assert [account["currency"] for account in held] == ["USD", "EUR"]
     assert (await ada.get(opened.headers["Location"])).json() == opened.json()
+
+
+@pytest.mark.parametrize("password", ["password", "PASSWORD", "12345678", "iloveyou", "trustno1"])
+async def test_a_password_that_many_people_use_is_refused(http: httpx.AsyncClient, password: str) -> None:
+    answer = await http.post("/v1/auth/register", json=registration(password=password))
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body.password")
+
+
+async def test_a_token_from_a_clock_that_is_a_little_ahead_is_taken(
+    http: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await register(http)
+    assert settings.jwt_secret is not None
+
+    def issued(ahead: timedelta) -> str:
+        class Ahead(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> "Ahead":
+                return cls.fromtimestamp((datetime.now(UTC) + ahead).timestamp(), tz)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(tokens, "datetime", Ahead)
+            return Tokens(settings.jwt_secret.get_secret_value(), 900).issue(CustomerId(ada.id))  # type: ignore[union-attr]
+
+    for ahead, status in ((2, 200), (50, 200), (-930, 200), (120, 401), (-1_000, 401)):
+        ada.token = issued(timedelta(seconds=ahead))
+        assert (await ada.get("/v1/auth/me")).status_code == status, ahead
+
+
+async def test_an_address_is_verified_by_who_reads_its_mail_and_two_admins_make_staff(
+    http: httpx.AsyncClient, admin: Person, database: Database
+) -> None:
+    ada, eve, second = await register(http), await register(http), await register(http)
+    await promoted(database, second.id, Role.ADMIN)
+    role, why = f"/v1/admin/customers/{ada.id}/role", {"role": "operator", "reason": "Joins the team"}
+    refused = await admin.post(role, why)
+    assert (refused.status_code, refused.json()["code"]) == (409, "email_not_verified")
+    issued = await admin.post(f"/v1/admin/customers/{ada.id}/email-verification", {"reason": "Joins the team"})
+    code = {"code": issued.json()["code"]}
+    for who, sent in ((eve, code), (ada, {"code": ada.token}), (ada, {"code": code["code"] + "x"})):
+        answer = await who.post("/v1/auth/email-verification", sent)
+        assert (answer.status_code, answer.json()["code"]) == (422, "verification_code_invalid")
+    assert not (await ada.get("/v1/auth/me")).json()["email_verified"]
+    for _ in range(2):
+        assert (await ada.post("/v1/auth/email-verification", code)).json()["email_verified"]
+    assert (await http.get("/v1/auth/me", headers={"Authorization": f"Bearer {code['code']}"})).status_code == 401
+    alone = [await admin.post(role, why) for _ in range(2)]
+    assert [(answer.status_code, answer.json()["role"]) for answer in alone] == [(202, "customer")] * 2
+    assert (await ada.get("/v1/admin/stats")).status_code == 403
+    granted = await second.post(role, why)
+    assert (granted.status_code, granted.json()["role"]) == (200, "operator")
+    assert (await ada.get("/v1/admin/stats")).status_code == 200
+
+
+async def test_sign_ins_refusals_and_reads_by_staff_leave_a_trail(
+    http: httpx.AsyncClient, admin: Person, operator: Person
+) -> None:
+    ada = await register(http)
+    for password in ("something else", PASSWORD):
+        await http.post("/v1/auth/login", json={"email": ada.email, "password": password})
+    for _ in range(3):
+        assert (await ada.get("/v1/admin/stats")).status_code == 403
+    await operator.get(f"/v1/admin/customers/{ada.id}")
+    await operator.post("/v1/admin/customers/search", {"email": ada.email})
+    await ada.post("/v1/auth/logout", None)
+    path = "/v1/admin/auth-events"
+    assert (await operator.get(path)).status_code == 403
+    found = (await admin.get(path, customer_id=ada.id)).json()["items"]
+    assert [(event["kind"], event["actor_id"]) for event in found[::-1]] == [
+        ("registered", ada.id),
+        ("sign_in_failed", None),
+        ("signed_in", ada.id),
+        ("access_refused", ada.id),
+        ("customer_read", operator.id),
+        ("signed_out", ada.id),
+    ]
+    assert {event["client"] for event in found} == {"127.0.0.1"}
+    (listed,) = (await admin.get(path, actor_id=operator.id, kind="customers_listed")).json()["items"]
+    assert listed["facts"] == {"customers": [ada.id]}
+    assert ada.email not in (await admin.get(path, limit=50)).text
+    page = (await admin.get(path, customer_id=ada.id, limit=4)).json()
+    rest = (await admin.get(path, customer_id=ada.id, limit=4, cursor=page["next_cursor"])).json()
+    assert [*page["items"], *rest["items"]] == found
 
 
 def test_passwords_are_kept_by_argon2id_with_the_parameters_of_rfc_9106() -> None:

@@ -226,3 +226,47 @@ async def test_each_party_says_so_much_and_bad_texts_are_refused(ada: Person, be
     assert (await says(ben, dispute, "And I?")).status_code == 201
     for text in ("", " ", "x" * 2_001):
         assert code(await says(ben, dispute, text)) == (422, "validation_failed")
+
+
+async def test_staff_hold_the_disputed_amount_and_the_payee_cannot_spend_it(
+    ada: Person, ben: Person, operator: Person, dispute: str
+) -> None:
+    path, why = f"/v1/admin/disputes/{dispute}", {"reason": "ticket 4711"}
+    assert code(await ada.post(f"{path}/hold", why)) == (403, "forbidden")
+    held = await operator.post(f"{path}/hold", why)
+    assert (held.status_code, held.json()["held_amount"]) == (200, 10_000)
+    account = (await ben.get(f"/v1/accounts/{ben.account_id}")).json()
+    assert (account["balance"], account["held"]) == (10_000, 10_000)
+    assert (await ben.get(f"/v1/disputes/{dispute}")).json()["held_amount"] is None
+    spent = (await ben.pay(ada, 1)).json()
+    assert (spent["state"], spent["failure"]["code"]) == ("failed", "insufficient_funds")
+    assert (await operator.post(f"{path}/release", why)).json()["held_amount"] == 0
+    assert (await ben.pay(ada, 1)).json()["state"] == "completed"
+    await operator.post(f"{path}/hold", why)
+    await decides(operator, dispute, "reverse", amount=9_000)
+    await becomes(ada, dispute, "reversed")
+    assert [await ada.balance(), await ben.balance()] == [49_001, 999]
+    assert code(await operator.post(f"{path}/hold", why)) == (409, "dispute_closed")
+
+
+async def test_a_dispute_whose_reversal_is_retried_with_success_is_reversed(
+    ada: Person, ben: Person, operator: Person, dispute: str
+) -> None:
+    await ben.pay(ada, 10_000)
+    await decides(operator, dispute, "reverse")
+    failed = await becomes(ada, dispute, "reversal_failed")
+    await ada.pay(ben, 10_000)
+    path = f"/v1/admin/transfers/{failed['reversal_transfer_id']}/retry"
+    retried = await operator.post(path, {"reason": "ticket 4711"})
+    assert (retried.status_code, retried.json()["state"]) == (201, "completed")
+    ended = (await ada.get(f"/v1/disputes/{dispute}")).json()
+    assert (ended["state"], ended["outcome"]) == ("reversed", "$100.00 was brought back to the payer.")
+
+
+async def test_of_their_own_disputes_staff_see_what_a_party_sees(ada: Person, operator: Person, admin: Person) -> None:
+    paid = (await ada.pay(operator, 100)).json()["id"]
+    dispute = (await opens(ada, paid)).json()["id"]
+    await decides(admin, dispute, "reject")
+    (mine,) = (await operator.get("/v1/admin/disputes")).json()["items"]
+    (theirs,) = (await admin.get("/v1/admin/disputes")).json()["items"]
+    assert (mine["decided_by"], theirs["decided_by"]) == (None, admin.id)

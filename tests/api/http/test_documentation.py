@@ -39,7 +39,7 @@ async def test_reversals_and_disputes_say_what_they_do_take_and_give(described: 
         for operation in methods.values()
         if any(word in path for word in OURS)
     ]
-    assert len(operations) == 8
+    assert len(operations) == 10
     assert all(operation["summary"] and operation["description"] for operation in operations)
     schemas = described["components"]["schemas"]
     for name in ("ReversalIn", "DisputeIn", "StatementIn", "DisputeDecisionIn"):

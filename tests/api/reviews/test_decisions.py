@@ -1,20 +1,21 @@
 """Staff decide about transfers in review over HTTP. A decision is a row, whatever runs or does not run beside it."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from api.reviews import routes
 from database.connections import Database
 from devenv.servers.temporal_binary import temporal_binary
 from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
-from staff.postgres.operators import Operators
+from staff.permissions import Role
 from tests.api.people import Person, in_review, reaches, register, running_api
 from tests.connections import Connection
+from tests.orders import promoted
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 WHY = {"reason": "ticket 4711"}
@@ -38,6 +39,11 @@ async def ada(http: httpx.AsyncClient) -> Person:
     for _ in range(10):
         await person.deposit(9_000)
     return person
+
+
+def seen(total: int, **filters: object) -> dict[str, object]:
+    """A list that a reviewer has read just now, and its filter."""
+    return {"created_before": datetime.now(UTC).isoformat(), "total": total, **filters}
 
 
 async def recorded(staff: Person, transfer_id: str) -> list[tuple[str, str, str, Any, Any]]:
@@ -100,14 +106,16 @@ async def test_many_are_decided_in_one_call_that_says_of_how_many(
     ada: Person, ben: Person, operator: Person, admin: Person
 ) -> None:
     ids = [await in_review(ada, ben, 10_000 + n) for n in range(4)]
-    search = {"ruling": "approve", "max_amount": 10_002, "owner_id": ada.id, **WHY}
+    search = {"ruling": "approve", **seen(3, max_amount=10_002, owner_id=ada.id), **WHY}
     answer = await operator.post("/v1/admin/reviews/decisions", search)
     assert (answer.status_code, answer.json()) == (200, {"total": 3, "taken": 3, "refused": []})
     for transfer_id in ids[:3]:
         await reaches(ada, transfer_id, "completed")
         assert [(by, why) for _, by, why, *_ in await recorded(admin, transfer_id)] == [(operator.id, "ticket 4711")]
     assert (await ada.get(f"/v1/transfers/{ids[3]}")).json()["state"] == "in_review"
-    nothing = await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", "min_amount": 99_999, **WHY})
+    nothing = await operator.post(
+        "/v1/admin/reviews/decisions", {"ruling": "approve", **seen(1, min_amount=99_999), **WHY}
+    )
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_matches")
 
 
@@ -117,32 +125,72 @@ async def test_a_call_about_many_names_what_refused_it(
     free, busy = [await in_review(ada, ben, 30_000) for _ in range(2)]
     async with owner.transaction():
         await owner.execute("SELECT FROM transfers WHERE id = $1 FOR UPDATE", busy)
-        found = (await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", **WHY})).json()
+        named = {"ruling": "approve", "transfer_ids": [free, busy], **WHY}
+        found = (await operator.post("/v1/admin/reviews/decisions", named)).json()
     assert (found["total"], found["taken"]) == (2, 1)
     assert [(each["transfer_id"], each["code"]) for each in found["refused"]] == [(busy, "too_busy")]
     assert (await operator.get("/v1/admin/actions", subject=free)).json()["items"]
 
 
-async def test_calls_about_more_than_one_call_decides_come_to_an_end(
-    ada: Person, ben: Person, operator: Person, admin: Person, monkeypatch: pytest.MonkeyPatch
+async def test_a_call_about_many_decides_only_what_its_reviewer_saw(
+    ada: Person, ben: Person, operator: Person, admin: Person
 ) -> None:
-    monkeypatch.setattr(routes, "MOST_AT_ONCE", 2)
-    ids = [await in_review(ada, ben, 30_000) for _ in range(3)]
-    path, body = "/v1/admin/reviews/decisions", {"ruling": "approve", **WHY}
-    assert [(await operator.post(path, body)).json().get("total") for _ in range(3)] == [2, 1, None]
-    nothing = await operator.post(path, body)
-    assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_matches")
-    assert [len(await recorded(admin, transfer_id)) for transfer_id in ids] == [1, 1, 1]
+    path = "/v1/admin/reviews/decisions"
+    first = await in_review(ada, ben, 30_000)
+    list_of_one = seen(1, owner_id=ada.id)
+    second = await in_review(ada, ben, 30_001)
+    blind = await operator.post(path, {"ruling": "approve", **WHY})
+    assert (blind.status_code, blind.json()["code"]) == (422, "validation_failed")
+    more = await operator.post(path, {"ruling": "approve", **seen(1, owner_id=ada.id), **WHY})
+    assert (more.status_code, more.json()["code"]) == (409, "more_than_seen")
+    later = list_of_one | {"created_before": (datetime.now(UTC) + timedelta(minutes=1)).isoformat()}
+    assert (await operator.post(path, {"ruling": "approve", **later, **WHY})).status_code == 422
+    unknown = {"ruling": "approve", "transfer_ids": [first, "trf_" + "a" * 26], **WHY}
+    assert (await operator.post(path, unknown)).json()["code"] == "transfer_not_found"
+    assert [await recorded(admin, transfer_id) for transfer_id in (first, second)] == [[], []]
+    answer = await operator.post(path, {"ruling": "approve", **list_of_one, **WHY})
+    assert (answer.status_code, answer.json()["taken"]) == (200, 1)
+    assert [len(await recorded(admin, transfer_id)) for transfer_id in (first, second)] == [1, 0]
+
+
+async def test_a_transfer_that_came_into_review_after_the_list_is_left_out_of_its_batch(
+    ada: Person, ben: Person, operator: Person, owner: Connection
+) -> None:
+    transfer_id = await in_review(ada, ben, 30_000)
+    created = datetime.fromisoformat((await ada.get(f"/v1/transfers/{transfer_id}")).json()["created_at"])
+    began = await owner.fetchval("SELECT updated_at FROM transfers WHERE id = $1", transfer_id)
+    between = {"created_before": (created + (began - created) / 2).isoformat(), "total": 1}
+    answer = await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", **between, **WHY})
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_matches")
+
+
+async def test_who_became_staff_a_moment_ago_is_no_second_pair_of_eyes(
+    careful: Settings, database: Database, http: httpx.AsyncClient, ada: Person, ben: Person, operator: Person
+) -> None:
+    four, two = await in_review(ada, ben, 30_000), await in_review(ada, ben, 10_000)
+    slow = careful.model_copy(update={"four_eyes_after_seconds": 3_600})
+    async with running_api(slow, database, worker=False) as strict:
+        young = Person(strict, operator.id, operator.account_id, operator.token, operator.email)
+        refused = await young.post(f"/v1/admin/transfers/{four}/decisions", {"ruling": "approve", **WHY})
+        assert (refused.status_code, refused.json()["code"]) == (403, "role_too_young")
+        many = await young.post(
+            "/v1/admin/reviews/decisions", {"ruling": "approve", "transfer_ids": [four, two], **WHY}
+        )
+        assert [each["code"] for each in many.json()["refused"]] == ["role_too_young"]
+        assert (await young.post(f"/v1/admin/transfers/{four}/decisions", {"ruling": "reject", **WHY})).is_success
+    await reaches(ada, two, "completed")
+    await reaches(ada, four, "failed")
 
 
 async def test_a_call_about_many_with_one_of_ones_own_decides_none(
     ada: Person, ben: Person, operator: Person, admin: Person
 ) -> None:
     mine, theirs = await in_review(ada, operator, 10_000), await in_review(ada, ben, 10_000)
-    refused = await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", **WHY})
+    refused = await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", **seen(2), **WHY})
     assert (refused.status_code, refused.json()["code"]) == (403, "conflict_of_interest")
     assert [await recorded(admin, transfer_id) for transfer_id in (mine, theirs)] == [[], []]
-    assert (await admin.post("/v1/admin/reviews/decisions", {"ruling": "reject", **WHY})).json()["taken"] == 2
+    rejected = await admin.post("/v1/admin/reviews/decisions", {"ruling": "reject", **seen(2), **WHY})
+    assert rejected.json()["taken"] == 2
     for transfer_id in (mine, theirs):
         await reaches(ada, transfer_id, "failed")
 
@@ -184,12 +232,13 @@ async def test_a_decision_without_temporal_is_recorded_and_answered(
             ada, ben, admin = await register(http), await register(http), await register(http)
             for _ in range(2):
                 await ada.deposit(9_000)
-            await Operators(database).make_admin(admin.email, "", None)
+            await promoted(database, admin.id, Role.ADMIN)
             one, other = [await in_review(ada, ben, amount) for amount in (10_000, 10_001)]
             server.kill()
             answer = await admin.post(f"/v1/admin/transfers/{one}/decisions", {"ruling": "reject", **WHY})
             assert answer.status_code == 200, answer.text
-            many = await admin.post("/v1/admin/reviews/decisions", {"ruling": "reject", "min_amount": 10_001, **WHY})
+            named = {"ruling": "reject", "transfer_ids": [other], **WHY}
+            many = await admin.post("/v1/admin/reviews/decisions", named)
             assert (many.status_code, many.json()["taken"]) == (200, 1)
             for transfer_id in (one, other):
                 assert len(await recorded(admin, transfer_id)) == 1

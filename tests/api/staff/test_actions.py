@@ -22,10 +22,10 @@ from settings import Settings
 from staff.actions import NotTaken, Outcome, Taken, update_id_for
 from staff.permissions import Action, Actor, Channel, Role
 from staff.postgres.actions import ActionSearch, StaffActions
-from staff.postgres.operators import Operators
 from staff.postgres.transfer_file import TransferFiles
 from staff.update_input import StaffRequest
 from tests.api.people import Person, in_review, reaches, register, running_api
+from tests.orders import promoted
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 WHY = {"reason": "ticket 4711"}
@@ -115,7 +115,7 @@ async def test_an_action_is_recorded_while_temporal_is_away(
         there = settings.model_copy(update={"temporal_address": server.address})
         async with running_api(there, database) as http:
             ada, ben, admin = await register(http), await register(http), await register(http)
-            await Operators(database).make_admin(admin.email, "", None)
+            await promoted(database, admin.id, Role.ADMIN)
             done = str((await ada.pay(ben, 100)).json()["id"])
             server.kill()
             answer = await admin.post(f"/v1/admin/transfers/{done}/give-back", WHY)

@@ -21,8 +21,9 @@ from ledger.postgres.book import Book
 from ledger.recovery import Stranded
 from ledger.transfers import State, TransferOrder
 from settings import Settings
-from staff.postgres.operators import Operators
+from staff.permissions import Role
 from tests.api.people import Person, register, running_api
+from tests.orders import promoted
 from tests.waiting import until
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 from workflows.transfer.saga import TransferWorkflow
@@ -137,7 +138,7 @@ async def test_while_temporal_is_away_the_list_is_a_503_and_metrics_come_without
         there = settings.model_copy(update={"temporal_address": server.address})
         http = await stack.enter_async_context(running_api(there, database, worker=False))
         admin = await register(http)
-        await Operators(database).make_admin(admin.email, "", None)
+        await promoted(database, admin.id, Role.ADMIN)
         assert (await listed(admin), await gauge(http)) == ([], "0.0")
         os.kill(server.pid, signal.SIGSTOP)  # it hangs: worse than a refused connection
         try:

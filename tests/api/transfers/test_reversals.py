@@ -12,8 +12,10 @@ from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
 from settings import Settings
+from staff.permissions import Role
 from tests.account_status import set_account_status
 from tests.api.people import Person, reaches, register, running_api
+from tests.orders import promoted
 
 
 @pytest.fixture
@@ -171,6 +173,39 @@ async def test_a_reversal_that_staff_could_not_make_is_hidden_from_the_payee(
     seen = (await operator.get(f"/v1/transfers/{paid}/reversals")).json()["items"]
     assert [reversal["id"] for reversal in seen] == [failed]
     assert (await admin.get(f"/v1/admin/transfers/{failed}")).json()["messages"] == []
+
+
+async def test_a_payee_who_is_staff_sees_no_hidden_attempt_against_themselves(
+    ada: Person, operator: Person, admin: Person, ben: Person, database: Database
+) -> None:
+    paid = (await ada.pay(operator, 10_000)).json()["id"]
+    await operator.pay(ben, 10_000)
+    failed = (await reverse(admin, paid, reason="Court order 7")).json()["id"]
+    payee = operator
+    assert (await payee.get(f"/v1/transfers/{failed}")).status_code == 404
+    assert (await payee.get(f"/v1/admin/transfers/{failed}")).status_code == 404
+    assert (await payee.get(f"/v1/transfers/{paid}/reversals")).json()["items"] == []
+    for query in ({"kind": "reversal"}, {"account_id": payee.account_id, "state": "failed"}, {"owner_id": admin.id}):
+        assert (await payee.get("/v1/admin/transfers", **query)).json()["items"] == [], query
+    for subject in (paid, failed):
+        assert (await payee.get("/v1/admin/actions", subject=subject)).json()["items"] == []
+    assert (await payee.get(f"/v1/admin/transfers/{paid}")).json()["actions"] == []
+    # Others on the staff, and whoever tried, see it.
+    await promoted(database, ben.id, Role.OPERATOR)
+    for person in (ben, admin):
+        assert [item["id"] for item in (await person.get(f"/v1/transfers/{paid}/reversals")).json()["items"]] == [
+            failed
+        ]
+        assert (await person.get(f"/v1/admin/transfers/{failed}")).status_code == 200
+        assert len((await person.get("/v1/admin/actions", subject=paid)).json()["items"]) == 1
+    # An attempt of one's own, and one that moved money, are no secret.
+    mine = (await reverse(payee, paid)).json()["id"]
+    assert (await payee.get(f"/v1/admin/transfers/{mine}")).status_code == 200
+    await payee.deposit(9_000)
+    await payee.deposit(1_000)
+    taken = (await reverse(admin, paid, reason="Court order 7")).json()
+    assert taken["state"] == "completed", taken
+    assert (await payee.get(f"/v1/admin/transfers/{taken['id']}")).status_code == 200
 
 
 async def test_a_payee_without_the_money_fails_and_tries_again_later(ada: Person, ben: Person, paid: str) -> None:

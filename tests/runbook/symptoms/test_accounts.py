@@ -15,9 +15,12 @@ import asyncpg
 import httpx
 import pytest
 
+from database.connections import Database
 from devenv.processes.ports import free_port
 from devenv.stack import Running
+from staff.permissions import Role
 from tests.api.people import PASSWORD, Person, reaches, register, sent
+from tests.orders import promoted
 from tests.runbook.commands import Runbook
 from tests.runbook.installation import remit
 from tests.runbook.row_locks import account_held
@@ -134,26 +137,47 @@ async def test_the_first_admins_password_comes_from_a_pipe(
     assert (await (await sign_in(http, email)).get("/v1/auth/me")).json()["full_name"] == "Olu Ade"
 
 
-async def test_a_customer_becomes_an_admin_and_keeps_name_and_password(
+async def test_a_registered_customer_becomes_an_admin_by_name_with_a_new_password(
     environment: dict[str, str], http: httpx.AsyncClient
 ) -> None:
-    person = await register(http, full_name="Ada Obi")
-    said = await Runbook(environment).run(ADMIN, {"ops@example.com": person.email})
-    assert "was registered as customer and is an admin now, with name and password as they were" in said
+    person = await register(http, full_name="Ada Obi", password="something of theirs")
+    by_address = """printf '%s\\n' "$PASSWORD" | remit admin create --email ops@example.com --full-name 'Olu Ade' --password-stdin"""
+    fill = {"ops@example.com": person.email}
+    said = await Runbook(environment).run(by_address, fill, exits=1, PASSWORD=PASSWORD)
+    assert f"--promote {person.id}" in said
+    by_name = (
+        """printf '%s\\n' "$PASSWORD" | remit admin create --email ops@example.com --promote cus_… --password-stdin"""
+    )
+    said = await Runbook(environment).run(by_name, fill | {"cus_…": person.id}, PASSWORD=PASSWORD)
+    assert "is an admin now" in said
+    assert (await person.get("/v1/auth/me")).status_code == 401
     me = (await (await sign_in(http, person.email)).get("/v1/auth/me")).json()
     assert (me["role"], me["full_name"]) == ("admin", "Ada Obi")
 
 
-async def test_every_other_role_is_given_by_an_admin_with_a_reason(
-    as_admin: Runbook, admin: Person, payee: Person
+async def test_two_admins_make_an_operator_and_one_takes_the_role_away(
+    environment: dict[str, str], as_admin: Runbook, admin: Person, payee: Person, database: Database
 ) -> None:
     line = """act customers/cus_…/role '{"role": "operator", "reason": "joins the team"}'"""
-    assert json.loads(await as_admin.run(line, {"cus_…": payee.id}))["role"] == "operator"
+    assert json.loads(await as_admin.run(line, {"cus_…": payee.id}))["code"] == "email_not_verified"
+    mail = """act customers/cus_…/email-verification '{"reason": "joins the team"}'  # code"""
+    code = json.loads(await as_admin.run(mail, {"cus_…": payee.id}))["code"]
+    assert (await payee.post("/v1/auth/email-verification", {"code": code})).status_code == 200
+    assert json.loads(await as_admin.run(line, {"cus_…": payee.id}))["role"] == "customer"
+    other = await register(payee.http)
+    await promoted(database, other.id, Role.ADMIN)
+    second = Runbook({**environment, "STAFF_TOKEN": other.token})
+    assert json.loads(await second.run(line, {"cus_…": payee.id}))["role"] == "operator"
     assert (await payee.get("/v1/admin/stats")).status_code == 200
-    recorded = (await admin.get("/v1/admin/actions", subject=payee.id)).json()["items"]
-    assert [(one["actor_id"], one["reason"]) for one in recorded] == [(admin.id, "joins the team")]
+    leaves = """act customers/cus_…/role '{"role": "customer", "reason": "leaves the team"}'"""
+    assert json.loads(await as_admin.run(leaves, {"cus_…": payee.id}))["role"] == "customer"
     without = await admin.post(f"/v1/admin/customers/{payee.id}/role", {"role": "admin"})
     assert (without.status_code, without.json()["code"]) == (422, "validation_failed")
+
+
+async def test_the_owner_of_the_tables_removes_old_events(environment: dict[str, str], payee: Person) -> None:
+    line = """psql "$REMIT_DATABASE_URL" -c "DELETE FROM auth_events WHERE recorded_at < now() - interval '1 year'\""""
+    assert "DELETE 0" in await Runbook(environment).run(line)
 
 
 async def test_operators_freeze_and_unfreeze_and_admins_do_the_rest(runbook: Runbook, payee: Person) -> None:

@@ -148,7 +148,7 @@ async def ends_by(line: str, fill: dict[str, str], case: Case, stack: Running) -
     assert [await case.payer.balance(), await case.payee.balance()] == [19_00, 80_00]
     assert (await retried(case, reversal_id))["state"] == "completed"
     assert [await case.payer.balance(), await case.payee.balance()] == [99_00, 0]
-    assert (await case.read())["state"] == "reversal_failed"
+    assert (await case.read())["state"] == "reversed"
 
 
 async def test_a_reversal_that_was_cancelled_before_its_debit_is_not_retried_but_replaced(

@@ -88,14 +88,17 @@ async def test_staff_read_both_sides_in_the_books_and_until_when_in_temporal(cas
     assert "Nothing came" not in told
 
 
-async def test_staff_see_what_the_payee_has_and_freeze_it_until_they_decide(case: Case) -> None:
+async def test_staff_see_what_the_payee_has_and_hold_it_until_they_decide(case: Case) -> None:
     line = """curl -s "$API/v1/admin/accounts/acc_…" -H "Authorization: Bearer $STAFF_TOKEN\""""
     account = json.loads(await case.runbook.run(line, {"acc_…": case.payee.account_id}))
     assert account["balance"] == 80_00
-    await case.freeze()
+    hold = """act disputes/$DSP/hold '{"reason": "ticket 4711"}'"""
+    assert (await decided_by_api(case, hold))["held_amount"] == 80_00
     kept = (await case.payee.pay(case.payer, 1_00)).json()
-    assert (kept["state"], kept["failure"]["code"]) == ("failed", "account_frozen")
-    await case.unfreeze()
+    assert (kept["state"], kept["failure"]["code"]) == ("failed", "insufficient_funds")
+    release = """act disputes/$DSP/release '{"reason": "ticket 4711"}'"""
+    assert (await decided_by_api(case, release))["held_amount"] == 0
+    await decided_by_api(case, hold)
     await decided_by_api(case, REVERSE)
     await case.becomes("reversed")
 

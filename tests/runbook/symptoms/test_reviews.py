@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -196,11 +197,23 @@ def logged(process: ExtraProcess) -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.log.read_text().splitlines()]
 
 
-async def batch(runbook: Runbook, owner: Person, largest: int, ruling: str = "approve") -> dict[str, Any]:
-    """The same decision about all of this owner\'s transfers of up to this amount."""
-    line = """act reviews/decisions '{"ruling": "approve", "reason": "ticket 4711", "currency": "USD", "max_amount": 20000}'"""
-    answer = await runbook.run(line, {"20000": f'{largest}, "owner_id": "{owner.id}"', '"approve"': f'"{ruling}"'})
+async def batch(
+    runbook: Runbook, owner: Person, largest: int, ruling: str = "approve", total: int = 2
+) -> dict[str, Any]:
+    """The same decision about all of this owner\'s transfers of up to this amount, as a list has them now."""
+    line = """act reviews/decisions '{"ruling": "approve", "reason": "ticket 4711", '"$SEEN"'}'"""
+    seen = {"created_before": datetime.now(UTC).isoformat(), "total": total}
+    filters = {"currency": "USD", "owner_id": owner.id, "max_amount": largest}
+    answer = await runbook.run(line, {'"approve"': f'"{ruling}"'}, SEEN=json.dumps(filters | seen)[1:-1])
     return dict(json.loads(answer))
+
+
+async def test_transfers_are_decided_by_name(runbook: Runbook, operator: Person, payer: Person, payee: Person) -> None:
+    wanted = [await in_review(payer, payee, amount) for amount in (110_01, 110_02)]
+    line = (
+        """act reviews/decisions '{"ruling": "approve", "reason": "ticket 4711", "transfer_ids": ["trf_…", "trf_…"]}'"""
+    )
+    assert json.loads(await runbook.run(line, {"trf_…": wanted}))["taken"] == 2
 
 
 async def test_many_are_decided_at_once_as_the_filter_finds_them(
@@ -208,13 +221,15 @@ async def test_many_are_decided_at_once_as_the_filter_finds_them(
 ) -> None:
     wanted = [await in_review(payer, payee, amount) for amount in (110_01, 110_02)]
     larger = await in_review(payer, payee, 300_00)
-    line = """curl -s "$API/v1/admin/transfers?state=in_review&currency=USD&max_amount=20000" -H "Authorization: Bearer $STAFF_TOKEN\""""
-    listed = json.loads(await runbook.run(line, {"20000": f"11002&owner_id={payer.id}"}))["items"]
+    line = """curl -s "$API/v1/admin/transfers?state=in_review&currency=USD" -H "Authorization: Bearer $STAFF_TOKEN\""""
+    listed = json.loads(await runbook.run(line, {"=USD": f"=USD&max_amount=11002&owner_id={payer.id}"}))["items"]
     assert sorted(each["id"] for each in listed) == sorted(wanted)
     assert await batch(runbook, payer, 110_02) == {"total": 2, "taken": 2, "refused": []}
     for transfer_id in wanted:
         await reaches(payer, transfer_id, "completed")
     assert (await file_of(operator, larger))["state"] == "in_review"
+    await in_review(payer, payee, 300_01)
+    assert (await batch(runbook, payer, 400_00, total=1))["code"] == "more_than_seen"
 
 
 async def test_a_batch_leaves_out_what_its_reviewer_has_decided_about(

@@ -1,0 +1,64 @@
+"""Who hashes a password next. Clients take turns, so many requests of one delay the others by one hash each."""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from api.http.problems import Problem
+
+# More of one client, and more in all, are told to come again.
+WAITING_PER_CLIENT = 20
+WAITING = 1_000
+
+
+class HashQueue:
+    """At most `at_once` turns at a time."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return sum(map(len, self._waiting.values()))
+
+    @asynccontextmanager
+    async def turn(self, client: str) -> AsyncIterator[None]:
+        """Wait for a turn and hold it for the block. Raises the problem `too_busy` where too many wait."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(client)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, client: str) -> None:
+        if self.waiting >= WAITING or len(self._waiting.get(client, ())) >= WAITING_PER_CLIENT:
+            raise Problem("too_busy")
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, deque()).append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():
+                self._pass_on()  # the turn came together with the cancellation
+            elif mine in (queue := self._waiting.get(client, deque())):
+                queue.remove(mine)
+                if not queue:
+                    del self._waiting[client]
+            raise
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            client, queue = self._waiting.popitem(last=False)
+            first = queue.popleft()
+            if queue:
+                self._waiting[client] = queue  # behind all others
+            if not first.done():
+                first.set_result(None)
+                return
+        self._free += 1

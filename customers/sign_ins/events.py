@@ -1,0 +1,40 @@
+"""The trail of who signed in, who was refused, and which staff read a customer. Pure: no I/O."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from ledger.ids import AuthEventId, CustomerId
+
+
+class AuthEventKind(StrEnum):
+    """What happened. `locked_out`: a failure after which the next sign-in from there has to wait."""
+
+    REGISTERED = "registered"
+    SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
+    SIGN_IN_FAILED = "sign_in_failed"
+    LOCKED_OUT = "locked_out"
+    SIGN_IN_REFUSED = "sign_in_refused"
+    ACCESS_REFUSED = "access_refused"
+    EMAIL_VERIFIED = "email_verified"
+    CUSTOMER_READ = "customer_read"
+    CUSTOMERS_LISTED = "customers_listed"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthEvent:
+    """One event. It is never edited.
+
+    `customer_id` is whom it is about; None: nobody has registered with the address that was typed. `actor_id` is who
+    was signed in; None: nobody. `client` is the address that the request came from.
+    """
+
+    id: AuthEventId
+    kind: AuthEventKind
+    customer_id: CustomerId | None
+    actor_id: CustomerId | None
+    client: str
+    facts: dict[str, Any] | None
+    recorded_at: datetime

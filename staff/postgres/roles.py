@@ -1,0 +1,136 @@
+"""How customers become staff, and stop to be: each change under their row lock, together with its record.
+
+More rights need two admins, the first of whom requests the change and the second makes it. Less need one.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ARRAY, Text, any_, bindparam, select, update
+
+from customers.customer import Customer
+from customers.postgres import CUSTOMER, customer_of, customers
+from database.connections import Database
+from database.metadata import CLOCK
+from database.statements import fetch, fetch_first, fetch_only, fetch_value, locked
+from ledger.ids import CustomerId
+from staff.permissions import (
+    Action,
+    Actor,
+    EmailNotVerified,
+    NoSuchCustomer,
+    Role,
+    check_allowed,
+    check_counts,
+    check_grant,
+    gives_more,
+)
+from staff.postgres.actions import record_action
+from staff.postgres.tables import staff_actions
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+# Both rows, in the order of their ids: two admins who take each other's role cannot deadlock, and one comes first.
+_LOCK = locked(
+    select(*CUSTOMER, CLOCK.label("now"))
+    .where(customers.c.id == any_(bindparam("customer_ids", type_=ARRAY(Text))))
+    .order_by(customers.c.id)
+)
+
+_FIND = select(*CUSTOMER).where(customers.c.id == bindparam("customer_id"))
+
+# A request counts as long as the customer's role is what it was, and whoever made it is an admin ever since.
+_REQUESTED_BY = (
+    select(staff_actions.c.actor_id)
+    .join_from(staff_actions, customers, customers.c.id == staff_actions.c.actor_id)
+    .where(
+        staff_actions.c.subject == bindparam("customer_id"),
+        staff_actions.c.action == Action.REQUEST_ROLE,
+        staff_actions.c.asked["role"].astext == bindparam("wanted"),
+        staff_actions.c.recorded_at > bindparam("role_since"),
+        staff_actions.c.actor_id != bindparam("actor_id"),
+        customers.c.role == Role.ADMIN,
+        customers.c.role_since < staff_actions.c.recorded_at,
+    )
+    .order_by(staff_actions.c.recorded_at)
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChange:
+    """The customer as they are now. `waits`: the role waits for another admin to request it, too."""
+
+    customer: Customer
+    waits: bool
+
+
+class Roles:
+    """All raise `Unavailable` where PostgreSQL gave no answer: in doubt, read, then repeat."""
+
+    def __init__(self, database: Database, four_eyes_after: timedelta) -> None:
+        """`four_eyes_after`: somebody whose role is younger counts for nothing where two people are needed."""
+        self._database = database
+        self._four_eyes_after = four_eyes_after
+
+    async def set_role(self, actor: Actor, customer_id: CustomerId, role: Role, reason: str) -> RoleChange:
+        """Give a customer another role, effective with their next request.
+
+        One that gives more rights only waits, until another admin sets the same. It refuses with `EmailNotVerified` and
+        `RoleTooYoung`, and needs neither for less rights.
+        """
+        check_grant(actor, customer_id)
+        async with self._database.transaction() as connection:
+            rows = await fetch(connection, _LOCK, customer_ids=[actor.id, customer_id])
+            found = {row["id"]: customer_of(row) for row in rows}
+            # The actor's own role may have been taken since the request was let in.
+            check_allowed(Actor(actor.id, Role(found[actor.id].role)), Action.GRANT_ROLE)
+            if customer_id not in found:
+                raise NoSuchCustomer(customer_id)
+            customer = found[customer_id]
+            before, after = {"role": customer.role}, {"role": role}
+            asked: dict[str, str] = {"role": role}
+            if gives_more(Role(customer.role), role):
+                first = await self._first(connection, found[actor.id], customer, role, rows[0]["now"])
+                if first is None:
+                    await record_action(
+                        connection, actor, Action.REQUEST_ROLE, customer_id, reason, before, before, asked
+                    )
+                    return RoleChange(customer, waits=True)
+                asked["requested_by"] = first
+            await record_action(connection, actor, Action.GRANT_ROLE, customer_id, reason, before, after, asked)
+            return RoleChange(await set_role(connection, customer_id, role), waits=False)
+
+    async def _first(
+        self, connection: "Connection", actor: Customer, customer: Customer, role: Role, now: datetime
+    ) -> CustomerId | None:
+        """The other admin who has requested the same; None: nobody has. Raises unless the two may decide so."""
+        if customer.email_verified_at is None:
+            raise EmailNotVerified(customer.id)
+        check_counts(actor.role_since, self._four_eyes_after, now)
+        first: CustomerId | None = await fetch_value(
+            connection,
+            _REQUESTED_BY,
+            customer_id=customer.id,
+            actor_id=actor.id,
+            wanted=role,
+            role_since=customer.role_since,
+        )
+        return first
+
+    async def record_verification(self, actor: Actor, customer_id: CustomerId, reason: str) -> Customer:
+        """Record that an admin gets a code for mail to the customer's address. The customer as they are."""
+        async with self._database.transaction() as connection:
+            row = await fetch_first(connection, _FIND, customer_id=customer_id)
+            if row is None:
+                raise NoSuchCustomer(customer_id)
+            await record_action(connection, actor, Action.VERIFY_EMAIL, customer_id, reason, None, None)
+        return customer_of(row)
+
+
+async def set_role(connection: "Connection", customer_id: CustomerId, role: Role) -> Customer:
+    """The customer with another role. The caller holds the row's lock and has recorded who does so, and why."""
+    changed = update(customers).where(customers.c.id == customer_id).values(role=role)
+    return customer_of(await fetch_only(connection, changed.returning(*CUSTOMER)))
