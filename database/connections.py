@@ -1,8 +1,16 @@
-"""The connection pool, and which errors mean that PostgreSQL gave no answer."""
+"""The connection pool, how long its calls wait, and which errors mean that PostgreSQL gave no answer.
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Self
+A network may drop packets without a word: then no connection breaks, and none answers. So a statement whose answer does
+not come in time ends its connection, and every other connection is replaced before its next use.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import asyncpg
 
@@ -13,20 +21,59 @@ if TYPE_CHECKING:
 # The application does not act as the login role. It switches to a role that may append to the books but not edit them.
 APPLICATION_ROLE = "remit_app"
 
-ACQUIRE_SECONDS = 5.0
-
-# All limits are below those of the steps, so that PostgreSQL reports its reason before Temporal gives up.
 SESSION = {
     "role": APPLICATION_ROLE,
-    "lock_timeout": "2s",
-    "statement_timeout": "5s",
-    "idle_in_transaction_session_timeout": "10s",
     "timezone": "UTC",
     "jit": "off",
+    # PostgreSQL's side of a connection whose client is gone: its locks are freed, and its statement ends.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "5s",
+    "client_connection_check_interval": "1s",
 }
 
-# Refused connections and lost ones, restarts and fail-overs (57P0x), full servers (53xxx), lock and statement
-# timeouts (55P03, 57014), serialization failures and deadlocks (40xxx): a retry may succeed.
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How long the calls of one pool wait. PostgreSQL's own limits are shorter, so that it reports its reason first.
+
+    `acquire_seconds` is for a free connection and for making one, `answer_seconds` for the answer to a statement: then
+    the connection counts as dead. A statement with a `timeout` of its own has that one instead.
+    """
+
+    acquire_seconds: float
+    answer_seconds: float
+    lock_seconds: float
+    statement_seconds: float
+    idle_in_transaction_seconds: float
+
+    @property
+    def session(self) -> dict[str, str]:
+        """What PostgreSQL is told at the start of each session."""
+        return SESSION | {
+            "lock_timeout": f"{self.lock_seconds:g}s",
+            "statement_timeout": f"{self.statement_seconds:g}s",
+            "idle_in_transaction_session_timeout": f"{self.idle_in_transaction_seconds:g}s",
+        }
+
+
+# Commands that a person waits for.
+PATIENT = TimeLimits(5, 10, 2, 5, 10)
+# Requests: whoever sent one knows within 3 s that PostgreSQL does not answer.
+REQUESTS = TimeLimits(2, 2.4, 2, 2.2, 3)
+# Steps of workflows: all limits together are below those of one attempt.
+STEPS = TimeLimits(2.5, 3, 2, 2.7, 3)
+
+# How often a process tries a connection that nobody uses, and how long for an answer.
+WATCH_SECONDS = 1
+
+# Unused connections are probed by the kernel, and end when no answer comes.
+_KEEPALIVE_SECONDS = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3}
+_USER_TIMEOUT_MILLISECONDS = 3_000
+
+# Refused connections and lost ones, restarts and fail-overs (57P0x), full servers (53xxx), statement timeouts
+# (57014), serialization failures and deadlocks (40xxx): a retry may succeed.
 _IN_DOUBT = (
     OSError,
     TimeoutError,
@@ -35,7 +82,6 @@ _IN_DOUBT = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,  # the primary has become a standby
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -51,6 +97,14 @@ class NotText(Exception):
     """A value contains a zero character, which PostgreSQL cannot store as text. Nothing was read or written."""
 
 
+class RowHeld(Unavailable):
+    """PostgreSQL answers, and another transaction holds a row that this one needs. Nothing was written."""
+
+
+class DiskFull(Unavailable):
+    """PostgreSQL's disk is full: it answers, and can write nothing. Nothing was written."""
+
+
 _MIGRATE = "The database has no schema yet: run `remit migrate`."
 
 
@@ -62,6 +116,10 @@ def _explained(error: BaseException) -> Exception | None:
     """`Unavailable` for an error that means no answer, `NotText` for bad text; None for any other error."""
     if isinstance(error, asyncpg.InvalidParameterValueError):
         return NoSchema(_MIGRATE) if APPLICATION_ROLE in str(error) else None
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return RowHeld(f"Another transaction holds the row: {type(error).__name__}: {error}.")
+    if isinstance(error, asyncpg.DiskFullError):
+        return DiskFull(f"PostgreSQL's disk is full: {error}.")
     if isinstance(error, _IN_DOUBT):
         return Unavailable(f"PostgreSQL did not answer: {type(error).__name__}: {error}")
     if isinstance(error, asyncpg.CharacterNotInRepertoireError):
@@ -83,37 +141,97 @@ def in_doubt() -> Iterator[None]:
 class _PooledConnection(asyncpg.Connection):
     """Connections of this pool keep no session state, so nothing needs to be reset (a round trip) on release."""
 
+    def __init__(self, protocol: Any, transport: asyncio.Transport, *rest: Any) -> None:
+        super().__init__(protocol, transport, *rest)
+        _probe_when_silent(transport.get_extra_info("socket"))
+
     def get_reset_query(self) -> str:
         return ""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
+        """End it without a farewell: the pool closes connections that may be dead, and would wait for their answer."""
+        del timeout
+        self.terminate()
+
+
+def _probe_when_silent(connected: socket.socket) -> None:
+    """Let the kernel find out that nobody answers at the other end. A Unix socket has no such end."""
+    if connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        for option, value in _KEEPALIVE_SECONDS.items():
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MILLISECONDS)
 
 
 class _Borrowed:
     """A connection during a block. A class costs less than a generator, and every step of every transfer uses it."""
 
-    __slots__ = ("_connection", "_pool")
+    __slots__ = ("_connection", "_doubt", "_pool", "_seconds")
 
-    def __init__(self, pool: "Pool") -> None:
+    def __init__(self, pool: "Pool", seconds: float, doubt: Callable[[], Awaitable[None]]) -> None:
         self._pool = pool
+        self._seconds = seconds
+        self._doubt = doubt
 
     async def __aenter__(self) -> "Connection":
         with in_doubt():
-            self._connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            self._connection = await self._pool.acquire(timeout=self._seconds)
         return self._connection
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, _UNANSWERED):
+            _end(self._connection)
+            if isinstance(error, TimeoutError):
+                await self._doubt()
         with in_doubt():
             await self._pool.release(self._connection)
         if error is not None and (explained := _explained(error)):
             raise explained from error
 
 
+@asynccontextmanager
+async def transaction_on(connection: "Connection", **options: Any) -> AsyncIterator[None]:
+    """A transaction on this connection, with asyncpg's `options`. It commits when the block ends, and else rolls back.
+
+    After a statement without an answer the connection ends instead: a rollback would have no answer either.
+    """
+    transaction = connection.transaction(**options)
+    await transaction.start()
+    try:
+        yield
+    except _UNANSWERED:
+        _end(connection)
+        raise
+    except BaseException:
+        with suppress(asyncpg.InterfaceError):  # the connection is lost, and the transaction with it
+            await transaction.rollback()
+        raise
+    else:
+        await transaction.commit()
+
+
+# Errors after which a statement may still run. asyncpg would wait for its end, which a dead connection never reports.
+_UNANSWERED = (TimeoutError, asyncio.CancelledError)
+
+
+def _end(connection: "Connection") -> None:
+    """End a connection at once. PostgreSQL notices within a second, even while it executes a statement."""
+    with suppress(asyncpg.InterfaceError):  # it has ended already
+        connection.terminate()
+
+
 class Database:
     """A pool of at most `connections` connections to one database. Connects on first use, and again after a loss."""
 
-    def __init__(self, url: str, connections: int, application_name: str = "remit") -> None:
+    def __init__(
+        self, url: str, connections: int, application_name: str = "remit", limits: TimeLimits = PATIENT
+    ) -> None:
         self._url = url
         self._connections = connections
         self._application_name = application_name
+        self._limits = limits
         self._pool: Pool | None = None
 
     async def __aenter__(self) -> Self:
@@ -123,13 +241,15 @@ class Database:
             max_size=self._connections,
             max_inactive_connection_lifetime=300,
             connection_class=_PooledConnection,
-            timeout=ACQUIRE_SECONDS,
-            command_timeout=10,
-            server_settings=SESSION | {"application_name": self._application_name},
+            timeout=self._limits.acquire_seconds,
+            command_timeout=self._limits.answer_seconds,
+            server_settings=self._limits.session | {"application_name": self._application_name},
         )
+        _open.add(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        _open.discard(self)
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
@@ -137,12 +257,29 @@ class Database:
     def connection(self) -> AbstractAsyncContextManager["Connection"]:
         """A connection in autocommit. Raises `Unavailable` when PostgreSQL is down, full or does not answer."""
         assert self._pool is not None, "use the database inside `async with`"
-        return _Borrowed(self._pool)
+        return _Borrowed(self._pool, self._limits.acquire_seconds, self._doubt_connections)
+
+    async def watch(self) -> NoReturn:
+        """Try a connection every second: those that are dead are replaced before somebody needs them."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            with suppress(Unavailable):
+                async with self.connection() as connection:
+                    await connection.fetchval("SELECT 1", timeout=WATCH_SECONDS)
+
+    async def _doubt_connections(self) -> None:
+        """Replace all of this process's connections to this database: they may be as dead as the one without an answer.
+
+        Those in use are replaced once they are free.
+        """
+        for each in _open:
+            if each._url == self._url and each._pool is not None:  # noqa: SLF001 - of the same class
+                await each._pool.expire_connections()  # noqa: SLF001
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Connection"]:
         """A connection in a READ COMMITTED transaction that commits, and frees its locks, when the block ends."""
-        async with self.connection() as connection, connection.transaction():
+        async with self.connection() as connection, transaction_on(connection):
             yield connection
 
     async def ping(self) -> None:
@@ -152,3 +289,16 @@ class Database:
                 await connection.fetchval("SELECT 1 FROM transfers LIMIT 1")
             except asyncpg.UndefinedTableError as error:
                 raise NoSchema(_MIGRATE) from error
+
+    async def check_space(self) -> None:
+        """Raises `DiskFull` unless PostgreSQL can write a megabyte, which is deleted at once."""
+        async with self.transaction() as connection:
+            await connection.execute("SET LOCAL work_mem = '64kB'")
+            await connection.fetchval(_WRITE_A_MEGABYTE)
+
+
+# The databases that this process has open.
+_open: set[Database] = set()
+
+# More rows than fit into `work_mem`, so PostgreSQL keeps them in a temporary file. Takes some milliseconds.
+_WRITE_A_MEGABYTE = "SELECT count(*) FROM generate_series(1, 60000)"
