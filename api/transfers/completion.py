@@ -18,6 +18,9 @@ from ledger.transfers import Transfer
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 
+# All waiting requests together read at most about so many rows a second: however many wait, others are served.
+READS_A_SECOND = 200
+
 
 class Watch:
     """A request that waits for the next announcement, and the committed transfer if the worker handed it over."""
@@ -27,7 +30,7 @@ class Watch:
         self.transfer: Transfer | None = None
 
     def forget(self) -> None:
-        """Wait for the next announcement."""
+        """Wait for the next announcement. Call it before reading the row: one that comes meanwhile counts."""
         self.announced.clear()
         self.transfer = None
 
@@ -74,13 +77,13 @@ class Completions:
                     async with asyncio.timeout(min(pause, left)):
                         await watch.announced.wait()
                 except TimeoutError:
-                    pause = min(pause * 2, LONGEST_PAUSE)
+                    pause = min(pause * 2, max(LONGEST_PAUSE, len(self._waiting) / READS_A_SECOND))
             if watch.transfer is not None and (transfer := check(watch.transfer)):
                 return transfer
+            watch.forget()  # what was announced until now was about an earlier attempt
             transfer = await read()
             if left <= 0 or self._closing or (transfer is not None and transfer.state.is_final):
                 return transfer
-            watch.forget()  # the announcement was about an earlier attempt
 
     @asynccontextmanager
     async def watch(self, transfer_id: TransferId) -> AsyncIterator[Watch]:

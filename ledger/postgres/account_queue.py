@@ -1,76 +1,187 @@
 """Waiting for an account outside of PostgreSQL.
 
 A step that waits for a row lock holds a connection all the while, so one account that is held, or paid by everybody,
-could take every connection of a process. Steps on one account therefore queue here, and only the first one holds a
-connection.
+could take every connection of a process. What needs an account therefore queues here, and only the first in the queue
+holds a connection. Actions of staff come before steps.
+
+Steps do not queue for an account that somebody holds: they would take the worker's slots from other accounts. One at a
+time tries, and the others are told when to come again.
 """
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
-from database.connections import Unavailable
+from database.connections import RowHeld, Unavailable
 from ledger.ids import SYSTEM_ACCOUNTS, AccountId
 
-# One step at a time: the next one starts from the row that the one before it wrote, and need not read (`row_cache.py`).
-AT_ONCE = 1
+# After this a waiting step is in doubt and is repeated. Its workflow task lives for 3 s.
+PATIENCE = timedelta(seconds=2)
 
-# After this the step is in doubt and is repeated. Waiting longer would exceed the activity's own timeout.
-PATIENCE_SECONDS = 3
+# Staff wait longer, because a person waits for the answer; the row's lock has its own limit.
+STAFF_PATIENCE = timedelta(seconds=8)
 
-# The causes of how many accounts are kept. Beyond that, the oldest is dropped.
-MOST_CAUSES = 1_000
+# A turn that takes so long waits for a row that another transaction holds. A step needs milliseconds.
+HELD_AFTER = timedelta(milliseconds=500)
+
+# When steps on a held account come again: the first after this pause, then so many a second. However many they are,
+# they leave the worker and Temporal to other accounts.
+FIRST_RETURN = timedelta(milliseconds=200)
+RETURNS_A_SECOND = 40
+
+# The accounts whose last failure is kept. Beyond that, the oldest is dropped.
+MOST_FAILURES = 1_000
+
+_NO_ANSWER = "The first step in the queue has no answer yet."
 
 
-@dataclass
+class AccountBusy(Unavailable):
+    """The account's turn did not come. Nothing was done.
+
+    `again_after` says when to come again; None: the account is not known to be held, so as usual.
+    """
+
+    def __init__(self, account_id: AccountId, why: str, again_after: timedelta | None = None) -> None:
+        super().__init__(why)
+        self.account_id = account_id
+        self.again_after = again_after
+
+
+class _LastFailure:
+    """Why the last turn on an account had no answer, and if another transaction holds it, when steps come again."""
+
+    def __init__(self, cause: str, *, is_held: bool) -> None:
+        self.cause = cause
+        self.is_held = is_held
+        self._next_return_ns = 0
+
+    def again_after(self) -> timedelta:
+        """The place of one more step among those that come again."""
+        now = time.monotonic_ns()
+        place = max(now + FIRST_RETURN // timedelta(microseconds=1) * 1_000, self._next_return_ns)
+        self._next_return_ns = place + 1_000_000_000 // RETURNS_A_SECOND
+        return timedelta(microseconds=(place - now) // 1_000)
+
+
 class _Queue:
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
-    waiting: int = 0
+    """Who waits for one account, in the order of their turns."""
+
+    def __init__(self) -> None:
+        self.staff: deque[asyncio.Future[None]] = deque()
+        self.steps: deque[asyncio.Future[None]] = deque()
+        self.is_taken = False
+
+    def pass_on(self) -> None:
+        """Give the turn to the next in the queue, if anybody still waits."""
+        for waiting in (self.staff, self.steps):
+            while waiting:
+                turn = waiting.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self.is_taken = False
+
+    @property
+    def length(self) -> int:
+        """How many have the turn or wait for it."""
+        return self.is_taken + len(self.staff) + len(self.steps)
 
 
 class AccountQueues:
-    """One queue for each account that steps of this process need now, and why the last step on it got no answer."""
+    """One queue for each account that this process needs now, and why the last turn on it got no answer."""
 
     def __init__(self) -> None:
         self._queues: dict[AccountId, _Queue] = {}
-        self._causes: dict[AccountId, str] = {}
+        self._failures: dict[AccountId, _LastFailure] = {}
 
     @asynccontextmanager
-    async def turn(self, account_id: AccountId) -> AsyncIterator[None]:
-        """Hold the account's turn for the block. `world` has no queue.
+    async def turn(self, account_id: AccountId, *, for_staff: bool = False) -> AsyncIterator[None]:
+        """Hold the account's turn for the block. `world` has no queue. Staff come before steps.
 
-        Raises `Unavailable` when the turn does not come in time, with the error of the step that last failed on this
-        account: the cause, and not only the number of waiting steps.
+        Raises `AccountBusy` if the turn does not come in time, with the last failure on this account as its cause; at
+        once for a step if another transaction holds the account. A row that is held in the block raises it, too.
         """
         if account_id in SYSTEM_ACCOUNTS:
             yield
             return
         queue = self._queues.setdefault(account_id, _Queue())
-        queue.waiting += 1
         try:
-            try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    await queue.turns.acquire()
-            except TimeoutError as error:
-                cause = self._causes.get(account_id, "The first step in the queue has no answer yet.")
-                raise Unavailable(f"{cause} ({queue.waiting} steps of this process wait for {account_id}.)") from error
+            await self._take(queue, account_id, for_staff=for_staff)
+            watch = asyncio.get_running_loop().call_later(HELD_AFTER.total_seconds(), self._refuse_steps, account_id)
+            has_answer = True
             try:
                 yield
+            except RowHeld as held:
+                has_answer = False
+                self._keep(account_id, _LastFailure(str(held), is_held=True))
+                raise AccountBusy(account_id, f"{account_id} is busy. {held}") from held
             except Unavailable as error:
-                self._keep_cause(account_id, str(error))
+                has_answer = False
+                self._keep(account_id, _LastFailure(str(error), is_held=False))
                 raise
-            else:
-                self._causes.pop(account_id, None)
+            except asyncio.CancelledError:
+                has_answer = False
+                raise
             finally:
-                queue.turns.release()
+                if has_answer:  # also a refusal
+                    self._failures.pop(account_id, None)
+                watch.cancel()
+                queue.pass_on()
         finally:
-            queue.waiting -= 1
-            if not queue.waiting:
+            if not queue.length and self._queues.get(account_id) is queue:
                 del self._queues[account_id]
 
-    def _keep_cause(self, account_id: AccountId, cause: str) -> None:
-        self._causes.pop(account_id, None)
-        self._causes[account_id] = cause
-        if len(self._causes) > MOST_CAUSES:
-            del self._causes[next(iter(self._causes))]
+    async def _take(self, queue: _Queue, account_id: AccountId, *, for_staff: bool) -> None:
+        if not queue.is_taken:
+            queue.is_taken = True
+            return
+        failure = self._failures.get(account_id)
+        if failure and failure.is_held and not for_staff:
+            raise self._busy(account_id, failure)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line = queue.staff if for_staff else queue.steps
+        line.append(turn)
+        try:
+            async with asyncio.timeout((STAFF_PATIENCE if for_staff else PATIENCE).total_seconds()):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                queue.pass_on()  # the turn came in the same moment
+            with suppress(ValueError):  # it has left the line already
+                line.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise self._too_late(account_id, queue) from error
+            raise
+
+    def _refuse_steps(self, account_id: AccountId) -> None:
+        """The turn takes too long: send the steps that wait behind it away."""
+        queue = self._queues[account_id]
+        failure = self._failures.get(account_id)
+        if failure is None or not failure.is_held:
+            failure = _LastFailure(failure.cause if failure else _NO_ANSWER, is_held=True)
+            self._keep(account_id, failure)
+        waiting, queue.steps = queue.steps, deque()
+        for turn in waiting:
+            if not turn.done():
+                turn.set_exception(self._busy(account_id, failure))
+
+    def _busy(self, account_id: AccountId, failure: _LastFailure) -> AccountBusy:
+        why = f"{failure.cause} (Steps of this process come again one after the other: {account_id} is busy.)"
+        return AccountBusy(account_id, why, failure.again_after())
+
+    def _too_late(self, account_id: AccountId, queue: _Queue) -> AccountBusy:
+        failure = self._failures.get(account_id)
+        cause = failure.cause if failure else _NO_ANSWER
+        return AccountBusy(account_id, f"{cause} ({queue.length} steps of this process wait for {account_id}.)")
+
+    def _keep(self, account_id: AccountId, failure: _LastFailure) -> None:
+        known = self._failures.pop(account_id, None)
+        if known is not None and known.is_held and failure.is_held:
+            known.cause = failure.cause
+            failure = known  # who comes again keeps the place
+        self._failures[account_id] = failure
+        if len(self._failures) > MOST_FAILURES:
+            del self._failures[next(iter(self._failures))]

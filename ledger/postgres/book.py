@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from database.connections import Database
+from database.connections import Database, transaction_on
 from ledger import rules
 from ledger.accounts import Account
 from ledger.ids import AccountId, TransferId
@@ -101,17 +101,24 @@ class Book:
     """
 
     def __init__(
-        self, database: Database, record_reversal: RecordReversal, on_final: OnFinal = lambda *_: None
+        self,
+        database: Database,
+        record_reversal: RecordReversal,
+        on_final: OnFinal = lambda *_: None,
+        *,
+        queues: AccountQueues | None = None,
     ) -> None:
         """`record_reversal` writes the record of a reversal into the transaction that opens it.
 
         `on_final` is called after the commit with each transfer that this book finds in a final state or brings to
         it: with the row, where this book has just written or read it.
+
+        `queues` are those of all in this process that lock accounts.
         """
         self._database = database
         self._record_reversal = record_reversal
         self._on_final = on_final
-        self._queues = AccountQueues()
+        self._queues = queues or AccountQueues()
         self._cache = RowCache()
 
     @property
@@ -282,7 +289,7 @@ class Book:
         return _standing_for(order, first)
 
     async def _reopen(self, connection: "Connection", order: TransferOrder) -> tuple[Standing, bool]:
-        async with connection.transaction():
+        async with transaction_on(connection):
             transfer, now = await lock_transfer(connection, order.transfer_id)
             if not rules.decide_reopening(transfer, order.attempt):
                 return transfer.standing, False

@@ -28,6 +28,9 @@ _LOCK_FREE_TRANSFERS = f"""
 
 _LOCK_ACCOUNT = f"SELECT {ACCOUNT_COLUMNS} FROM accounts a WHERE a.id = $1 FOR NO KEY UPDATE"
 
+# Staff wait for an account that somebody holds, in PostgreSQL's own queue for the row.
+STAFF_LOCK_SECONDS = 8
+
 # The second CTE depends on the first, so the transfer is locked before the account.
 _LOCK = """
     WITH t AS MATERIALIZED (SELECT * FROM transfers WHERE id = $1 FOR NO KEY UPDATE),
@@ -64,6 +67,15 @@ async def lock_transfer_and_account(
 async def lock_account(connection: "Connection", account_id: AccountId) -> Account | None:
     """The account under its lock."""
     row = await connection.fetchrow(_LOCK_ACCOUNT, account_id)
+    return account_of(row) if row else None
+
+
+async def lock_account_for_staff(connection: "Connection", account_id: AccountId) -> Account | None:
+    """The same, waiting longer than a step for whoever holds it."""
+    await connection.execute(
+        f"SET LOCAL lock_timeout = '{STAFF_LOCK_SECONDS}s'; SET LOCAL statement_timeout = '{STAFF_LOCK_SECONDS + 1}s'"
+    )
+    row = await connection.fetchrow(_LOCK_ACCOUNT, account_id, timeout=STAFF_LOCK_SECONDS + 2)
     return account_of(row) if row else None
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, func, or_, select, update
 
 from database.connections import Database
-from database.statements import fetch_first, fetch_only, fetch_value, locked, one_of
+from database.statements import fetch_only, fetch_value, one_of
 from ledger.accounts import Account, AccountStatus
 from ledger.ids import AccountId
+from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.audit import Audit, audit
+from ledger.postgres.locks import lock_account_for_staff
 from ledger.postgres.rebuild import rebuild
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import accounts, transfers
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 # What an action about all of the books is recorded under, instead of an id.
 BOOKS = "books"
 
-_LOCK_ACCOUNT = locked(select(*ACCOUNT).where(accounts.c.id == bindparam("account_id")))
 
 _IN_TRANSIT = select(func.count()).where(
     one_of(transfers.c.state, [State.DEBITED]),
@@ -45,12 +46,14 @@ _IN_TRANSIT = select(func.count()).where(
 class Operators:
     """Actions as transactions. All raise `Unavailable` where PostgreSQL gave no answer: in doubt, read, then repeat.
 
-    Steps of transfers that need the same account wait for an action, and an action waits for them: money never moves
-    between an action's decision and its effect.
+    Steps of transfers that need the same account wait for an action, and an action waits for the step that runs: money
+    never moves between an action's decision and its effect.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, queues: AccountQueues | None = None) -> None:
+        """`queues` are those of all in this process that lock accounts."""
         self._database = database
+        self._queues = queues or AccountQueues()
         self._auditing = False
 
     async def set_status(self, actor: Actor, action: Action, account_id: AccountId, reason: str) -> Account:
@@ -107,13 +110,16 @@ class Operators:
     async def _account(
         self, actor: Actor, action: Action, account_id: AccountId
     ) -> AsyncIterator[tuple["Connection", Account]]:
-        """A transaction that holds the account's row, once the actor may do this to it."""
+        """A transaction that holds the account's row, once the actor may do this to it.
+
+        It comes before the steps that wait for the account, and waits for whoever holds it. Raises `AccountBusy` if
+        that takes too long.
+        """
         check_allowed(actor, action)
-        async with self._database.transaction() as connection:
-            row = await fetch_first(connection, _LOCK_ACCOUNT, account_id=account_id)
-            if row is None:
+        async with self._queues.turn(account_id, for_staff=True), self._database.transaction() as connection:
+            account = await lock_account_for_staff(connection, account_id)
+            if account is None:
                 raise NoSuchAccount(account_id)
-            account = account_of(row)
             check_account_action(actor, action, account)
             yield connection, account
 

@@ -1,50 +1,72 @@
-"""The queue of an account, and the cause that a step reads when its turn does not come."""
+"""The queue of an account: who comes first, who is sent away, and the cause that a step reads then."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from database.connections import Unavailable
+from database.connections import RowHeld, Unavailable
 from ledger.ids import AccountId
-from ledger.postgres.account_queue import AT_ONCE, PATIENCE_SECONDS, AccountQueues
+from ledger.postgres.account_queue import (
+    FIRST_RETURN,
+    HELD_AFTER,
+    PATIENCE,
+    RETURNS_A_SECOND,
+    AccountBusy,
+    AccountQueues,
+)
 
 ACCOUNT, OTHER = AccountId("acc_busy"), AccountId("acc_other")
 AWAY = "PostgreSQL did not answer: ConnectionRefusedError: [Errno 111] Connect call failed"
+HELD = "Another transaction holds the row: LockNotAvailableError: canceling statement due to lock timeout."
 
 
-async def fails_once(queues: AccountQueues, account_id: AccountId = ACCOUNT) -> None:
-    with pytest.raises(Unavailable, match="ConnectionRefusedError"):
+async def fails_once(queues: AccountQueues, account_id: AccountId = ACCOUNT, error: Unavailable | None = None) -> None:
+    with pytest.raises(Unavailable):
         async with queues.turn(account_id):
-            raise Unavailable(AWAY)
+            raise error or Unavailable(AWAY)
 
 
-async def waits_in_vain(queues: AccountQueues, account_id: AccountId = ACCOUNT) -> str:
-    """The error of a step that waits behind steps which keep their turn for longer than it waits."""
-    served, over = [asyncio.Event() for _ in range(AT_ONCE)], asyncio.Event()
+@asynccontextmanager
+async def kept(queues: AccountQueues, account_id: AccountId = ACCOUNT) -> AsyncIterator[None]:
+    """Somebody else has the turn."""
+    has_it, over = asyncio.Event(), asyncio.Event()
 
-    async def keep(turn: asyncio.Event) -> None:
+    async def keep() -> None:
         async with queues.turn(account_id):
-            turn.set()
+            has_it.set()
             await over.wait()
 
-    keeping = [asyncio.create_task(keep(turn)) for turn in served]
-    await asyncio.gather(*(turn.wait() for turn in served))
+    keeping = asyncio.create_task(keep())
+    await has_it.wait()
     try:
-        with pytest.raises(Unavailable) as refused:
-            async with asyncio.timeout(PATIENCE_SECONDS + 5), queues.turn(account_id):
-                raise AssertionError("the turn came")
-        return str(refused.value)
+        yield
     finally:
         over.set()
-        await asyncio.gather(*keeping)
+        await keeping
+
+
+async def enters(queues: AccountQueues) -> None:
+    async with queues.turn(ACCOUNT):
+        pass
+
+
+async def sent_away(queues: AccountQueues, account_id: AccountId = ACCOUNT) -> AccountBusy:
+    with pytest.raises(AccountBusy) as busy:
+        async with asyncio.timeout(PATIENCE.total_seconds() + 5), queues.turn(account_id):
+            raise AssertionError("the turn came")
+    return busy.value
 
 
 async def test_a_waiting_step_names_the_cause_of_the_last_failure() -> None:
     queues = AccountQueues()
     await fails_once(queues)
-    error = await waits_in_vain(queues)
-    assert error.startswith(AWAY)
-    assert f"{AT_ONCE + 1} steps of this process wait for acc_busy" in error
+    async with kept(queues):
+        busy = await sent_away(queues)
+    assert str(busy).startswith(AWAY)
+    assert busy.account_id == ACCOUNT
 
 
 async def test_a_waiting_step_names_no_cause_that_has_gone_or_is_another_accounts() -> None:
@@ -53,4 +75,98 @@ async def test_a_waiting_step_names_no_cause_that_has_gone_or_is_another_account
     await fails_once(queues, OTHER)
     async with queues.turn(ACCOUNT):
         pass
-    assert "has no answer yet" in await waits_in_vain(queues)
+    async with kept(queues):
+        assert "has no answer yet" in str(await sent_away(queues))
+
+
+async def test_steps_of_a_quick_account_take_their_turns_in_order() -> None:
+    queues, order = AccountQueues(), list[int]()
+
+    async def step(number: int) -> None:
+        async with queues.turn(ACCOUNT):
+            order.append(number)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(step(number) for number in range(1_000)))
+    assert order == list(range(1_000))
+
+
+async def test_steps_behind_a_held_account_are_sent_away_and_later_ones_at_once() -> None:
+    queues = AccountQueues()
+    async with kept(queues):
+        began = time.monotonic()
+        waited = await asyncio.gather(*(sent_away(queues) for _ in range(20)))
+        assert time.monotonic() - began < HELD_AFTER.total_seconds() + 0.5
+        began = time.monotonic()
+        waited += await asyncio.gather(*(sent_away(queues) for _ in range(1_980)))
+        assert time.monotonic() - began < 0.5
+    places = sorted(busy.again_after.total_seconds() for busy in waited if busy.again_after)
+    assert len(places) == 2_000
+    assert places[0] == pytest.approx(FIRST_RETURN.total_seconds(), abs=0.1)
+    assert places[-1] == pytest.approx(2_000 / RETURNS_A_SECOND, rel=0.1)
+
+
+async def test_of_a_held_account_one_step_at_a_time_tries_and_the_first_success_lets_all_in() -> None:
+    queues = AccountQueues()
+    await fails_once(queues, error=RowHeld(HELD))
+    async with kept(queues):
+        assert str(await sent_away(queues)).startswith(HELD)
+    async with kept(queues):
+        waiting = asyncio.create_task(enters(queues))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+
+
+async def test_a_refusal_is_an_answer_and_lets_all_in() -> None:
+    queues = AccountQueues()
+    await fails_once(queues, error=RowHeld(HELD))
+    with pytest.raises(ZeroDivisionError):
+        async with queues.turn(ACCOUNT):
+            raise ZeroDivisionError
+    async with kept(queues):
+        waiting = asyncio.create_task(enters(queues))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+
+
+async def test_a_step_that_finds_the_row_held_says_which_account_is_busy() -> None:
+    queues = AccountQueues()
+    with pytest.raises(AccountBusy, match=f"{ACCOUNT} is busy. {HELD}") as busy:
+        async with queues.turn(ACCOUNT):
+            raise RowHeld(HELD)
+    assert busy.value.again_after is None  # it was its turn: the retry policy says when the next one is
+
+
+async def test_staff_come_before_waiting_steps_and_are_not_sent_away() -> None:
+    queues, order = AccountQueues(), list[str]()
+
+    async def enter(name: str, *, for_staff: bool = False) -> None:
+        async with queues.turn(ACCOUNT, for_staff=for_staff):
+            order.append(name)
+
+    await fails_once(queues, error=RowHeld(HELD))
+    async with kept(queues):
+        await sent_away(queues)
+        staff = asyncio.create_task(enter("staff", for_staff=True))
+        await asyncio.sleep(HELD_AFTER.total_seconds() + 0.1)
+        assert not staff.done()
+    await staff
+    async with kept(queues):
+        steps = [asyncio.create_task(enter(f"step {number}")) for number in range(2)]
+        await asyncio.sleep(0)
+        staff = asyncio.create_task(enter("staff", for_staff=True))
+        await asyncio.sleep(0)
+    await asyncio.gather(*steps, staff)
+    assert order == ["staff", "staff", "step 0", "step 1"]
+
+
+async def test_who_gives_up_leaves_the_queue_to_the_others() -> None:
+    queues = AccountQueues()
+    async with kept(queues):
+        gives_up, stays = (asyncio.create_task(enters(queues)) for _ in range(2))
+        await asyncio.sleep(0)
+        gives_up.cancel()
+    await stays
+    assert gives_up.cancelled()
