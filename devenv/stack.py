@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from devenv.errors import StackError
 from devenv.home import Home, RunRecord
 from devenv.processes.ports import LOCALHOST, check_free
-from devenv.processes.process import Child, Say, silent
+from devenv.processes.process import Child, Say, silent, unfailing
 from devenv.processes.supervisor import Supervisor, end_leftovers
 from devenv.servers.postgres_server import PostgresServer
 from devenv.servers.temporal_binary import temporal_binary
@@ -70,6 +70,7 @@ class Stack:
         api_argv: Sequence[str] = API_ARGV,
         say: Say = silent,
     ) -> None:
+        say = unfailing(say)
         self.home = Home(settings.home)
         self.supervisor = Supervisor(
             START_ORDER, record=self.home.children_file, say=say, changed=self._write_run_if_ready

@@ -210,3 +210,13 @@ def _dies_with(parent: int, orphan_signal: signal.Signals) -> Callable[[], None]
 
 def silent(_: str) -> None:
     """A `say` for callers that want no progress lines."""
+
+
+def unfailing(say: Say) -> Say:
+    """The same, but a line that cannot be written is lost: the terminal may be a file on a full disk."""
+
+    def say_or_lose(line: str) -> None:
+        with suppress(OSError):
+            say(line)
+
+    return say_or_lose

@@ -23,12 +23,14 @@ FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
 STABLE_AFTER_SECONDS = 60.0
 LEFTOVER_SECONDS = 20.0
+RECORD_PAUSE_SECONDS = 1.0
 CLOCKS_DIFFER_SECONDS = 2.0
 
 
 class Supervisor:
     """The children of one stack. `changed` is called whenever a child has a new pid.
 
+    A file that cannot be written, because the disk is full, keeps no child from running: it is written once it can be.
     `order` lists the children, each after those that it depends on; `stop` follows it backwards.
     """
 
@@ -41,6 +43,7 @@ class Supervisor:
         self._changed = changed
         self._processes: dict[str, Process] = {}
         self._watches: list[asyncio.Task[None]] = []
+        self._recording: asyncio.Task[None] | None = None
 
     @property
     def pids(self) -> dict[str, int]:
@@ -58,9 +61,10 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all children, each within its limit (at once when `hurry` is set), and remove the record."""
-        for watch in self._watches:
-            watch.cancel()
-        await asyncio.gather(*self._watches, return_exceptions=True)
+        tasks = [*self._watches, self._recording] if self._recording else self._watches
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for name in reversed(self._order):
             if (process := self._processes.get(name)) is not None:
                 await process.stop(self.hurry)
@@ -71,13 +75,13 @@ class Supervisor:
             await child.before()
         process = Process(child)
         self._processes[child.name] = process
-        self._write_record()
+        self._record_or_retry(self._write_record)
         try:
             await process.until_ready()
         except StackError:
             await process.stop(self.hurry)
             raise
-        self._changed()
+        self._record_or_retry(self._changed)
 
     async def _watch(self, child: Child) -> None:
         pause = FIRST_PAUSE_SECONDS
@@ -95,6 +99,26 @@ class Supervisor:
                 self._say(f"{child.name} runs again (pid {self._processes[child.name].pid})")
             except StackError as problem:
                 self._say(str(problem))
+            except OSError as problem:
+                self._say(f"{child.name} cannot be started: {problem}. Trying again in {pause:g} s")
+
+    def _record_or_retry(self, write: Callable[[], None]) -> None:
+        """Write a file about the children. Where that fails, both files are written as soon as they can be."""
+        try:
+            write()
+        except OSError as problem:
+            if self._recording is None or self._recording.done():
+                self._say(f"What runs cannot be recorded: {problem}. The children run on; trying again until it can be")
+                self._recording = asyncio.create_task(self._record_later(), name="record the children")
+
+    async def _record_later(self) -> None:
+        while True:
+            await asyncio.sleep(RECORD_PAUSE_SECONDS)
+            with suppress(OSError):
+                self._write_record()
+                self._changed()
+                self._say("What runs is recorded again")
+                return
 
     def _write_record(self) -> None:
         alive = {}
