@@ -200,6 +200,9 @@ class Interventions:
         try:
             return await self.temporal.update(transfer, UPDATE_NAMES[action], request, update_id_for(action, action_id))
         except UpdateRefused as refused:
+            # A workflow that ended before it answered may have recorded the request as taken.
+            if refused.code == NO_WORKFLOW and (answer := await self.actions.answer_to(action_id)):
+                return answer
             if refused.code == NO_WORKFLOW and (await self.transfer(transfer.id)).state is State.DEBITED:
                 raise _in_transit() from refused
             raise Problem(_REFUSED_UPDATES[refused.code], str(refused)) from refused

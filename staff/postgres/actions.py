@@ -217,6 +217,12 @@ class StaffActions:
             )
             return _action_of(await fetch_only(connection, _FIND, action_id=action_id))
 
+    async def answer_to(self, action_id: ActionId) -> str | None:
+        """The answer to a request that was taken; None: it was refused, or has no outcome yet."""
+        async with self._database.connection() as connection:
+            action = _action_of(await fetch_only(connection, _FIND, action_id=action_id))
+        return action.answer if action.outcome is Outcome.TAKEN else None
+
     async def conclude(self, action_id: ActionId, outcome: Taken | NotTaken) -> None:
         """Record the outcome of a request. The first outcome stays; a repeat changes nothing."""
         async with self._database.connection() as connection:

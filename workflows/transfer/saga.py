@@ -61,7 +61,8 @@ class TransferWorkflow(TransferUpdates):
                 opened, screening = await self._open(order), None  # what was screened may be long ago
                 standing = opened.standing
         await self._close(standing)
-        await self._execution.wait_until(workflow.all_handlers_finished)
+        while not workflow.all_handlers_finished():  # a cancellation ends one wait, and leaves nobody without an answer
+            await self._execution.wait_until(workflow.all_handlers_finished)
         return standing
 
     def _needs_screening(self, opened: Opened) -> bool:
