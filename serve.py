@@ -3,18 +3,23 @@
 import asyncio
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import NoReturn
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
+from temporalio.service import RPCError
 
 from api.app import create_app
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
+from api.http.connection_limits import LimitedConnection
 from api.http.metrics import AttentionCount
+from api.http.readiness import Readiness
 from api.services import Services
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
@@ -24,11 +29,12 @@ from api.web_ui import WebUi
 from customers.postgres import Customers
 from customers.sign_ins.networks import trusted_networks
 from customers.sign_ins.postgres import SignIns
-from database.connections import Database
+from database.connections import REQUESTS, STEPS, Database
 from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
 from disputes.postgres.late_reversals import LateReversals
+from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
 from ledger.postgres.reversals import Reversals
@@ -43,11 +49,15 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from worker import build_worker, connect_temporal, promotion
+from workflows.registration import register_missing
 
 log = structlog.get_logger()
 
 # When the process stops, requests in progress get this time. Those that wait for a transfer are answered at once.
 HTTP_STOP_SECONDS = 5
+
+# How often a process checks what Temporal has registered, if nothing gives it a reason to.
+REGISTRATION_SECONDS = 30
 
 
 class _Server(uvicorn.Server):
@@ -58,26 +68,49 @@ class _Server(uvicorn.Server):
         yield
 
 
+def http_server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
+    """A server for this application, with the limits of `api/http/connection_limits.py` for each client."""
+    return _Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=LimitedConnection,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            # The application reads these headers itself, of the proxies that the settings name.
+            proxy_headers=False,
+            timeout_graceful_shutdown=HTTP_STOP_SECONDS,
+        )
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ApiProcess:
-    """The services of an API process, and the completions that a worker in it announces."""
+    """The services of an API process, and what a worker in it shares with them.
+
+    The worker announces `completions`, and its steps wait in the same `queues` for an account as actions of staff.
+    """
 
     services: Services
     completions: Completions
+    queues: AccountQueues
 
 
-def open_book(database: Database, completions: Completions | None = None) -> Book:
+def open_book(database: Database, completions: Completions | None = None, queues: AccountQueues | None = None) -> Book:
     """The book on these connections. With `completions`, it wakes requests that wait for a transfer it completes."""
     if completions is None:
-        return Book(database, record_reversal)
-    return Book(database, record_reversal, completions.announce)
+        return Book(database, record_reversal, queues=queues)
+    return Book(database, record_reversal, completions.announce, queues=queues)
 
 
 def compose_api(settings: Settings, database: Database, *, with_worker: bool) -> ApiProcess:
     """Put an API process together. `with_worker`: a worker in the same process announces completed transfers."""
     assert settings.jwt_secret is not None
-    completions = Completions(worker_is_here=with_worker)
-    book = open_book(database, completions)
+    completions, queues = Completions(worker_is_here=with_worker), AccountQueues()
+    book = open_book(database, completions, queues)
     transfer_reads = TransferReads(database)
     temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
     acceptance = Acceptance(temporal, transfer_reads, book, completions)
@@ -95,7 +128,7 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         temporal=temporal,
         tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds, clock_difference),
         sandbox_rails=settings.sandbox_rails,
-        operators=Operators(database),
+        operators=Operators(database, queues),
         roles=Roles(database, four_eyes_after),
         transfer_searches=TransferSearches(database),
         transfer_files=files,
@@ -111,8 +144,9 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         attention=AttentionCount(temporal),
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),
+        readiness=Readiness(database, temporal),
     )
-    return ApiProcess(services, completions)
+    return ApiProcess(services, completions, queues)
 
 
 async def serve_api(settings: Settings, *, with_worker: bool) -> None:
@@ -125,24 +159,13 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
     # A pool each: requests get connections however many steps wait for one.
     connections = settings.database_connections
     async with (
-        Database(settings.database_url, connections, "remit-api") as database,
-        Database(settings.database_url, connections, "remit-worker") as steps_database,
+        Database(settings.database_url, connections, "remit-api", REQUESTS) as database,
+        Database(settings.database_url, connections, "remit-worker", STEPS) as steps_database,
     ):
         process = compose_api(settings, database, with_worker=with_worker)
-        steps_book = open_book(steps_database, process.completions)
-        config = uvicorn.Config(
-            create_app(process.services, docs=settings.docs, proxies=trusted_networks(settings.trusted_proxies or "")),
-            host=settings.api_host,
-            port=settings.api_port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            # The application reads these headers itself, of the proxies that the settings name.
-            proxy_headers=False,
-            timeout_graceful_shutdown=HTTP_STOP_SECONDS,
-        )
-        server = _Server(config)
+        steps_book = open_book(steps_database, process.completions, process.queues)
+        app = create_app(process.services, docs=settings.docs, proxies=trusted_networks(settings.trusted_proxies or ""))
+        server = http_server(app, settings.api_host, settings.api_port)
         stop = asyncio.Event()
 
         def shut_down() -> None:
@@ -157,13 +180,33 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
             run_until_stopped(process.services.temporal, steps_book, settings, stop, with_worker=with_worker)
         )
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        registering = asyncio.create_task(keep_registered(process.services.temporal, settings))
         if with_worker and settings.build_id is not None:
             log.warning("transfers that this process starts run on its own version, whichever version is current")
         log.info("api starts", host=settings.api_host, port=settings.api_port, worker=with_worker)
         await server.serve()
+        registering.cancel()
         stop.set()
         await running
         log.info("api stopped")
+
+
+async def keep_registered(temporal: TemporalGateway, settings: Settings) -> NoReturn:
+    """Register again whatever Temporal lacks of what `remit migrate` registers: it may have come back empty."""
+    await temporal.connected.wait()
+    every = timedelta(seconds=settings.recovery_interval_seconds)
+    while True:
+        temporal.registration_doubted.clear()
+        try:
+            assert temporal.client is not None
+            if lacked := await register_missing(temporal.client, settings.task_queue, every):
+                log.warning("Temporal lacked what `remit migrate` registers: registered again", lacked=lacked)
+        except (RPCError, RuntimeError) as error:
+            log.debug("it is not known what Temporal lacks", error=str(error))
+            await asyncio.sleep(1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REGISTRATION_SECONDS):
+                await temporal.registration_doubted.wait()
 
 
 async def run_until_stopped(
@@ -177,12 +220,17 @@ async def run_until_stopped(
         connecting.cancel()
         return
     client = await connecting
-    if not with_worker:
-        await stopping
-        return
-    async with build_worker(client, book, settings):
-        log.info("worker runs", task_queue=settings.task_queue, build_id=settings.build_id)
-        await stopping
+    watches = [asyncio.create_task(temporal.watch()), asyncio.create_task(book.database.watch())]
+    try:
+        if not with_worker:
+            await stopping
+            return
+        async with build_worker(client, book, settings):
+            log.info("worker runs", task_queue=settings.task_queue, build_id=settings.build_id)
+            await stopping
+    finally:
+        for watch in watches:
+            watch.cancel()
 
 
 async def run_worker(settings: Settings) -> None:
@@ -193,7 +241,9 @@ async def run_worker(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if settings.build_id is not None:
         log.info("new transfers start here once this version is current", command=promotion(settings.build_id))
-    async with Database(settings.database_url, settings.database_connections, "remit-worker") as database:
+    async with Database(settings.database_url, settings.database_connections, "remit-worker", STEPS) as database:
         temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
+        registering = asyncio.create_task(keep_registered(temporal, settings))
         await run_until_stopped(temporal, open_book(database), settings, stop, with_worker=True)
+        registering.cancel()
     log.info("worker stopped")

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.service import KeepAliveConfig
 from temporalio.worker import (
     PollerBehaviorAutoscaling,
     UnsandboxedWorkflowRunner,
@@ -54,6 +55,12 @@ DIRECT = UnsandboxedWorkflowRunner()
 AT_ONCE = 300
 
 
+# A connection that has gone silent is replaced after both times together. Temporal allows a client one ping in ten
+# seconds, more only between its own answers: `TemporalGateway.watch` asks for one more often than that.
+KEEP_ALIVE = KeepAliveConfig(interval_millis=1_000, timeout_millis=1_500)
+CONNECT_TIMEOUT = timedelta(seconds=2)
+
+
 async def connect_temporal(settings: Settings) -> Client:
     """A client of the namespace that the settings name. Raises `RuntimeError` where Temporal does not answer."""
     assert settings.temporal_address is not None, "the command line has checked it"
@@ -63,6 +70,8 @@ async def connect_temporal(settings: Settings) -> Client:
         api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
         tls=settings.temporal_tls or settings.temporal_api_key is not None,
         data_converter=DATA_CONVERTER,
+        keep_alive_config=KEEP_ALIVE,
+        connect_timeout=CONNECT_TIMEOUT,
     )
 
 

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
 from api.http.metrics import AttentionCount
+from api.http.readiness import Readiness
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
 from api.transfers.acceptance import Acceptance
@@ -56,6 +57,7 @@ class Services:
     interventions: Interventions
     reviews: Reviews
     attention: AttentionCount
+    readiness: Readiness
     sign_ins: SignIns
     login_limits: LoginLimits
 

@@ -5,10 +5,11 @@ Only calls that nobody depends on, such as waking a workflow, log it and return.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NoReturn, TypeVar
 
 import structlog
 from temporalio.client import (
@@ -30,9 +31,11 @@ from workflows.search_attributes import NEEDS_ATTENTION, search_attributes, summ
 from workflows.transfer.saga import TransferWorkflow
 
 log = structlog.get_logger()
+Answer = TypeVar("Answer")
 
-# A request waits at most this long for one answer of Temporal.
-RPC_LIMIT = timedelta(seconds=5)
+# A request waits at most this long for one answer of Temporal: whoever sent it knows within 3 s that there is none.
+RPC_SECONDS = 2.3
+RPC_LIMIT = timedelta(seconds=RPC_SECONDS)
 # An update is answered after the workflow has carried it out.
 UPDATE_LIMIT = timedelta(seconds=10)
 FINGERPRINT = "fingerprint"
@@ -41,7 +44,13 @@ NO_WORKFLOW = "no_workflow"
 # Temporal's type of the failure of an update whose workflow ended after it took the update, and before it answered.
 ENDED_BEFORE_ITS_ANSWER = "AcceptedUpdateCompletedWorkflow"
 # A decision is recorded when its workflow is nudged, so the request waits less for that.
-NUDGE_LIMIT = timedelta(seconds=2)
+NUDGE_SECONDS = 1.5
+# How often the connection is tried, and how long for an answer. Calls that may take longer end when there is none.
+WATCH_PAUSE = 0.75
+WATCH_SECONDS = 1.5
+# One attempt to connect, and the longest pause before the next.
+CONNECT_SECONDS = 4
+LONGEST_CONNECT_PAUSE = 1
 NUDGES_AT_ONCE = 10
 # The most transfers in the list of those that need attention. More than that is an outage, not a list to work through.
 MOST_FLAGGED = 10_000
@@ -59,11 +68,17 @@ class TemporalUnavailable(Exception):
     """Temporal gave no answer. Whether it carried out the call is unknown; the same request may be repeated."""
 
 
-@contextmanager
-def _unavailable_on_failure() -> Iterator[None]:
-    """Raise `TemporalUnavailable` where a call fails: the SDK raises `RuntimeError` where it cannot connect."""
+@asynccontextmanager
+async def _unavailable_on_failure(within_seconds: float = RPC_SECONDS) -> AsyncIterator[None]:
+    """Raise `TemporalUnavailable` where calls fail, or give no answer in time.
+
+    The SDK raises `RuntimeError` where it cannot connect. Its own limit is for one try, and it tries again.
+    """
     try:
-        yield
+        async with asyncio.timeout(within_seconds):
+            yield
+    except TimeoutError as error:
+        raise TemporalUnavailable(f"No answer within {within_seconds:g} s.") from error
     except (RPCError, RuntimeError) as error:
         raise TemporalUnavailable(str(error)) from error
 
@@ -84,26 +99,53 @@ class TemporalGateway:
     task_queue: str
     client: Client | None = None
     connected: asyncio.Event = field(default_factory=asyncio.Event)
+    registration_doubted: asyncio.Event = field(default_factory=asyncio.Event)
     _nudging: set["asyncio.Task[None]"] = field(default_factory=set)
+    _silent: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep_connecting(self) -> Client:
         """Return the client once Temporal has answered. From then on the client reconnects by itself."""
         pause = 0.2
         while True:
             try:
-                self.client = await self.connect()
-            except (RPCError, RuntimeError, OSError) as error:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    self.client = await self.connect()
+            except (RPCError, RuntimeError, OSError) as error:  # TimeoutError is an OSError
                 log.warning("Temporal does not answer yet", error=str(error), next_try_in_seconds=pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, 5)
+                pause = min(pause * 2, LONGEST_CONNECT_PAUSE)
             else:
                 self.connected.set()
                 return self.client
 
+    async def watch(self) -> NoReturn:
+        """Try the connection again and again, so that it is known at any time whether Temporal answers.
+
+        The answers also keep Temporal from refusing the pings by which the client finds a connection that is dead.
+        """
+        while True:
+            try:
+                await self.ping()
+            except TemporalUnavailable as error:
+                if not self._silent.is_set():
+                    log.warning("Temporal does not answer", error=str(error))
+                self._silent.set()
+            else:
+                if self._silent.is_set():
+                    log.info("Temporal answers again")
+                    self.registration_doubted.set()
+                self._silent.clear()
+            await asyncio.sleep(WATCH_PAUSE)
+
     async def ping(self) -> None:
-        """Raise `TemporalUnavailable` unless Temporal reports that it serves."""
-        with _unavailable_on_failure():
-            healthy = await self._client.service_client.check_health(timeout=timedelta(seconds=2))
+        """Raise `TemporalUnavailable` unless Temporal reports that it serves.
+
+        Tried again within its time: Temporal closes each connection now and then, and calls fail with it.
+        """
+        async with _unavailable_on_failure(WATCH_SECONDS):
+            healthy = await self._client.service_client.check_health(
+                retry=True, timeout=timedelta(seconds=WATCH_SECONDS)
+            )
         if not healthy:
             raise TemporalUnavailable("Temporal reports that it does not serve.")
 
@@ -118,50 +160,61 @@ class TemporalGateway:
         """
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if after_another else WorkflowIDReusePolicy.REJECT_DUPLICATE
         try:
-            await self._client.start_workflow(
-                TransferWorkflow.run,
-                order,
-                id=order.workflow_id,
-                task_queue=self.task_queue,
-                id_reuse_policy=reuse,
-                task_timeout=TASK_TIMEOUT,
-                request_eager_start=True,
-                search_attributes=search_attributes(order),
-                memo={FINGERPRINT: order.fingerprint},
-                static_summary=summary(order),
-                rpc_timeout=RPC_LIMIT,
-            )
+            async with asyncio.timeout(RPC_SECONDS):
+                await self._client.start_workflow(
+                    TransferWorkflow.run,
+                    order,
+                    id=order.workflow_id,
+                    task_queue=self.task_queue,
+                    id_reuse_policy=reuse,
+                    task_timeout=TASK_TIMEOUT,
+                    request_eager_start=True,
+                    search_attributes=search_attributes(order),
+                    memo={FINGERPRINT: order.fingerprint},
+                    static_summary=summary(order),
+                    rpc_timeout=RPC_LIMIT,
+                )
         except WorkflowAlreadyStartedError:
             return False
-        except (RPCError, RuntimeError) as error:
+        except (RPCError, RuntimeError, TimeoutError) as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
+                self._check_registered(error)
                 raise  # a defect of this code: a repeat would not help
             raise TemporalUnavailable(str(error)) from error
         return True
 
+    def _check_registered(self, error: RPCError) -> None:
+        """Raise `TemporalUnavailable` where Temporal knows our search attributes no more: it has come back empty."""
+        if "search attribute" in error.message.lower():
+            self.registration_doubted.set()
+            raise TemporalUnavailable(str(error)) from error
+
     async def cancel(self, workflow_id: str) -> None:
         """Request cancellation of a transfer's workflow. A workflow that has ended and a silent Temporal are logged."""
         try:
-            await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_LIMIT)
-        except (RPCError, RuntimeError, TemporalUnavailable) as error:
+            async with _unavailable_on_failure():
+                await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_LIMIT)
+        except TemporalUnavailable as error:
             log.info("no cancellation reached the workflow", workflow_id=workflow_id, error=str(error))
 
     async def update(self, transfer: Transfer, name: str, argument: object, update_id: str) -> str:
         """Send an update to the workflow that drives the transfer, and return its answer.
 
-        The same update id gets the same answer. Raises `UpdateRefused` where the workflow refuses or none
-        runs, and `TemporalUnavailable` where no worker or no server answers in time.
+        The same update id gets the same answer. Raises `UpdateRefused` where the workflow refuses, none runs, or it
+        ends before it answers, and `TemporalUnavailable` where no worker or no server answers in time.
         """
         for workflow_id in _drivers_of(transfer):
             handle = self._client.get_workflow_handle(workflow_id)
             try:
-                answer: str = await handle.execute_update(
-                    name, argument, id=update_id, result_type=str, rpc_timeout=UPDATE_LIMIT
+                answer: str = await self._unless_silent(
+                    handle.execute_update(name, argument, id=update_id, result_type=str, rpc_timeout=UPDATE_LIMIT)
                 )
             except WorkflowUpdateFailedError as error:
                 cause = error.cause
-                if not isinstance(cause, ApplicationError) or cause.type == ENDED_BEFORE_ITS_ANSWER:
+                if not isinstance(cause, ApplicationError):
                     raise TemporalUnavailable(str(cause)) from error
+                if cause.type == ENDED_BEFORE_ITS_ANSWER:
+                    continue
                 raise UpdateRefused(cause.message, code=cause.type or "") from error
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
@@ -178,7 +231,7 @@ class TemporalGateway:
         Temporal's list lags by about a second: it may miss a step that has just become stuck, and still hold one that
         has recovered. Raises `TemporalUnavailable`.
         """
-        with _unavailable_on_failure():
+        async with _unavailable_on_failure():
             found = self._client.list_workflows(
                 self._flagged, limit=MOST_FLAGGED, page_size=1000, rpc_timeout=RPC_LIMIT
             )
@@ -186,12 +239,8 @@ class TemporalGateway:
 
     async def count_needing_attention(self, within_seconds: float) -> int:
         """How many workflows need attention, in one call. Raises `TemporalUnavailable`, also when the time is over."""
-        try:
-            with _unavailable_on_failure():
-                async with asyncio.timeout(within_seconds):
-                    return (await self._client.count_workflows(self._flagged)).count
-        except TimeoutError as error:
-            raise TemporalUnavailable(f"No count within {within_seconds:g} s.") from error
+        async with _unavailable_on_failure(within_seconds):
+            return (await self._client.count_workflows(self._flagged)).count
 
     async def nudge_review(self, transfer: Transfer) -> None:
         """Have the workflow that drives the transfer read its review's rows again.
@@ -200,9 +249,10 @@ class TemporalGateway:
         """
         for workflow_id in _drivers_of(transfer):
             try:
-                handle = self._client.get_workflow_handle(workflow_id)
-                await handle.signal(TransferWorkflow.review_changed, rpc_timeout=NUDGE_LIMIT)
-            except (RPCError, RuntimeError, TemporalUnavailable) as error:
+                async with asyncio.timeout(NUDGE_SECONDS):
+                    handle = self._client.get_workflow_handle(workflow_id)
+                    await handle.signal(TransferWorkflow.review_changed, rpc_timeout=RPC_LIMIT)
+            except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
                 if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
                     continue
                 log.info("the workflow was not nudged", workflow_id=workflow_id, error=str(error))
@@ -224,37 +274,53 @@ class TemporalGateway:
     async def start_dispute(self, dispute: Dispute) -> None:
         """Start the dispute's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
         try:
-            await self._client.start_workflow(
-                DisputeWorkflow.run,
-                dispute.id,
-                id=dispute.workflow_id,
-                task_queue=self.task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                task_timeout=TASK_TIMEOUT,
-                static_summary=f"Dispute about {dispute.transfer_id}",
-                rpc_timeout=RPC_LIMIT,
-            )
-        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable) as error:
+            async with asyncio.timeout(NUDGE_SECONDS):
+                await self._client.start_workflow(
+                    DisputeWorkflow.run,
+                    dispute.id,
+                    id=dispute.workflow_id,
+                    task_queue=self.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    task_timeout=TASK_TIMEOUT,
+                    static_summary=f"Dispute about {dispute.transfer_id}",
+                    rpc_timeout=RPC_LIMIT,
+                )
+        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
             log.info("the dispute's workflow did not start", dispute_id=dispute.id, error=str(error))
 
     async def nudge_dispute(self, dispute: Dispute) -> None:
         """Have the dispute's workflow read its row again. Where none runs, start one; recovery does so otherwise."""
         try:
-            handle = self._client.get_workflow_handle(dispute.workflow_id)
-            await handle.signal(DisputeWorkflow.look_again, rpc_timeout=RPC_LIMIT)
-        except (RPCError, RuntimeError, TemporalUnavailable):
+            async with asyncio.timeout(NUDGE_SECONDS):
+                handle = self._client.get_workflow_handle(dispute.workflow_id)
+                await handle.signal(DisputeWorkflow.look_again, rpc_timeout=RPC_LIMIT)
+        except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError):
             await self.start_dispute(dispute)
 
     async def started(self, workflow_id: str) -> StartedOrder | None:
         """The order that a workflow was started with; None where Temporal knows no workflow with this ID."""
         try:
-            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_LIMIT)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            async with asyncio.timeout(RPC_SECONDS):
+                description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_LIMIT)
+        except (RPCError, RuntimeError, TimeoutError) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise TemporalUnavailable(str(error)) from error
         fingerprint: str | None = await description.memo_value(FINGERPRINT, default=None, type_hint=str)
         return StartedOrder(fingerprint, description.status is WorkflowExecutionStatus.RUNNING)
+
+    async def _unless_silent(self, call: Awaitable[Answer]) -> Answer:
+        """The answer of a call that may take long. Raises `TemporalUnavailable` if Temporal falls silent meanwhile."""
+        answering = asyncio.ensure_future(call)
+        silence = asyncio.create_task(self._silent.wait())
+        try:
+            await asyncio.wait({answering, silence}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                raise TemporalUnavailable("Temporal does not answer any more.")
+            return answering.result()
+        finally:
+            answering.cancel()
+            silence.cancel()
 
     @property
     def _flagged(self) -> str:

@@ -1,10 +1,10 @@
-"""Prepares a Temporal namespace for Remit's workflows. Run by `remit migrate`, not by workflows."""
+"""Prepares a Temporal namespace for Remit's workflows. Run by `remit migrate` and by each process, not by workflows."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -63,3 +63,23 @@ async def schedule_recovery(client: Client, task_queue: str, every: timedelta) -
             return ScheduleUpdate(schedule=replace(schedule, state=found.description.schedule.state))
 
         await client.get_schedule_handle(RECOVERY_SCHEDULE).update(renewed)
+
+
+async def register_missing(client: Client, task_queue: str, every: timedelta) -> list[str]:
+    """Register what the namespace lacks, and name it: Temporal may have come back empty. What is there stays as it is.
+
+    Raises `RPCError` where Temporal does not answer, or lets this client neither read nor register.
+    """
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    known = (await client.operator_service.list_search_attributes(request)).custom_attributes
+    lacked = [key.name for key in SEARCH_ATTRIBUTES if key.name not in known]
+    if lacked:
+        await register_search_attributes(client)
+    try:
+        await client.get_schedule_handle(RECOVERY_SCHEDULE).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        lacked.append(f"schedule {RECOVERY_SCHEDULE}")
+        await schedule_recovery(client, task_queue, every)
+    return lacked

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from api.http.problems import MOST_FIELD_ERRORS
 from ledger.ids import ACCOUNT_ID, TRANSFER_ID, AccountId, TransferId
 from ledger.money import MAX_AMOUNT_MINOR, is_currency
 
@@ -76,6 +77,14 @@ class In(BaseModel):
     """A request body. Unknown fields are refused, so that a misspelt one is never silently ignored."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_unknown_fields(cls, given: object) -> object:
+        # Thousands of errors would take longer to write than all else that a request does.
+        if isinstance(given, dict) and len(given) > len(cls.model_fields) + MOST_FIELD_ERRORS:
+            raise ValueError(f"The object has {len(given)} fields; at most {len(cls.model_fields)} are known here")
+        return given
 
     @field_validator("*", mode="before")
     @classmethod

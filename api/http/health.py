@@ -1,19 +1,13 @@
 """Liveness and readiness for load balancers, and metrics for collectors."""
 
-import asyncio
-
-import structlog
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.http.metrics import read_gauges
-from api.http.problems import Problem, problem_responses
+from api.http.problems import problem_responses
 from api.services import Remit
-from api.temporal import TemporalUnavailable
-from database.connections import NoSchema, Unavailable
 
 router = APIRouter(tags=["health"])
-log = structlog.get_logger()
 
 
 @router.head("/health", include_in_schema=False)
@@ -27,21 +21,11 @@ async def health() -> dict[str, str]:
 @router.get(
     "/ready",
     summary="Check that transfers can be accepted",
-    responses=problem_responses("database_unavailable", "temporal_unavailable"),
+    responses=problem_responses("disk_full", "database_unavailable", "temporal_unavailable"),
 )
 async def ready(remit: Remit) -> dict[str, str]:
-    """PostgreSQL answers and has its schema, and Temporal serves."""
-    database, temporal = await asyncio.gather(remit.database.ping(), remit.temporal.ping(), return_exceptions=True)
-    # The reason may name hosts: it goes to the log, not to the client.
-    if isinstance(database, Unavailable):
-        log.warning("PostgreSQL does not answer", error=str(database))
-        raise Problem("database_unavailable", str(database) if isinstance(database, NoSchema) else None)
-    if isinstance(temporal, TemporalUnavailable):
-        log.warning("Temporal does not answer", error=str(temporal))
-        raise Problem("temporal_unavailable")
-    for defect in (database, temporal):
-        if defect is not None:
-            raise defect
+    """PostgreSQL answers, has its schema and can write, and Temporal serves; both by an answer of the last second."""
+    await remit.readiness.check()
     return {"status": "ready", "postgres": "ok", "temporal": "ok"}
 
 

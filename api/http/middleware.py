@@ -3,6 +3,7 @@
 import time
 
 from prometheus_client import Counter, Histogram
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import Problem
@@ -19,7 +20,7 @@ SECONDS = Histogram(
 
 
 class BodyLimit:
-    """Refuses a body over `MAX_BODY_BYTES` before a route reads it, also one without a Content-Length."""
+    """Refuses a body over `MAX_BODY_BYTES`: by its Content-Length before it is read, else before a route reads it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -27,6 +28,9 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
+            return
+        if _declared_bytes(scope) > MAX_BODY_BYTES:
+            await _too_large()(scope, receive, send)
             return
         body = bytearray()
         more = True
@@ -37,9 +41,7 @@ class BodyLimit:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > MAX_BODY_BYTES:
-                # The rest stays unread, so the connection closes after the answer.
-                response = Problem("body_too_large", headers={"Connection": "close"}).response()
-                await response(scope, receive, send)
+                await _too_large()(scope, receive, send)
                 return
         sent = False
 
@@ -78,3 +80,14 @@ class RequestMetrics:
             route = getattr(scope.get("route"), "path", "unknown")
             REQUESTS.labels(scope["method"], route, str(status)).inc()
             SECONDS.labels(scope["method"], route).observe(time.perf_counter() - started)
+
+
+def _declared_bytes(scope: Scope) -> int:
+    """The body's Content-Length. 0: it declares none, and arrives in chunks or not at all."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(declared) if declared.isdigit() else 0
+
+
+def _too_large() -> Response:
+    # The rest of the body stays unread, so the connection closes after the answer.
+    return Problem("body_too_large", headers={"Connection": "close"}).response()

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api.temporal import TemporalUnavailable
-from database.connections import NotText, Unavailable
+from database.connections import DiskFull, NotText, RowHeld, Unavailable
+from ledger.postgres.account_queue import AccountBusy
 from ledger.refusals import ActionRefused
 
 MEDIA_TYPE = "application/problem+json"
@@ -39,6 +40,7 @@ PROBLEMS: Mapping[str, Meaning] = {
         "The Idempotency-Key header is not valid",
         "Use 1 to 255 printable ASCII characters, bare or as a quoted string.",
     ),
+    "request_malformed": Meaning(400, "The request is not valid HTTP", "Send the request by HTTP/1.1."),
     "prefer_invalid": Meaning(
         400, "The Prefer header is not valid", "Use `Prefer: wait=N` with N from 0 to 30 seconds."
     ),
@@ -66,6 +68,11 @@ PROBLEMS: Mapping[str, Meaning] = {
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
+    "request_too_slow": Meaning(
+        408,
+        "The request arrives too slowly",
+        "Send the headers within 10 seconds, and then the body within 10 seconds.",
+    ),
     "email_taken": Meaning(409, "The email address is taken", "A customer is registered with this email address."),
     "email_not_verified": Meaning(
         409, "The email address is not verified", "Only somebody whose address is verified becomes staff."
@@ -114,6 +121,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "audit_running": Meaning(409, "An audit is running", "Try again after it has ended."),
     "body_too_large": Meaning(413, "The body is too large", "Send at most 65,536 bytes."),
+    "uri_too_long": Meaning(414, "The URL is too long", "Send a path and query of at most 8,192 bytes."),
     "validation_failed": Meaning(422, "The request is not valid", "See errors for the fields."),
     "same_account": Meaning(
         422, "Source and destination are the same account", "A transfer needs two different accounts."
@@ -132,6 +140,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     "too_many_attempts": Meaning(
         429, "Too many failed sign-ins", "Wait for the seconds in Retry-After, then try again."
     ),
+    "headers_too_large": Meaning(
+        431, "The headers are too large", "Send at most 8,192 bytes a header, and 16,384 bytes of them all."
+    ),
     "internal_error": Meaning(500, "Internal error", "Repeat the request with the same key."),
     "workflow_lost": Meaning(
         503,
@@ -142,12 +153,29 @@ PROBLEMS: Mapping[str, Meaning] = {
         503, "Temporal does not answer", "Repeat the request with the same key after the time in Retry-After."
     ),
     "too_busy": Meaning(503, "Too many requests at once", "Repeat the request after the time in Retry-After."),
+    "account_busy": Meaning(
+        503,
+        "The account is busy",
+        "Another transaction holds acc_k5qd4ahyfpuxzmo2c3r7wn6tbe. Repeat the request after the time in Retry-After.",
+    ),
+    "row_held": Meaning(
+        503,
+        "Another transaction holds what the request needs",
+        "Repeat the request with the same key after the time in Retry-After.",
+    ),
+    "disk_full": Meaning(
+        503, "PostgreSQL's disk is full", "Repeat the request with the same key after the time in Retry-After."
+    ),
     "database_unavailable": Meaning(
         503, "PostgreSQL does not answer", "Repeat the request with the same key after the time in Retry-After."
     ),
 }
 
 RETRY_AFTER_SECONDS = 2
+
+# More do not help whoever reads them. Names and messages may repeat what a stranger sent.
+MOST_FIELD_ERRORS = 20
+LONGEST_FIELD_TEXT = 300
 
 _UNREADABLE = "Send JSON in UTF-8, without deep nesting and without numbers of thousands of digits."
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
@@ -237,8 +265,8 @@ def handle_problems(app: FastAPI) -> None:
         return error.response()
 
     @app.exception_handler(Unavailable)
-    async def database_unavailable(_: Request, error: Unavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
-        return Problem("database_unavailable").response()
+    async def unavailable(_: Request, error: Unavailable) -> JSONResponse:
+        return _unavailable_problem(error).response()
 
     @app.exception_handler(TemporalUnavailable)
     async def temporal_unavailable(_: Request, error: TemporalUnavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
@@ -283,6 +311,16 @@ def _allowed(request: Request) -> str:
     return ", ".join(method for method in _METHODS if has(method))
 
 
+def _unavailable_problem(error: Unavailable) -> Problem:
+    """Its own text may name hosts and files."""
+    if isinstance(error, AccountBusy):
+        detail = f"Another transaction holds {error.account_id}. Repeat the request after the time in Retry-After."
+        return Problem("account_busy", detail)
+    if isinstance(error, RowHeld):
+        return Problem("row_held")
+    return Problem("disk_full" if isinstance(error, DiskFull) else "database_unavailable")
+
+
 def _validation_problem(error: RequestValidationError) -> Problem:
     for found in error.errors():
         if found["type"] == "json_invalid":
@@ -290,6 +328,11 @@ def _validation_problem(error: RequestValidationError) -> Problem:
         if found["type"] in ("model_attributes_type", "dict_type") and found["loc"] == ("body",):
             return Problem("validation_failed", "Send a JSON object, with `Content-Type: application/json`.")
     fields = [
-        FieldError(field=".".join(str(part) for part in found["loc"]), message=found["msg"]) for found in error.errors()
+        FieldError(field=_shortened(".".join(str(part) for part in found["loc"])), message=_shortened(found["msg"]))
+        for found in error.errors()[:MOST_FIELD_ERRORS]
     ]
     return Problem("validation_failed", f"{fields[0].field}: {fields[0].message}.", errors=fields)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_FIELD_TEXT else f"{text[:LONGEST_FIELD_TEXT]}…"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from api.http.problems import Problem
 from api.temporal import TemporalGateway
 from api.transfers.completion import Completions
-from database.connections import Unavailable
+from database.connections import RowHeld
 from ledger.ids import AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import Intake, TransferReads
@@ -212,7 +212,7 @@ class Acceptance:
                 return await self._book.end(Ending(Step(transfer.id, transfer.attempt)), State.CANCELLED)
             except IllegalTransition as conflict:
                 raise Problem("too_late_to_cancel", f"The transfer is {conflict.state}.") from conflict
-            except Unavailable:
+            except RowHeld:
                 if not tries_left:
                     raise
         raise AssertionError("the last try answers or raises")

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 
 from api.app import create_app
-from database.connections import Database
+from database.connections import STEPS, Database
 from ledger.postgres.book import Book
-from serve import ApiProcess, compose_api, run_until_stopped
+from serve import ApiProcess, compose_api, keep_registered, run_until_stopped
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.waiting import until
@@ -90,21 +90,27 @@ async def client_of(settings: Settings, process: ApiProcess) -> AsyncIterator[ht
 
 @asynccontextmanager
 async def running_api(
-    settings: Settings, database: Database, *, worker: bool = True, book: type[Book] = Book
+    settings: Settings, database: Database, *, worker: bool = True, book: type[Book] = Book, registers: bool = False
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The API, connected to Temporal, with a worker whose steps use this `book`, or without any worker."""
+    """The API, connected to Temporal, with a worker whose steps use this `book`, or without any worker.
+
+    Only with `registers` it registers what Temporal lacks: the schedule of recovery would sweep for all tests.
+    """
     process = compose_api(settings, database, with_worker=worker)
     stop = asyncio.Event()
     temporal = process.services.temporal
     assert settings.database_url is not None
-    async with Database(settings.database_url, settings.database_connections) as steps_database:
-        steps_book = book(steps_database, record_reversal, process.completions.announce)
+    async with Database(settings.database_url, settings.database_connections, limits=STEPS) as steps_database:
+        steps_book = book(steps_database, record_reversal, process.completions.announce, queues=process.queues)
         running = asyncio.create_task(run_until_stopped(temporal, steps_book, settings, stop, with_worker=worker))
+        registering = asyncio.create_task(keep_registered(temporal, settings)) if registers else None
         try:
             await asyncio.wait_for(temporal.connected.wait(), timeout=20)
             async with client_of(settings, process) as http:
                 yield http
         finally:
+            if registering:
+                registering.cancel()
             stop.set()
             await running
 

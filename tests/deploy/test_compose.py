@@ -122,6 +122,11 @@ def test_a_container_may_not_gain_rights(name: str) -> None:
         assert service["read_only"] is True
 
 
+@every_service
+def test_a_containers_memory_is_limited(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
+
+
 @every_container_of_ours
 def test_our_containers_run_as_the_images_own_user(name: str) -> None:
     user = SERVICES[name]["user"]

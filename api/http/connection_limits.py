@@ -1,0 +1,247 @@
+"""What one client may take of the HTTP server: bytes before a request is whole, seconds, and connections.
+
+uvicorn limits none of these for its fast parser, httptools. So this is uvicorn's connection with the limits added.
+"""
+
+import asyncio
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from api.http.middleware import MAX_BODY_BYTES
+from api.http.problems import Problem
+
+MAX_URL_BYTES = 8 * 1024
+MAX_HEADER_BYTES = 8 * 1024
+# The request line and all headers together.
+MAX_HEAD_BYTES = 16 * 1024
+# What a body may take with the frames of its chunks: more than that is no body.
+MAX_FRAMED_BYTES = 8 * MAX_BODY_BYTES
+
+# From the connection, or from the first byte of a later request, until the headers are whole.
+HEAD_SECONDS = 10.0
+# From there until the body is whole.
+BODY_SECONDS = 10.0
+# How long a client may take to read an answer that waits in our buffer.
+READ_SECONDS = 30.0
+# A refused client may still be sending. What it sends is dropped for so long, so that it gets to read the refusal:
+# the kernel resets a connection that is closed with unread bytes.
+DROP_SECONDS = 1.0
+MAX_DROPPED_BYTES = 1024 * 1024
+
+MAX_CONNECTIONS = 2_000
+
+
+class _Phase(Enum):
+    """What the connection waits for."""
+
+    IDLE = auto()  # the next request
+    HEAD = auto()
+    BODY = auto()
+    ANSWER = auto()
+    REFUSED = auto()
+
+
+class _Refused(Exception):
+    """Stops the parser: the request breaks a limit, and the problem with this code answers it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class LimitedConnection(HttpToolsProtocol):
+    """One connection of a client, which closes once the client exceeds a limit."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._phase = _Phase.IDLE
+        self._since = 0.0
+        self._received = 0
+        self._head_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._refusal: str | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, in place of the one that has waited longest for a request if there are too many."""
+        is_full = len(self.connections) >= MAX_CONNECTIONS and not _close_longest_waiting(self.connections)
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._wait_for(_Phase.HEAD, HEAD_SECONDS)
+        if is_full:
+            self._refuse("too_busy")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client or we have closed it."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what the client sent, unless it is too much of it."""
+        self._received += len(data)
+        if self._phase is _Phase.REFUSED:
+            if self._received > MAX_DROPPED_BYTES:
+                self.transport.abort()
+            return
+        if self._phase is _Phase.IDLE:
+            self._received = len(data)
+            self._wait_for(_Phase.HEAD, HEAD_SECONDS)
+        super().data_received(data)
+        # The parser keeps a header that is not whole, and reports its length only at its end.
+        if self._phase is _Phase.HEAD and self._received > MAX_HEAD_BYTES:
+            self._refuse("headers_too_large")
+        elif self._phase is _Phase.BODY and self._received > MAX_FRAMED_BYTES:
+            self._refuse("body_too_large")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser did not accept. `msg` is uvicorn's own text."""
+        del msg
+        self._refuse(self._refusal or "request_malformed")
+
+    def handle_websocket_upgrade(self) -> None:
+        """From here on it is another protocol's connection."""
+        self._stop_timer()
+        super().handle_websocket_upgrade()
+
+    def on_message_begin(self) -> None:
+        """A request begins, perhaps while the one before it is answered."""
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._phase is not _Phase.HEAD:
+            self._received = 0
+            self._wait_for(_Phase.HEAD, HEAD_SECONDS)
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request's target."""
+        super().on_url(url)
+        if len(self.url) > MAX_URL_BYTES:
+            self._stop_parser("uri_too_long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer after the body."""
+        size = len(name) + len(value) + 4  # colon, space and line end
+        self._head_bytes += size
+        if size > MAX_HEADER_BYTES or self._head_bytes > MAX_HEAD_BYTES:
+            self._stop_parser("headers_too_large")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The request is known, and its body may follow."""
+        is_next = self._unanswered() is not None
+        super().on_headers_complete()
+        self._received = 0
+        self._wait_for(_Phase.BODY, BODY_SECONDS)
+        if is_next:
+            self._stop_timer()  # uvicorn reads on once the request before it is answered
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        super().on_message_complete()
+        self._stop_timer()
+        self._wait_for(_Phase.ANSWER if self._unanswered() else _Phase.IDLE)
+
+    def on_response_complete(self) -> None:
+        """A request is answered; the next one may have been received already."""
+        super().on_response_complete()
+        if self._phase is _Phase.ANSWER and not self._unanswered():
+            self._wait_for(_Phase.IDLE)
+        elif self._phase is _Phase.BODY and self._timer is None:
+            self._wait_for(_Phase.BODY, BODY_SECONDS)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; one with an answer that the client does not read, after a longer while."""
+        if self.transport.get_write_buffer_size() and self.loop.time() - self._since < READ_SECONDS:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+            return
+        self.transport.abort()
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when it waits for a whole request; None while one is answered."""
+        request = self._unanswered()
+        return None if request is not None and not request.more_body else self._since
+
+    def close_for_another(self) -> None:
+        """Make room. Nothing that was accepted is lost: no request is being answered."""
+        self.transport.abort()
+        self.connections.discard(self)  # the loop reports the loss later, and more connections may come before that
+
+    def _unanswered(self) -> RequestResponseCycle | None:
+        """The last request whose headers are known, unless it is answered."""
+        request = cast("RequestResponseCycle | None", self.cycle)
+        return None if request is None or request.response_complete else request
+
+    def _wait_for(self, phase: _Phase, seconds: float | None = None) -> None:
+        self._stop_timer()
+        self._phase = phase
+        self._since = self.loop.time()
+        if seconds is not None:
+            self._timer = self.loop.call_later(seconds, self._time_is_over)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _time_is_over(self) -> None:
+        if self._phase is _Phase.HEAD and not self._received:
+            self.transport.abort()  # no request has begun
+        else:
+            self._refuse("request_too_slow")
+
+    def _stop_parser(self, code: str) -> None:
+        """End the parser's run: uvicorn then calls `send_400_response`."""
+        self._refusal = code
+        raise _Refused(code)
+
+    def _refuse(self, code: str) -> None:
+        """Answer with a problem and close. A request that is being answered just loses its connection."""
+        if self.transport.is_closing():
+            return
+        if (request := self._unanswered()) is not None:
+            request.disconnected = True
+            request.message_event.set()
+            if request.response_started:
+                self.transport.abort()
+                return
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        self.transport.write(_as_http(Problem(code, headers={"Connection": "close"})))
+        self._received = 0
+        self._wait_for(_Phase.REFUSED)
+        self._timer = self.loop.call_later(DROP_SECONDS, self.transport.abort)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+
+def _close_longest_waiting(connections: set[Any]) -> bool:
+    """Close the connection that has waited longest for a request. False: all of them answer one."""
+    waiting = [
+        (each.waiting_since, id(each), each)
+        for each in connections
+        if isinstance(each, LimitedConnection) and each.waiting_since is not None
+    ]
+    if not waiting:
+        return False
+    _, _, longest = min(waiting)
+    longest.close_for_another()
+    return True
+
+
+def _as_http(problem: Problem) -> bytes:
+    response = problem.response()
+    status = HTTPStatus(response.status_code)
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
+    lines += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join([*lines, b"", bytes(response.body)])

@@ -1,0 +1,227 @@
+"""What one anonymous client may take of a real HTTP server, and that it stalls nobody else."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from api.app import create_app
+from api.http import connection_limits
+from database.connections import Database
+from devenv.processes.ports import free_port
+from serve import compose_api, http_server
+from settings import Settings
+from tests.api.people import registration
+from tests.waiting import until
+
+HEAD = b"POST /v1/auth/login HTTP/1.1\r\nHost: remit.test\r\nContent-Type: application/json\r\n"
+
+
+class Client:
+    """A connection that sends whatever bytes a test wants."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def answers(self, seconds: float = 5) -> tuple[int, str]:
+        """Status and code of the one problem that comes before the server closes the connection."""
+        async with asyncio.timeout(seconds):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            body = await self._reader.read()
+        return int(head.split()[1]), json.loads(body)["code"]
+
+    async def ok(self, seconds: float = 5) -> None:
+        """The next answer is that of `GET /health`, and the connection stays open."""
+        async with asyncio.timeout(seconds):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 "), head
+            assert await self._reader.readexactly(len(b'{"status":"ok"}')) == b'{"status":"ok"}'
+
+    async def is_closed(self, seconds: float = 5) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                while await self._reader.read(65_536):
+                    pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        return True
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Served:
+    """The API on a port of its own."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.clients: list[Client] = []
+
+    async def connect(self, data: bytes = b"") -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+        self.clients.append(client)
+        client.send(data)
+        return client
+
+    async def health_seconds(self) -> float:
+        began = time.monotonic()
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as http:
+            assert (await http.get("/health")).status_code == 200
+        return time.monotonic() - began
+
+
+@asynccontextmanager
+async def served(settings: Settings, database: Database) -> AsyncIterator[Served]:
+    app = create_app(compose_api(settings, database, with_worker=False).services, docs=False)
+    found = Served(free_port())
+    server = http_server(app, "127.0.0.1", found.port)
+    running = asyncio.create_task(server.serve())
+    try:
+
+        async def has_started() -> bool:
+            return server.started
+
+        await until(has_started, "the server has started")
+        yield found
+    finally:
+        for client in found.clients:
+            client.close()
+        server.should_exit = True
+        await running
+
+
+@pytest.fixture
+async def api(settings: Settings, database: Database) -> AsyncIterator[Served]:
+    async with served(settings, database) as api:
+        yield api
+
+
+@pytest.mark.parametrize(
+    ("data", "refusal"),
+    [
+        (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", (414, "uri_too_long")),
+        (b"GET /" + b"x" * 100_000, (414, "uri_too_long")),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 9_000 + b"\r\n\r\n", (431, "headers_too_large")),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 9_000 + b"\r\n", (431, "headers_too_large")),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 17_000, (431, "headers_too_large")),
+        (HEAD + b"Content-Length: 10000000000\r\n\r\n", (413, "body_too_large")),
+        (HEAD + b"Content-Length: 10000000000\r\nExpect: 100-continue\r\n\r\n", (413, "body_too_large")),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 2_000_000, (413, "body_too_large")),
+        (b"HELLO\r\n\r\n", (400, "request_malformed")),
+    ],
+    ids=["url", "endless url", "header", "headers", "endless header", "length", "expected", "chunk", "malformed"],
+)
+async def test_too_many_bytes_are_refused_at_once(api: Served, data: bytes, refusal: tuple[int, str]) -> None:
+    client = await api.connect(data)
+    assert await client.answers(seconds=2) == refusal
+
+
+async def test_sixty_megabytes_of_headers_stall_nobody(api: Served) -> None:
+    async def flood() -> None:
+        client = await api.connect(b"GET /health HTTP/1.1\r\nHost: a\r\nX: ")
+        for _ in range(60):
+            client.send(b"x" * 1_000_000)
+            await asyncio.sleep(0)
+        assert await client.is_closed()
+
+    flooding = asyncio.create_task(flood())
+    slowest = max([await api.health_seconds() for _ in range(20)])
+    await flooding
+    assert slowest < 0.5
+
+
+async def test_idle_and_slow_connections_are_closed(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_limits, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(connection_limits, "BODY_SECONDS", 0.5)
+    idle = [await api.connect() for _ in range(20)]
+    blank = [await api.connect(b"\r\n") for _ in range(20)]
+    slow_heads = [await api.connect(HEAD) for _ in range(20)]
+    slow_bodies = [await api.connect(HEAD + b"Content-Length: 100\r\n\r\n{") for _ in range(20)]
+    endless = [await api.connect(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n") for _ in range(20)]
+
+    async def drip() -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            for client in blank:
+                client.send(b"\r\n")
+            for client in slow_heads:
+                client.send(b"X: y\r\n")
+            for client in slow_bodies:
+                client.send(b" ")
+            for client in endless:
+                client.send(b"1\r\n \r\n")
+
+    dripping = asyncio.create_task(drip())
+    try:
+        for client in [*slow_heads, *slow_bodies, *endless]:
+            assert await client.answers(seconds=3) == (408, "request_too_slow")
+        assert all([await client.is_closed(3) for client in [*idle, *blank]])
+    finally:
+        dripping.cancel()
+
+
+async def test_a_new_connection_takes_the_place_of_the_one_that_has_waited_longest(
+    api: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_limits, "MAX_CONNECTIONS", 10)
+    waiting = [await api.connect(HEAD) for _ in range(10)]
+    assert await api.health_seconds() < 1
+    assert await waiting[0].is_closed()
+    assert not await waiting[9].is_closed(0.2)
+    assert max([await api.health_seconds() for _ in range(5)]) < 1
+
+
+async def test_requests_in_turn_and_at_once_are_answered_on_one_connection(api: Served) -> None:
+    request = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    client = await api.connect(request)
+    await client.ok()
+    client.send(request + request)
+    await client.ok()
+    await client.ok()
+    for part in (request[:10], request[10:]):
+        client.send(part)
+        await asyncio.sleep(0.05)
+    await client.ok()
+
+
+async def test_a_body_in_chunks_is_read(api: Served) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for byte in json.dumps(registration(currency="nonsense")).encode():
+            yield bytes([byte])
+
+    async with httpx.AsyncClient(base_url=api.url, trust_env=False) as http:
+        answer = await http.post("/v1/auth/register", content=parts(), headers={"Content-Type": "application/json"})
+    assert [error["field"] for error in answer.json()["errors"]] == ["body.currency"]
+
+
+async def test_thousands_of_unknown_fields_are_answered_briefly_and_stall_nobody(api: Served) -> None:
+    body = json.dumps({f"unknown_{number}": number for number in range(3_000)})
+    async with httpx.AsyncClient(base_url=api.url, trust_env=False) as http:
+        began = time.process_time()
+        answers = [
+            await http.post("/v1/auth/register", content=body, headers={"Content-Type": "application/json"})
+            for _ in range(10)
+        ]
+        spent = time.process_time() - began
+    assert {answer.status_code for answer in answers} == {422}
+    assert max(len(answer.content) for answer in answers) < 1_000
+    # With client and server in one process; the errors alone took 0.2 s for each answer.
+    assert spent / len(answers) < 0.05
+
+
+async def test_a_problem_lists_at_most_twenty_fields_and_no_long_text(api: Served) -> None:
+    unknown = {f"{number}{'x' * 2_000}": number for number in range(20)}
+    async with httpx.AsyncClient(base_url=api.url, trust_env=False) as http:
+        answer = await http.post("/v1/auth/register", json=registration(currency="nonsense") | unknown)
+    assert len(answer.json()["errors"]) == 20
+    assert len(answer.content) < 20_000

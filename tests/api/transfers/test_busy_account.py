@@ -1,0 +1,73 @@
+"""Many transfers wait for one account that somebody holds: others do not notice."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from database.connections import REQUESTS, Database
+from settings import Settings
+from tests.api.people import Person, register, running_api
+from tests.connections import Connection
+
+# The ratio that others may notice; and what counts as quiet on a machine that does other things, too.
+MOST_TIMES_QUIET = 3
+LEAST_QUIET_SECONDS = 0.02
+
+
+@pytest.fixture
+async def http(settings: Settings, database_url: str, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """As it is served: with the limits of requests."""
+    async with Database(database_url, 20, limits=REQUESTS) as requests, running_api(settings, requests) as http:
+        yield http
+
+
+@asynccontextmanager
+async def held(owner: Connection, person: Person) -> AsyncIterator[None]:
+    async with owner.transaction():
+        await owner.execute("SELECT FROM accounts WHERE id = $1 FOR UPDATE", person.account_id)
+        yield
+
+
+async def median_seconds(payer: Person, payee: Person, transfers: int) -> float:
+    """The time from request to final state, one after the other."""
+    seconds = []
+    for _ in range(transfers):
+        began = time.perf_counter()
+        answer = await payer.pay(payee, 1, prefer="wait=30")
+        seconds.append(time.perf_counter() - began)
+        assert answer.json()["state"] == "completed", answer.text
+    return statistics.median(seconds)
+
+
+async def send(payer: Person, payee: Person, transfers: int) -> None:
+    turns = asyncio.Semaphore(30)
+
+    async def one() -> None:
+        async with turns:
+            answer = await payer.pay(payee, 1, prefer="wait=0")
+            assert answer.status_code == 202, answer.text
+
+    await asyncio.gather(*(one() for _ in range(transfers)))
+
+
+@pytest.mark.parametrize("transfers", [150, pytest.param(2_000, marks=[pytest.mark.long, pytest.mark.timeout(400)])])
+@pytest.mark.parametrize("side", ["payer", "payee"])
+async def test_others_hardly_notice_the_transfers_that_wait_for_one_held_account(
+    http: httpx.AsyncClient, ada: Person, owner: Connection, transfers: int, side: str
+) -> None:
+    ben, carol, dora = [await register(http) for _ in range(3)]
+    await carol.deposit(50_000)
+    quiet = max(await median_seconds(carol, dora, 30), LEAST_QUIET_SECONDS)
+    async with held(owner, ada if side == "payer" else ben):
+        await send(ada, ben, transfers)
+        busy = await median_seconds(carol, dora, 50)
+    print(f"{transfers} wait: {busy * 1_000:.0f} ms instead of {quiet * 1_000:.0f}")
+    assert busy < MOST_TIMES_QUIET * quiet
+    began = time.monotonic()
+    assert (await ada.pay(ben, 1, prefer="wait=30")).json()["state"] == "completed"
+    assert time.monotonic() - began < 5  # the account is served again
