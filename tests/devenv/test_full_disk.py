@@ -60,4 +60,4 @@ async def test_a_child_that_dies_while_the_disk_is_full_is_started_again_and_rec
 
         disk.empty()
         await until(lambda: live_run(settings.home).pids == running.pids, "the new pid in run.json")  # type: ignore[union-attr]
-        assert [line for line in said if "recorded again" in line]
+        await until(lambda: [line for line in said if "recorded again" in line], "it is said")

@@ -55,17 +55,22 @@ async def send(payer: Person, payee: Person, transfers: int) -> None:
     await asyncio.gather(*(one() for _ in range(transfers)))
 
 
-@pytest.mark.parametrize("transfers", [150, pytest.param(2_000, marks=[pytest.mark.long, pytest.mark.timeout(400)])])
-@pytest.mark.parametrize("side", ["payer", "payee"])
+LONG = [pytest.mark.long, pytest.mark.timeout(400)]
+
+
+@pytest.mark.parametrize(
+    ("side", "transfers"),
+    [("payer", 100), pytest.param("payer", 2_000, marks=LONG), pytest.param("payee", 2_000, marks=LONG)],
+)
 async def test_others_hardly_notice_the_transfers_that_wait_for_one_held_account(
-    http: httpx.AsyncClient, ada: Person, owner: Connection, transfers: int, side: str
+    http: httpx.AsyncClient, ada: Person, owner: Connection, side: str, transfers: int
 ) -> None:
     ben, carol, dora = [await register(http) for _ in range(3)]
     await carol.deposit(50_000)
-    quiet = max(await median_seconds(carol, dora, 30), LEAST_QUIET_SECONDS)
+    quiet = max(await median_seconds(carol, dora, 20), LEAST_QUIET_SECONDS)
     async with held(owner, ada if side == "payer" else ben):
         await send(ada, ben, transfers)
-        busy = await median_seconds(carol, dora, 50)
+        busy = await median_seconds(carol, dora, 20)
     print(f"{transfers} wait: {busy * 1_000:.0f} ms instead of {quiet * 1_000:.0f}")
     assert busy < MOST_TIMES_QUIET * quiet
     began = time.monotonic()
