@@ -81,7 +81,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TransferOrder:
-    """What a customer asked for, exactly as accepted. The input of the workflow; it never changes."""
+    """What a customer asked for, exactly as accepted. The input of the workflow; it never changes.
+
+    `metadata` is the customer's own, and means nothing here.
+    """
 
     transfer_id: TransferId
     owner_id: CustomerId
@@ -97,6 +100,7 @@ class TransferOrder:
     transaction_id: str | None = None
     attempt: int = 1
     reverses_transfer_id: TransferId | None = None
+    metadata: dict[str, str] | None = None
 
     @property
     def amount(self) -> Money:

@@ -5,6 +5,7 @@ One step is one transaction over the transfer's row and at most one customer acc
 locks two accounts, so opposite transfers cannot deadlock.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -56,8 +57,8 @@ _OPEN = f"""
     opened AS (
         INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
             destination_account_id, amount_minor, currency, note, transaction_id, workflow_id, attempt,
-            reverses_transfer_id)
-        SELECT transfer_id, $2, $3, $4, $5, $6, $7, $8::bigint, $9, $10, $11, $12, 1, $13 FROM named
+            reverses_transfer_id, metadata)
+        SELECT transfer_id, $2, $3, $4, $5, $6, $7, $8::bigint, $9, $10, $11, $12, 1, $13, $15::jsonb FROM named
         ON CONFLICT DO NOTHING
         RETURNING created_at, updated_at
     )
@@ -314,6 +315,7 @@ async def _insert(connection: "Connection", order: TransferOrder) -> list[Row]:
         order.workflow_id,
         order.reverses_transfer_id,
         order.customer_account_id,
+        json.dumps(order.metadata) if order.metadata else None,
     )
     try:
         return await connection.fetch(_OPEN, *arguments)

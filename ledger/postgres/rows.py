@@ -1,5 +1,7 @@
 """Rows of PostgreSQL as the pure ledger's types, and the columns that make them."""
 
+import json
+
 import asyncpg
 
 from database.rows import dataclass_of
@@ -12,7 +14,7 @@ TRANSFER_COLUMNS = """
     t.id AS t_id, t.owner_id AS t_owner_id, t.idempotency_key, t.fingerprint, t.kind, t.source_account_id,
     t.destination_account_id, t.amount_minor, t.currency AS t_currency, t.note, t.transaction_id, t.workflow_id,
     t.state, t.attempt, t.failure_code, t.failure_message, t.failure_side, t.created_at AS t_created_at,
-    t.updated_at, t.completed_at, t.reverses_transfer_id
+    t.updated_at, t.completed_at, t.reverses_transfer_id, t.metadata
 """
 
 ACCOUNT_COLUMNS = """
@@ -64,6 +66,7 @@ def transfer_of(row: Row) -> Transfer:
         transaction_id=row["transaction_id"],
         attempt=row["attempt"],
         reverses_transfer_id=row["reverses_transfer_id"],
+        metadata=json.loads(row["metadata"]) if row["metadata"] else None,
     )
     return Transfer(
         order=order,

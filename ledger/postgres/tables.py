@@ -14,6 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from database.metadata import METADATA, Timestamp, required
 from database.statements import one_of
@@ -50,6 +51,7 @@ transfers = Table(
     Column("note", Text),
     Column("transaction_id", Text),
     Column("reverses_transfer_id", Text, ForeignKey("transfers.id")),
+    Column("metadata", JSONB),
     required("workflow_id", Text),
     required("state", Text, server_default="initiated"),
     required("attempt", SmallInteger, server_default="1"),
@@ -76,6 +78,14 @@ Index(
     postgresql_where=transfers.c.reverses_transfer_id.is_not(None),
 )
 Index("transfers_not_final", transfers.c.created_at, postgresql_where=NOT_FINAL)
+# Plain transfers have none, so they do not pay for it.
+Index(
+    "transfers_by_transaction_id",
+    transfers.c.transaction_id,
+    transfers.c.created_at.desc(),
+    transfers.c.id.desc(),
+    postgresql_where=transfers.c.transaction_id.is_not(None),
+)
 Index(
     "transfers_transaction_id",
     # As PostgreSQL prints it, lines included: the test that compares the schema compares this text.

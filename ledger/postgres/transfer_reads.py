@@ -3,10 +3,10 @@
 Reads for a customer take the reader's id and filter by it in SQL: what belongs to somebody else does not exist.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -41,7 +41,7 @@ from ledger.postgres.rows import (
     transfer_of,
 )
 from ledger.postgres.tables import NOT_FINAL, accounts, attempts, postings, transfers
-from ledger.transfers import Attempt, Leg, State, Transfer, TransferOrder
+from ledger.transfers import Attempt, Kind, Leg, State, Transfer, TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -79,6 +79,18 @@ class TransferFilter:
     account_id: AccountId | None = None
     state: State | None = None
     before: Place | None = None
+    kind: Kind | None = None
+    least_minor: int | None = None
+    most_minor: int | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    transaction_id: str | None = None
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The conditions that apply beside the accounts, each with its value."""
+        found = {name: getattr(self, name) for name in _CONDITIONS}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 _INTAKE = f"""
@@ -109,8 +121,19 @@ _VISIBLE = visible_to(bindparam("reader_id", type_=Text))
 _TRANSFER = select(*TRANSFER).where(transfers.c.id == bindparam("transfer_id"), _VISIBLE)
 
 
-@cache
-def _of_accounts(*, in_state: bool, behind: bool) -> Select[Any]:
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "state": transfers.c.state == bindparam("state"),
+    "kind": transfers.c.kind == bindparam("kind"),
+    "least_minor": transfers.c.amount_minor >= bindparam("least_minor"),
+    "most_minor": transfers.c.amount_minor <= bindparam("most_minor"),
+    "created_after": transfers.c.created_at >= bindparam("created_after"),
+    "created_before": transfers.c.created_at < bindparam("created_before"),
+    "transaction_id": transfers.c.transaction_id == bindparam("transaction_id"),
+}
+
+
+@lru_cache(maxsize=256)
+def _of_accounts(conditions: tuple[str, ...], *, behind: bool) -> Select[Any]:
     """The list of a customer's transfers. Cached, so that it is compiled only once."""
     account_ids = bindparam("account_ids", type_=ARRAY(Text))
     listed = select(*TRANSFER).where(
@@ -119,8 +142,7 @@ def _of_accounts(*, in_state: bool, behind: bool) -> Select[Any]:
             transfers.c.source_account_id == any_(account_ids), transfers.c.destination_account_id == any_(account_ids)
         ),
     )
-    if in_state:
-        listed = listed.where(transfers.c.state == bindparam("state"))
+    listed = listed.where(*(_CONDITIONS[name] for name in conditions))
     return newest_first(listed, transfers.c.created_at, transfers.c.id, behind=behind)
 
 
@@ -187,10 +209,9 @@ class TransferReads:
 
     async def find(self, customer_id: CustomerId, wanted: TransferFilter, limit: int) -> Page[Transfer]:
         """The customer's transfers, newest first; of one account where the filter names one."""
-        listed = _of_accounts(in_state=wanted.state is not None, behind=wanted.before is not None)
-        values: dict[str, object] = {"reader_id": customer_id}
-        if wanted.state is not None:
-            values["state"] = wanted.state
+        values = wanted.values
+        listed = _of_accounts(tuple(values), behind=wanted.before is not None)
+        values["reader_id"] = customer_id
         async with self._database.connection() as connection:
             own = [row["id"] for row in await fetch(connection, _ACCOUNT_IDS, owner_id=customer_id)]
             values["account_ids"] = [id_ for id_ in own if wanted.account_id in (None, id_)]

@@ -48,6 +48,7 @@ class TransferSearch:
     most_minor: int | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    transaction_id: str | None = None
     unmoved_for: timedelta | None = None
     unchanged_since: datetime | None = None
     flagged: Flagged | None = None
@@ -84,6 +85,7 @@ def _conditions(wanted: TransferSearch) -> list[ColumnElement[bool]]:
         (operator.ge, columns.created_at, wanted.created_after),
         (operator.lt, columns.created_at, wanted.created_before),
         (operator.lt, columns.updated_at, wanted.unchanged_since),
+        (operator.eq, columns.transaction_id, wanted.transaction_id),
     )
     found: list[ColumnElement[bool]] = [
         compare(column, value) for compare, column, value in compared if value is not None

@@ -122,6 +122,8 @@ FIXED = {
         "note",
         "transaction_id",
         "created_at",
+        "reverses_transfer_id",
+        "metadata",
     ),
     "accounts": ("id", "owner_id", "currency", "created_at"),
     "customers": ("id", "email", "full_name", "identity_document_type", "identity_document_number", "created_at"),
