@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run demo test lint format types imports check-servers chaos bench bench-quick check-deploy check-runbook histories lock clean
+.PHONY: help setup run demo openapi test lint format types imports check-servers chaos bench bench-quick check-deploy check-runbook histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,8 +27,24 @@ run: setup ## Run the whole stack in the foreground until Ctrl-C
 demo: setup ## Show what Remit does on real servers, check each claim, and audit the books
 	@$(BIN)/remit demo
 
-test: setup lint types imports check-servers ## Lint, types, import contracts and all tests
+test: setup .venv/.contract-ready lint types imports check-servers ## Lint, types, import contracts and all tests
 	@$(BIN)/pytest -n 3 --dist worksteal
+
+openapi: setup ## Write docs/openapi.json, the API's contract, from its routes
+	@$(BIN)/remit openapi --out docs/openapi.json
+
+# In an environment of their own: their dependencies are not ours. Node comes with them where the machine has none.
+.venv/.contract-ready: .venv/.ready requirements-contract.txt requirements-node.txt tests/api/contract/npm/package-lock.json
+	@echo "Installing the validator and the generators that read docs/openapi.json"
+	@test -x .venv/contract/bin/python || $(PYTHON) -m venv .venv/contract
+	@.venv/contract/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-contract.txt
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null || \
+		.venv/contract/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+			-r requirements-node.txt
+	@cp -r tests/api/contract/npm .venv/contract/
+	@cd .venv/contract/npm && PATH="$$PATH:$(CURDIR)/.venv/contract/bin" npm ci --silent --no-audit --no-fund
+	@touch $@
 
 chaos: setup check-servers ## Long fault runs: kill everything in turn under load, and long random ledgers
 	@seed=$${REMIT_CHAOS_SEED:-$$RANDOM$$RANDOM}; echo "REMIT_CHAOS_SEED=$$seed repeats this run"; \
@@ -83,6 +99,11 @@ lock: ## Choose the newest allowed versions and lock them with hashes (needs uv)
 		--python-version 3.11 -o requirements.txt
 	uv pip compile pyproject.toml --quiet --upgrade --group dev --generate-hashes --no-emit-index-url --universal \
 		--python-version 3.11 -o requirements-dev.txt
+	uv pip compile --group pyproject.toml:contract --quiet --upgrade --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 -o requirements-contract.txt
+	uv pip compile --group pyproject.toml:node --quiet --upgrade --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 -o requirements-node.txt
+	cd tests/api/contract/npm && npm install --package-lock-only --silent --no-audit --no-fund
 	uv pip compile pyproject.toml --quiet --upgrade --group dev --group bench --generate-hashes --no-emit-index-url \
 		--universal --python-version 3.11 -c requirements-dev.txt -o requirements-bench.txt
 	uv pip compile pyproject.toml --quiet --upgrade --group dev --group runbook --generate-hashes --no-emit-index-url \

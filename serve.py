@@ -19,6 +19,7 @@ from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
 from api.http.connection_limits import LimitedConnection
 from api.http.metrics import AttentionCount
+from api.http.paging import Cursors
 from api.http.readiness import Readiness
 from api.services import Services
 from api.staff.interventions import Interventions
@@ -109,6 +110,7 @@ def open_book(database: Database, completions: Completions | None = None, queues
 def compose_api(settings: Settings, database: Database, *, with_worker: bool) -> ApiProcess:
     """Put an API process together. `with_worker`: a worker in the same process announces completed transfers."""
     assert settings.jwt_secret is not None
+    secret = settings.jwt_secret.get_secret_value()
     completions, queues = Completions(worker_is_here=with_worker), AccountQueues()
     book = open_book(database, completions, queues)
     transfer_reads = TransferReads(database)
@@ -126,7 +128,8 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         transfer_reads=transfer_reads,
         acceptance=acceptance,
         temporal=temporal,
-        tokens=Tokens(settings.jwt_secret.get_secret_value(), settings.access_token_seconds, clock_difference),
+        tokens=Tokens(secret, settings.access_token_seconds, clock_difference),
+        cursors=Cursors.from_secret(secret),
         sandbox_rails=settings.sandbox_rails,
         operators=Operators(database, queues),
         roles=Roles(database, four_eyes_after),

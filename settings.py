@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         60, ge=0, le=600, description="How far the clocks of the API's processes and of PostgreSQL may be apart."
     )
     sandbox_rails: bool = Field(False, description="Customers may make their own deposits and withdrawals.")
-    docs: bool = Field(True, description="Serve /docs and /openapi.json.")
+    docs: bool = Field(False, description="Serve /docs and /openapi.json.")
 
     # The saga.
     decline_from_major: int = Field(

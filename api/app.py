@@ -1,6 +1,7 @@
 """The HTTP application: its routes, problems and middleware over given services."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -10,10 +11,13 @@ from api.accounts import staff_routes as staff_accounts
 from api.auth import routes as auth
 from api.auth import staff_routes as staff_auth
 from api.books import routes as books
+from api.contract import routes as contract
+from api.contract.document import TITLE, openapi_document
 from api.customers import routes as customers
 from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
 from api.http import health
+from api.http.exchange import Exchange
 from api.http.middleware import BodyLimit, RequestMetrics
 from api.http.problems import handle_problems, problem_responses
 from api.reviews import routes as reviews
@@ -24,35 +28,40 @@ from api.transfers import reversal_routes as reversals
 from api.transfers import routes as transfers
 from api.transfers import staff_routes as staff_transfers
 
-DESCRIPTION = """
-Durable money transfers. Every request that moves money carries an `Idempotency-Key`: a repeat with the same key and
-body is safe, and the money moves once.
-
-Amounts are integers in the currency's minor unit. Errors are `application/problem+json` (RFC 9457) with a stable
-`code`.
-"""
-
 
 def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = ()) -> FastAPI:
     """The application over these services. The caller opens and closes their connections.
 
     `proxies` are the addresses and networks whose `X-Forwarded-For` says where a request comes from.
     """
+    app = _routed()
+    app.state.remit = services
+    if docs:
+        app.include_router(contract.pages)
+    handle_problems(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Exchange)
+    app.add_middleware(RequestMetrics)
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(proxies))
+    return app
+
+
+def describe() -> dict[str, Any]:
+    """The OpenAPI document of the application. It needs no services and no settings."""
+    return openapi_document(_routed())
+
+
+def _routed() -> FastAPI:
     app = FastAPI(
-        title="Remit",
-        version="1",
-        summary="Durable money transfers on Temporal and PostgreSQL",
-        description=DESCRIPTION,
-        docs_url="/docs" if docs else None,
+        title=TITLE,
+        docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         # A path has one spelling: many clients drop the body or the token when they follow a redirect.
         redirect_slashes=False,
-        openapi_url="/openapi.json" if docs else None,
         # Every operation lists its own problems instead of FastAPI's default body for 422.
         responses=problem_responses("validation_failed"),
     )
-    app.state.remit = services
-    handle_problems(app)
     # Routes are searched in this order, so the busiest come first.
     for room in (transfers, accounts, auth, reversals, disputes, health):
         app.include_router(room.router)
@@ -68,7 +77,5 @@ def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = ()) -
         staff_auth,
     ):
         app.include_router(room.router)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(RequestMetrics)
-    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(proxies))
+    app.include_router(contract.router)
     return app

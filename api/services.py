@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
 from api.http.metrics import AttentionCount
+from api.http.paging import Cursors
 from api.http.readiness import Readiness
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
@@ -42,6 +43,7 @@ class Services:
     acceptance: Acceptance
     temporal: TemporalGateway
     tokens: Tokens
+    cursors: Cursors
     sandbox_rails: bool
     operators: Operators
     roles: Roles

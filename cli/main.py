@@ -8,6 +8,7 @@ from cli.bench import bench
 from cli.console import fail, say
 from cli.embedded import demo, run
 from cli.migrate import migrate
+from cli.openapi import openapi
 from cli.production import api, worker
 from cli.verify import verify
 from database.connections import Unavailable
@@ -15,7 +16,7 @@ from database.connections import Unavailable
 app = typer.Typer(
     help="Durable money transfers on Temporal and PostgreSQL.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (run, demo, api, worker, migrate, verify, bench):
+for command in (run, demo, api, worker, migrate, openapi, verify, bench):
     app.command()(command)
 app.add_typer(admin.app, name="admin")
 

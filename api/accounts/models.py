@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from api.http.fields import Amount, Currency, In, Text
+from api.http.fields import Amount, Currency, CurrencyCode, In, Metadata, Text, Whole
 from api.staff.models import ReasonIn
 from ledger.accounts import Account, AccountStatus
 from ledger.ids import AccountId, CustomerId, TransferId
@@ -23,12 +23,13 @@ class CashIn(In):
     amount: Amount
     currency: Currency
     transaction_id: Annotated[str, Text, Field(max_length=100, examples=["bank-2026-11-0042"])] | None = None
+    metadata: Metadata | None = None
 
 
 class AccountOut(BaseModel):
     id: AccountId
     owner_id: CustomerId
-    currency: str
+    currency: CurrencyCode
     status: AccountStatus
     tier: int
     balance: int
@@ -88,7 +89,7 @@ MAX_TIER = 9
 
 
 class TierIn(ReasonIn):
-    tier: Annotated[int, Field(strict=True, ge=1, le=MAX_TIER, examples=[2])]
+    tier: Annotated[int, Field(strict=True, ge=1, le=MAX_TIER, examples=[2]), Whole]
 
 
 class AccountFileOut(AccountOut):

@@ -5,9 +5,11 @@ from fastapi import APIRouter, Response, status
 from api.accounts.entries import entries_page
 from api.accounts.models import AccountIn, AccountOut, AccountsOut, CashIn, EntriesOut
 from api.auth.sessions import CurrentSession, Session
+from api.contract.response_headers import CREATED
 from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
 from api.http.problems import Problem, problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.transfers.acceptance import TransferRequest
 from api.transfers.models import TransferOut
@@ -16,7 +18,7 @@ from customers.customer import AccountExists, IdentityMissing
 from ledger.accounts import Account
 from ledger.ids import WORLD, AccountId
 
-router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
+router = APIRouter(prefix="/v1/accounts", tags=["accounts"], route_class=CheckedRoute)
 
 _CASH_RESPONSES = MOVING_RESPONSES | problem_responses(
     "sandbox_rails_off", "validation_failed", "idempotency_key_reused", "transaction_id_reused"
@@ -24,7 +26,7 @@ _CASH_RESPONSES = MOVING_RESPONSES | problem_responses(
 _READING = ("not_authenticated", "token_expired", "database_unavailable")
 
 
-@router.get("", summary="List my accounts", responses=problem_responses(*_READING))
+@router.get("", operation_id="accounts.list", summary="List my accounts", responses=problem_responses(*_READING))
 async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
     """Oldest first. A customer has at most one account per currency."""
     return AccountsOut(
@@ -35,8 +37,10 @@ async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
+    operation_id="accounts.create",
     summary="Open an account",
-    responses=problem_responses(*_READING, "identity_missing", "invalid_json", "account_exists", "validation_failed"),
+    responses=CREATED
+    | problem_responses(*_READING, "identity_missing", "invalid_json", "account_exists", "validation_failed"),
 )
 async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit, response: Response) -> AccountOut:
     """Opens an empty account. A customer has at most one per currency."""
@@ -50,7 +54,12 @@ async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit,
     return AccountOut.of(account)
 
 
-@router.get("/{account_id}", summary="Get an account", responses=problem_responses(*_READING, "account_not_found"))
+@router.get(
+    "/{account_id}",
+    operation_id="accounts.get",
+    summary="Get an account",
+    responses=problem_responses(*_READING, "account_not_found"),
+)
 async def account(account_id: AccountId, session: CurrentSession, remit: Remit) -> AccountOut:
     """The balance is in the currency's minor unit. `version` counts the account's entries."""
     return AccountOut.of(await _own_account(account_id, session, remit))
@@ -58,6 +67,7 @@ async def account(account_id: AccountId, session: CurrentSession, remit: Remit) 
 
 @router.get(
     "/{account_id}/entries",
+    operation_id="accounts.entries",
     summary="Read an account's statement",
     responses=problem_responses(*_READING, "account_not_found", "cursor_invalid", "validation_failed"),
 )
@@ -75,6 +85,7 @@ async def entries(
 @router.post(
     "/{account_id}/deposits",
     status_code=status.HTTP_201_CREATED,
+    operation_id="accounts.deposit",
     summary="Deposit money (sandbox rail)",
     responses=_CASH_RESPONSES,
 )
@@ -94,6 +105,7 @@ async def deposit(
 @router.post(
     "/{account_id}/withdrawals",
     status_code=status.HTTP_201_CREATED,
+    operation_id="accounts.withdraw",
     summary="Withdraw money (sandbox rail)",
     responses=_CASH_RESPONSES,
 )
@@ -118,7 +130,14 @@ async def _own_account(account_id: AccountId, session: Session, remit: Services)
 
 
 def _request(source: AccountId, destination: AccountId, wanted: CashIn) -> TransferRequest:
-    return TransferRequest(source, destination, wanted.amount, wanted.currency, transaction_id=wanted.transaction_id)
+    return TransferRequest(
+        source,
+        destination,
+        wanted.amount,
+        wanted.currency,
+        transaction_id=wanted.transaction_id,
+        metadata=wanted.metadata,
+    )
 
 
 async def _cash(

@@ -8,6 +8,7 @@ from api.accounts.entries import entries_page
 from api.accounts.models import AccountFileOut, EntriesOut, TierIn
 from api.http.fields import Cursor, PageSize
 from api.http.problems import problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
@@ -16,12 +17,17 @@ from ledger.ids import AccountId
 from staff.account_actions import NoSuchAccount
 from staff.permissions import Action, Actor
 
-router = APIRouter(prefix="/v1/admin/accounts/{account_id}", tags=["admin"])
+router = APIRouter(prefix="/v1/admin/accounts/{account_id}", tags=["admin"], route_class=CheckedRoute)
 
 _CHANGING = (*ACTING, "account_not_found")
 
 
-@router.get("", summary="Get any account", responses=problem_responses(*READING, "account_not_found"))
+@router.get(
+    "",
+    operation_id="admin.accounts.get",
+    summary="Get any account",
+    responses=problem_responses(*READING, "account_not_found"),
+)
 async def account(account_id: AccountId, _: Staff, remit: Remit) -> AccountFileOut:
     """The balance is in the currency's minor unit. `version` counts the entries; `head_hash` is their last hash."""
     return AccountFileOut.of(await _any_account(account_id, remit))
@@ -29,6 +35,7 @@ async def account(account_id: AccountId, _: Staff, remit: Remit) -> AccountFileO
 
 @router.get(
     "/entries",
+    operation_id="admin.accounts.entries",
     summary="Read any account's statement",
     responses=problem_responses(*READING, "account_not_found", "cursor_invalid", "validation_failed"),
 )
@@ -43,7 +50,12 @@ async def entries(
     return await entries_page(remit, await _any_account(account_id, remit), limit, cursor)
 
 
-@router.post("/freeze", summary="Freeze an account", responses=problem_responses(*_CHANGING, "account_closed"))
+@router.post(
+    "/freeze",
+    operation_id="admin.accounts.freeze",
+    summary="Freeze an account",
+    responses=problem_responses(*_CHANGING, "account_closed"),
+)
 async def freeze(
     account_id: AccountId,
     wanted: ReasonIn,
@@ -57,7 +69,12 @@ async def freeze(
     return AccountFileOut.of(await remit.operators.set_status(actor, Action.FREEZE_ACCOUNT, account_id, wanted.reason))
 
 
-@router.post("/unfreeze", summary="Unfreeze an account", responses=problem_responses(*_CHANGING, "account_closed"))
+@router.post(
+    "/unfreeze",
+    operation_id="admin.accounts.unfreeze",
+    summary="Unfreeze an account",
+    responses=problem_responses(*_CHANGING, "account_closed"),
+)
 async def unfreeze(
     account_id: AccountId,
     wanted: ReasonIn,
@@ -72,6 +89,7 @@ async def unfreeze(
 
 @router.post(
     "/close",
+    operation_id="admin.accounts.close",
     summary="Close an account for good (admins)",
     responses=problem_responses(*_CHANGING, "account_not_empty", "account_in_transit"),
 )
@@ -85,7 +103,12 @@ async def close(
     return AccountFileOut.of(await remit.operators.set_status(actor, Action.CLOSE_ACCOUNT, account_id, wanted.reason))
 
 
-@router.post("/tier", summary="Move an account to a tier (admins)", responses=problem_responses(*_CHANGING))
+@router.post(
+    "/tier",
+    operation_id="admin.accounts.set_tier",
+    summary="Move an account to a tier (admins)",
+    responses=problem_responses(*_CHANGING),
+)
 async def set_tier(
     account_id: AccountId,
     wanted: TierIn,
@@ -98,6 +121,7 @@ async def set_tier(
 
 @router.post(
     "/rebuild",
+    operation_id="admin.accounts.rebuild",
     summary="Rebuild an account from its entries (admins)",
     responses=problem_responses(*_CHANGING, "entries_broken"),
 )

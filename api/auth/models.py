@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, SecretStr, StringConstraints
 from api.accounts.models import AccountOut
 from api.auth.new_passwords import NewPassword
 from api.customers.models import CustomerOut
-from api.http.fields import Currency, Email, In, Text
+from api.http.fields import Currency, Email, In, NormalForm, Text
 
 
 class IdentityDocumentIn(In):
@@ -27,7 +27,7 @@ class RegisterIn(In):
 
 class LoginIn(In):
     email: Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
-    password: Annotated[SecretStr, Field(max_length=128, examples=["correct horse battery"])]
+    password: Annotated[SecretStr, Field(max_length=128, examples=["correct horse battery"]), NormalForm]
 
 
 class EmailCodeIn(In):

@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+from api.http.fields import NormalForm
+
 
 @cache
 def _widely_used() -> frozenset[str]:
@@ -26,5 +28,6 @@ def _not_widely_used(password: SecretStr) -> SecretStr:
 NewPassword = Annotated[
     SecretStr,
     Field(min_length=8, max_length=128, examples=["correct horse battery"]),
+    NormalForm,
     AfterValidator(_not_widely_used),
 ]

@@ -9,18 +9,20 @@ from api.auth.sessions import CurrentClient, CurrentSession
 from api.customers.models import CustomerOut
 from api.http.fields import normalised_email
 from api.http.problems import Problem, problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit
 from customers.customer import EmailTaken
 from customers.sign_ins.backoff import account_named
 from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.postgres import SignInAttempt
 
-router = APIRouter(prefix="/v1/auth", tags=["auth"])
+router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=CheckedRoute)
 
 
 @router.post(
     "/register",
     status_code=status.HTTP_201_CREATED,
+    operation_id="auth.register",
     summary="Register a customer and open their first account",
     responses=problem_responses("invalid_json", "email_taken", "validation_failed", "too_busy", "database_unavailable"),
 )
@@ -44,6 +46,7 @@ async def register(wanted: RegisterIn, remit: Remit, client: CurrentClient) -> R
 
 @router.post(
     "/login",
+    operation_id="auth.login",
     summary="Sign in",
     responses=problem_responses(
         "invalid_json",
@@ -78,6 +81,7 @@ async def login(wanted: LoginIn, remit: Remit, client: CurrentClient) -> TokenOu
 @router.post(
     "/logout",
     status_code=status.HTTP_204_NO_CONTENT,
+    operation_id="auth.logout",
     summary="Sign out",
     responses=problem_responses("not_authenticated", "token_expired", "database_unavailable"),
 )
@@ -90,6 +94,7 @@ async def logout(session: CurrentSession, remit: Remit, client: CurrentClient) -
 
 @router.post(
     "/email-verification",
+    operation_id="auth.verify_email",
     summary="Verify my email address",
     responses=problem_responses(
         "invalid_json",
@@ -112,6 +117,7 @@ async def verify_email(
 
 @router.get(
     "/me",
+    operation_id="auth.me",
     summary="Get the signed-in customer",
     responses=problem_responses("not_authenticated", "token_expired", "database_unavailable"),
 )

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from api.http.fields import Cursor, PageSize
-from api.http.paging import next_cursor, place_in, place_of
+from api.http.paging import next_cursor
 from api.http.problems import problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit
 from api.staff.authorization import READING, may
 from customers.sign_ins.events import AuthEventKind
@@ -16,7 +17,7 @@ from customers.sign_ins.postgres import AuthEventSearch
 from ledger.ids import AuthEventId, CustomerId
 from staff.permissions import Action, Actor
 
-router = APIRouter(prefix="/v1/admin", tags=["admin"])
+router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
 
 Id = Annotated[str | None, Query(pattern=r"^[a-z0-9_]{1,40}$")]
 
@@ -42,6 +43,7 @@ class AuthEventsOut(BaseModel):
 
 @router.get(
     "/auth-events",
+    operation_id="admin.auth_events.list",
     summary="Read the trail of authentication (admins)",
     responses=problem_responses(*READING, "cursor_invalid", "validation_failed"),
 )
@@ -59,10 +61,10 @@ async def auth_events(
         customer_id=CustomerId(customer_id) if customer_id else None,
         actor_id=CustomerId(actor_id) if actor_id else None,
         kind=kind,
-        before=place_in(cursor),
+        before=remit.cursors.read_place("auth events", cursor),
     )
     page = await remit.sign_ins.find(wanted, limit)
     return AuthEventsOut(
         items=[AuthEventOut.model_validate(one, from_attributes=True) for one in page.items],
-        next_cursor=next_cursor(page, lambda last: place_of(last.recorded_at, last.id)),
+        next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("auth events", last.recorded_at, last.id)),
     )

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from api.http.fields import CurrencyCode
 from api.transfers.staff_models import AnyTransferOut
 from ledger.postgres.audit import Audit, Totals
 from ledger.transfers import State
@@ -11,7 +12,7 @@ from staff.postgres.stats import Stats
 class TotalsOut(BaseModel):
     """The books of one currency. In clean books, `customers` + `in_transit` + `world` is zero."""
 
-    currency: str
+    currency: CurrencyCode
     accounts: int
     entries: int
     customers: int = Field(validation_alias="customers_minor")
@@ -64,7 +65,7 @@ class WaitingOut(BaseModel):
 
 
 class InTransitOut(BaseModel):
-    currency: str
+    currency: CurrencyCode
     transfers: int
     amount: int = Field(validation_alias="amount_minor")
 

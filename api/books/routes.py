@@ -6,16 +6,19 @@ from fastapi import APIRouter, Depends
 
 from api.books.models import AuditOut, BooksOut, StatsOut, TotalsOut
 from api.http.problems import problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
 from api.transfers.staff_models import AnyTransferOut
 from staff.permissions import Action, Actor
 
-router = APIRouter(prefix="/v1/admin", tags=["admin"])
+router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
 
 
-@router.get("/books", summary="Get totals per currency", responses=problem_responses(*READING))
+@router.get(
+    "/books", operation_id="admin.books.get", summary="Get totals per currency", responses=problem_responses(*READING)
+)
 async def books(_: Staff, remit: Remit) -> BooksOut:
     """What customers hold, what is in transit, and the balance of the outside world, in one snapshot.
 
@@ -24,13 +27,23 @@ async def books(_: Staff, remit: Remit) -> BooksOut:
     return BooksOut(items=[TotalsOut.of(totals) for totals in await remit.stats.totals()])
 
 
-@router.post("/audit", summary="Audit the books (admins)", responses=problem_responses(*ACTING, "audit_running"))
+@router.post(
+    "/audit",
+    operation_id="admin.books.audit",
+    summary="Audit the books (admins)",
+    responses=problem_responses(*ACTING, "audit_running"),
+)
 async def audit(wanted: ReasonIn, actor: Annotated[Actor, Depends(may(Action.RUN_AUDIT))], remit: Remit) -> AuditOut:
     """Checks every invariant over every entry, in one snapshot. It takes no lock, and minutes on large books."""
     return AuditOut.of(await remit.operators.audit(actor, wanted.reason))
 
 
-@router.get("/stats", summary="Get statistics for operators", responses=problem_responses(*READING))
+@router.get(
+    "/stats",
+    operation_id="admin.stats.get",
+    summary="Get statistics for operators",
+    responses=problem_responses(*READING),
+)
 async def stats(_: Staff, remit: Remit) -> StatsOut:
     """How recent transfers ended, which are not final and for how long, and amounts in transit."""
     found = await remit.stats.read()

@@ -19,7 +19,7 @@ class CustomerOut(BaseModel):
     email: str
     full_name: str
     email_verified: bool = Field(description="Whether mail to the address is known to reach the customer")
-    role: str
+    role: Role
     created_at: datetime
 
     @classmethod

@@ -15,24 +15,30 @@ from api.customers.models import (
     RoleIn,
 )
 from api.http.fields import Cursor, PageSize
-from api.http.paging import from_cursor, next_cursor, to_cursor
-from api.http.problems import Problem, problem_responses
+from api.http.paging import next_cursor
+from api.http.problems import problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
 from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.networks import Client
-from ledger.ids import CUSTOMER_ID, CustomerId
+from ledger.ids import CustomerId
 from staff.permissions import Action, Actor, NoSuchCustomer
 
-router = APIRouter(prefix="/v1/admin/customers", tags=["admin"])
+router = APIRouter(prefix="/v1/admin/customers", tags=["admin"], route_class=CheckedRoute)
 
 _ROLE_WAITS: dict[int | str, dict[str, Any]] = {
     202: {"model": CustomerOut, "description": "The role waits for another admin"}
 }
 
 
-@router.get("", summary="List customers", responses=problem_responses(*READING, "cursor_invalid", "validation_failed"))
+@router.get(
+    "",
+    operation_id="admin.customers.list",
+    summary="List customers",
+    responses=problem_responses(*READING, "cursor_invalid", "validation_failed"),
+)
 async def customers(
     actor: Staff, client: CurrentClient, remit: Remit, limit: PageSize = 20, cursor: Cursor = None
 ) -> CustomersOut:
@@ -42,6 +48,7 @@ async def customers(
 
 @router.post(
     "/search",
+    operation_id="admin.customers.search",
     summary="Find customers by email address",
     responses=problem_responses(*READING, "invalid_json", "body_too_large", "cursor_invalid", "validation_failed"),
 )
@@ -50,7 +57,12 @@ async def search(wanted: CustomerSearchIn, actor: Staff, client: CurrentClient, 
     return await _page(actor, client, remit, wanted)
 
 
-@router.get("/{customer_id}", summary="Get a customer", responses=problem_responses(*READING, "customer_not_found"))
+@router.get(
+    "/{customer_id}",
+    operation_id="admin.customers.get",
+    summary="Get a customer",
+    responses=problem_responses(*READING, "customer_not_found"),
+)
 async def customer(customer_id: CustomerId, actor: Staff, client: CurrentClient, remit: Remit) -> CustomerFileOut:
     """The customer with their accounts, oldest first. The trail of authentication holds who read it."""
     found = await remit.customers.find(customer_id)
@@ -65,6 +77,7 @@ async def customer(customer_id: CustomerId, actor: Staff, client: CurrentClient,
 
 @router.post(
     "/{customer_id}/email-verification",
+    operation_id="admin.customers.issue_email_code",
     summary="Get a code that verifies a customer's email address (admins)",
     status_code=status.HTTP_201_CREATED,
     responses=problem_responses(*ACTING, "customer_not_found"),
@@ -83,6 +96,7 @@ async def issue_email_code(
 
 @router.post(
     "/{customer_id}/role",
+    operation_id="admin.customers.set_role",
     summary="Give a customer a role (admins)",
     responses=_ROLE_WAITS | problem_responses(*ACTING, "customer_not_found", "email_not_verified", "role_too_young"),
 )
@@ -106,15 +120,13 @@ async def set_role(
 
 async def _page(actor: Actor, client: Client, remit: Services, wanted: CustomerSearchIn) -> CustomersOut:
     after: CustomerId | None = None
-    if wanted.cursor:
-        (id_,) = from_cursor(wanted.cursor, parts=1)
-        if not CUSTOMER_ID.fullmatch(id_):
-            raise Problem("cursor_invalid")
+    if wanted.cursor is not None:
+        (id_,) = remit.cursors.read("customers", wanted.cursor)
         after = CustomerId(id_)
     page = await remit.customers.search(wanted.email.lower(), after, wanted.limit)
     facts = {"customers": [found.id for found in page.items]}
     await remit.sign_ins.record(AuthEventKind.CUSTOMERS_LISTED, client, actor.id, None, facts)
     return CustomersOut(
         items=[CustomerOut.of(customer) for customer in page.items],
-        next_cursor=next_cursor(page, lambda last: to_cursor(last.id)),
+        next_cursor=next_cursor(page, lambda last: remit.cursors.sign("customers", last.id)),
     )

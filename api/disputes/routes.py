@@ -3,17 +3,19 @@
 from fastapi import APIRouter, Response, status
 
 from api.auth.sessions import CurrentSession, Session
+from api.contract.response_headers import CREATED
 from api.disputes.models import DisputeIn, DisputeOut, DisputesOut, StatementIn
 from api.http.fields import Cursor, PageSize
-from api.http.paging import next_cursor, place_in, place_of
+from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING
 from disputes.dispute import NoSuchDispute
 from ledger.ids import DisputeId, TransferId
 from staff.permissions import STAFF, Role
 
-router = APIRouter(prefix="/v1", tags=["disputes"])
+router = APIRouter(prefix="/v1", tags=["disputes"], route_class=CheckedRoute)
 
 _READING = tuple(code for code in READING if code != "forbidden")
 _WRITING = tuple(code for code in ACTING if code not in ("forbidden", "conflict_of_interest"))
@@ -22,8 +24,9 @@ _WRITING = tuple(code for code in ACTING if code not in ("forbidden", "conflict_
 @router.post(
     "/transfers/{transfer_id}/disputes",
     status_code=status.HTTP_201_CREATED,
+    operation_id="disputes.create",
     summary="Dispute a transfer",
-    responses=problem_responses(*_WRITING, "transfer_not_found", "not_disputable", "dispute_open"),
+    responses=CREATED | problem_responses(*_WRITING, "transfer_not_found", "not_disputable", "dispute_open"),
 )
 async def open_dispute(
     transfer_id: TransferId, wanted: DisputeIn, session: CurrentSession, remit: Remit, response: Response
@@ -41,6 +44,7 @@ async def open_dispute(
 
 @router.get(
     "/disputes",
+    operation_id="disputes.list",
     summary="List my disputes",
     responses=problem_responses(*_READING, "cursor_invalid", "validation_failed"),
 )
@@ -51,15 +55,16 @@ async def disputes(
     cursor: Cursor = None,
 ) -> DisputesOut:
     """Disputes about transfers that I sent or received, newest first, without their statements."""
-    page = await remit.disputes.all_of(session.customer.id, None, place_in(cursor), limit)
+    page = await remit.disputes.all_of(session.customer.id, None, remit.cursors.read_place("disputes", cursor), limit)
     return DisputesOut(
         items=[DisputeOut.of(dispute, [], as_staff=False) for dispute in page.items],
-        next_cursor=next_cursor(page, lambda last: place_of(last.created_at, last.id)),
+        next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("disputes", last.created_at, last.id)),
     )
 
 
 @router.get(
     "/disputes/{dispute_id}",
+    operation_id="disputes.get",
     summary="Get a dispute",
     responses=problem_responses(*_READING, "dispute_not_found"),
 )
@@ -71,6 +76,7 @@ async def dispute(dispute_id: DisputeId, session: CurrentSession, remit: Remit) 
 @router.post(
     "/disputes/{dispute_id}/statements",
     status_code=status.HTTP_201_CREATED,
+    operation_id="disputes.add_statement",
     summary="Make a statement",
     responses=problem_responses(*_WRITING, "dispute_not_found", "dispute_closed", "too_many_statements"),
 )

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Depends, Query
 
 from api.disputes.models import DisputeDecisionIn, DisputeOut, DisputesOut
 from api.http.fields import Cursor, PageSize
-from api.http.paging import next_cursor, place_in, place_of
+from api.http.paging import next_cursor
 from api.http.problems import problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
@@ -15,10 +16,15 @@ from disputes.dispute import DisputeDecision, DisputeState, NoSuchDispute
 from ledger.ids import DisputeId
 from staff.permissions import Action, Actor
 
-router = APIRouter(prefix="/v1/admin/disputes", tags=["admin"])
+router = APIRouter(prefix="/v1/admin/disputes", tags=["admin"], route_class=CheckedRoute)
 
 
-@router.get("", summary="Find disputes", responses=problem_responses(*READING, "cursor_invalid", "validation_failed"))
+@router.get(
+    "",
+    operation_id="admin.disputes.list",
+    summary="Find disputes",
+    responses=problem_responses(*READING, "cursor_invalid", "validation_failed"),
+)
 async def disputes(
     reader: Staff,
     remit: Remit,
@@ -27,15 +33,16 @@ async def disputes(
     cursor: Cursor = None,
 ) -> DisputesOut:
     """All customers' disputes, newest first, without their statements. Of their own, staff see what a party sees."""
-    page = await remit.disputes.all_of(None, state, place_in(cursor), limit)
+    page = await remit.disputes.all_of(None, state, remit.cursors.read_place("all disputes", cursor), limit)
     return DisputesOut(
         items=[DisputeOut.of(dispute, [], as_staff=reader.id not in dispute.parties) for dispute in page.items],
-        next_cursor=next_cursor(page, lambda last: place_of(last.created_at, last.id)),
+        next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("all disputes", last.created_at, last.id)),
     )
 
 
 @router.post(
     "/{dispute_id}/decisions",
+    operation_id="admin.disputes.decide",
     summary="Decide a dispute",
     responses=problem_responses(*ACTING, "dispute_not_found", "dispute_closed", "decision_refused"),
 )
@@ -58,6 +65,7 @@ async def decide(
 
 @router.post(
     "/{dispute_id}/hold",
+    operation_id="admin.disputes.hold",
     summary="Hold the disputed amount",
     responses=problem_responses(*ACTING, "dispute_not_found", "dispute_closed", "nothing_to_hold"),
 )
@@ -78,6 +86,7 @@ async def hold(
 
 @router.post(
     "/{dispute_id}/release",
+    operation_id="admin.disputes.release",
     summary="Release the disputed amount",
     responses=problem_responses(*ACTING, "dispute_not_found", "dispute_closed"),
 )

@@ -8,10 +8,12 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any, cast
 
+from structlog.contextvars import bound_contextvars
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from api.http.exchange import headers_of_all, new_request_id
 from api.http.middleware import MAX_BODY_BYTES
 from api.http.problems import Problem
 
@@ -240,8 +242,10 @@ def _close_longest_waiting(connections: set[Any]) -> bool:
 
 
 def _as_http(problem: Problem) -> bytes:
-    response = problem.response()
+    request_id = new_request_id()
+    with bound_contextvars(request_id=request_id):
+        response = problem.response()
     status = HTTPStatus(response.status_code)
     lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
-    lines += [name + b": " + value for name, value in response.raw_headers]
+    lines += [name + b": " + value for name, value in (*response.raw_headers, *headers_of_all(request_id))]
     return b"\r\n".join([*lines, b"", bytes(response.body)])

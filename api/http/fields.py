@@ -1,11 +1,23 @@
 """Fields that several requests share. Amounts are integers in the currency's minor unit."""
 
 import re
+import unicodedata
+from decimal import Decimal
 from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from api.http.problems import MOST_FIELD_ERRORS
 from ledger.ids import ACCOUNT_ID, TRANSFER_ID, AccountId, TransferId
@@ -38,23 +50,47 @@ Email = Annotated[
 ]
 
 
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+# Zero, halves of surrogate pairs, C1 controls, line and paragraph separators, and all controls of the direction of text
+# (Unicode's Bidi_Control), which can make one text look like another.
+_CONTROLS = r"\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+
+_NO_TEXT = re.compile(f"[\0\ud800-\udfff{_CONTROLS}]")
 
 
 # No line breaks or other control characters. Spaces around the text are removed.
-Text = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")
+Text = StringConstraints(strip_whitespace=True, min_length=1, pattern=rf"^[^\u0000-\u001f{_CONTROLS}]*$")
+
+
+def _as_integer(given: object) -> object:
+    """JSON knows one kind of number: 1.0 is the integer 1. What is too large is left for the check of the limits."""
+    if isinstance(given, Decimal) and abs(given) <= MAX_AMOUNT_MINOR and given == given.to_integral_value():
+        return int(given)
+    return given
+
+
+Whole = BeforeValidator(_as_integer)
 
 
 Amount = Annotated[
-    int, Field(strict=True, ge=1, le=MAX_AMOUNT_MINOR, description="In the currency's minor unit", examples=[125500])
+    int,
+    Field(strict=True, ge=1, le=MAX_AMOUNT_MINOR, description="In the currency's minor unit", examples=[125500]),
+    Whole,
 ]
 
 
-Currency = Annotated[str, AfterValidator(_known_currency), Field(description="ISO 4217 code", examples=["USD"])]
+MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+MetadataText = Annotated[str, Text, Field(max_length=200)]
 
 
-AccountIdIn = Annotated[
-    AccountId, StringConstraints(pattern=f"^{ACCOUNT_ID.pattern}$"), Field(examples=["acc_k5qd4ahyfpuxzmo2c3r7wn6tbe"])
+Metadata = Annotated[
+    dict[MetadataName, MetadataText],
+    Field(
+        max_length=20,
+        description="The customer's own notes, kept with the transfer and given back to its owner and to staff. Remit "
+        "does not read them. Part of the request: with other metadata a key is used for another request",
+        examples=[{"invoice": "2026-0042"}],
+    ),
+    AfterValidator(lambda given: given or None),
 ]
 
 
@@ -65,12 +101,33 @@ TransferIdIn = Annotated[
 ]
 
 
+# As the contract shows it; what is answered was checked when it came in.
+CurrencyCode = Annotated[
+    str, Field(description="ISO 4217 code", examples=["USD"], json_schema_extra={"pattern": "^[A-Z]{3}$"})
+]
+
+
+Currency = Annotated[CurrencyCode, AfterValidator(_known_currency)]
+
+
+def _normalised_password(password: SecretStr) -> SecretStr:
+    """One form of Unicode, so that a password is the same from every keyboard (RFC 8265, section 4.2)."""
+    return SecretStr(unicodedata.normalize("NFC", password.get_secret_value()))
+
+
+# Of a password: the last check, after its length.
+NormalForm = AfterValidator(_normalised_password)
+
+
+AccountIdIn = Annotated[AccountId, StringConstraints(pattern=f"^{ACCOUNT_ID.pattern}$")]
+
+
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page size")]
 
 
 # The parameters of a list: how many items, and where the page before ended.
 PageSize = Annotated[Limit, Query()]
-Cursor = Annotated[str | None, Query(max_length=200, description="next_cursor of the previous page")]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the previous page of this list")]
 
 
 class In(BaseModel):
@@ -89,7 +146,9 @@ class In(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _is_text(cls, value: object) -> object:
-        # JSON's escapes can express both. UTF-8 cannot encode half of a pair, and PostgreSQL cannot store a zero.
+        # UTF-8 cannot encode half of a pair, and PostgreSQL cannot store a zero. JSON's escapes can express both.
         if isinstance(value, str) and _NO_TEXT.search(value):
-            raise ValueError("Text must not contain a zero character or half of a surrogate pair")
+            raise ValueError(
+                "Text must not contain a zero or control character, a change of direction, or half of a surrogate pair"
+            )
         return value

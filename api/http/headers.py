@@ -1,9 +1,9 @@
-"""The request headers `Idempotency-Key` and `Prefer`, parsed strictly."""
+"""The request headers `Idempotency-Key`, parsed strictly, and `Prefer`, parsed as RFC 7240 demands."""
 
 import re
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 
 from api.http.problems import Problem
 
@@ -23,7 +23,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
-_WAIT = re.compile(r'\s*wait\s*=\s*("?)([0-9]{1,9})\1\s*', re.IGNORECASE)
+_WAIT = re.compile(r'\s*wait\s*=\s*("?)([0-9]{1,1000})\1\s*', re.IGNORECASE)
 
 
 # The text between commas or semicolons outside quoted strings. An unclosed string extends to the end.
@@ -83,24 +83,31 @@ def _key_in(request: Request) -> str | None:
 
 async def wait_seconds(
     request: Request,
+    response: Response,
     _documented: Annotated[
         str | None,
         Header(
             alias="Prefer",
-            description="`wait=N`: wait up to N seconds (0 to 30, default 5) for the final state (RFC 7240).",
+            description="`wait=N`: wait up to N seconds for the final state (RFC 7240). Default 5; more than 30 counts "
+            "as 30. `Preference-Applied` says what was applied.",
             examples=["wait=10"],
         ),
     ] = None,
 ) -> int:
-    """How long the client waits for a final state. Preferences that this service does not know are ignored."""
+    """How long the client waits for a final state.
+
+    Preferences that this service does not know, and a `wait` that is no number, are ignored, as RFC 7240 demands.
+    """
     for preference in _PREFERENCE.findall(", ".join(request.headers.getlist("prefer"))):
         stated = next(iter(_PART.findall(preference)), "")  # without its parameters
         if stated.split("=")[0].strip().lower() != "wait":
             continue
         wait = _WAIT.fullmatch(stated)
-        if not wait or int(wait[2]) > MAX_WAIT_SECONDS:
-            raise Problem("prefer_invalid")
-        return int(wait[2])
+        if not wait:
+            break  # of two, the first one counts (RFC 7240, section 2)
+        applied = min(int(wait[2]), MAX_WAIT_SECONDS)
+        response.headers["Preference-Applied"] = f"wait={applied}"
+        return applied
     return DEFAULT_WAIT_SECONDS
 
 

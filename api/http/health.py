@@ -5,21 +5,21 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.http.metrics import read_gauges
 from api.http.problems import problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=CheckedRoute)
 
 
-@router.head("/health", include_in_schema=False)
-@router.get("/health", summary="Check that the process is alive")
+@router.get("/health", operation_id="health.live", summary="Check that the process is alive")
 async def health() -> dict[str, str]:
     """Does not check PostgreSQL and Temporal: restarting this process would not repair them."""
     return {"status": "ok"}
 
 
-@router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready",
+    operation_id="health.ready",
     summary="Check that transfers can be accepted",
     responses=problem_responses("disk_full", "database_unavailable", "temporal_unavailable"),
 )

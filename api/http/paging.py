@@ -1,10 +1,12 @@
-"""Cursors: the position of the last item in its list, opaque to clients."""
+"""Cursors: the position of the last item in its list, signed, and opaque to clients."""
 
 import base64
 import binascii
-import re
+import hashlib
+import hmac
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from api.http.problems import Problem
@@ -12,47 +14,56 @@ from database.paging import Page, Place
 
 T = TypeVar("T")
 
+_SIGNATURE_BYTES = 12
+
 
 def next_cursor(page: Page[T], place: Callable[[T], str]) -> str | None:
     """The cursor of the next page, from the position of this one's last item. None: this page is the last."""
     return place(page.items[-1]) if page.has_more else None
 
 
-def to_cursor(*parts: object) -> str:
-    """An opaque cursor from the last item's position in its list."""
-    return base64.urlsafe_b64encode("|".join(map(str, parts)).encode()).decode().rstrip("=")
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """Signs cursors for the list that they belong to, and reads no others.
 
+    All processes of one API share the key. When it changes, clients begin their lists again. Whatever is no cursor of
+    this list raises the problem `cursor_invalid`: also an empty one, since a client that sends it would read the first
+    page again and again.
+    """
 
-def from_cursor(cursor: str, parts: int) -> list[str]:
-    """The parts of a cursor. Raises the problem `cursor_invalid`."""
-    try:
-        found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split("|")
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise Problem("cursor_invalid") from error
-    if len(found) != parts:
-        raise Problem("cursor_invalid")
-    return found
+    key: bytes
 
+    @classmethod
+    def from_secret(cls, secret: str) -> "Cursors":
+        """With a key of its own, derived from a secret that serves something else."""
+        return cls(hmac.digest(secret.encode(), b"cursors", hashlib.sha256))
 
-_ANY_ID = re.compile(r"[a-z]{3}_[a-z2-7]{26}")
+    def sign(self, of_list: str, *parts: object) -> str:
+        """The cursor after the item with this position."""
+        text = "|".join(map(str, parts)).encode()
+        return base64.urlsafe_b64encode(self._signature(of_list, text) + text).decode().rstrip("=")
 
+    def read(self, of_list: str, cursor: str) -> list[str]:
+        """The position in a cursor of this list."""
+        try:
+            found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        except (binascii.Error, ValueError) as error:
+            raise Problem("cursor_invalid") from error
+        signature, text = found[:_SIGNATURE_BYTES], found[_SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signature, self._signature(of_list, text)):
+            raise Problem("cursor_invalid")
+        return text.decode().split("|")
 
-def place_of(moment: datetime, id_: str) -> str:
-    """The cursor after an item of a list that is sorted by time and id."""
-    return to_cursor(moment.isoformat(), id_)
+    def sign_place(self, of_list: str, moment: datetime, id_: str) -> str:
+        """The cursor after an item of a list that is sorted by time and id."""
+        return self.sign(of_list, moment.isoformat(), id_)
 
+    def read_place(self, of_list: str, cursor: str | None) -> Place | None:
+        """The time and id in such a cursor. None: the list begins."""
+        if cursor is None:
+            return None
+        moment, id_ = self.read(of_list, cursor)
+        return datetime.fromisoformat(moment), id_
 
-def place_in(cursor: str | None, ids: re.Pattern[str] = _ANY_ID) -> Place | None:
-    """The time and id in such a cursor, for a list whose ids match `ids`. Raises the problem `cursor_invalid`."""
-    if cursor is None:
-        return None
-    moment, id_ = from_cursor(cursor, parts=2)
-    try:
-        place = datetime.fromisoformat(moment)
-        # Near the first and the last year, a local time may lie outside the range of UTC times.
-        utc = place.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise Problem("cursor_invalid") from error
-    if place.tzinfo is None or not ids.fullmatch(id_):
-        raise Problem("cursor_invalid")
-    return utc, id_
+    def _signature(self, of_list: str, text: bytes) -> bytes:
+        return hmac.digest(self.key, of_list.encode() + b"|" + text, hashlib.sha256)[:_SIGNATURE_BYTES]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from structlog.contextvars import get_contextvars
 
 from api.temporal import TemporalUnavailable
 from database.connections import DiskFull, NotText, RowHeld, Unavailable
@@ -17,6 +18,9 @@ from ledger.postgres.account_queue import AccountBusy
 from ledger.refusals import ActionRefused
 
 MEDIA_TYPE = "application/problem+json"
+
+# A problem's type is a path of this API, which describes it.
+TYPES_PATH = "/problems/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,12 @@ PROBLEMS: Mapping[str, Meaning] = {
         "Use 1 to 255 printable ASCII characters, bare or as a quoted string.",
     ),
     "request_malformed": Meaning(400, "The request is not valid HTTP", "Send the request by HTTP/1.1."),
-    "prefer_invalid": Meaning(
-        400, "The Prefer header is not valid", "Use `Prefer: wait=N` with N from 0 to 30 seconds."
+    "header_repeated": Meaning(
+        400, "A header occurs twice", "Send Authorization and Content-Type at most once, each as one line."
     ),
-    "cursor_invalid": Meaning(400, "The cursor is not valid", "Send the next_cursor of the previous page, unchanged."),
+    "cursor_invalid": Meaning(
+        400, "The cursor is not valid", "Send the next_cursor of the previous page of this list, unchanged."
+    ),
     "not_authenticated": Meaning(401, "Not signed in", "Send `Authorization: Bearer` with an access token."),
     "token_expired": Meaning(401, "The access token has expired", "Sign in again at /v1/auth/login."),
     "credentials_invalid": Meaning(401, "Wrong email or password", "No customer has this email and password."),
@@ -122,6 +128,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     "audit_running": Meaning(409, "An audit is running", "Try again after it has ended."),
     "body_too_large": Meaning(413, "The body is too large", "Send at most 65,536 bytes."),
     "uri_too_long": Meaning(414, "The URL is too long", "Send a path and query of at most 8,192 bytes."),
+    "content_type_unsupported": Meaning(
+        415, "The body is not declared as JSON", "Send JSON in UTF-8, with `Content-Type: application/json`."
+    ),
     "validation_failed": Meaning(422, "The request is not valid", "See errors for the fields."),
     "same_account": Meaning(
         422, "Source and destination are the same account", "A transfer needs two different accounts."
@@ -171,6 +180,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
 }
 
+# A code as the contract shows it: one of these, and more in later releases.
+ProblemCode = Annotated[str, Field(json_schema_extra={"enum": sorted(PROBLEMS)})]
+
 RETRY_AFTER_SECONDS = 2
 
 # More do not help whoever reads them. Names and messages may repeat what a stranger sent.
@@ -178,7 +190,9 @@ MOST_FIELD_ERRORS = 20
 LONGEST_FIELD_TEXT = 300
 
 _UNREADABLE = "Send JSON in UTF-8, without deep nesting and without numbers of thousands of digits."
-_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+_EXAMPLE_REQUEST_ID = "req_mfrggzdfmztwq2lknnwg23tpoa"
 
 
 class FieldError(BaseModel):
@@ -191,12 +205,32 @@ class FieldError(BaseModel):
 class ProblemDetails(BaseModel):
     """RFC 9457: what went wrong and what to do about it. `code` is stable; the texts are for people."""
 
-    type: str
+    type: str = Field(description="Where this API describes the problem", examples=["/problems/validation_failed"])
     title: str
     status: int
     detail: str
-    code: str
+    instance: str = Field(
+        description="The request, by its Request-Id", examples=[f"urn:remit:request:{_EXAMPLE_REQUEST_ID}"]
+    )
+    code: ProblemCode = Field(examples=["validation_failed"])
     errors: list[FieldError] | None = None
+
+
+class ProblemTypeOut(BaseModel):
+    """What a problem's `type` leads to: code, status and title of such problems, and an example of the detail."""
+
+    type: str = Field(examples=["/problems/validation_failed"])
+    code: ProblemCode = Field(examples=["validation_failed"])
+    status: int = Field(examples=[422])
+    title: str = Field(examples=["The request is not valid"])
+    example: str = Field(examples=["See errors for the fields."])
+
+    @classmethod
+    def of(cls, code: str, meaning: Meaning) -> "ProblemTypeOut":
+        """The description of this code."""
+        return cls(
+            type=TYPES_PATH + code, code=code, status=meaning.status, title=meaning.title, example=meaning.example
+        )
 
 
 class Problem(Exception):
@@ -223,17 +257,24 @@ class Problem(Exception):
 
     def response(self) -> JSONResponse:
         """The problem as HTTP."""
-        details = _details(self.code, self.detail, self.errors)
+        request_id = get_contextvars().get("request_id", "unknown")
+        details = _details(self.code, self.detail, request_id, self.errors)
         return JSONResponse(details, self.meaning.status, self.headers, MEDIA_TYPE)
 
 
-def _details(code: str, detail: str, errors: Sequence[FieldError] | None = None) -> dict[str, Any]:
+def example_of(code: str) -> dict[str, Any]:
+    """A problem response with this code, as the contract shows it."""
+    return _details(code, PROBLEMS[code].example, _EXAMPLE_REQUEST_ID)
+
+
+def _details(code: str, detail: str, request_id: str, errors: Sequence[FieldError] | None = None) -> dict[str, Any]:
     meaning = PROBLEMS[code]
     problem = ProblemDetails(
-        type=f"urn:remit:problem:{code}",
+        type=TYPES_PATH + code,
         title=meaning.title,
         status=meaning.status,
         detail=detail,
+        instance=f"urn:remit:request:{request_id}",
         code=code,
         errors=list(errors) if errors else None,
     )
@@ -241,7 +282,7 @@ def _details(code: str, detail: str, errors: Sequence[FieldError] | None = None)
 
 
 def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """The problems of an OpenAPI operation, each with an example."""
+    """The problems of an OpenAPI operation, each with its example among the document's components."""
     responses: dict[int | str, dict[str, Any]] = {}
     for code in sorted(codes, key=lambda code: PROBLEMS[code].status):
         meaning = PROBLEMS[code]
@@ -253,7 +294,7 @@ def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
             },
         )
         response["description"] = "; ".join(filter(None, [response["description"], meaning.title]))
-        response["content"][MEDIA_TYPE]["examples"][code] = {"value": _details(code, meaning.example)}
+        response["content"][MEDIA_TYPE]["examples"][code] = {"$ref": f"#/components/examples/{code}"}
     return responses
 
 
@@ -308,7 +349,9 @@ def _allowed(request: Request) -> str:
         scope = dict(request.scope) | {"method": method}
         return any(route.matches(dict(scope))[0] is Match.FULL for route in request.app.router.routes)
 
-    return ", ".join(method for method in _METHODS if has(method))
+    methods = [method for method in _METHODS if has(method)]
+    # Whatever can be read by GET can be asked for by HEAD.
+    return ", ".join(sorted([*methods, "HEAD"] if "GET" in methods else methods))
 
 
 def _unavailable_problem(error: Unavailable) -> Problem:
@@ -326,7 +369,7 @@ def _validation_problem(error: RequestValidationError) -> Problem:
         if found["type"] == "json_invalid":
             return Problem("invalid_json", f"{found.get('ctx', {}).get('error', 'Invalid JSON')}.")
         if found["type"] in ("model_attributes_type", "dict_type") and found["loc"] == ("body",):
-            return Problem("validation_failed", "Send a JSON object, with `Content-Type: application/json`.")
+            return Problem("validation_failed", "Send a JSON object.")
     fields = [
         FieldError(field=_shortened(".".join(str(part) for part in found["loc"])), message=_shortened(found["msg"]))
         for found in error.errors()[:MOST_FIELD_ERRORS]

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from api.http.fields import Amount, Currency, TransferIdIn
+from api.http.problems import ProblemCode
 from api.staff.models import ReasonIn
 from ledger.ids import AccountId, CustomerId, TransferId
 from reviews.review import BatchOfDecisions, Ruling
@@ -53,7 +54,7 @@ class DecisionsIn(DecisionIn):
 
 class DecisionNotTakenOut(BaseModel):
     transfer_id: TransferId
-    code: str = Field(examples=["too_late"])
+    code: ProblemCode = Field(examples=["too_late"])
     why: str
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from api.http.problems import FieldError, Problem, problem_responses
+from api.http.route import CheckedRoute
 from api.reviews.models import DecisionIn, DecisionsIn, DecisionsOut
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, may
@@ -17,11 +18,12 @@ from reviews.review import Decision
 from staff.permissions import Action, Actor
 from staff.postgres.transfer_search import TransferSearch
 
-router = APIRouter(prefix="/v1/admin", tags=["admin"])
+router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
 
 
 @router.post(
     "/transfers/{transfer_id}/decisions",
+    operation_id="admin.transfers.decide",
     summary="Decide about a transfer in review",
     responses=problem_responses(*ACTING, "transfer_not_found", "too_late", "decided_already"),
 )
@@ -46,6 +48,7 @@ async def decide(
 
 @router.post(
     "/reviews/decisions",
+    operation_id="admin.reviews.decide",
     summary="Decide about many transfers in review",
     responses=problem_responses(*ACTING, "transfer_not_found", "nothing_matches", "more_than_seen"),
 )

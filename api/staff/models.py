@@ -7,6 +7,7 @@ from fastapi import Response
 from pydantic import BaseModel, Field
 
 from api.http.fields import In, Text
+from api.http.problems import ProblemCode
 from api.staff.interventions import ActionAnswer
 from ledger.ids import ActionId, CustomerId
 from staff.actions import Outcome
@@ -43,7 +44,7 @@ class ActionOut(BaseModel):
     after: dict[str, Any] | None
     recorded_at: datetime
     outcome: Outcome
-    code: str | None = Field(description="Why it was refused", examples=["too_late_to_cancel"])
+    code: ProblemCode | None = Field(description="Why it was refused", examples=["too_late_to_cancel"])
     answer: str | None
     concluded_at: datetime | None
 

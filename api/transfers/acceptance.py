@@ -50,6 +50,7 @@ class TransferRequest:
     transaction_id: str | None = None
     reverses_transfer_id: TransferId | None = None
     all_that_is_left: bool = False  # of a reversal: its amount is not part of the request
+    metadata: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def order_for(owner_id: CustomerId, key: str, requested: TransferRequest) -> Tra
         "currency": requested.currency,
         "note": requested.note,
         "transaction_id": requested.transaction_id,
+        "metadata": requested.metadata,
     }
     if reverses:  # other kinds leave it out: their stored fingerprints must stay the same
         canonical |= {
@@ -93,6 +95,7 @@ def order_for(owner_id: CustomerId, key: str, requested: TransferRequest) -> Tra
         note=requested.note,
         transaction_id=requested.transaction_id,
         reverses_transfer_id=reverses,
+        metadata=requested.metadata,
     )
 
 

@@ -6,14 +6,16 @@ from fastapi import APIRouter, Depends, Response, status
 
 from api.http.headers import OptionalIdempotencyKey, WaitSeconds
 from api.http.problems import problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit
 from api.staff.authorization import INTERVENING, may
 from api.staff.models import AnsweredOut, ReasonIn, answered
+from api.transfers.responses import accepted, show_progress
 from api.transfers.staff_models import AnyTransferOut
 from ledger.ids import TransferId
 from staff.permissions import Action, Actor
 
-router = APIRouter(prefix="/v1/admin", tags=["admin"])
+router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
 
 
 _KEYED = (*INTERVENING, "idempotency_key_invalid", "idempotency_key_reused")
@@ -21,6 +23,7 @@ _KEYED = (*INTERVENING, "idempotency_key_invalid", "idempotency_key_reused")
 
 @router.post(
     "/transfers/{transfer_id}/cancel",
+    operation_id="admin.transfers.cancel",
     summary="Cancel any transfer",
     responses=problem_responses(*_KEYED, "too_late", "too_late_to_cancel", "workflow_lost"),
 )
@@ -42,8 +45,10 @@ async def cancel(
 @router.post(
     "/transfers/{transfer_id}/retry",
     status_code=status.HTTP_201_CREATED,
+    operation_id="admin.transfers.retry",
     summary="Try any failed or compensated transfer again",
-    responses=problem_responses(*_KEYED, "prefer_invalid", "not_retryable", "attempts_used_up", "reversal_too_large"),
+    responses=accepted(AnyTransferOut)
+    | problem_responses(*_KEYED, "not_retryable", "attempts_used_up", "reversal_too_large"),
 )
 async def retry(
     transfer_id: TransferId,
@@ -61,12 +66,13 @@ async def retry(
     transfer = await remit.interventions.transfer(transfer_id)
     begun, answer = await remit.interventions.retry(actor, transfer, wanted.reason, wait, key)
     answered(answer, response)
-    response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
+    show_progress(begun, response, f"/v1/admin/transfers/{begun.id}")
     return AnyTransferOut.told(begun, remit.web_ui.workflow(begun.workflow_id))
 
 
 @router.post(
     "/transfers/{transfer_id}/retry-now",
+    operation_id="admin.transfers.retry_now",
     summary="Try a stuck step at once",
     responses=problem_responses(*_KEYED, "too_late", "nothing_to_retry", "workflow_lost"),
 )
@@ -85,6 +91,7 @@ async def retry_now(
 
 @router.post(
     "/transfers/{transfer_id}/give-back",
+    operation_id="admin.transfers.give_back",
     summary="Give an undelivered amount back",
     responses=problem_responses(*_KEYED, "too_late", "workflow_lost"),
 )

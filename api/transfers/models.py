@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from api.http.fields import AccountIdIn, Amount, Currency, In, Text
+from api.http.fields import AccountIdIn, Amount, Currency, CurrencyCode, In, Metadata, Text
 from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.refusals import REFUSAL_CODES
 from ledger.transfers import Kind, Leg, State, Transfer
 
 
@@ -16,6 +17,7 @@ class TransferIn(In):
     amount: Amount
     currency: Currency
     note: Annotated[str, Text, Field(max_length=140, examples=["Rent, November"])] | None = None
+    metadata: Metadata | None = None
 
 
 class ReversalIn(In):
@@ -35,8 +37,10 @@ class ReversalIn(In):
 
 
 class FailureOut(BaseModel):
-    code: str = Field(examples=["insufficient_funds"])
-    message: str
+    """Why a transfer did not reach its destination."""
+
+    code: str = Field(json_schema_extra={"enum": list(REFUSAL_CODES)}, examples=["insufficient_funds"])
+    message: str = Field(examples=["acc_k5qd4ahyfpuxzmo2c3r7wn6tbe is $12.50 short."])
 
 
 class TransferOut(BaseModel):
@@ -48,7 +52,7 @@ class TransferOut(BaseModel):
     source_account_id: AccountId
     destination_account_id: AccountId
     amount: int
-    currency: str
+    currency: CurrencyCode
     note: str | None
     transaction_id: str | None
     attempt: int
@@ -58,10 +62,14 @@ class TransferOut(BaseModel):
     updated_at: datetime
     completed_at: datetime | None
     reverses_transfer_id: TransferId | None = Field(description="Of a reversal: which transfer it brings back")
+    metadata: dict[str, str] | None = Field(description="For its owner: as it was given")
 
     @classmethod
     def of(cls, transfer: Transfer, reader_id: CustomerId) -> "TransferOut":
-        """As `reader_id` may see it: the workflow's id holds the owner's key, which is not the payee's to know."""
+        """As `reader_id` may see it.
+
+        The payee learns neither the owner's key, which the workflow's id holds, nor their metadata.
+        """
         mine = transfer.owner_id == reader_id
         return cls(
             id=transfer.id,
@@ -80,6 +88,7 @@ class TransferOut(BaseModel):
             updated_at=transfer.updated_at,
             completed_at=transfer.completed_at,
             reverses_transfer_id=transfer.reverses_transfer_id,
+            metadata=transfer.order.metadata if mine else None,
         )
 
 

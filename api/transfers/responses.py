@@ -5,16 +5,17 @@ from typing import Any
 from fastapi import Response, status
 
 from api.auth.sessions import Session
+from api.contract.response_headers import LOCATED
 from api.http.problems import Problem, problem_responses
 from api.services import Services
 from api.transfers.acceptance import TransferRequest, order_for
 from api.transfers.models import TransferOut
+from ledger.transfers import State, Transfer
 
 MOVING_PROBLEMS = (
     "invalid_json",
     "idempotency_key_missing",
     "idempotency_key_invalid",
-    "prefer_invalid",
     "not_authenticated",
     "token_expired",
     "account_not_found",
@@ -25,12 +26,22 @@ MOVING_PROBLEMS = (
     "database_unavailable",
 )
 
-ACCEPTED: dict[int | str, dict[str, Any]] = {
-    status.HTTP_201_CREATED: {"description": "The transfer is final: completed, failed, compensated or cancelled."},
-    status.HTTP_202_ACCEPTED: {"description": "Accepted and not final yet: read it at Location.", "model": TransferOut},
-}
 
-MOVING_RESPONSES = ACCEPTED | problem_responses(*MOVING_PROBLEMS)
+def accepted(model: type[TransferOut]) -> dict[int | str, dict[str, Any]]:
+    """The two answers to a request that begins a transfer or an attempt."""
+    return {
+        status.HTTP_201_CREATED: LOCATED
+        | {"description": "The transfer is final: completed, failed, compensated or cancelled."},
+        status.HTTP_202_ACCEPTED: LOCATED
+        | {"description": "Accepted and not final yet: read it at Location.", "model": model},
+    }
+
+
+# When to read a transfer again that is not final. One in review waits for a person.
+POLL_SECONDS = 1
+REVIEW_POLL_SECONDS = 30
+
+MOVING_RESPONSES = accepted(TransferOut) | problem_responses(*MOVING_PROBLEMS)
 
 
 async def move(
@@ -45,9 +56,18 @@ async def move(
 ) -> TransferOut:
     """Accept the request under the customer's key and describe the transfer in body and headers."""
     accepted = await remit.acceptance.accept(order_for(session.customer.id, key, requested), wait, foreseen)
-    transfer = accepted.transfer
-    response.status_code = status.HTTP_201_CREATED if transfer.state.is_final else status.HTTP_202_ACCEPTED
-    response.headers["Location"] = f"/v1/transfers/{transfer.id}"
     if accepted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    return TransferOut.of(transfer, session.customer.id)
+    show_progress(accepted.transfer, response, f"/v1/transfers/{accepted.transfer.id}")
+    return TransferOut.of(accepted.transfer, session.customer.id)
+
+
+def show_progress(transfer: Transfer, response: Response, location: str) -> None:
+    """201 for a final transfer; 202 for one under way, with the seconds until it should be read again at `location`."""
+    response.headers["Location"] = location
+    if transfer.state.is_final:
+        response.status_code = status.HTTP_201_CREATED
+        return
+    response.status_code = status.HTTP_202_ACCEPTED
+    in_review = transfer.state is State.IN_REVIEW
+    response.headers["Retry-After"] = str(REVIEW_POLL_SECONDS if in_review else POLL_SECONDS)

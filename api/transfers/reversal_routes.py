@@ -5,8 +5,9 @@ from fastapi import APIRouter, Response, status
 from api.auth.sessions import CurrentSession
 from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
-from api.http.paging import next_cursor, place_in, place_of
+from api.http.paging import next_cursor
 from api.http.problems import problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit
 from api.transfers.acceptance import TransferRequest
 from api.transfers.models import ReversalIn, ReversalsOut, TransferOut
@@ -16,7 +17,7 @@ from ledger.ids import TransferId
 from ledger.reversals import left_of, objection_to_reversing
 from staff.permissions import STAFF, Role
 
-router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
+router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=CheckedRoute)
 
 _REVERSING = (
     *(code for code in MOVING_PROBLEMS if code != "account_not_found"),
@@ -31,6 +32,7 @@ _REVERSING = (
 @router.post(
     "/{transfer_id}/reversals",
     status_code=status.HTTP_201_CREATED,
+    operation_id="transfers.reverse",
     summary="Reverse a transfer",
     responses=MOVING_RESPONSES | problem_responses(*_REVERSING),
 )
@@ -67,6 +69,7 @@ async def reverse(
 
 @router.get(
     "/{transfer_id}/reversals",
+    operation_id="transfers.reversals",
     summary="List a transfer's reversals",
     responses=problem_responses(
         "not_authenticated",
@@ -91,12 +94,13 @@ async def reversals(
     found = await readable(remit.reversals, session.customer, transfer_id)
     me = session.customer.id
     sees_all = Role(session.customer.role) in STAFF and me not in (found.payer_id, found.payee_id)
-    page = await remit.reversals.of(me, transfer_id, place_in(cursor), limit, of_anybody=sees_all)
+    before = remit.cursors.read_place("reversals", cursor)
+    page = await remit.reversals.of(me, transfer_id, before, limit, of_anybody=sees_all)
     return ReversalsOut(
         reversed_amount=found.reversed_minor,
         left_amount=0
         if objection_to_reversing(found.original)
         else left_of(found.original, found.taken_minor).amount_minor,
         items=[TransferOut.of(reversal, me) for reversal in page.items],
-        next_cursor=next_cursor(page, lambda last: place_of(last.created_at, last.id)),
+        next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("reversals", last.created_at, last.id)),
     )

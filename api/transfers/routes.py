@@ -5,21 +5,21 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 
 from api.auth.sessions import CurrentSession
-from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
-from api.http.paging import next_cursor, place_in, place_of
+from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
+from api.http.route import CheckedRoute
 from api.services import Remit
 from api.transfers.acceptance import TransferRequest
+from api.transfers.filters import TransferFilters
 from api.transfers.models import AttemptOut, AttemptsOut, PostingOut, ReceiptOut, TransferIn, TransferOut, TransfersOut
-from api.transfers.responses import ACCEPTED, MOVING_RESPONSES, move
+from api.transfers.responses import MOVING_RESPONSES, accepted, move, show_progress
 from api.transfers.reversal_checks import check_is_given_back, check_left
-from ledger.ids import TRANSFER_ID, AccountId, TransferId
+from ledger.ids import TransferId
 from ledger.money import Money
-from ledger.postgres.transfer_reads import TransferFilter
-from ledger.transfers import State, Transfer
+from ledger.transfers import Transfer
 
-router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
+router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=CheckedRoute)
 
 _READING = ("not_authenticated", "token_expired", "database_unavailable")
 
@@ -27,6 +27,7 @@ _READING = ("not_authenticated", "token_expired", "database_unavailable")
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
+    operation_id="transfers.create",
     summary="Transfer money",
     responses=MOVING_RESPONSES | problem_responses("validation_failed", "same_account", "idempotency_key_reused"),
 )
@@ -46,36 +47,41 @@ async def transfer_money(
     if wanted.source_account_id == wanted.destination_account_id:
         raise Problem("same_account")
     requested = TransferRequest(
-        wanted.source_account_id, wanted.destination_account_id, wanted.amount, wanted.currency, note=wanted.note
+        wanted.source_account_id,
+        wanted.destination_account_id,
+        wanted.amount,
+        wanted.currency,
+        note=wanted.note,
+        metadata=wanted.metadata,
     )
     return await move(remit, session, key, requested, wait, response)
 
 
 @router.get(
     "",
+    operation_id="transfers.list",
     summary="List my transfers",
     responses=problem_responses(*_READING, "cursor_invalid", "account_not_found", "validation_failed"),
 )
-async def transfers(
-    session: CurrentSession,
-    remit: Remit,
-    account_id: Annotated[AccountId | None, Query(description="Of this account of mine only")] = None,
-    state: Annotated[State | None, Query()] = None,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
-) -> TransfersOut:
+async def transfers(wanted: Annotated[TransferFilters, Query()], session: CurrentSession, remit: Remit) -> TransfersOut:
     """Newest first: those I asked for, and those that reached an account of mine."""
     me = session.customer.id
-    if account_id is not None and await remit.account_reads.own(me, account_id) is None:
+    before = remit.cursors.read_place("transfers", wanted.cursor)
+    if wanted.account_id is not None and await remit.account_reads.own(me, wanted.account_id) is None:
         raise Problem("account_not_found")
-    page = await remit.transfer_reads.find(me, TransferFilter(account_id, state, place_in(cursor, TRANSFER_ID)), limit)
+    page = await remit.transfer_reads.find(me, wanted.of_customer(before), wanted.limit)
     return TransfersOut(
         items=[TransferOut.of(transfer, me) for transfer in page.items],
-        next_cursor=next_cursor(page, lambda last: place_of(last.created_at, last.id)),
+        next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("transfers", last.created_at, last.id)),
     )
 
 
-@router.get("/{transfer_id}", summary="Get a transfer", responses=problem_responses(*_READING, "transfer_not_found"))
+@router.get(
+    "/{transfer_id}",
+    operation_id="transfers.get",
+    summary="Get a transfer",
+    responses=problem_responses(*_READING, "transfer_not_found"),
+)
 async def transfer(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> TransferOut:
     """Readable from the moment it was accepted."""
     return TransferOut.of(await _mine(transfer_id, session, remit), session.customer.id)
@@ -83,6 +89,7 @@ async def transfer(transfer_id: TransferId, session: CurrentSession, remit: Remi
 
 @router.get(
     "/{transfer_id}/receipt",
+    operation_id="transfers.receipt",
     summary="Get a transfer's receipt",
     responses=problem_responses(*_READING, "transfer_not_found", "transfer_not_final"),
 )
@@ -104,6 +111,7 @@ async def receipt(transfer_id: TransferId, session: CurrentSession, remit: Remit
 
 @router.post(
     "/{transfer_id}/cancel",
+    operation_id="transfers.cancel",
     summary="Cancel a transfer",
     responses=problem_responses(*_READING, "transfer_not_found", "forbidden", "too_late_to_cancel"),
 )
@@ -120,11 +128,11 @@ async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit)
 @router.post(
     "/{transfer_id}/retry",
     status_code=status.HTTP_201_CREATED,
+    operation_id="transfers.retry",
     summary="Try a failed or compensated transfer again",
-    responses=ACCEPTED
+    responses=accepted(TransferOut)
     | problem_responses(
         *_READING,
-        "prefer_invalid",
         "transfer_not_found",
         "not_retryable",
         "attempts_used_up",
@@ -144,13 +152,13 @@ async def retry(
     await check_is_given_back(remit.account_reads, session.customer, found)
     await check_left(remit.reversals, session.customer.id, found)
     begun = await remit.acceptance.retry(found, wait)
-    response.status_code = status.HTTP_201_CREATED if begun.state.is_final else status.HTTP_202_ACCEPTED
-    response.headers["Location"] = f"/v1/transfers/{begun.id}"
+    show_progress(begun, response, f"/v1/transfers/{begun.id}")
     return TransferOut.of(begun, session.customer.id)
 
 
 @router.get(
     "/{transfer_id}/attempts",
+    operation_id="transfers.attempts",
     summary="List a transfer's attempts",
     responses=problem_responses(*_READING, "transfer_not_found"),
 )

@@ -64,7 +64,7 @@ SHARED_NAMES = {
 }
 FIELD_NOUNS_IN_ING = {"paging", "screening", "time_skipping"}
 # Methods that a library calls by these names.
-LIBRARY_NAMES = {"data_received", "timeout_keep_alive_handler"}
+LIBRARY_NAMES = {"data_received", "get_route_handler", "timeout_keep_alive_handler"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "service", "handler", "base", "common", "data"}
 
 

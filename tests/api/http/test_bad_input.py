@@ -1,6 +1,5 @@
 """Bad input gets a clear problem, moves nothing and consumes no key."""
 
-import base64
 import json
 import secrets
 from typing import Any
@@ -31,7 +30,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
         ({"amount": 0}, "body.amount"),
         ({"amount": -1}, "body.amount"),
         ({"amount": 1.5}, "body.amount"),
-        ({"amount": 1.0}, "body.amount"),
+        ({"amount": 9007199254740992.0}, "body.amount"),
         ({"amount": "10"}, "body.amount"),
         ({"amount": True}, "body.amount"),
         ({"amount": None}, "body.amount"),
@@ -46,6 +45,13 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
         ({"note": "x" * 141}, "body.note"),
         ({"note": "two\nlines"}, "body.note"),
         ({"note": "nul\u0000"}, "body.note"),
+        ({"note": "next\u0085line"}, "body.note"),
+        ({"note": "csi\u009b2J"}, "body.note"),
+        ({"note": "line\u2028separator"}, "body.note"),
+        ({"note": "to \u202egnp.exe"}, "body.note"),
+        ({"note": "isolate \u2066"}, "body.note"),
+        ({"note": "mark \u200f"}, "body.note"),
+        ({"note": "arabic mark \u061c"}, "body.note"),
     ],
 )
 async def test_a_field_that_is_not_valid_is_named_and_its_key_stays_free(
@@ -106,11 +112,6 @@ async def test_a_key_that_is_missing_or_not_valid_is_refused(
 
 async def test_the_longest_key_is_taken(ada: Person, ben: Person) -> None:
     assert (await ada.pay(ben, 100, "k" * 255)).json()["state"] == "completed"
-
-
-@pytest.mark.parametrize("prefer", ["wait=31", "wait=-1", "wait=soon", "wait"])
-async def test_a_wait_out_of_range_is_refused(ada: Person, ben: Person, prefer: str) -> None:
-    assert_problem(await ada.pay(ben, 100, prefer=prefer), 400, "prefer_invalid")
 
 
 async def test_preferences_that_are_not_known_are_ignored(ada: Person, ben: Person) -> None:
@@ -207,30 +208,6 @@ async def test_a_refused_registration_never_repeats_the_password(http: httpx.Asy
     answer = await http.post("/v1/auth/register", json=registration(password="hunter2"))
     assert answer.status_code == 422
     assert "hunter2" not in answer.text
-
-
-def cursor_of(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        "x",
-        "!!!",
-        "MTIzNA==",
-        "\u00e9",
-        "OTk5OTk5OTk5OTk5OTk5OTk5OTk5",
-        cursor_of(f"0001-01-01T00:00:00+23:59|trf_{'a' * 26}"),
-        cursor_of(f"9999-12-31T23:59:59-23:59|trf_{'a' * 26}"),
-        cursor_of(f"2026-11-01T00:00:00|trf_{'a' * 26}"),
-        cursor_of("2026-11-01T00:00:00+00:00|trf_x"),
-        cursor_of(f"2026-11-01T00:00:00+00:00|acc_{'a' * 26}"),
-    ],
-)
-async def test_a_cursor_of_nobodys_making_is_refused(ada: Person, cursor: str) -> None:
-    answer = await ada.get("/v1/transfers", cursor=cursor)
-    assert_problem(answer, 400, "cursor_invalid")
 
 
 @pytest.mark.parametrize("limit", [0, 51, "many"])

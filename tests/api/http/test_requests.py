@@ -18,10 +18,10 @@ from tests.api.people import Person, transfer_body
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v1/transfers", "GET, POST"),
-        ("DELETE", "/v1/accounts", "GET, POST"),
+        ("PUT", "/v1/transfers", "GET, HEAD, POST"),
+        ("DELETE", "/v1/accounts", "GET, HEAD, POST"),
         ("GET", "/v1/auth/login", "POST"),
-        ("POST", "/v1/accounts/acc_x", "GET"),
+        ("POST", "/v1/accounts/acc_x", "GET, HEAD"),
         ("POST", "/health", "GET, HEAD"),
     ],
 )
@@ -33,12 +33,6 @@ async def test_a_refused_method_names_all_that_the_path_takes(
     assert answer.headers["Allow"] == allowed
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
-async def test_head_answers_like_get_without_a_body(http: httpx.AsyncClient, path: str) -> None:
-    head, get = await http.head(path), await http.get(path)
-    assert (head.status_code, dict(head.headers), head.content) == (get.status_code, dict(get.headers), b"")
-
-
 async def test_a_path_has_one_spelling(ada: Person, ben: Person) -> None:
     for path in ("/v1/transfers/", "/v1/accounts/", "/health/", f"/v1/accounts/{ada.account_id}/"):
         answer = await ada.get(path)
@@ -47,42 +41,36 @@ async def test_a_path_has_one_spelling(ada: Person, ben: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "applied"),
     [
-        ["respond-async", "wait=31"],
-        ["wait=31", "wait=1"],
-        ['foo="a, b"', "wait=31"],
-        ['foo="a\\", b", wait=31'],
-        ['wait="10'],
-        ["wait; foo=3"],
-        ["WAIT = 99; foo"],
+        (["wait=10"], "wait=10"),
+        (["wait=31"], "wait=30"),
+        (["wait=10000000000000000000000"], "wait=30"),
+        (["respond-async", "wait=31"], "wait=30"),
+        (["wait=31", "wait=1"], "wait=30"),
+        (['foo="a, b"', "wait=31"], "wait=30"),
+        (['foo="a\\", b", wait=31'], "wait=30"),
+        (["WAIT = 99; foo"], "wait=30"),
+        (["wait; foo=3"], None),
+        (['wait="10'], None),
+        (["wait=soon"], None),
+        (["wait=-1"], None),
+        (["wait"], None),
+        (['foo="a, wait=31"'], None),
+        (['foo="wait=31, b", wait=10'], "wait=10"),
+        (['foo; bar="x=1; wait=31"', "wait=10"], "wait=10"),
+        (["wait=10", "wait=31"], "wait=10"),
+        (['wait="10"; foo="a, wait=31"'], "wait=10"),
+        (['foo="never closed, wait=31'], None),
+        (["", ",,", "=", ";"], None),
     ],
 )
-async def test_a_wait_out_of_range_is_found_in_whichever_prefer_header(
-    ada: Person, ben: Person, sent: list[str]
-) -> None:
-    answer = await pay(ada, ben, sent)
-    assert (answer.status_code, answer.json()["code"]) == (400, "prefer_invalid")
-    assert await ben.balance() == 0
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        ['foo="a, wait=31"'],
-        ['foo="wait=31, b", wait=10'],
-        ['foo; bar="x=1; wait=31"', "wait=10"],
-        ["wait=10", "wait=31"],
-        ['wait="10"; foo="a, wait=31"'],
-        ['foo="never closed, wait=31'],
-        ["", ",,", "=", ";"],
-    ],
-)
-async def test_quoted_strings_of_a_prefer_header_are_not_read_as_preferences(
-    ada: Person, ben: Person, sent: list[str]
+async def test_a_wait_is_clamped_to_the_limit_and_the_answer_says_what_was_applied(
+    ada: Person, ben: Person, sent: list[str], applied: str | None
 ) -> None:
     answer = await pay(ada, ben, sent)
     assert (answer.status_code, answer.json().get("state")) == (201, "completed")
+    assert answer.headers.get("Preference-Applied") == applied
 
 
 async def pay(payer: Person, payee: Person, prefer: list[str]) -> httpx.Response:

@@ -1,0 +1,85 @@
+"""Patterns and examples of ids in the contract.
+
+The routes take any text as an id: one that does not exist is a 404, whatever its form. So a field's name, and not its
+validation, says what it names.
+"""
+
+import re
+from typing import Any
+
+_BODY = "[a-z2-7]{26}"
+
+_EXAMPLES = {
+    "acc": "acc_k5qd4ahyfpuxzmo2c3r7wn6tbe",
+    "act": "act_mfrggzdfmztwq2lknnwg23tpoa",
+    "aev": "aev_ifbegrcfizduqskkjnge2tspkb",
+    "cus": "cus_gezdgnbvgy3tqojqgezdgnbvgy",
+    "dsp": "dsp_fcunsiksm3ppucbrdqutxaufvi",
+    "pst": "pst_iuwbh4hkzdez5j5ag3ea6cau2u_1_debit",
+    "trf": "trf_iuwbh4hkzdez5j5ag3ea6cau2u",
+}
+
+# Two accounts of one transfer are two accounts in examples too.
+_OTHER_ACCOUNT = "acc_n2b7wxm4cq5zkf3rt6dvhy2ope"
+
+# What a field names, by the end of its own name.
+_BY_NAME = {
+    "account_id": "acc",
+    "customer_id": "cus",
+    "owner_id": "cus",
+    "actor_id": "cus",
+    "payer_id": "cus",
+    "payee_id": "cus",
+    "decided_by": "cus",
+    "dispute_id": "dsp",
+    "transfer_id": "trf",
+}
+
+# What `id` names, by the beginning of its schema's name.
+_BY_SCHEMA = {
+    "Account": "acc",
+    "Action": "act",
+    "AuthEvent": "aev",
+    "AnyTransfer": "trf",
+    "Customer": "cus",
+    "Dispute": "dsp",
+    "Posting": "pst",
+    "Transfer": "trf",
+}
+
+# Accounts of a transfer may also be the system's.
+_OR_SYSTEM = frozenset({"source_account_id", "destination_account_id", "debit_account_id", "credit_account_id"})
+
+
+def describe_ids(document: dict[str, Any]) -> None:
+    """Add a pattern and an example to each id among the document's parameters and properties."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", ()):
+                _describe(parameter["schema"], _BY_NAME.get(parameter["name"]))
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            kind = _kind_of_id(name) if field == "id" else _kind_of(field)
+            or_system = field in _OR_SYSTEM and not name.endswith("In")
+            if field == "destination_account_id":
+                described.setdefault("examples", [_OTHER_ACCOUNT])
+            _describe(described, kind, or_system=or_system)
+
+
+def _kind_of_id(schema: str) -> str | None:
+    return next((kind for prefix, kind in _BY_SCHEMA.items() if schema.startswith(prefix)), None)
+
+
+def _kind_of(field: str) -> str | None:
+    return next((kind for name, kind in _BY_NAME.items() if re.search(rf"(^|_){name}$", field)), None)
+
+
+def _describe(schema: dict[str, Any], kind: str | None, *, or_system: bool = False) -> None:
+    if kind is None:
+        return
+    for one in (one for one in (schema, *schema.get("anyOf", ())) if one.get("type") == "string"):
+        pattern = f"pst_{_BODY}_[1-3]_(debit|credit|refund)" if kind == "pst" else f"{kind}_{_BODY}"
+        one["pattern"] = f"^({pattern}|world|clearing)$" if or_system else f"^{pattern}$"
+        # Of a field that may be null, null stays the example, unless the field has another one.
+        if one is schema:
+            schema.setdefault("examples", [_EXAMPLES[kind]])
