@@ -30,7 +30,8 @@ from api.web_ui import WebUi
 from customers.postgres import Customers
 from customers.sign_ins.networks import trusted_networks
 from customers.sign_ins.postgres import SignIns
-from database.connections import REQUESTS, STEPS, Database
+from database.commits import check_commits, wait_for_durable_commits
+from database.connections import REQUESTS, STEPS, Database, Unavailable
 from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
@@ -49,7 +50,7 @@ from staff.postgres.roles import Roles
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
-from worker import build_worker, connect_temporal, promotion
+from worker import build_worker, connect_temporal, fingerprints_from, promotion
 from workflows.registration import register_missing
 
 log = structlog.get_logger()
@@ -100,11 +101,17 @@ class ApiProcess:
     queues: AccountQueues
 
 
-def open_book(database: Database, completions: Completions | None = None, queues: AccountQueues | None = None) -> Book:
+def open_book(
+    database: Database,
+    settings: Settings,
+    completions: Completions | None = None,
+    queues: AccountQueues | None = None,
+) -> Book:
     """The book on these connections. With `completions`, it wakes requests that wait for a transfer it completes."""
+    fingerprints = fingerprints_from(settings)
     if completions is None:
-        return Book(database, record_reversal, queues=queues)
-    return Book(database, record_reversal, completions.announce, queues=queues)
+        return Book(database, fingerprints, record_reversal, queues=queues)
+    return Book(database, fingerprints, record_reversal, completions.announce, queues=queues)
 
 
 def compose_api(settings: Settings, database: Database, *, with_worker: bool) -> ApiProcess:
@@ -112,10 +119,10 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
     assert settings.jwt_secret is not None
     secret = settings.jwt_secret.get_secret_value()
     completions, queues = Completions(worker_is_here=with_worker), AccountQueues()
-    book = open_book(database, completions, queues)
+    book = open_book(database, settings, completions, queues)
     transfer_reads = TransferReads(database)
     temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
-    acceptance = Acceptance(temporal, transfer_reads, book, completions)
+    acceptance = Acceptance(temporal, transfer_reads, book, completions, sandbox_rails=settings.sandbox_rails)
     sign_ins = SignIns(database)
     actions, files = StaffActions(database), TransferFiles(database)
     reversals, disputes = Reversals(database), Disputes(database)
@@ -131,7 +138,7 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         tokens=Tokens(secret, settings.access_token_seconds, clock_difference),
         cursors=Cursors.from_secret(secret),
         sandbox_rails=settings.sandbox_rails,
-        operators=Operators(database, queues),
+        operators=Operators(database, queues, book.fingerprints),
         roles=Roles(database, four_eyes_after),
         transfer_searches=TransferSearches(database),
         transfer_files=files,
@@ -165,8 +172,10 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         Database(settings.database_url, connections, "remit-api", REQUESTS) as database,
         Database(settings.database_url, connections, "remit-worker", STEPS) as steps_database,
     ):
+        with suppress(Unavailable):  # then it answers 503, and `run_until_stopped` goes on asking
+            await check_commits(database, sandbox=settings.sandbox_rails)
         process = compose_api(settings, database, with_worker=with_worker)
-        steps_book = open_book(steps_database, process.completions, process.queues)
+        steps_book = open_book(steps_database, settings, process.completions, process.queues)
         app = create_app(process.services, docs=settings.docs, proxies=trusted_networks(settings.trusted_proxies or ""))
         server = http_server(app, settings.api_host, settings.api_port)
         stop = asyncio.Event()
@@ -215,25 +224,33 @@ async def keep_registered(temporal: TemporalGateway, settings: Settings) -> NoRe
 async def run_until_stopped(
     temporal: TemporalGateway, book: Book, settings: Settings, stop: asyncio.Event, *, with_worker: bool
 ) -> None:
-    """Connect to Temporal and run a worker, if wanted. Return once `stop` is set and the running steps have ended."""
+    """Connect to both servers and run a worker, if wanted. Return once `stop` is set and the running steps have ended.
+
+    Raises `NotDurable` if PostgreSQL may lose what it has committed.
+    """
     connecting = asyncio.create_task(temporal.keep_connecting())
+    checking = asyncio.create_task(wait_for_durable_commits(book.database, sandbox=settings.sandbox_rails))
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    if not connecting.done():
-        connecting.cancel()
-        return
-    client = await connecting
-    watches = [asyncio.create_task(temporal.watch()), asyncio.create_task(book.database.watch())]
+    watches: list[asyncio.Task[NoReturn]] = []
     try:
+        for task in (checking, connecting):
+            await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                return
+            await task
+        watches += [asyncio.create_task(temporal.watch()), asyncio.create_task(book.database.watch())]
         if not with_worker:
             await stopping
             return
-        async with build_worker(client, book, settings):
+        async with build_worker(await connecting, book, settings):
             log.info("worker runs", task_queue=settings.task_queue, build_id=settings.build_id)
             await stopping
     finally:
         for watch in watches:
             watch.cancel()
+        checking.cancel()
+        connecting.cancel()
+        stopping.cancel()
 
 
 async def run_worker(settings: Settings) -> None:
@@ -247,6 +264,6 @@ async def run_worker(settings: Settings) -> None:
     async with Database(settings.database_url, settings.database_connections, "remit-worker", STEPS) as database:
         temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
         registering = asyncio.create_task(keep_registered(temporal, settings))
-        await run_until_stopped(temporal, open_book(database), settings, stop, with_worker=True)
+        await run_until_stopped(temporal, open_book(database, settings), settings, stop, with_worker=True)
         registering.cancel()
     log.info("worker stopped")

@@ -8,13 +8,34 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ledger.fingerprints import LEAST_CHARACTERS
 
 
 def default_cache() -> Path:
     """The folder for binaries that all homes share: built or downloaded once per machine."""
     return Path.home() / ".cache" / "remit"
+
+
+def keys_in(given: SecretStr | None) -> list[str]:
+    """The keys of a setting that takes several, separated by commas."""
+    return [key for part in given.get_secret_value().split(",") if (key := part.strip())] if given else []
+
+
+def _checked_keys(given: SecretStr | None) -> SecretStr | None:
+    # The message never repeats a key.
+    keys = keys_in(given)
+    if any(len(key) < LEAST_CHARACTERS for key in keys):
+        raise ValueError(f"each key must have at least {LEAST_CHARACTERS} characters")
+    if len(set(keys)) < len(keys):
+        raise ValueError("a key is given twice")
+    return given if keys else None
+
+
+# Empty is unset: a compose file can pass a variable on only with a value.
+Keys = Annotated[SecretStr | None, AfterValidator(_checked_keys)]
 
 
 class Settings(BaseSettings):
@@ -54,6 +75,12 @@ class Settings(BaseSettings):
     )
     clock_difference_seconds: int = Field(
         60, ge=0, le=600, description="How far the clocks of the API's processes and of PostgreSQL may be apart."
+    )
+    fingerprint_keys: Keys = Field(
+        None, description="Prove who made an order: at least 32 characters each, separated by commas, the newest first."
+    )
+    retired_fingerprint_keys: Keys = Field(
+        None, description="Former fingerprint keys: they prove what is in the books, and open no new transfer."
     )
     sandbox_rails: bool = Field(False, description="Customers may make their own deposits and withdrawals.")
     docs: bool = Field(False, description="Serve /docs and /openapi.json.")

@@ -23,11 +23,12 @@ from activities.staff import StaffSteps
 from activities.transfers import TransferSteps
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
+from ledger.fingerprints import Fingerprints
 from ledger.postgres.book import Book
 from notifications.postgres import Messages
 from reviews.review import ReviewPolicy
 from screening.rules import AmountThreshold, ScreeningAnswer, ScreeningRule
-from settings import Settings
+from settings import Settings, keys_in
 from workflows import policies
 from workflows.dispute import DisputeWorkflow
 from workflows.payloads import DATA_CONVERTER
@@ -73,6 +74,12 @@ async def connect_temporal(settings: Settings) -> Client:
         keep_alive_config=KEEP_ALIVE,
         connect_timeout=CONNECT_TIMEOUT,
     )
+
+
+def fingerprints_from(settings: Settings) -> Fingerprints:
+    """What makes and checks the fingerprints of orders, with the keys that the settings name."""
+    assert settings.fingerprint_keys is not None, "the command line has checked it"
+    return Fingerprints(keys_in(settings.fingerprint_keys), keys_in(settings.retired_fingerprint_keys))
 
 
 def screening_rules(settings: Settings) -> list[ScreeningRule]:
@@ -122,7 +129,9 @@ def build_worker(
     screening = ScreeningSteps(screening_rules(settings) if rules is None else rules)
     recovery = RecoverySteps(client, book, settings.recovery_grace_seconds)
     late_reversals = LateReversals(book.database)
-    disputes = DisputeSteps(client, Disputes(book.database), late_reversals, settings.recovery_grace_seconds)
+    disputes = DisputeSteps(
+        client, Disputes(book.database), late_reversals, book.fingerprints, settings.recovery_grace_seconds
+    )
     notification = NotificationSteps(messages or Messages(book.database))
     staff = StaffSteps(book.database)
     return Worker(
@@ -144,7 +153,7 @@ def build_worker(
             staff.record_staff_action,
             review.remind_reviewers,
             recovery.find_stranded,
-            recovery.cancel_stranded,
+            recovery.abandon_stranded,
             disputes.read_dispute,
             disputes.decide_dispute,
             disputes.expire_dispute,

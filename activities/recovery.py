@@ -1,7 +1,8 @@
-"""The steps of recovery: find transfers without a running workflow, and cancel those whose money never moved."""
+"""The steps of recovery: find transfers without a running workflow, and end those whose money never moved."""
 
 import asyncio
 import random
+from dataclasses import replace
 from time import monotonic
 
 import structlog
@@ -9,10 +10,11 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from disputes.postgres.disputes import Disputes
 from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import Unfinished
 from ledger.recovery import Stranded, StrandedTransfers
-from ledger.refusals import LedgerConflict
+from ledger.refusals import Abandoned, LedgerConflict
 from ledger.transfers import Ending, State, Step
 
 log = structlog.get_logger()
@@ -49,6 +51,7 @@ class RecoverySteps:
         self._client = client
         self._book = book
         self._unfinished = Unfinished(book.database)
+        self._disputes = Disputes(book.database)
         self._grace_seconds = grace_seconds
         self._asked_anyway = asked_anyway
         self._at_most = at_most
@@ -75,14 +78,17 @@ class RecoverySteps:
                 continue
             if await self._is_lost(found):
                 log.warning("transfer lost its workflow", transfer_id=order.transfer_id, state=state)
-                stranded.append(found)
+                stranded.append(replace(found, is_decided=await self._disputes.decided(order)))
         return StrandedTransfers(stranded, more=False)
 
     @activity.defn
-    async def cancel_stranded(self, step: Step) -> bool:
-        """Cancel a transfer whose money has not left its source. False, without a change, if it has moved on."""
+    async def abandon_stranded(self, step: Step) -> bool:
+        """Fail a transfer whose money has not left its source, as `abandoned`. It may be tried again.
+
+        False, without a change, if it has moved on.
+        """
         try:
-            await self._book.end(Ending(step), State.CANCELLED)
+            await self._book.end(Ending(step, Abandoned().failure), State.FAILED)
         except LedgerConflict:
             return False
         return True

@@ -20,6 +20,7 @@ from api.http import health
 from api.http.exchange import Exchange
 from api.http.middleware import BodyLimit, RequestMetrics
 from api.http.problems import handle_problems, problem_responses
+from api.http.repeats import handle_repeats
 from api.reviews import routes as reviews
 from api.services import Services
 from api.staff import routes as staff
@@ -39,6 +40,7 @@ def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = ()) -
     if docs:
         app.include_router(contract.pages)
     handle_problems(app)
+    handle_repeats(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Exchange)
     app.add_middleware(RequestMetrics)

@@ -38,7 +38,10 @@ RPC_SECONDS = 2.3
 RPC_LIMIT = timedelta(seconds=RPC_SECONDS)
 # An update is answered after the workflow has carried it out.
 UPDATE_LIMIT = timedelta(seconds=10)
+# What a workflow's memo tells repeats that come before its row: the fingerprint of its order, and the amount that a
+# request for all that is left has found.
 FINGERPRINT = "fingerprint"
+AMOUNT_MINOR = "amount_minor"
 # The code of an update that no running workflow could take.
 NO_WORKFLOW = "no_workflow"
 # Temporal's type of the failure of an update whose workflow ended after it took the update, and before it answered.
@@ -85,10 +88,14 @@ async def _unavailable_on_failure(within_seconds: float = RPC_SECONDS) -> AsyncI
 
 @dataclass(frozen=True, slots=True)
 class StartedOrder:
-    """What a workflow was started with: the fingerprint of its request, and whether it still runs."""
+    """What a workflow was started with: the fingerprint of its order, and whether it still runs.
+
+    `amount_minor` is only told of an order for all that was left.
+    """
 
     fingerprint: str | None
     is_running: bool
+    amount_minor: int | None = None
 
 
 @dataclass
@@ -170,7 +177,7 @@ class TemporalGateway:
                     task_timeout=TASK_TIMEOUT,
                     request_eager_start=True,
                     search_attributes=search_attributes(order),
-                    memo={FINGERPRINT: order.fingerprint},
+                    memo=_memo(order),
                     static_summary=summary(order),
                     rpc_timeout=RPC_LIMIT,
                 )
@@ -307,7 +314,8 @@ class TemporalGateway:
                 return None
             raise TemporalUnavailable(str(error)) from error
         fingerprint: str | None = await description.memo_value(FINGERPRINT, default=None, type_hint=str)
-        return StartedOrder(fingerprint, description.status is WorkflowExecutionStatus.RUNNING)
+        amount_minor: int | None = await description.memo_value(AMOUNT_MINOR, default=None, type_hint=int)
+        return StartedOrder(fingerprint, description.status is WorkflowExecutionStatus.RUNNING, amount_minor)
 
     async def _unless_silent(self, call: Awaitable[Answer]) -> Answer:
         """The answer of a call that may take long. Raises `TemporalUnavailable` if Temporal falls silent meanwhile."""
@@ -333,6 +341,10 @@ class TemporalGateway:
         if self.client is None:
             raise TemporalUnavailable("Temporal has not answered since this process started.")
         return self.client
+
+
+def _memo(order: TransferOrder) -> dict[str, object]:
+    return {FINGERPRINT: order.fingerprint} | ({AMOUNT_MINOR: order.amount_minor} if order.all_that_is_left else {})
 
 
 def _drivers_of(transfer: Transfer) -> tuple[str, str]:

@@ -34,7 +34,7 @@ async def start_million(run: Run) -> None:
         run.progress.step(f"filling the books: {entries:,} of {ENTRIES:,} entries")
 
     began = time.perf_counter()
-    await fill_with_entries(servers.database_url(MILLION), ENTRIES, run.seed, progress)
+    await fill_with_entries(servers.database_url(MILLION), servers.fingerprints, ENTRIES, run.seed, progress)
     run.progress.done(f"filled books with {ENTRIES:,} entries in {time.perf_counter() - began:.0f} s")
     url = servers.database_url(MILLION)
     await servers.start_remit(

@@ -128,7 +128,7 @@ class Run:
                     raise BooksBroken(f"{system}: {wrong} balances are not the sum of their entries")
                 continue
             async with Database(url, 1, "bench-audit") as database:
-                found = await audit(database)
+                found = await audit(database, self.servers.fingerprints)
             self.recorder.audits.append(
                 {
                     "system": system,

@@ -21,6 +21,7 @@ from bench.traffic.population import Holder, save
 from devenv.processes.ports import answers, free_port
 from devenv.processes.process import Child, Process, Say
 from devenv.stack import PROJECT, Prepare, Running, Stack
+from ledger.fingerprints import Fingerprints
 from settings import Settings
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
@@ -38,8 +39,14 @@ class Servers:
     folder: Path
     population: Path
     jwt_secret: str
+    fingerprint_key: str
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
+
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """What makes and checks the fingerprints of all orders of the run."""
+        return Fingerprints([self.fingerprint_key])
 
     def database_url(self, system: str) -> str:
         """The system's own database."""
@@ -70,6 +77,7 @@ class Servers:
             "database_url": self.database_url(name),
             "temporal_address": self.running.temporal_address,
             "population": str(self.population),
+            "fingerprint_key": self.fingerprint_key,
         }
         await self._start(name, port, ["-m", "bench.systems", name], {"REMIT_BENCH_SETTING": json.dumps(setting)})
 
@@ -79,6 +87,7 @@ class Servers:
             "database_url": self.running.database_url,
             "temporal_address": self.running.temporal_address,
             "jwt_secret": self.jwt_secret,
+            "fingerprint_keys": self.fingerprint_key,
         } | settings
         if port:
             given["api_port"] = str(port)
@@ -136,14 +145,14 @@ async def servers(
         await prepare(database_url, temporal_address)
         say(f"filling the books with {accounts:,} accounts")
         tokens = Tokens(stack.home.jwt_secret(), TOKEN_SECONDS)
-        made = await fill(database_url, accounts)
+        made = await fill(database_url, Fingerprints([stack.home.fingerprint_key()]), accounts)
         save([Holder(customer, account, tokens.issue(customer)) for customer, account in made], population)
         copies = [f"bench_{system}" for system in systems if system != REMIT]
         await copy_database(database_url, urlsplit(database_url).path.strip("/"), copies)
 
     stack = Stack(settings, prepare_books, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=say)
     async with stack.running() as running:
-        found = Servers(running, folder, population, stack.home.jwt_secret())
+        found = Servers(running, folder, population, stack.home.jwt_secret(), stack.home.fingerprint_key())
         try:
             say("starting the other systems")
             for name in (*GENERATORS, *(system for system in systems if system not in (REMIT, MILLION))):

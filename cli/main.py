@@ -11,6 +11,7 @@ from cli.migrate import migrate
 from cli.openapi import openapi
 from cli.production import api, worker
 from cli.verify import verify
+from database.commits import NotDurable
 from database.connections import Unavailable
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ def main() -> None:
 
     try:
         app()
-    except (StackError, Unavailable) as error:
+    except (StackError, Unavailable, NotDurable) as error:
         fail(str(error))
     except ValidationError as error:
         for found in error.errors():

@@ -15,7 +15,7 @@ def api(
     from logs import configure_logging
     from serve import serve_api
 
-    settings = required_settings("database_url", "temporal_address", "jwt_secret")
+    settings = required_settings("database_url", "temporal_address", "jwt_secret", "fingerprint_keys")
     configure_logging(settings)
     run_async(serve_api(settings, with_worker=with_worker))
 
@@ -25,7 +25,7 @@ def worker() -> None:
     from logs import configure_logging
     from serve import run_worker
 
-    settings = required_settings("database_url", "temporal_address")
+    settings = required_settings("database_url", "temporal_address", "fingerprint_keys")
     configure_logging(settings)
     run_async(run_worker(settings))
 

@@ -1,6 +1,7 @@
 """`remit verify`: whether the books are clean."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +12,9 @@ from database.connections import Database, Unavailable
 from ledger.money import Money
 from ledger.postgres.audit import Audit, audit
 from settings import Settings
+
+if TYPE_CHECKING:
+    from ledger.fingerprints import Fingerprints
 
 
 def verify() -> None:
@@ -30,7 +34,18 @@ async def _audit(settings: Settings) -> Audit:
         chosen_database_url(settings) as url,
         Database(url, connections=1, application_name="remit-verify") as database,
     ):
-        return await audit(database)
+        return await audit(database, _fingerprints(settings))
+
+
+def _fingerprints(settings: Settings) -> "Fingerprints | None":
+    """What checks the books' fingerprints: with the keys of the settings, or of the embedded stack; None without."""
+    from devenv.home import Home
+    from ledger.fingerprints import Fingerprints
+    from worker import fingerprints_from
+
+    if settings.fingerprint_keys is not None:
+        return fingerprints_from(settings)
+    return None if settings.database_url is not None else Fingerprints([Home(settings.home).fingerprint_key()])
 
 
 def _print(found: Audit) -> None:
@@ -46,6 +61,8 @@ def _print(found: Audit) -> None:
     console.print(table)
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(found.transfers_by_state.items()))
     console.print(f"Transfers: {states or 'none'}")
+    if not found.fingerprints_checked:
+        console.print("Orders were not compared with their fingerprints: set REMIT_FINGERPRINT_KEYS.")
     if found.clean:
         console.print("[green]Clean:[/] every invariant holds.")
         return

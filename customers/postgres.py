@@ -25,6 +25,7 @@ from customers.customer import AccountExists, Customer, EmailTaken, IdentityMiss
 from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.networks import Client
 from customers.sign_ins.postgres import record_auth_event
+from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.metadata import CLOCK, METADATA, Timestamp, required
 from database.paging import Page, fetch_page
@@ -118,12 +119,12 @@ class Customers:
                 await record_auth_event(connection, AuthEventKind.REGISTERED, client, customer_id, customer_id)
         return customer_of(customer), account_of(account)
 
-    async def open_account(self, owner_id: CustomerId, currency: str) -> Account:
+    async def open_account(self, owner_id: CustomerId, currency: str, keep: Keep[Account] = keeps_nothing) -> Account:
         """A new, empty account.
 
         Raises `AccountExists` for a second one in the same currency, and `IdentityMissing` for staff.
         """
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
             try:
                 row = await fetch_only(connection, _new_account(owner_id, currency))
             except asyncpg.UniqueViolationError as error:
@@ -132,7 +133,9 @@ class Customers:
                 if error.constraint_name != "accounts_need_identity":
                     raise
                 raise IdentityMissing(owner_id) from error
-        return account_of(row)
+            account = account_of(row)
+            await keep(connection, account)
+        return account
 
     async def by_email(self, email: str) -> Customer | None:
         """The customer who registered with this address (lower case)."""

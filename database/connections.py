@@ -23,6 +23,8 @@ APPLICATION_ROLE = "remit_app"
 
 SESSION = {
     "role": APPLICATION_ROLE,
+    # Whatever the server, the database or the role say: an answer means that the commit survives a crash.
+    "synchronous_commit": "on",
     "timezone": "UTC",
     "jit": "off",
     # PostgreSQL's side of a connection whose client is gone: its locks are freed, and its statement ends.

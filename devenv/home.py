@@ -62,6 +62,10 @@ class Home:
         """The key that signs this stack's access tokens. It is created once, so that tokens survive a restart."""
         return kept_secret(self.path / "jwt_secret")
 
+    def fingerprint_key(self) -> str:
+        """The key of the fingerprints of this stack's orders. Without it, no transfer in these books goes on."""
+        return kept_secret(self.path / "fingerprint_key")
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Lock the home until the block ends. Raises StackError, which names the holder, if another stack has the lock.

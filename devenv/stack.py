@@ -243,6 +243,8 @@ class Stack:
             known["REMIT_TEMPORAL_UI_URL"] = self.temporal_ui_url
         if self._settings.jwt_secret is None:
             known["REMIT_JWT_SECRET"] = self.home.jwt_secret()
+        if self._settings.fingerprint_keys is None:
+            known["REMIT_FINGERPRINT_KEYS"] = self.home.fingerprint_key()
         found = {"REMIT_DOCS": "true", "REMIT_SANDBOX_RAILS": "true"} | dict(os.environ) | given | known
         found.pop("REMIT_BUILD_ID", None)
         return found

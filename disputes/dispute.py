@@ -3,7 +3,6 @@
 The dispute's row decides what happens next. The workflow waits for a decision and carries it out.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from enum import StrEnum
 from ledger.ids import CustomerId, DisputeId, TransferId, transfer_id_for
 from ledger.refusals import ActionRefused
 from ledger.reversals import objection_to_reversing
-from ledger.transfers import Kind, State, Transfer, TransferOrder
+from ledger.transfers import UNSIGNED, Kind, State, Transfer, TransferOrder
 from ledger.workflow_ids import dispute_workflow_id, transfer_workflow_id
 from staff.permissions import Action, Channel, ConflictOfInterest
 
@@ -284,18 +283,20 @@ def check_decision(dispute: Dispute, decision: DisputeDecision, left_minor: int)
 
 
 def reversal_for(dispute: Dispute, transfer: Transfer) -> TransferOrder | None:
-    """The reversal that this dispute's decision asks for. It follows from the row alone, so it happens once."""
+    """The reversal that this dispute's decision asks for, not signed yet.
+
+    It follows from the row alone, so it happens once.
+    """
     if dispute.ruling is not DisputeRuling.REVERSE:
         return None
     assert dispute.decided_by is not None
     assert dispute.amount_minor is not None
     key = dispute_workflow_id(dispute.id)
-    contents = f"{key}|{transfer.id}|{dispute.amount_minor}"
     return TransferOrder(
         transfer_id=transfer_id_for(dispute.decided_by, key),
         owner_id=dispute.decided_by,
         idempotency_key=key,
-        fingerprint=hashlib.sha256(contents.encode()).hexdigest(),
+        fingerprint=UNSIGNED,
         kind=Kind.REVERSAL,
         source_account_id=transfer.destination_account_id,
         destination_account_id=transfer.source_account_id,

@@ -8,10 +8,16 @@ from ledger.workflow_ids import recovery_workflow_id
 
 @dataclass(frozen=True, slots=True)
 class Stranded:
-    """A transfer that is not final and has no running workflow."""
+    """A transfer that is not final and has no running workflow. `is_decided`: a dispute's decision has ordered it."""
 
     order: TransferOrder
     state: State
+    is_decided: bool = False
+
+    @property
+    def is_driven_on(self) -> bool:
+        """Whether it is resumed: its money is in transit, or a dispute has decided it. Any other one is abandoned."""
+        return self.is_decided or self.state is State.DEBITED
 
     @property
     def recovery_id(self) -> str:
@@ -32,12 +38,12 @@ class Sweep:
     """The result of one sweep: ids of transfers by what it did with them, and ids of disputes that it started again.
 
     `looked_at` counts the stranded transfers that it found. `driven_on` are those that it resumed. `unanswered` has the
-    error of each transfer that it could neither cancel nor resume: the next sweep tries again. `more`: there may be
+    error of each transfer that it could neither end nor resume: the next sweep tries again. `more`: there may be
     other stranded transfers, which the next sweeps find.
     """
 
     looked_at: int
-    cancelled: list[str]
+    abandoned: list[str]
     driven_on: list[str]
     disputes: list[str] = field(default_factory=list)
     unanswered: dict[str, str] = field(default_factory=dict)

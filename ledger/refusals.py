@@ -159,6 +159,17 @@ class ReviewExpired(Refusal):
         return "The transfer was not reviewed in time."
 
 
+@dataclass(eq=False)
+class Abandoned(Refusal):
+    """The transfer lost its workflow before any money moved, and recovery ended it."""
+
+    code = "abandoned"
+    side = None
+
+    def __str__(self) -> str:
+        return "The transfer was interrupted before any money moved. Try it again."
+
+
 # In the order in which they are decided: where several apply, the first one is the answer.
 REFUSALS: tuple[type[Refusal], ...] = (
     AccountNotFound,
@@ -172,6 +183,7 @@ REFUSALS: tuple[type[Refusal], ...] = (
     FraudDeclined,
     ReviewRejected,
     ReviewExpired,
+    Abandoned,
 )
 REFUSAL_CODES = tuple(refusal.code for refusal in REFUSALS)
 
@@ -200,6 +212,16 @@ class OrderMismatch(LedgerConflict):
 
     def __str__(self) -> str:
         return f"The key of transfer {self.transfer_id} belongs to a request with other contents."
+
+
+@dataclass(eq=False)
+class OrderForged(LedgerConflict):
+    """The order is not one that the API accepted: its fingerprint does not match its contents."""
+
+    transfer_id: TransferId
+
+    def __str__(self) -> str:
+        return f"The order of transfer {self.transfer_id} is not one that the API accepted; no money has moved."
 
 
 @dataclass(eq=False)

@@ -23,9 +23,15 @@ from ledger.refusals import (
     IllegalTransition,
     InsufficientFunds,
     Refusal,
+    ReviewRejected,
     SameAccount,
 )
 from ledger.transfers import MAX_ATTEMPTS, NEXT_STATE, Failure, Kind, Leg, Side, State, Transfer, TransferOrder
+
+# The failure of a transfer whose amount was returned because somebody cancelled it after its debit.
+CANCELLED_IN_TRANSIT = Failure("cancelled", "The transfer was cancelled after its debit; the amount was returned.")
+
+_ENDED_BY_STAFF = frozenset({CANCELLED_IN_TRANSIT.code, ReviewRejected.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +184,14 @@ def decide_end(transfer: Transfer, attempt: int, state: State, failure: Failure 
         return None
     _may_become(transfer, state, f"ending it as {state}")
     return Change(transfer, state, now, failure=failure)
+
+
+def ended_by_staff(transfer: Transfer) -> bool:
+    """Whether a decision of staff ended it: a rejection in review, or a cancellation after the debit.
+
+    Only staff may try such a transfer again. Customers can cancel until the debit, and what they cancelled is over.
+    """
+    return transfer.failure is not None and transfer.failure.code in _ENDED_BY_STAFF
 
 
 def _of_this_attempt(transfer: Transfer, attempt: int, step: str) -> None:

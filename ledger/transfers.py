@@ -1,7 +1,7 @@
 """Transfers: their states, what may follow each, and what a step is keyed by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -10,6 +10,9 @@ from ledger.ids import WORLD, AccountId, CustomerId, TransferId
 from ledger.money import Money
 
 MAX_ATTEMPTS = 3
+
+# The fingerprint of an order that is not signed yet. No book opens such a transfer.
+UNSIGNED = ""
 
 Side = Literal["source", "destination"]
 
@@ -83,7 +86,9 @@ class Failure:
 class TransferOrder:
     """What a customer asked for, exactly as accepted. The input of the workflow; it never changes.
 
-    `metadata` is the customer's own, and means nothing here.
+    `fingerprint` proves that the API made it, and `attempt_fingerprint` that the API was asked for this later attempt
+    (`ledger/fingerprints.py`). `all_that_is_left`: a reversal whose request named no amount. `metadata` is the
+    customer's own, and means nothing here.
     """
 
     transfer_id: TransferId
@@ -101,6 +106,30 @@ class TransferOrder:
     attempt: int = 1
     reverses_transfer_id: TransferId | None = None
     metadata: dict[str, str] | None = None
+    all_that_is_left: bool = False
+    attempt_fingerprint: str | None = None
+
+    @property
+    def contents(self) -> tuple[object, ...]:
+        """All that was asked for, by whom and under which key. The same for every attempt; its fingerprint covers it.
+
+        JSON values only, in an order that never changes: fingerprints are made from it.
+        """
+        return (
+            self.transfer_id,
+            self.owner_id,
+            self.idempotency_key,
+            self.kind.value,
+            self.source_account_id,
+            self.destination_account_id,
+            self.amount_minor,
+            self.currency,
+            self.note,
+            self.transaction_id,
+            self.reverses_transfer_id,
+            self.all_that_is_left,
+            tuple(sorted(self.metadata.items())) if self.metadata else None,
+        )
 
     @property
     def amount(self) -> Money:
@@ -113,9 +142,28 @@ class TransferOrder:
         return self.destination_account_id if self.kind is Kind.DEPOSIT else self.source_account_id
 
     def repeats(self, first: "Transfer") -> bool:
-        """Whether this order names the movement of `first`, which has its `transaction_id`, and not another one."""
-        mine = (self.owner_id, self.kind, self.amount_minor, self.currency)
-        return mine == (first.owner_id, first.kind, first.amount_minor, first.currency)
+        """Whether this order names the movement of `first` by its `transaction_id`, and not another movement."""
+        return self.transaction_id is not None and self.movement == first.order.movement
+
+    @property
+    def movement(self) -> tuple[object, ...]:
+        """What a `transaction_id` names, with the id itself."""
+        accounts = (self.source_account_id, self.destination_account_id)
+        return (self.owner_id, self.kind, *accounts, self.amount_minor, self.currency, self.transaction_id)
+
+    def with_amount_of(self, first: "TransferOrder") -> "TransferOrder":
+        """Of two orders for all that was left, the first one fixes the amount. Any other order stays as it is."""
+        both = self.all_that_is_left and first.all_that_is_left
+        return replace(self, amount_minor=first.amount_minor) if both else self
+
+    def repeats_request(self, first: "Transfer") -> bool:
+        """Whether the request of this order is the one that its key's transfer has answered, field by field.
+
+        A key names the transfer that it opened, or the one whose `transaction_id` its request repeated.
+        """
+        if self.transfer_id != first.id:
+            return self.repeats(first)
+        return self.with_amount_of(first.order).contents == first.order.contents
 
 
 @dataclass(frozen=True, slots=True)

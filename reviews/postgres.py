@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, ForeignKey, Integer, SmallInteger, Table, Text, exists, text
 
+from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.metadata import METADATA, Timestamp, required
 from database.paging import Page, fetch_page
@@ -173,13 +174,19 @@ class Reviews:
             ended = await end_transfer(connection, Ending(step, ReviewExpired().failure), State.FAILED)
             return replace(review, standing=ended.standing)
 
-    async def decide(self, step: Step, decision: Decision, channel: Channel = Channel.API) -> RecordedDecision:
+    async def decide(
+        self,
+        step: Step,
+        decision: Decision,
+        channel: Channel = Channel.API,
+        keep: Keep[RecordedDecision] = keeps_nothing,
+    ) -> RecordedDecision:
         """Record a reviewer's decision about this attempt, with the action that it is, in one transaction.
 
         `decision.decider` names one of the staff by id or address, so that one person is one reviewer by any way. The
         first decision of each is final; the same ruling again finds it made. Refuses with `NotStaff`,
         `ConflictOfInterest` for a party of the transfer, `DecidedAlready`, and `DecidedTooLate` once the review is
-        decided or the transfer has gone on. Raises `UnknownTransfer`.
+        decided or the transfer has gone on. Raises `UnknownTransfer`. `keep` keeps the answer in the same transaction.
         """
         async with self._database.transaction() as connection:
             actor = await staff_named(connection, decision.decider)
@@ -189,10 +196,11 @@ class Reviews:
             (judged,) = await _judge(connection, actor, [(transfer, step.attempt)], named, too_young)
             if isinstance(judged, ActionRefused):
                 raise judged
-            if judged is not None:
-                return RecordedDecision(judged, transfer, replayed=True)
-            await _write(connection, actor, [transfer], named, channel)
-            return RecordedDecision(named, transfer, replayed=False)
+            if judged is None:
+                await _write(connection, actor, [transfer], named, channel)
+            recorded = RecordedDecision(judged or named, transfer, replayed=judged is not None)
+            await keep(connection, recorded)
+            return recorded
 
     async def find_named(self, transfer_ids: Sequence[TransferId]) -> list[Transfer]:
         """Those of the transfers that exist, in any state."""
@@ -209,7 +217,9 @@ class Reviews:
         async with self._database.connection() as connection:
             return await fetch_page(connection, matching(wanted).where(~decided), limit, transfer_of, wanted.before)
 
-    async def decide_many(self, steps: Sequence[Step], decision: Decision) -> BatchOfDecisions:
+    async def decide_many(
+        self, steps: Sequence[Step], decision: Decision, keep: Keep[BatchOfDecisions] = keeps_nothing
+    ) -> BatchOfDecisions:
         """The same decision about these attempts, one of each transfer, in one transaction: all are kept, or none.
 
         Each takes or refuses it as if it came alone: `DecidedTooLate` for a transfer that has begun another attempt.
@@ -226,12 +236,14 @@ class Reviews:
             judged = await _judge(connection, actor, [(each, attempts[each.id]) for each in locked], named, too_young)
             verdicts = {each.id: verdict for each, verdict in zip(locked, judged, strict=True)}
             await _write(connection, actor, [each for each in locked if verdicts[each.id] is None], named, Channel.API)
-        verdicts |= {each: DecidedElsewhere(each) for each in attempts if each not in verdicts}
-        refused = {each: why for each, why in verdicts.items() if isinstance(why, ActionRefused)}
-        return BatchOfDecisions(
-            taken=[each for each in locked if each.id not in refused],
-            refused=[DecisionNotTaken(each, why.code, str(why)) for each, why in refused.items()],
-        )
+            verdicts |= {each: DecidedElsewhere(each) for each in attempts if each not in verdicts}
+            refused = {each: why for each, why in verdicts.items() if isinstance(why, ActionRefused)}
+            batch = BatchOfDecisions(
+                taken=[each for each in locked if each.id not in refused],
+                refused=[DecisionNotTaken(each, why.code, str(why)) for each, why in refused.items()],
+            )
+            await keep(connection, batch)
+        return batch
 
     @asynccontextmanager
     async def reminding(self, step: Step) -> AsyncIterator[bool]:

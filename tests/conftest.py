@@ -30,6 +30,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
+from tests.orders import BOTH_FINGERPRINTS, FINGERPRINTS
 from workflows.payloads import DATA_CONVERTER
 from workflows.registration import register_search_attributes
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
@@ -85,7 +86,7 @@ async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIt
     async with Database(database_url, connections=10) as database:
         yield database
         if not request.node.get_closest_marker("breaks_the_books"):
-            found = await audit(database)
+            found = await audit(database, BOTH_FINGERPRINTS)
             assert found.clean, found.broken
 
 
@@ -99,7 +100,7 @@ async def owner(database: Database, database_url: str) -> AsyncIterator[Connecti
 
 @pytest.fixture
 def book(database: Database) -> Book:
-    return Book(database, record_reversal)
+    return Book(database, FINGERPRINTS, record_reversal)
 
 
 @pytest.fixture

@@ -1,18 +1,27 @@
 """Makes customers, money and orders for tests."""
 
-import hashlib
 import secrets
 from dataclasses import dataclass, replace
+from typing import Any
 
 from customers.postgres import Customers
 from database.connections import Database
+from ledger.fingerprints import Fingerprints
 from ledger.ids import WORLD, AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.rules import kind_of
-from ledger.transfers import Kind, Step, TransferOrder
+from ledger.transfers import UNSIGNED, Kind, Step, TransferOrder
 from ledger.workflow_ids import transfer_workflow_id
 from staff.permissions import Role
 from staff.postgres.owner_grants import OwnerGrants
+
+# The key of every order of the tests, and of every API that they run.
+FINGERPRINT_KEY = "a fingerprint key that only the tests use"
+FINGERPRINTS = Fingerprints([FINGERPRINT_KEY])
+
+# What a test may rotate it to, and what checks the orders of both.
+NEXT_FINGERPRINT_KEY = "another fingerprint key of the tests"
+BOTH_FINGERPRINTS = Fingerprints([FINGERPRINT_KEY], retired=[NEXT_FINGERPRINT_KEY])
 
 
 @dataclass(frozen=True)
@@ -71,13 +80,13 @@ def order(
     reverses: TransferId | None = None,
     note: str | None = None,
 ) -> TransferOrder:
+    """A signed order, as the API makes it."""
     key = key or secrets.token_hex(8)
-    contents = f"{source}|{destination}|{amount_minor}|{currency}|{transaction_id}|{reverses}"
-    return TransferOrder(
+    wanted = TransferOrder(
         transfer_id=transfer_id_for(owner_id, key),
         owner_id=owner_id,
         idempotency_key=key,
-        fingerprint=hashlib.sha256(contents.encode()).hexdigest(),
+        fingerprint=UNSIGNED,
         kind=Kind.REVERSAL if reverses else kind_of(source, destination),
         source_account_id=source,
         destination_account_id=destination,
@@ -88,12 +97,18 @@ def order(
         reverses_transfer_id=reverses,
         note=note,
     )
+    return FINGERPRINTS.signed(wanted)
+
+
+def changed(wanted: TransferOrder, **changes: Any) -> TransferOrder:
+    """The order with other contents, signed anew: another request."""
+    return FINGERPRINTS.signed(replace(wanted, **changes))
 
 
 def later_attempt(wanted: TransferOrder, attempt: int) -> TransferOrder:
     """The same order as the API makes it for a later attempt."""
     workflow_id = transfer_workflow_id(wanted.owner_id, wanted.idempotency_key, attempt)
-    return replace(wanted, attempt=attempt, workflow_id=workflow_id)
+    return FINGERPRINTS.signed_attempt(replace(wanted, attempt=attempt, workflow_id=workflow_id))
 
 
 def reversal(

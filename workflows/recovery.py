@@ -7,7 +7,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
 
 from ledger.recovery import Stranded, Sweep
-from ledger.transfers import State, Step
+from ledger.transfers import Step
 from ledger.workflow_ids import dispute_workflow_id
 from workflows import policies, steps
 from workflows.dispute import DisputeWorkflow
@@ -26,7 +26,10 @@ class RecoveryWorkflow:
 
     @workflow.run
     async def run(self) -> Sweep:
-        """Resume what is in transit, and cancel what has not left its source. One that fails delays no other."""
+        """Resume what is in transit or was decided, and abandon what has not left its source.
+
+        One that fails delays no other.
+        """
         found = await workflow.execute_activity(
             steps.find_stranded,
             start_to_close_timeout=policies.SWEEP_ATTEMPT,
@@ -40,20 +43,20 @@ class RecoveryWorkflow:
         sweep.disputes.extend(await self._disputes())
         disputes = "1 dispute" if len(sweep.disputes) == 1 else f"{len(sweep.disputes)} disputes"
         workflow.set_current_details(
-            f"{len(sweep.cancelled)} cancelled, {len(sweep.driven_on)} driven on, {len(sweep.unanswered)} without an "
+            f"{len(sweep.abandoned)} abandoned, {len(sweep.driven_on)} driven on, {len(sweep.unanswered)} without an "
             f"answer, {disputes} started again.{' There may be more.' if sweep.more else ''}"
         )
         return sweep
 
     async def _finish(self, stranded: Stranded, sweep: Sweep, turns: asyncio.Semaphore) -> None:
-        """Resume or cancel it, by its state, and add it to the result."""
-        transfer_id, is_in_transit = stranded.order.transfer_id, stranded.state is State.DEBITED
+        """Resume or abandon it, and add it to the result."""
+        transfer_id = stranded.order.transfer_id
         async with turns:
             try:
-                if is_in_transit and await self._resume(stranded):
+                if stranded.is_driven_on and await self._resume(stranded):
                     sweep.driven_on.append(transfer_id)
-                elif not is_in_transit and await self._cancel(stranded):
-                    sweep.cancelled.append(transfer_id)
+                elif not stranded.is_driven_on and await self._abandon(stranded):
+                    sweep.abandoned.append(transfer_id)
             except FailureError as error:
                 if is_cancelled_exception(error):
                     raise
@@ -85,15 +88,15 @@ class RecoveryWorkflow:
             started.append(dispute_id)
         return started
 
-    async def _cancel(self, stranded: Stranded) -> bool:
-        """Whether the transfer was cancelled. False: a late step has moved the money meanwhile."""
+    async def _abandon(self, stranded: Stranded) -> bool:
+        """Whether the transfer was ended. False: a late step has moved the money meanwhile."""
         return await workflow.execute_activity(
-            steps.cancel_stranded,
+            steps.abandon_stranded,
             Step(stranded.order.transfer_id, stranded.order.attempt),
             start_to_close_timeout=policies.REGULAR_ATTEMPT,
             schedule_to_close_timeout=policies.SWEEP_ITEM_BUDGET,
             retry_policy=policies.UNTIL_ANSWERED,
-            summary=f"Cancel {summary(stranded.order)}",
+            summary=f"Abandon {summary(stranded.order)}",
         )
 
     async def _resume(self, stranded: Stranded) -> bool:

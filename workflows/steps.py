@@ -102,7 +102,7 @@ async def find_stranded() -> StrandedTransfers:
 
 
 @activity.defn
-async def cancel_stranded(step: Step) -> bool:
+async def abandon_stranded(step: Step) -> bool:
     """End a transfer that has not left its source; False: it has, meanwhile."""
     raise NotImplementedError
 

@@ -9,6 +9,7 @@ from api.contract.response_headers import CREATED
 from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
 from api.http.problems import Problem, problem_responses
+from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.transfers.acceptance import TransferRequest
@@ -40,17 +41,20 @@ async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
     operation_id="accounts.create",
     summary="Open an account",
     responses=CREATED
-    | problem_responses(*_READING, "identity_missing", "invalid_json", "account_exists", "validation_failed"),
+    | problem_responses(*_READING, *KEYED, "identity_missing", "invalid_json", "account_exists", "validation_failed"),
 )
-async def open_account(wanted: AccountIn, session: CurrentSession, remit: Remit, response: Response) -> AccountOut:
+async def open_account(
+    wanted: AccountIn, session: CurrentSession, remit: Remit, answers: KeptAnswers, response: Response
+) -> AccountOut:
     """Opens an empty account. A customer has at most one per currency."""
+    keep = answers.keep(AccountOut.of, status.HTTP_201_CREATED, _location)
     try:
-        account = await remit.customers.open_account(session.customer.id, wanted.currency)
+        account = await remit.customers.open_account(session.customer.id, wanted.currency, keep)
     except AccountExists as error:
         raise Problem("account_exists", f"You hold an account in {wanted.currency} already.") from error
     except IdentityMissing as error:
         raise Problem("identity_missing") from error
-    response.headers["Location"] = f"/v1/accounts/{account.id}"
+    response.headers["Location"] = _location(account)
     return AccountOut.of(account)
 
 
@@ -120,6 +124,10 @@ async def withdraw(
 ) -> TransferOut:
     """A transfer to the system account `world`. One `transaction_id` never moves money twice, whatever the key."""
     return await _cash(remit, session, key, _request(account_id, WORLD, wanted), wait, response)
+
+
+def _location(account: Account) -> str:
+    return f"/v1/accounts/{account.id}"
 
 
 async def _own_account(account_id: AccountId, session: Session, remit: Services) -> Account:

@@ -8,6 +8,7 @@ from api.accounts.entries import entries_page
 from api.accounts.models import AccountFileOut, EntriesOut, TierIn
 from api.http.fields import Cursor, PageSize
 from api.http.problems import problem_responses
+from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
@@ -19,7 +20,7 @@ from staff.permissions import Action, Actor
 
 router = APIRouter(prefix="/v1/admin/accounts/{account_id}", tags=["admin"], route_class=CheckedRoute)
 
-_CHANGING = (*ACTING, "account_not_found")
+_CHANGING = (*ACTING, *KEYED, "account_not_found")
 
 
 @router.get(
@@ -61,12 +62,16 @@ async def freeze(
     wanted: ReasonIn,
     actor: Annotated[Actor, Depends(may(Action.FREEZE_ACCOUNT))],
     remit: Remit,
+    answers: KeptAnswers,
 ) -> AccountFileOut:
     """No money moves from or to the account until it is unfrozen, except refunds to it.
 
     A step that has locked the account ends first. Amounts in transit to the account return to their source.
     """
-    return AccountFileOut.of(await remit.operators.set_status(actor, Action.FREEZE_ACCOUNT, account_id, wanted.reason))
+    keep = answers.keep(AccountFileOut.of)
+    return AccountFileOut.of(
+        await remit.operators.set_status(actor, Action.FREEZE_ACCOUNT, account_id, wanted.reason, keep)
+    )
 
 
 @router.post(
@@ -80,10 +85,12 @@ async def unfreeze(
     wanted: ReasonIn,
     actor: Annotated[Actor, Depends(may(Action.UNFREEZE_ACCOUNT))],
     remit: Remit,
+    answers: KeptAnswers,
 ) -> AccountFileOut:
     """Money can move from and to the account again."""
+    keep = answers.keep(AccountFileOut.of)
     return AccountFileOut.of(
-        await remit.operators.set_status(actor, Action.UNFREEZE_ACCOUNT, account_id, wanted.reason)
+        await remit.operators.set_status(actor, Action.UNFREEZE_ACCOUNT, account_id, wanted.reason, keep)
     )
 
 
@@ -98,9 +105,13 @@ async def close(
     wanted: ReasonIn,
     actor: Annotated[Actor, Depends(may(Action.CLOSE_ACCOUNT))],
     remit: Remit,
+    answers: KeptAnswers,
 ) -> AccountFileOut:
     """The account must be empty, with nothing in transit from or to it. A closed account never opens again."""
-    return AccountFileOut.of(await remit.operators.set_status(actor, Action.CLOSE_ACCOUNT, account_id, wanted.reason))
+    keep = answers.keep(AccountFileOut.of)
+    return AccountFileOut.of(
+        await remit.operators.set_status(actor, Action.CLOSE_ACCOUNT, account_id, wanted.reason, keep)
+    )
 
 
 @router.post(
@@ -114,9 +125,11 @@ async def set_tier(
     wanted: TierIn,
     actor: Annotated[Actor, Depends(may(Action.SET_TIER))],
     remit: Remit,
+    answers: KeptAnswers,
 ) -> AccountFileOut:
     """A new account has tier 1."""
-    return AccountFileOut.of(await remit.operators.set_tier(actor, account_id, wanted.tier, wanted.reason))
+    keep = answers.keep(AccountFileOut.of)
+    return AccountFileOut.of(await remit.operators.set_tier(actor, account_id, wanted.tier, wanted.reason, keep))
 
 
 @router.post(
@@ -130,13 +143,15 @@ async def rebuild(
     wanted: ReasonIn,
     actor: Annotated[Actor, Depends(may(Action.REBUILD_ACCOUNT))],
     remit: Remit,
+    answers: KeptAnswers,
 ) -> AccountFileOut:
     """Computes balance, version and head hash from the entries, if the entries are exactly as they were written.
 
     If an entry was edited, removed or added without the ledger, nothing changes and the answer names it: restore the
     entries from a backup first.
     """
-    return AccountFileOut.of(await remit.operators.rebuild(actor, account_id, wanted.reason))
+    keep = answers.keep(AccountFileOut.of)
+    return AccountFileOut.of(await remit.operators.rebuild(actor, account_id, wanted.reason, keep))
 
 
 async def _any_account(account_id: AccountId, remit: Services) -> Account:

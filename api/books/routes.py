@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 
 from api.books.models import AuditOut, BooksOut, StatsOut, TotalsOut
 from api.http.problems import problem_responses
+from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit
 from api.staff.authorization import ACTING, READING, Staff, may
@@ -31,11 +32,16 @@ async def books(_: Staff, remit: Remit) -> BooksOut:
     "/audit",
     operation_id="admin.books.audit",
     summary="Audit the books (admins)",
-    responses=problem_responses(*ACTING, "audit_running"),
+    responses=problem_responses(*ACTING, *KEYED, "audit_running"),
 )
-async def audit(wanted: ReasonIn, actor: Annotated[Actor, Depends(may(Action.RUN_AUDIT))], remit: Remit) -> AuditOut:
+async def audit(
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.RUN_AUDIT))],
+    remit: Remit,
+    answers: KeptAnswers,
+) -> AuditOut:
     """Checks every invariant over every entry, in one snapshot. It takes no lock, and minutes on large books."""
-    return AuditOut.of(await remit.operators.audit(actor, wanted.reason))
+    return AuditOut.of(await remit.operators.audit(actor, wanted.reason, answers.keep(AuditOut.of)))
 
 
 @router.get(

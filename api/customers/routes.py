@@ -17,6 +17,7 @@ from api.customers.models import (
 from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
+from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
@@ -25,6 +26,7 @@ from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.networks import Client
 from ledger.ids import CustomerId
 from staff.permissions import Action, Actor, NoSuchCustomer
+from staff.postgres.roles import RoleChange
 
 router = APIRouter(prefix="/v1/admin/customers", tags=["admin"], route_class=CheckedRoute)
 
@@ -98,13 +100,15 @@ async def issue_email_code(
     "/{customer_id}/role",
     operation_id="admin.customers.set_role",
     summary="Give a customer a role (admins)",
-    responses=_ROLE_WAITS | problem_responses(*ACTING, "customer_not_found", "email_not_verified", "role_too_young"),
+    responses=_ROLE_WAITS
+    | problem_responses(*ACTING, *KEYED, "customer_not_found", "email_not_verified", "role_too_young"),
 )
 async def set_role(
     customer_id: CustomerId,
     wanted: RoleIn,
     actor: Annotated[Actor, Depends(may(Action.GRANT_ROLE))],
     remit: Remit,
+    answers: KeptAnswers,
     response: Response,
 ) -> CustomerOut:
     """The role applies from their next request. Nobody can change their own role, so an admin always remains.
@@ -112,10 +116,18 @@ async def set_role(
     More rights need two admins: the first is answered 202 with the customer as they are, and when another admin sends
     the same, the role applies. Their address must be verified. Less rights need one admin.
     """
-    change = await remit.roles.set_role(actor, customer_id, wanted.role, wanted.reason)
-    if change.waits:
-        response.status_code = status.HTTP_202_ACCEPTED
+    keep = answers.keep(_changed, _status_of)
+    change = await remit.roles.set_role(actor, customer_id, wanted.role, wanted.reason, keep)
+    response.status_code = _status_of(change)
+    return _changed(change)
+
+
+def _changed(change: RoleChange) -> CustomerOut:
     return CustomerOut.of(change.customer)
+
+
+def _status_of(change: RoleChange) -> int:
+    return status.HTTP_202_ACCEPTED if change.waits else status.HTTP_200_OK
 
 
 async def _page(actor: Actor, client: Client, remit: Services, wanted: CustomerSearchIn) -> CustomersOut:

@@ -8,17 +8,19 @@ from api.disputes.models import DisputeIn, DisputeOut, DisputesOut, StatementIn
 from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
+from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING
-from disputes.dispute import NoSuchDispute
+from disputes.dispute import Dispute, NoSuchDispute
+from disputes.postgres.disputes import DisputeFile
 from ledger.ids import DisputeId, TransferId
 from staff.permissions import STAFF, Role
 
 router = APIRouter(prefix="/v1", tags=["disputes"], route_class=CheckedRoute)
 
 _READING = tuple(code for code in READING if code != "forbidden")
-_WRITING = tuple(code for code in ACTING if code not in ("forbidden", "conflict_of_interest"))
+_WRITING = (*(code for code in ACTING if code not in ("forbidden", "conflict_of_interest")), *KEYED)
 
 
 @router.post(
@@ -29,17 +31,23 @@ _WRITING = tuple(code for code in ACTING if code not in ("forbidden", "conflict_
     responses=CREATED | problem_responses(*_WRITING, "transfer_not_found", "not_disputable", "dispute_open"),
 )
 async def open_dispute(
-    transfer_id: TransferId, wanted: DisputeIn, session: CurrentSession, remit: Remit, response: Response
+    transfer_id: TransferId,
+    wanted: DisputeIn,
+    session: CurrentSession,
+    remit: Remit,
+    answers: KeptAnswers,
+    response: Response,
 ) -> DisputeOut:
     """Object to a completed transfer of mine. Staff decide, or the dispute expires at its deadline."""
     me = session.customer.id
-    opened = await remit.disputes.open(me, transfer_id, wanted.reason, remit.dispute_terms)
+    keep = answers.keep(_as_opened, status.HTTP_201_CREATED, _location)
+    opened = await remit.disputes.open(me, transfer_id, wanted.reason, remit.dispute_terms, keep)
     if opened is None:
         raise Problem("transfer_not_found")
     # While Temporal gives no answer, the row is committed all the same, and recovery starts its workflow later.
     await remit.temporal.start_dispute(opened)
-    response.headers["Location"] = f"/v1/disputes/{opened.id}"
-    return DisputeOut.of(opened, [], as_staff=False)
+    response.headers["Location"] = _location(opened)
+    return _as_opened(opened)
 
 
 @router.get(
@@ -80,14 +88,29 @@ async def dispute(dispute_id: DisputeId, session: CurrentSession, remit: Remit) 
     summary="Make a statement",
     responses=problem_responses(*_WRITING, "dispute_not_found", "dispute_closed", "too_many_statements"),
 )
-async def state_case(dispute_id: DisputeId, wanted: StatementIn, session: CurrentSession, remit: Remit) -> DisputeOut:
+async def state_case(
+    dispute_id: DisputeId, wanted: StatementIn, session: CurrentSession, remit: Remit, answers: KeptAnswers
+) -> DisputeOut:
     """A statement of a party while the dispute is open. It cannot be changed or removed."""
     found = await remit.disputes.find(dispute_id)
     if found is None or session.customer.id not in found[0].parties:
         raise NoSuchDispute(dispute_id)
-    await remit.disputes.add_statement(dispute_id, session.customer.id, wanted.text)
+    keep = answers.keep(_for_party, status.HTTP_201_CREATED)
+    await remit.disputes.add_statement(dispute_id, session.customer.id, wanted.text, keep)
     await remit.temporal.nudge_dispute(found[0])
     return await _readable(dispute_id, session, remit)
+
+
+def _location(dispute: Dispute) -> str:
+    return f"/v1/disputes/{dispute.id}"
+
+
+def _as_opened(dispute: Dispute) -> DisputeOut:
+    return DisputeOut.of(dispute, [], as_staff=False)
+
+
+def _for_party(file: DisputeFile) -> DisputeOut:
+    return DisputeOut.of(*file, as_staff=False)
 
 
 async def _readable(dispute_id: DisputeId, session: Session, remit: Services) -> DisputeOut:

@@ -8,11 +8,13 @@ from api.disputes.models import DisputeDecisionIn, DisputeOut, DisputesOut
 from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
+from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
 from disputes.dispute import DisputeDecision, DisputeState, NoSuchDispute
+from disputes.postgres.disputes import DisputeFile
 from ledger.ids import DisputeId
 from staff.permissions import Action, Actor
 
@@ -44,13 +46,14 @@ async def disputes(
     "/{dispute_id}/decisions",
     operation_id="admin.disputes.decide",
     summary="Decide a dispute",
-    responses=problem_responses(*ACTING, "dispute_not_found", "dispute_closed", "decision_refused"),
+    responses=problem_responses(*ACTING, *KEYED, "dispute_not_found", "dispute_closed", "decision_refused"),
 )
 async def decide(
     dispute_id: DisputeId,
     wanted: DisputeDecisionIn,
     actor: Annotated[Actor, Depends(may(Action.DECIDE_DISPUTE))],
     remit: Remit,
+    answers: KeptAnswers,
 ) -> DisputeOut:
     """Reverse or reject. The first decision is final, and a repeat of it returns the same answer.
 
@@ -58,7 +61,8 @@ async def decide(
     and the reversal's failure says why.
     """
     decision = DisputeDecision(actor.id, wanted.ruling, wanted.reason, wanted.amount)
-    decided = await remit.disputes.decide(dispute_id, decision)
+    keep = answers.keep(_for_staff)
+    decided = await remit.disputes.decide(dispute_id, decision, keep=keep)
     await remit.temporal.nudge_dispute(decided)
     return await _as_staff(dispute_id, remit)
 
@@ -67,20 +71,21 @@ async def decide(
     "/{dispute_id}/hold",
     operation_id="admin.disputes.hold",
     summary="Hold the disputed amount",
-    responses=problem_responses(*ACTING, "dispute_not_found", "dispute_closed", "nothing_to_hold"),
+    responses=problem_responses(*ACTING, *KEYED, "dispute_not_found", "dispute_closed", "nothing_to_hold"),
 )
 async def hold(
     dispute_id: DisputeId,
     wanted: ReasonIn,
     actor: Annotated[Actor, Depends(may(Action.HOLD_AMOUNT))],
     remit: Remit,
+    answers: KeptAnswers,
 ) -> DisputeOut:
     """Hold what is left to reverse on the payee's account, or as much of it as is free: `held_amount` says how much.
 
     The payee cannot spend it, and a reversal of the transfer can. It ends with a rejection, the deadline or a reversal.
     After `reversal_failed` it stays for a retry. A repeat holds more if more is free by then.
     """
-    await remit.dispute_holds.hold(dispute_id, actor, wanted.reason)
+    await remit.dispute_holds.hold(dispute_id, actor, wanted.reason, answers.keep(_for_staff))
     return await _as_staff(dispute_id, remit)
 
 
@@ -88,16 +93,17 @@ async def hold(
     "/{dispute_id}/release",
     operation_id="admin.disputes.release",
     summary="Release the disputed amount",
-    responses=problem_responses(*ACTING, "dispute_not_found", "dispute_closed"),
+    responses=problem_responses(*ACTING, *KEYED, "dispute_not_found", "dispute_closed"),
 )
 async def release(
     dispute_id: DisputeId,
     wanted: ReasonIn,
     actor: Annotated[Actor, Depends(may(Action.RELEASE_AMOUNT))],
     remit: Remit,
+    answers: KeptAnswers,
 ) -> DisputeOut:
     """The payee can spend it again."""
-    await remit.dispute_holds.release(dispute_id, actor, wanted.reason)
+    await remit.dispute_holds.release(dispute_id, actor, wanted.reason, answers.keep(_for_staff))
     return await _as_staff(dispute_id, remit)
 
 
@@ -105,4 +111,8 @@ async def _as_staff(dispute_id: DisputeId, remit: Services) -> DisputeOut:
     found = await remit.disputes.find(dispute_id)
     if found is None:
         raise NoSuchDispute(dispute_id)
-    return DisputeOut.of(*found, as_staff=True)
+    return _for_staff(found)
+
+
+def _for_staff(file: DisputeFile) -> DisputeOut:
+    return DisputeOut.of(*file, as_staff=True)

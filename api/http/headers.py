@@ -59,13 +59,13 @@ def optional_idempotency_key(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="Optional. A repeat by the same person with the same key is the same action, recorded once. "
-            "The key is refused for another action or with another reason.",
+            description="Optional. A repeat by the same person with the same key gets the first answer, and nothing "
+            "happens twice. The key is refused for another request.",
             examples=["ticket-4711-give-back"],
         ),
     ] = None,
 ) -> str | None:
-    """The key of a staff action, without quotes. None: every request is an action of its own."""
+    """The key of a request that moves no money of its own, without quotes. None: every request is an act of its own."""
     return _key_in(request)
 
 

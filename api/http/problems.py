@@ -68,6 +68,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     "role_too_young": Meaning(
         403, "Your role is too new", "This needs two people, and you do not count as one of them yet."
     ),
+    "ended_by_staff": Meaning(
+        403, "Staff ended the transfer", "Only staff can try it again: ask them, or send a new transfer."
+    ),
     "not_found": Meaning(404, "Not found", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
@@ -95,6 +98,11 @@ PROBLEMS: Mapping[str, Meaning] = {
         409, "The transfer cannot be retried", "Only failed and compensated transfers can be retried."
     ),
     "attempts_used_up": Meaning(409, "All attempts are used", "All 3 attempts were made. Send a new transfer."),
+    "transfer_altered": Meaning(
+        409,
+        "The transfer is not as it was accepted",
+        "Its row was changed outside of the service. Staff have to restore it first.",
+    ),
     "not_reversible": Meaning(
         409,
         "The transfer cannot be reversed",

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from api.http.problems import FieldError, Problem, problem_responses
+from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.reviews.models import DecisionIn, DecisionsIn, DecisionsOut
 from api.services import Remit, Services
@@ -14,6 +15,7 @@ from api.staff.interventions import ActionAnswer
 from api.staff.models import AnsweredOut, answered
 from ledger.ids import TransferId
 from ledger.transfers import State, Step, Transfer
+from reviews.postgres import RecordedDecision
 from reviews.review import Decision
 from staff.permissions import Action, Actor
 from staff.postgres.transfer_search import TransferSearch
@@ -25,13 +27,14 @@ router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
     "/transfers/{transfer_id}/decisions",
     operation_id="admin.transfers.decide",
     summary="Decide about a transfer in review",
-    responses=problem_responses(*ACTING, "transfer_not_found", "too_late", "decided_already"),
+    responses=problem_responses(*ACTING, *KEYED, "transfer_not_found", "too_late", "decided_already"),
 )
 async def decide(
     transfer_id: TransferId,
     wanted: DecisionIn,
     actor: Annotated[Actor, Depends(may(Action.DECIDE_REVIEW))],
     remit: Remit,
+    answers: KeptAnswers,
     response: Response,
 ) -> AnsweredOut:
     """One rejection ends it; an approval lets it go on, two of different people if the amount needs it.
@@ -41,19 +44,27 @@ async def decide(
     """
     transfer = await remit.interventions.transfer(transfer_id)
     decision = Decision(actor.id, wanted.ruling, wanted.reason)
-    recorded = await remit.reviews.decide(Step(transfer.id, transfer.attempt), decision)
+    keep = answers.keep(_answered)
+    recorded = await remit.reviews.decide(Step(transfer.id, transfer.attempt), decision, keep=keep)
     await remit.temporal.nudge_review(recorded.transfer)
     return answered(ActionAnswer(recorded.decision.answer, recorded.replayed), response)
+
+
+def _answered(recorded: RecordedDecision) -> AnsweredOut:
+    return AnsweredOut(answer=recorded.decision.answer)
 
 
 @router.post(
     "/reviews/decisions",
     operation_id="admin.reviews.decide",
     summary="Decide about many transfers in review",
-    responses=problem_responses(*ACTING, "transfer_not_found", "nothing_matches", "more_than_seen"),
+    responses=problem_responses(*ACTING, *KEYED, "transfer_not_found", "nothing_matches", "more_than_seen"),
 )
 async def decide_many(
-    wanted: DecisionsIn, actor: Annotated[Actor, Depends(may(Action.DECIDE_REVIEW))], remit: Remit
+    wanted: DecisionsIn,
+    actor: Annotated[Actor, Depends(may(Action.DECIDE_REVIEW))],
+    remit: Remit,
+    answers: KeptAnswers,
 ) -> DecisionsOut:
     """One decision about transfers that the reviewer has seen: named one by one, or as a list, at most 1,000.
 
@@ -72,7 +83,8 @@ async def decide_many(
     if not found:
         raise Problem("nothing_matches")
     decision = Decision(actor.id, wanted.ruling, wanted.reason)
-    batch = await remit.reviews.decide_many([Step(each.id, each.attempt) for each in found], decision)
+    keep = answers.keep(DecisionsOut.of)
+    batch = await remit.reviews.decide_many([Step(each.id, each.attempt) for each in found], decision, keep)
     remit.temporal.nudge_reviews(batch.taken)
     return DecisionsOut.of(batch)
 

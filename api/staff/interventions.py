@@ -36,8 +36,11 @@ _REFUSALS = frozenset(
         "not_staff",
         "nothing_to_retry",
         "reversal_too_large",
+        "sandbox_rails_off",
         "too_late",
         "too_late_to_cancel",
+        "transaction_id_reused",
+        "transfer_altered",
         "validation_failed",
         "workflow_lost",
     }

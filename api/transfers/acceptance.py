@@ -4,7 +4,7 @@ Where a request may break, and what is true then:
 
 - Before Temporal answered: the transfer is not accepted, or in doubt. The client repeats the request with its key.
 - After Temporal accepted, before the row is written: the workflow writes it. A repeat finds the workflow, compares the
-  fingerprint in its memo, and joins it.
+  fingerprint in its memo, and joins it. A repeat of "all that is left" takes the amount in the memo for its own.
 - No worker answers: this process writes the row before it answers 202, so an acknowledged transfer can be read.
 - Temporal deleted the workflow: the row, which is read first and never expires, answers the request.
 - Two requests use one key at once, one for a new transfer and one for a `transaction_id` that is taken: the first to
@@ -15,20 +15,20 @@ Where a request may break, and what is true then:
 """
 
 import asyncio
-import hashlib
-import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from api.http.problems import Problem
-from api.temporal import TemporalGateway
+from api.temporal import StartedOrder, TemporalGateway
 from api.transfers.completion import Completions
 from database.connections import RowHeld
+from ledger.fingerprints import FingerprintKeyMissing, TransferAltered
 from ledger.ids import AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import Intake, TransferReads
 from ledger.refusals import IllegalTransition, OrderMismatch
 from ledger.rules import kind_of
-from ledger.transfers import MAX_ATTEMPTS, Ending, Kind, Standing, State, Step, Transfer, TransferOrder
+from ledger.transfers import MAX_ATTEMPTS, UNSIGNED, Ending, Kind, Standing, State, Step, Transfer, TransferOrder
 from ledger.workflow_ids import transfer_workflow_id
 
 CANCEL_TRIES = 3
@@ -49,7 +49,7 @@ class TransferRequest:
     note: str | None = None
     transaction_id: str | None = None
     reverses_transfer_id: TransferId | None = None
-    all_that_is_left: bool = False  # of a reversal: its amount is not part of the request
+    all_that_is_left: bool = False  # of a reversal: the request names no amount
     metadata: dict[str, str] | None = None
 
 
@@ -62,31 +62,14 @@ class Accepted:
 
 
 def order_for(owner_id: CustomerId, key: str, requested: TransferRequest) -> TransferOrder:
-    """The order for this customer's request: equal keys and requests give equal orders, fingerprint included."""
+    """The order for this customer's request, not signed yet: equal keys and requests give equal orders."""
     reverses = requested.reverses_transfer_id
-    kind = Kind.REVERSAL if reverses else kind_of(requested.source_account_id, requested.destination_account_id)
-    canonical: dict[str, object] = {
-        "kind": kind,
-        "source_account_id": requested.source_account_id,
-        "destination_account_id": requested.destination_account_id,
-        "amount": requested.amount_minor,
-        "currency": requested.currency,
-        "note": requested.note,
-        "transaction_id": requested.transaction_id,
-        "metadata": requested.metadata,
-    }
-    if reverses:  # other kinds leave it out: their stored fingerprints must stay the same
-        canonical |= {
-            "reverses_transfer_id": reverses,
-            "amount": None if requested.all_that_is_left else requested.amount_minor,
-        }
-    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
     return TransferOrder(
         transfer_id=transfer_id_for(owner_id, key),
         owner_id=owner_id,
         idempotency_key=key,
-        fingerprint=hashlib.sha256(text.encode()).hexdigest(),
-        kind=kind,
+        fingerprint=UNSIGNED,
+        kind=Kind.REVERSAL if reverses else kind_of(requested.source_account_id, requested.destination_account_id),
         source_account_id=requested.source_account_id,
         destination_account_id=requested.destination_account_id,
         amount_minor=requested.amount_minor,
@@ -96,6 +79,7 @@ def order_for(owner_id: CustomerId, key: str, requested: TransferRequest) -> Tra
         transaction_id=requested.transaction_id,
         reverses_transfer_id=reverses,
         metadata=requested.metadata,
+        all_that_is_left=requested.all_that_is_left,
     )
 
 
@@ -106,16 +90,28 @@ def next_attempt(transfer: Transfer) -> TransferOrder:
     return replace(transfer.order, attempt=attempt, workflow_id=workflow_id)
 
 
+async def unnamed(_attempt: int) -> None:
+    """For a retry without a key: nobody repeats it."""
+
+
 class Acceptance:
     """Turns requests into transfers."""
 
     def __init__(
-        self, temporal: TemporalGateway, transfer_reads: TransferReads, book: Book, completions: Completions
+        self,
+        temporal: TemporalGateway,
+        transfer_reads: TransferReads,
+        book: Book,
+        completions: Completions,
+        *,
+        sandbox_rails: bool = False,
     ) -> None:
+        """`sandbox_rails`: customers may make deposits and withdrawals, so those that ended may be tried again."""
         self._temporal = temporal
         self._transfer_reads = transfer_reads
         self._book = book
         self._completions = completions
+        self._sandbox_rails = sandbox_rails
 
     async def accept(self, order: TransferOrder, wait_seconds: float, foreseen: Problem | None = None) -> Accepted:
         """Start the transfer, or find the one that this key already names, and wait for its end.
@@ -126,11 +122,14 @@ class Acceptance:
         something else (422), and `TemporalUnavailable` or `Unavailable` while Temporal or PostgreSQL gives no answer.
         None of these uses up the key.
         """
+        order = self._book.fingerprints.signed(order)
         known = await self._known(order)
         # For a reversal the caller has already checked that this customer may reverse the payment.
         if known.account is None and order.kind is not Kind.REVERSAL:
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
         first = _first_of(known, order)
+        if first is None and known.has_answer:
+            raise Problem("idempotency_key_reused")
         if first is not None:
             await self._take_key(order, first)
             if first.state.is_final:
@@ -138,11 +137,12 @@ class Acceptance:
         if foreseen and first is None and not await self._is_started(order):
             raise foreseen
         async with self._completions.watch(order.transfer_id) as watch:
-            replayed = first is not None or not await self._start(order)
+            replayed = first is not None
+            if first is None:
+                order, replayed = await self._start(order)
 
             def check(handed_over: Transfer) -> Transfer | None:
-                fingerprint = handed_over.order.fingerprint
-                return _first_of(replace(known, by_key=handed_over, key_fingerprint=fingerprint), order)
+                return _first_of(replace(known, by_key=handed_over), order)
 
             async def read() -> Transfer | None:
                 return _first_of(await self._known(order), order)
@@ -153,11 +153,14 @@ class Acceptance:
         await self._take_key(order, transfer)
         return Accepted(transfer, replayed or transfer.id != order.transfer_id)
 
-    async def retry(self, transfer: Transfer, wait_seconds: float) -> Transfer:
+    async def retry(
+        self, transfer: Transfer, wait_seconds: float, name_attempt: Callable[[int], Awaitable[None]] = unnamed
+    ) -> Transfer:
         """Begin the next attempt of a failed or compensated transfer, under the same id and key, and wait for its end.
 
-        Any number of equal requests begin one attempt: its workflow ID follows from the attempt. Raises a problem (409)
-        where the transfer's state or the number of its attempts does not allow it.
+        Any number of equal requests begin one attempt: its workflow ID follows from the attempt. Raises a problem where
+        the transfer's state, the number of its attempts, the rails or another transfer with its `transaction_id` do not
+        allow it. `name_attempt` is called with the attempt once it is allowed, before it begins.
         """
         if transfer.state not in (State.FAILED, State.COMPENSATED):
             raise Problem(
@@ -165,7 +168,11 @@ class Acceptance:
             )
         if transfer.attempt >= MAX_ATTEMPTS:
             raise Problem("attempts_used_up", f"All {MAX_ATTEMPTS} attempts were made. Send a new transfer.")
-        order = next_attempt(transfer)
+        if transfer.kind in (Kind.DEPOSIT, Kind.WITHDRAWAL) and not self._sandbox_rails:
+            raise Problem("sandbox_rails_off")
+        order = self._signed_attempt(transfer)
+        await self._check_transaction_id(order)
+        await name_attempt(order.attempt)
         async with self._completions.watch(order.transfer_id) as watch:
             await self._temporal.start(order)
 
@@ -174,12 +181,17 @@ class Acceptance:
 
             async def read() -> Transfer | None:
                 found = await self._transfer_reads.visible(order.owner_id, order.transfer_id)
-                return check(found) if found else None
+                begun = check(found) if found else None
+                if begun is None:
+                    await self._check_transaction_id(order)
+                return begun
 
             begun = await self._completions.final_within(wait_seconds, watch, check, read)
         if begun is None:
             # No worker has begun it yet: begin it here, so that the acknowledged attempt can be read.
-            await self._book.open_transfer(order)
+            opened = await self._book.open_transfer(order)
+            if (taken_by := opened.standing.duplicate_of) is not None:
+                raise _transaction_id_taken(taken_by)
             begun = await self._transfer_reads.visible(order.owner_id, order.transfer_id)
         assert begun is not None, "the transfer was just read"
         return begun
@@ -234,13 +246,36 @@ class Acceptance:
         except OrderMismatch as error:
             raise Problem("idempotency_key_reused") from error
 
+    async def _check_transaction_id(self, order: TransferOrder) -> None:
+        """Raises a problem if another transfer has taken the order's `transaction_id` since its attempt ended."""
+        if order.transaction_id is None:
+            return
+        holder = (await self._known(order)).by_transaction_id
+        if holder is not None and holder.id != order.transfer_id:
+            raise _transaction_id_taken(holder.id)
+
+    def _signed_attempt(self, transfer: Transfer) -> TransferOrder:
+        """The order of the next attempt. Raises a problem if the transfer's row was changed behind the books."""
+        try:
+            self._book.fingerprints.check_row(transfer)
+        except (TransferAltered, FingerprintKeyMissing) as error:
+            raise Problem("transfer_altered", str(error)) from error
+        return self._book.fingerprints.signed_attempt(next_attempt(transfer))
+
     async def _is_started(self, order: TransferOrder) -> bool:
         """Whether Temporal has accepted an equal request; its row may be missing."""
         started = await self._temporal.started(order.workflow_id)
-        return started is not None and started.fingerprint == order.fingerprint
+        return started is not None and self._as_started(order, started) is not None
 
-    async def _start(self, order: TransferOrder) -> bool:
-        """Start the transfer. False if an equal request has started it.
+    def _as_started(self, order: TransferOrder, started: StartedOrder) -> TransferOrder | None:
+        """The order that the workflow was started with, if its request was equal to this one's."""
+        fingerprints = self._book.fingerprints
+        if order.all_that_is_left and started.amount_minor is not None:
+            order = fingerprints.signed(replace(order, amount_minor=started.amount_minor))
+        return order if started.fingerprint and fingerprints.is_of(started.fingerprint, order) else None
+
+    async def _start(self, order: TransferOrder) -> tuple[TransferOrder, bool]:
+        """Start the transfer, or find it started by an equal request: the order that was started, and which of both.
 
         A workflow of another request may have the ID. That request has the key only if the ledger has opened its
         transfer, so this one waits for the ledger's decision. If two requests reuse the ID of a closed workflow, the
@@ -250,14 +285,16 @@ class Acceptance:
         while not await self._temporal.start(order):
             other = await self._temporal.started(order.workflow_id)  # None: Temporal has just deleted it
             if other is not None:
-                if other.fingerprint == order.fingerprint or _first_of(await self._known(order), order) is not None:
-                    return False
+                if (equal := self._as_started(order, other)) is not None:
+                    return equal, True
+                if _first_of(await self._known(order), order) is not None:
+                    return order, True
                 if not other.is_running and await self._temporal.start(order, after_another=True):
-                    return True
+                    return order, False
             if asyncio.get_running_loop().time() > deadline:
                 raise Problem("idempotency_key_reused")
             await asyncio.sleep(UNDECIDED_PAUSE)
-        return True
+        return order, False
 
     async def _write_down(self, order: TransferOrder) -> Transfer:
         """No worker has opened the transfer yet: write its row here, so that it can be read once it is acknowledged."""
@@ -273,7 +310,7 @@ class Acceptance:
 def _first_of(known: Intake, order: TransferOrder) -> Transfer | None:
     """The transfer that this request already names. Raises a problem if its key or transaction_id names another one."""
     if first := known.by_key:
-        if known.key_fingerprint != order.fingerprint:
+        if not order.repeats_request(first):
             raise Problem("idempotency_key_reused")
         return first
     if first := known.by_transaction_id:
@@ -281,3 +318,7 @@ def _first_of(known: Intake, order: TransferOrder) -> Transfer | None:
             raise Problem("transaction_id_reused")
         return first
     return None
+
+
+def _transaction_id_taken(by: TransferId) -> Problem:
+    return Problem("transaction_id_reused", f"Transfer {by} has this transaction_id now: it moves the money instead.")

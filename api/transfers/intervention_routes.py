@@ -10,7 +10,7 @@ from api.http.route import CheckedRoute
 from api.services import Remit
 from api.staff.authorization import INTERVENING, may
 from api.staff.models import AnsweredOut, ReasonIn, answered
-from api.transfers.responses import accepted, show_progress
+from api.transfers.responses import RETRY_PROBLEMS, accepted, show_progress
 from api.transfers.staff_models import AnyTransferOut
 from ledger.ids import TransferId
 from staff.permissions import Action, Actor
@@ -47,8 +47,7 @@ async def cancel(
     status_code=status.HTTP_201_CREATED,
     operation_id="admin.transfers.retry",
     summary="Try any failed or compensated transfer again",
-    responses=accepted(AnyTransferOut)
-    | problem_responses(*_KEYED, "not_retryable", "attempts_used_up", "reversal_too_large"),
+    responses=accepted(AnyTransferOut) | problem_responses(*_KEYED, *RETRY_PROBLEMS),
 )
 async def retry(
     transfer_id: TransferId,

@@ -26,6 +26,16 @@ MOVING_PROBLEMS = (
     "database_unavailable",
 )
 
+# What refuses another attempt, whoever requests it.
+RETRY_PROBLEMS = (
+    "not_retryable",
+    "attempts_used_up",
+    "reversal_too_large",
+    "sandbox_rails_off",
+    "transaction_id_reused",
+    "transfer_altered",
+)
+
 
 def accepted(model: type[TransferOut]) -> dict[int | str, dict[str, Any]]:
     """The two answers to a request that begins a transfer or an attempt."""

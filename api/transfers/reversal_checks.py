@@ -79,7 +79,7 @@ async def check_may_retry_reversal(disputes: Disputes, actor: Actor, transfer: T
     """Raises `NotAllowed` for a reversal if these staff may not reverse, unless a dispute decided it."""
     if transfer.reverses_transfer_id is None or actor.role in ALLOWED[Action.REVERSE_TRANSFER]:
         return
-    if not await disputes.decided(transfer):
+    if not await disputes.decided(transfer.order):
         raise NotAllowed(actor, Action.REVERSE_TRANSFER)
 
 

@@ -8,15 +8,17 @@ from api.auth.sessions import CurrentSession
 from api.http.headers import IdempotencyKey, WaitSeconds
 from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
+from api.http.repeats import KEYED, REPLAYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit
 from api.transfers.acceptance import TransferRequest
 from api.transfers.filters import TransferFilters
 from api.transfers.models import AttemptOut, AttemptsOut, PostingOut, ReceiptOut, TransferIn, TransferOut, TransfersOut
-from api.transfers.responses import MOVING_RESPONSES, accepted, move, show_progress
+from api.transfers.responses import MOVING_RESPONSES, RETRY_PROBLEMS, accepted, move, show_progress
 from api.transfers.reversal_checks import check_is_given_back, check_left
 from ledger.ids import TransferId
 from ledger.money import Money
+from ledger.rules import ended_by_staff
 from ledger.transfers import Transfer
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=CheckedRoute)
@@ -113,16 +115,18 @@ async def receipt(transfer_id: TransferId, session: CurrentSession, remit: Remit
     "/{transfer_id}/cancel",
     operation_id="transfers.cancel",
     summary="Cancel a transfer",
-    responses=problem_responses(*_READING, "transfer_not_found", "forbidden", "too_late_to_cancel"),
+    responses=problem_responses(*_READING, *KEYED, "transfer_not_found", "forbidden", "too_late_to_cancel"),
 )
-async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> TransferOut:
+async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit, answers: KeptAnswers) -> TransferOut:
     """Possible until the amount leaves its source. Cancelling again answers the same.
 
     What staff reversed for others they cancel by the admin route, which records it.
     """
     found = await _asked_by_me(transfer_id, session, remit)
     await check_is_given_back(remit.account_reads, session.customer, found)
-    return TransferOut.of(await remit.acceptance.cancel(found), session.customer.id)
+    cancelled = TransferOut.of(await remit.acceptance.cancel(found), session.customer.id)
+    await answers.keep_now(cancelled)
+    return cancelled
 
 
 @router.post(
@@ -133,25 +137,39 @@ async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit)
     responses=accepted(TransferOut)
     | problem_responses(
         *_READING,
+        *KEYED,
         "transfer_not_found",
-        "not_retryable",
-        "attempts_used_up",
-        "reversal_too_large",
+        *RETRY_PROBLEMS,
+        "ended_by_staff",
         "forbidden",
         "temporal_unavailable",
     ),
 )
 async def retry(
-    transfer_id: TransferId, session: CurrentSession, remit: Remit, wait: WaitSeconds, response: Response
+    transfer_id: TransferId,
+    session: CurrentSession,
+    remit: Remit,
+    wait: WaitSeconds,
+    answers: KeptAnswers,
+    response: Response,
 ) -> TransferOut:
     """The same transfer under the same id and key, at most 3 attempts in all. 201 when final, 202 when not yet.
 
+    With a key, a repeat gets the present state of the attempt that the first request began, and begins no other.
+
+    What staff rejected in review, or cancelled after its debit, only staff try again.
     What staff reversed for others they try again by the admin route, which records it.
     """
     found = await _asked_by_me(transfer_id, session, remit)
-    await check_is_given_back(remit.account_reads, session.customer, found)
-    await check_left(remit.reversals, session.customer.id, found)
-    begun = await remit.acceptance.retry(found, wait)
+    if answers.begun is not None and found.attempt >= answers.begun:
+        begun = await remit.acceptance.until_final(found, wait)
+        response.headers[REPLAYED] = "true"
+    else:
+        await check_is_given_back(remit.account_reads, session.customer, found)
+        if ended_by_staff(found):
+            raise Problem("ended_by_staff")
+        await check_left(remit.reversals, session.customer.id, found)
+        begun = await remit.acceptance.retry(found, wait, answers.name_attempt)
     show_progress(begun, response, f"/v1/transfers/{begun.id}")
     return TransferOut.of(begun, session.customer.id)
 

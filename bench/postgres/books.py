@@ -9,6 +9,7 @@ from api.transfers.acceptance import TransferRequest, order_for
 from bench.traffic.population import CURRENCY
 from customers.postgres import Customers
 from database.connections import Database
+from ledger.fingerprints import Fingerprints
 from ledger.ids import WORLD, AccountId, CustomerId
 from ledger.postgres.book import Book
 from ledger.transfers import Step
@@ -19,11 +20,11 @@ FIRST_BALANCE_MINOR = 1_000_000_000_000
 AT_ONCE = 16
 
 
-async def fill(database_url: str, accounts: int) -> list[tuple[CustomerId, AccountId]]:
+async def fill(database_url: str, fingerprints: Fingerprints, accounts: int) -> list[tuple[CustomerId, AccountId]]:
     """Make this many customers, each with an account funded by a deposit. No password is hashed, which saves time."""
     turns = asyncio.Semaphore(AT_ONCE)
     async with Database(database_url, AT_ONCE, "remit-bench") as database:
-        customers, book = Customers(database), Book(database, record_reversal)
+        customers, book = Customers(database), Book(database, fingerprints, record_reversal)
 
         async def one() -> tuple[CustomerId, AccountId]:
             async with turns:
@@ -34,7 +35,7 @@ async def fill(database_url: str, accounts: int) -> list[tuple[CustomerId, Accou
                 deposit = order_for(
                     customer.id, "first", TransferRequest(WORLD, account.id, FIRST_BALANCE_MINOR, CURRENCY)
                 )
-                await book.open_transfer(deposit)
+                await book.open_transfer(fingerprints.signed(deposit))
                 await book.debit(Step(deposit.transfer_id, 1))
                 await book.credit(Step(deposit.transfer_id, 1, account.id))
                 return customer.id, account.id

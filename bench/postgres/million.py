@@ -14,6 +14,7 @@ import asyncpg
 from api.transfers.acceptance import TransferRequest, order_for
 from bench.traffic.population import AMOUNT_MINOR, CURRENCY
 from ledger.chain import entry_hash
+from ledger.fingerprints import Fingerprints
 from ledger.ids import CLEARING, AccountId, CustomerId, TransferId, posting_id
 from ledger.transfers import Leg, State, TransferOrder
 
@@ -24,7 +25,7 @@ _TRANSFERS = (
     "id owner_id idempotency_key fingerprint kind source_account_id destination_account_id amount_minor currency "
     "workflow_id state created_at updated_at completed_at"
 ).split()
-_KEYS = "owner_id idempotency_key fingerprint transfer_id recorded_at".split()
+_KEYS = "owner_id idempotency_key transfer_id recorded_at".split()
 _POSTINGS = "transfer_id attempt leg debit_account_id credit_account_id amount_minor currency recorded_at".split()
 _ENTRIES = (
     "account_id version transfer_id attempt leg amount_minor balance_before balance_after recorded_at hash".split()
@@ -61,7 +62,11 @@ class _Account:
 
 
 async def fill_with_entries(
-    database_url: str, entries: int, seed: int, progress: Callable[[int], None] = lambda _: None
+    database_url: str,
+    fingerprints: Fingerprints,
+    entries: int,
+    seed: int,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Add transfers between the existing accounts until the books have this many entries; then VACUUM and ANALYZE.
 
@@ -75,7 +80,7 @@ async def fill_with_entries(
         await connection.execute("SET session_replication_role = replica")
         while written < entries:
             batch = min(BATCH, (entries - written + 1) // 2)
-            rows = list(_transfers(accounts, chance, f"{written}", batch))
+            rows = list(_transfers(accounts, fingerprints, chance, f"{written}", batch))
             async with connection.transaction():
                 await _copy(connection, rows)
             written += 2 * batch
@@ -91,13 +96,13 @@ async def fill_with_entries(
 
 
 def _transfers(
-    accounts: Sequence[_Account], chance: random.Random, name: str, number: int
+    accounts: Sequence[_Account], fingerprints: Fingerprints, chance: random.Random, name: str, number: int
 ) -> Iterator[tuple[TransferOrder, datetime, tuple[Any, ...], tuple[Any, ...]]]:
     began = datetime.now(UTC) - timedelta(days=1)
     for count in range(number):
         source, destination = chance.sample(accounts, 2)
         wish = TransferRequest(source.id, destination.id, AMOUNT_MINOR, CURRENCY)
-        order = order_for(source.owner_id, f"filled-{name}-{count}", wish)
+        order = fingerprints.signed(order_for(source.owner_id, f"filled-{name}-{count}", wish))
         at = began + timedelta(milliseconds=count)
         debit = source.enter(order.transfer_id, Leg.DEBIT, -AMOUNT_MINOR, at)
         yield order, at, debit, destination.enter(order.transfer_id, Leg.CREDIT, AMOUNT_MINOR, at)
@@ -126,9 +131,7 @@ async def _copy(
         )
         for order, at, _, _ in rows
     ]
-    keys = [
-        (order.owner_id, order.idempotency_key, order.fingerprint, order.transfer_id, at) for order, at, _, _ in rows
-    ]
+    keys = [(order.owner_id, order.idempotency_key, order.transfer_id, at) for order, at, _, _ in rows]
     legs = [
         leg
         for order, at, _, _ in rows

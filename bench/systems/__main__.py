@@ -23,6 +23,8 @@ from bench.traffic.generator import create_generator
 from bench.traffic.jobs import Job, new_keys, serve_jobs
 from bench.traffic.load import Send
 from bench.traffic.population import Holder, order_between, pairs, read
+from ledger.fingerprints import Fingerprints
+from ledger.transfers import TransferOrder
 
 GENERATORS = ("load", "reads")
 # Imported only in the process that runs it: DBOS is not installed in every environment.
@@ -51,6 +53,15 @@ class BenchTransferOut:
 
     id: str
     state: str
+
+
+def signing(transfer: Transfer, fingerprints: Fingerprints) -> Transfer:
+    """The same way to make a transfer, of an order that is signed first, as the API does."""
+
+    async def sign_and_transfer(order: TransferOrder) -> str:
+        return await transfer(fingerprints.signed(order))
+
+    return sign_and_transfer
 
 
 def thin_route(app: FastAPI, transfer: Transfer, holders: list[Holder]) -> None:
@@ -87,7 +98,8 @@ async def serve(name: str, setting: Setting) -> None:
         else:
             module, _, function = SYSTEMS[name].partition(":")
             system: System = getattr(importlib.import_module(module), function)
-            ways = dict(await stack.enter_async_context(system(setting)))
+            found = await stack.enter_async_context(system(setting))
+            ways = {name: signing(transfer, setting.fingerprints) for name, transfer in found.items()}
             app = FastAPI(openapi_url=None)
             thin_route(app, next(iter(ways.values())), holders)
             serve_jobs(app, lambda job: direct(ways, holders, job))

@@ -23,7 +23,7 @@ RULES = [AmountThreshold(10_000)]
 async def durable_functions(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
     """`saga`: a workflow of four steps, awaited in the process that runs it."""
     async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-dbos") as database:
-        book = Book(database, record_reversal)
+        book = Book(database, setting.fingerprints, record_reversal)
         notification = NotificationSteps(Messages(book.database))
         DBOS(config={"name": "bench", "system_database_url": _beside(setting.database_url), "log_level": "WARNING"})
 

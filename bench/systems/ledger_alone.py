@@ -15,7 +15,7 @@ from staff.postgres.reversal_record import record_reversal
 async def ledger_steps(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
     """`steps`: open, debit, credit, each a transaction of its own, as the saga's steps call them."""
     async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-steps") as database:
-        book = Book(database, record_reversal)
+        book = Book(database, setting.fingerprints, record_reversal)
 
         async def transfer(order: TransferOrder) -> str:
             await book.open_transfer(order)

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.fingerprints import Fingerprints
 from ledger.transfers import TransferOrder
 
 # The same for every system: as many as one process of Remit uses.
@@ -22,6 +23,12 @@ class Setting:
     database_url: str
     temporal_address: str
     population: Path
+    fingerprint_key: str
+
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """What makes and checks the fingerprints of the system's orders, as the API and its worker do."""
+        return Fingerprints([self.fingerprint_key])
 
 
 System = Callable[[Setting], AbstractAsyncContextManager[Mapping[str, Transfer]]]

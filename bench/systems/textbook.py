@@ -30,7 +30,7 @@ async def textbook(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
         )
 
     async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-textbook") as database:
-        book = Book(database, record_reversal)
+        book = Book(database, setting.fingerprints, record_reversal)
         money, notification = TransferSteps(book, 60), NotificationSteps(Messages(book.database))
         async with Worker(
             client,

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,14 +47,18 @@ class PostgresServer:
     """One PostgreSQL in `folder`, for the embedded stack (`child`) or on its own in a test (`start`, `stop`, `kill`).
 
     The first start creates the cluster, the superuser `remit` and the database `remit`. It chooses a port and a
-    password, which later starts keep; only a port that another process has taken since is replaced.
+    password, which later starts keep; only a port that another process has taken since is replaced. `settings` are
+    put beside those that every such server has.
     """
 
-    def __init__(self, folder: Path, *, log: Path | None = None, say: Say = silent) -> None:
+    def __init__(
+        self, folder: Path, *, log: Path | None = None, say: Say = silent, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder.absolute()
         self.cluster = self.folder / "cluster"
         self.log = log or self.folder / "postgres.log"
         self._say = say
+        self._settings = SETTINGS | dict(settings or {})
         self._kept = self.folder / "server.json"
         self._port = 0
         self._password = ""
@@ -101,7 +106,14 @@ class PostgresServer:
             await asyncio.to_thread(self._make_cluster, binaries, account)
         return Child(
             name="postgres",
-            argv=[str(binaries / "postgres"), "-D", str(self.cluster), "-p", str(self._port), *_options(SETTINGS)],
+            argv=[
+                str(binaries / "postgres"),
+                "-D",
+                str(self.cluster),
+                "-p",
+                str(self._port),
+                *_options(self._settings),
+            ],
             env=_environment(),
             log=self.log,
             cwd=Path("/"),  # the account may lack access to the caller's folder

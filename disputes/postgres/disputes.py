@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from customers.postgres import customers
+from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.metadata import CLOCK, Timestamp
 from database.paging import Page, Place, fetch_page, newest_first
@@ -56,7 +57,7 @@ from ledger.ids import CustomerId, DisputeId, TransferId, new_dispute_id
 from ledger.postgres.reversals import limit_hold, taken_of
 from ledger.postgres.rows import TRANSFER, transfer_of
 from ledger.postgres.tables import accounts, holds, transfers
-from ledger.transfers import Transfer
+from ledger.transfers import Transfer, TransferOrder
 from ledger.workflow_ids import dispute_named_in
 from notifications.postgres import messages
 from staff.permissions import Action, Actor, Channel, Role, check_allowed
@@ -75,6 +76,9 @@ class DisputeStatement:
     text: str
     stated_at: datetime
 
+
+# A dispute and its statements, oldest first.
+DisputeFile = tuple[Dispute, list[DisputeStatement]]
 
 _TRANSFER = select(*TRANSFER).where(transfers.c.id == bindparam("transfer_id"))
 
@@ -143,9 +147,17 @@ class Disputes:
         self._database = database
 
     async def open(
-        self, payer_id: CustomerId, transfer_id: TransferId, reason: str, terms: DisputeTerms
+        self,
+        payer_id: CustomerId,
+        transfer_id: TransferId,
+        reason: str,
+        terms: DisputeTerms,
+        keep: Keep[Dispute] = keeps_nothing,
     ) -> Dispute | None:
-        """Open a dispute about a transfer that this customer asked for; None: the customer has no such transfer."""
+        """Open a dispute about a transfer that this customer asked for; None: the customer has no such transfer.
+
+        Here and below, `keep` keeps the answer in the transaction, for repeats under a key.
+        """
         async with self._database.transaction() as connection:
             row = await fetch_first(connection, _DISPUTABLE, transfer_id=transfer_id, payer_id=payer_id)
             if row is None:
@@ -166,16 +178,13 @@ class Disputes:
             except asyncpg.UniqueViolationError as error:
                 raise DisputeOpen(transfer_id) from error
             await _write_messages(connection, dispute, transfer, of_opening(dispute, transfer))
+            await keep(connection, dispute)
             return dispute
 
-    async def find(self, dispute_id: DisputeId) -> tuple[Dispute, list[DisputeStatement]] | None:
+    async def find(self, dispute_id: DisputeId) -> DisputeFile | None:
         """A dispute and its statements, oldest first. The caller decides who may read them."""
         async with self._database.connection() as connection:
-            row = await fetch_first(connection, _FIND, dispute_id=dispute_id)
-            if row is None:
-                return None
-            statements = await fetch(connection, _STATEMENTS, dispute_id=dispute_id)
-        return _dispute_of(row), [dataclass_of(DisputeStatement, statement) for statement in statements]
+            return await _file(connection, dispute_id)
 
     async def all_of(
         self, party_id: CustomerId | None, state: DisputeState | None, before: Place | None, limit: int
@@ -189,7 +198,13 @@ class Disputes:
         async with self._database.connection() as connection:
             return await fetch_page(connection, wanted, limit, _dispute_of, before)
 
-    async def add_statement(self, dispute_id: DisputeId, author_id: CustomerId, text: str) -> None:
+    async def add_statement(
+        self,
+        dispute_id: DisputeId,
+        author_id: CustomerId,
+        text: str,
+        keep: Keep[DisputeFile] = keeps_nothing,
+    ) -> None:
         """Add a statement to an open dispute, with a message to the other party. The caller has checked the author."""
         async with self._database.transaction() as connection:
             dispute = await lock_dispute(connection, dispute_id)
@@ -203,8 +218,15 @@ class Disputes:
             transfer = await transfer_of_dispute(connection, dispute)
             notices = of_statement(dispute, transfer, author_id, earlier + 1)
             await _write_messages(connection, dispute, transfer, notices)
+            await keep_file(connection, dispute_id, keep)
 
-    async def decide(self, dispute_id: DisputeId, decision: DisputeDecision, channel: Channel = Channel.API) -> Dispute:
+    async def decide(
+        self,
+        dispute_id: DisputeId,
+        decision: DisputeDecision,
+        channel: Channel = Channel.API,
+        keep: Keep[DisputeFile] = keeps_nothing,
+    ) -> Dispute:
         """Decide a dispute, as staff who are no party. The first decision is final; a repeat of it changes nothing.
 
         The same transaction records the decision, with the `channel` it came by, and fixes the amount to reverse.
@@ -218,6 +240,7 @@ class Disputes:
             actor = Actor(decision.decider, Role(role))
             check_allowed(actor, Action.DECIDE_DISPUTE)
             if _is_made(dispute, decision, await fetch_value(connection, _REQUESTED_AMOUNT, dispute_id=dispute_id)):
+                await keep_file(connection, dispute_id, keep)
                 return dispute
             transfer = await transfer_of_dispute(connection, dispute)
             left = transfer.amount_minor - await taken_of(connection, transfer.id)
@@ -232,6 +255,7 @@ class Disputes:
             await record_action(
                 connection, actor, Action.DECIDE_DISPUTE, dispute_id, decision.reason, before, after, asked, channel
             )
+            await keep_file(connection, dispute_id, keep)
         return decided
 
     async def course(self, dispute_id: DisputeId) -> DisputeProgress:
@@ -260,27 +284,47 @@ class Disputes:
                 order = reversal_for(dispute, transfer)
                 assert order is not None, "a reversal was decided"
                 row = await fetch_first(connection, _TRANSFER, transfer_id=order.transfer_id)
-                reversal = transfer_of(row) if row and row["fingerprint"] == order.fingerprint else None
+                found = transfer_of(row) if row else None
+                reversal = found if found and found.order.contents == order.contents else None
                 if ending := ending_of(reversal, str(order.amount), impossible=impossible):
                     reversal_id = reversal.id if reversal else None
                     dispute = await end_dispute(connection, dispute, transfer, *ending, reversal_id)
             return await _progress(connection, dispute)
 
-    async def decided(self, reversal: Transfer) -> bool:
+    async def decided(self, reversal: TransferOrder) -> bool:
         """Whether the decision of a dispute led to this very reversal."""
-        dispute_id = dispute_named_in(reversal.order.idempotency_key)
+        dispute_id = dispute_named_in(reversal.idempotency_key)
+        if dispute_id is None:
+            return False
         async with self._database.connection() as connection:
             row = await fetch_first(connection, _FIND, dispute_id=dispute_id)
             if row is None or row["transfer_id"] != reversal.reverses_transfer_id:
                 return False
             order = reversal_for(_dispute_of(row), await _transfer_of(connection, row["transfer_id"]))
-        return order is not None and (order.transfer_id, order.fingerprint) == (reversal.id, reversal.order.fingerprint)
+        return order is not None and order.contents == reversal.contents
 
     async def not_closed(self, unchanged_for_seconds: int) -> list[DisputeId]:
         """A sample of the disputes that have not ended and have not changed for so long."""
         async with self._database.connection() as connection:
             rows = await fetch(connection, _NOT_CLOSED, unchanged_for=timedelta(seconds=unchanged_for_seconds))
         return [row["id"] for row in rows]
+
+
+async def _file(connection: "Connection", dispute_id: DisputeId) -> DisputeFile | None:
+    row = await fetch_first(connection, _FIND, dispute_id=dispute_id)
+    if row is None:
+        return None
+    statements = await fetch(connection, _STATEMENTS, dispute_id=dispute_id)
+    return _dispute_of(row), [dataclass_of(DisputeStatement, statement) for statement in statements]
+
+
+async def keep_file(connection: "Connection", dispute_id: DisputeId, keep: Keep[DisputeFile]) -> None:
+    """Keep the dispute and its statements, as this transaction leaves them, as an answer."""
+    if keep is keeps_nothing:
+        return
+    file = await _file(connection, dispute_id)
+    assert file is not None, "its row is locked"
+    await keep(connection, file)
 
 
 async def lock_dispute(connection: "Connection", dispute_id: DisputeId) -> Dispute:

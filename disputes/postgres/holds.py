@@ -7,9 +7,10 @@ lock and then the account's. A decision, the deadline and the reversal release i
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from disputes.dispute import Dispute, NothingToHold, amount_to_hold, check_may_hold
-from disputes.postgres.disputes import lock_dispute, transfer_of_dispute
+from disputes.postgres.disputes import DisputeFile, keep_file, lock_dispute, transfer_of_dispute
 from ledger.ids import DisputeId
 from ledger.postgres.locks import lock_account
 from ledger.postgres.reversals import held_for, set_hold, taken_of
@@ -27,7 +28,9 @@ class DisputeHolds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def hold(self, dispute_id: DisputeId, actor: Actor, reason: str) -> Dispute:
+    async def hold(
+        self, dispute_id: DisputeId, actor: Actor, reason: str, keep: Keep[DisputeFile] = keeps_nothing
+    ) -> Dispute:
         """Hold what is disputed, or as much of it as the account has free.
 
         A repeat holds more if more is free by then. Refuses with `NothingToHold`.
@@ -44,9 +47,12 @@ class DisputeHolds:
                 raise NothingToHold
             await set_hold(connection, transfer.id, account.id, held)
             await _record(connection, actor, Action.HOLD_AMOUNT, dispute, reason, before, held)
+            await keep_file(connection, dispute_id, keep)
         return replace(dispute, held_minor=held)
 
-    async def release(self, dispute_id: DisputeId, actor: Actor, reason: str) -> Dispute:
+    async def release(
+        self, dispute_id: DisputeId, actor: Actor, reason: str, keep: Keep[DisputeFile] = keeps_nothing
+    ) -> Dispute:
         """Release what is held. Where nothing is, nothing changes, and it is recorded."""
         async with self._database.transaction() as connection:
             dispute = await self._open(connection, dispute_id, actor, Action.RELEASE_AMOUNT)
@@ -56,6 +62,7 @@ class DisputeHolds:
             if before:
                 await set_hold(connection, transfer.id, transfer.destination_account_id, 0)
             await _record(connection, actor, Action.RELEASE_AMOUNT, dispute, reason, before, 0)
+            await keep_file(connection, dispute_id, keep)
         return replace(dispute, held_minor=0)
 
     async def _open(self, connection: "Connection", dispute_id: DisputeId, actor: Actor, action: Action) -> Dispute:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from database.connections import Database, transaction_on
+from database.connections import Database, Unavailable, transaction_on
 from ledger import rules
 from ledger.accounts import Account
+from ledger.fingerprints import Fingerprints
 from ledger.ids import AccountId, TransferId
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.locks import lock_transfer, lock_transfer_and_account
@@ -25,13 +26,14 @@ from ledger.postgres.row_cache import RowCache
 from ledger.postgres.rows import (
     ACCOUNT_COLUMNS,
     FIND_BY_TRANSACTION_ID,
+    HOLDS_TRANSACTION_ID,
     TRANSACTION_ACCOUNT,
     TRANSFER_COLUMNS,
     Row,
     account_of,
     transfer_of,
 )
-from ledger.refusals import LedgerConflict, OrderMismatch, Refusal
+from ledger.refusals import LedgerConflict, OrderForged, OrderMismatch, Refusal
 from ledger.rules import Change
 from ledger.transfers import Ending, Leg, Opened, Side, Standing, State, Step, Transfer, TransferOrder
 
@@ -46,10 +48,11 @@ Decide = Callable[[Transfer, int, Account | None, datetime], Change | None]
 # before its transaction_id, so two orders never wait for each other.
 _OPEN = f"""
     WITH named AS (
-        INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id)
-        SELECT $2, $3, $4, $1
+        INSERT INTO keys (owner_id, idempotency_key, transfer_id)
+        SELECT $2, $3, $1
         WHERE $11::text IS NULL OR NOT EXISTS (
-            SELECT FROM transfers t WHERE {TRANSACTION_ACCOUNT} = $14 AND t.transaction_id = $11
+            SELECT FROM transfers t
+            WHERE {TRANSACTION_ACCOUNT} = $14 AND t.transaction_id = $11 AND {HOLDS_TRANSACTION_ID}
         )
         ON CONFLICT DO NOTHING
         RETURNING transfer_id
@@ -57,8 +60,9 @@ _OPEN = f"""
     opened AS (
         INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
             destination_account_id, amount_minor, currency, note, transaction_id, workflow_id, attempt,
-            reverses_transfer_id, metadata)
-        SELECT transfer_id, $2, $3, $4, $5, $6, $7, $8::bigint, $9, $10, $11, $12, 1, $13, $15::jsonb FROM named
+            reverses_transfer_id, metadata, all_that_is_left)
+        SELECT transfer_id, $2, $3, $4, $5, $6, $7, $8::bigint, $9, $10, $11, $12, 1, $13, $15::jsonb, $16::boolean
+        FROM named
         ON CONFLICT DO NOTHING
         RETURNING created_at, updated_at
     )
@@ -66,10 +70,13 @@ _OPEN = f"""
     FROM (SELECT) one LEFT JOIN opened ON true LEFT JOIN accounts a ON a.id IN ($6, $7)
 """
 
+# One more than it takes: a transaction_id that is taken meanwhile may be given up and taken once more.
+OPENING_TRIES = 3
+
 _KEY_WITHOUT_TRANSFER = "keys_transfer_id_fkey"
 
 _FIND_BY_KEY = f"""
-    SELECT {TRANSFER_COLUMNS}, k.fingerprint AS key_fingerprint
+    SELECT {TRANSFER_COLUMNS}
     FROM keys k JOIN transfers t ON t.id = k.transfer_id WHERE k.owner_id = $1 AND k.idempotency_key = $2
 """
 
@@ -87,11 +94,13 @@ _REOPEN = """
 """
 
 _WRITE_KEY = """
-    INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id) VALUES ($1, $2, $3, $4)
+    INSERT INTO keys (owner_id, idempotency_key, transfer_id) VALUES ($1, $2, $3)
     ON CONFLICT DO NOTHING RETURNING transfer_id
 """
 
-_KEY_FINGERPRINT = "SELECT fingerprint FROM keys WHERE owner_id = $1 AND idempotency_key = $2"
+_NAMED_BY_KEY = "SELECT transfer_id FROM keys WHERE owner_id = $1 AND idempotency_key = $2"
+
+_TRANSACTION_ID_INDEX = "transfers_transaction_id"
 
 
 class Book:
@@ -104,6 +113,7 @@ class Book:
     def __init__(
         self,
         database: Database,
+        fingerprints: Fingerprints,
         record_reversal: RecordReversal,
         on_final: OnFinal = lambda *_: None,
         *,
@@ -117,6 +127,7 @@ class Book:
         `queues` are those of all in this process that lock accounts.
         """
         self._database = database
+        self._fingerprints = fingerprints
         self._record_reversal = record_reversal
         self._on_final = on_final
         self._queues = queues or AccountQueues()
@@ -127,18 +138,25 @@ class Book:
         """What it writes to."""
         return self._database
 
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """What makes and checks the fingerprints of its orders."""
+        return self._fingerprints
+
     async def open_transfer(self, order: TransferOrder) -> Opened:
         """Write the transfer and its key, unless the key is in use, and foresee what would refuse it today.
 
         A repeat answers with the first transfer's standing. An order for the next attempt of a failed or compensated
-        transfer begins that attempt. Raises `OrderMismatch`, and writes nothing, where the key belongs to another
-        request.
+        transfer begins that attempt. Raises `OrderForged` for an order that the API did not make, and `OrderMismatch`
+        where the key belongs to another request; then nothing is written.
 
-        An order whose `transaction_id` is taken gets a standing with `duplicate_of` and no row of its own. Its key
-        names the first transfer from then on if it repeats that movement, and stays free if it names another one.
+        An order whose `transaction_id` another transfer holds gets a standing with `duplicate_of`: no row of its own,
+        or no new attempt. Its key names the first transfer from then on if it repeats that movement, and stays free if
+        it names another one.
 
         A reversal takes its part of the original here, or fails at once where too little of it is left.
         """
+        self._fingerprints.check(order)
         if order.reverses_transfer_id is not None:
             return await self._open_reversal(order)
         async with self._database.connection() as connection:
@@ -207,6 +225,7 @@ class Book:
     async def _write_locked(self, step: Step, side: Side, decide: Decide) -> Transfer:
         async with self._database.transaction() as connection:
             transfer, account, now = await lock_transfer_and_account(connection, step.transfer_id, side)
+            self._fingerprints.check_row(transfer)  # cached rows were checked when they were read
             self._forget(transfer, account)
             # Read after the lock, in a statement of its own that a plain transfer does not need.
             own = await read_own_hold(connection, transfer, account) if side == "source" else 0
@@ -238,6 +257,8 @@ class Book:
 
     async def _open(self, connection: "Connection", order: TransferOrder) -> tuple[Opened, bool]:
         """The answer, and whether it is this call that began the attempt."""
+        if not self._fingerprints.may_open(order.fingerprint) and not await _is_open(connection, order):
+            raise OrderForged(order.transfer_id)
         rows = await _insert(connection, order)
         now: datetime = rows[0]["now"]
         accounts: dict[AccountId, Account] = {row["a_id"]: account_of(row) for row in rows if row["a_id"]}
@@ -253,7 +274,10 @@ class Book:
             )
             self._cache.transfers.remember(transfer.id, transfer, now)
             return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen), True
-        standing, began = await self._opened_before(connection, order), False
+        known = await self._opened_before(connection, order)
+        if known is None:
+            return await self._open(connection, order)
+        standing, began = known, False
         if standing.duplicate_of is None and order.attempt > standing.attempt:
             standing, began = await self._reopen(connection, order)
         return Opened(standing, foreseen), began
@@ -276,30 +300,48 @@ class Book:
             self._on_final(opened.standing.transfer_id, None)
         return opened
 
-    async def _opened_before(self, connection: "Connection", order: TransferOrder) -> Standing:
+    async def _opened_before(self, connection: "Connection", order: TransferOrder) -> Standing | None:
+        """What kept the order from being written: its key, or a `transaction_id`. None: that is free again."""
         row = await connection.fetchrow(_FIND_BY_KEY, order.owner_id, order.idempotency_key)
         if row is not None:
-            if row["key_fingerprint"] != order.fingerprint:
+            named = transfer_of(row)
+            if not (order.contents == named.order.contents if named.id == order.transfer_id else order.repeats(named)):
                 raise OrderMismatch(order.transfer_id)
-            return _standing_for(order, transfer_of(row))
+            return _standing_for(order, named)
         row = await connection.fetchrow(FIND_BY_TRANSACTION_ID, order.customer_account_id, order.transaction_id)
-        assert row is not None, "a key or a transaction_id kept the order from being written"
+        if row is None:
+            return None
         first = transfer_of(row)
         if order.repeats(first):
             await _write_key(connection, order, first.id)
         return _standing_for(order, first)
 
     async def _reopen(self, connection: "Connection", order: TransferOrder) -> tuple[Standing, bool]:
-        async with transaction_on(connection):
-            transfer, now = await lock_transfer(connection, order.transfer_id)
-            if not rules.decide_reopening(transfer, order.attempt):
-                return transfer.standing, False
-            await connection.execute(_REOPEN, order.transfer_id, order.attempt, order.workflow_id, now)
+        """Begin the order's attempt, unless another transfer has taken its `transaction_id` meanwhile."""
+        try:
+            async with transaction_on(connection):
+                transfer, now = await lock_transfer(connection, order.transfer_id)
+                if not rules.decide_reopening(transfer, order.attempt):
+                    return transfer.standing, False
+                self._fingerprints.check_row(transfer)
+                self._fingerprints.check_attempt(order)
+                await connection.execute(_REOPEN, order.transfer_id, order.attempt, order.workflow_id, now)
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name != _TRANSACTION_ID_INDEX:
+                raise
+            row = await connection.fetchrow(FIND_BY_TRANSACTION_ID, order.customer_account_id, order.transaction_id)
+            if row is None:
+                raise Unavailable("The transaction_id was taken and is free again: ask again.") from error
+            return _standing_for(order, transfer_of(row)), False
         return Standing(order.transfer_id, order.attempt, State.INITIATED), True
 
 
+async def _is_open(connection: "Connection", order: TransferOrder) -> bool:
+    return await connection.fetchrow(_FIND_BY_KEY, order.owner_id, order.idempotency_key) is not None
+
+
 async def _insert(connection: "Connection", order: TransferOrder) -> list[Row]:
-    """The rows of `_OPEN`. If another order takes the `transaction_id` meanwhile, the second try writes nothing."""
+    """The rows of `_OPEN`. If another order takes the `transaction_id` meanwhile, the next try sees it."""
     arguments = (
         order.transfer_id,
         order.owner_id,
@@ -316,21 +358,23 @@ async def _insert(connection: "Connection", order: TransferOrder) -> list[Row]:
         order.reverses_transfer_id,
         order.customer_account_id,
         json.dumps(order.metadata) if order.metadata else None,
+        order.all_that_is_left,
     )
-    try:
-        return await connection.fetch(_OPEN, *arguments)
-    except asyncpg.ForeignKeyViolationError as error:
-        if error.constraint_name != _KEY_WITHOUT_TRANSFER or order.transaction_id is None:
-            raise
-        return await connection.fetch(_OPEN, *arguments)
+    for _ in range(OPENING_TRIES):
+        try:
+            return await connection.fetch(_OPEN, *arguments)
+        except asyncpg.ForeignKeyViolationError as error:
+            if error.constraint_name != _KEY_WITHOUT_TRANSFER or order.transaction_id is None:
+                raise
+    raise Unavailable(f"Other orders took the transaction_id of {order.transfer_id} each time: ask again.")
 
 
 async def _write_key(connection: "Connection", order: TransferOrder, first: TransferId) -> None:
     key = (order.owner_id, order.idempotency_key)
-    if await connection.fetchval(_WRITE_KEY, *key, order.fingerprint, first) is not None:
+    if await connection.fetchval(_WRITE_KEY, *key, first) is not None:
         return
     # A statement of its own: it sees the row that the insert has met, whenever that was committed.
-    if await connection.fetchval(_KEY_FINGERPRINT, *key) != order.fingerprint:
+    if await connection.fetchval(_NAMED_BY_KEY, *key) != first:
         raise OrderMismatch(order.transfer_id)
 
 

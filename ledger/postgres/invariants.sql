@@ -120,17 +120,27 @@ WHERE t.id IS NULL OR (p.amount_minor, p.currency) <> (t.amount_minor, t.currenc
         WHEN 'debit' THEN 'clearing' WHEN 'credit' THEN t.destination_account_id ELSE t.source_account_id END
 
 UNION ALL
-SELECT 'key_names_transfer', t.id,
-    format('its key names %s for fingerprint %s; its own is %s', coalesce(k.transfer_id, 'nothing'),
-        coalesce(k.fingerprint, 'none'), t.fingerprint)
+SELECT 'key_names_transfer', t.id, format('its key names %s', coalesce(k.transfer_id, 'nothing'))
 FROM transfers t LEFT JOIN keys k ON (k.owner_id, k.idempotency_key) = (t.owner_id, t.idempotency_key)
-WHERE (k.transfer_id, k.fingerprint) IS DISTINCT FROM (t.id, t.fingerprint)
+WHERE k.transfer_id IS DISTINCT FROM t.id
 
 UNION ALL
 SELECT 'key_names_transfer', k.transfer_id, format('a key of %s names it; it is %s', k.owner_id,
     coalesce('a transfer of ' || t.owner_id, 'missing'))
 FROM keys k LEFT JOIN transfers t ON t.id = k.transfer_id
 WHERE t.owner_id IS DISTINCT FROM k.owner_id
+
+-- Staff reverse transfers of others, and each such reversal is on record.
+UNION ALL
+SELECT 'owner_owns_source', t.id,
+    format('a %s of %s from %s to %s, %s', t.kind, t.owner_id, t.source_account_id, t.destination_account_id,
+        coalesce('an account of ' || a.owner_id, 'of which no account is left'))
+FROM transfers t LEFT JOIN accounts a
+    ON a.id = CASE t.kind WHEN 'deposit' THEN t.destination_account_id ELSE t.source_account_id END
+WHERE t.state IN ('debited', 'completed', 'compensated') AND a.owner_id IS DISTINCT FROM t.owner_id
+    AND NOT (t.kind = 'reversal' AND EXISTS (
+        SELECT FROM staff_actions s WHERE s.action = 'reverse_transfer' AND s.actor_id = t.owner_id
+            AND s.subject = t.reverses_transfer_id AND s.after ->> 'reversal_id' = t.id))
 
 UNION ALL
 SELECT 'reversals_within_transfer', t.id,

@@ -14,7 +14,7 @@ TRANSFER_COLUMNS = """
     t.id AS t_id, t.owner_id AS t_owner_id, t.idempotency_key, t.fingerprint, t.kind, t.source_account_id,
     t.destination_account_id, t.amount_minor, t.currency AS t_currency, t.note, t.transaction_id, t.workflow_id,
     t.state, t.attempt, t.failure_code, t.failure_message, t.failure_side, t.created_at AS t_created_at,
-    t.updated_at, t.completed_at, t.reverses_transfer_id, t.metadata
+    t.updated_at, t.completed_at, t.reverses_transfer_id, t.metadata, t.all_that_is_left
 """
 
 ACCOUNT_COLUMNS = """
@@ -31,8 +31,12 @@ ACCOUNT = tuple(column.label(f"a_{column.name}") for column in accounts.c)
 # The expression of the unique index: the account that a transaction_id is unique in.
 TRANSACTION_ACCOUNT = "(CASE t.kind WHEN 'deposit' THEN t.destination_account_id ELSE t.source_account_id END)"
 
+# Which transfers hold their transaction_id: the predicate of the unique index. One that ended without success does not.
+HOLDS_TRANSACTION_ID = "t.transaction_id IS NOT NULL AND t.state NOT IN ('failed', 'cancelled', 'compensated')"
+
 FIND_BY_TRANSACTION_ID = f"""
-    SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE {TRANSACTION_ACCOUNT} = $1 AND t.transaction_id = $2
+    SELECT {TRANSFER_COLUMNS} FROM transfers t
+    WHERE {TRANSACTION_ACCOUNT} = $1 AND t.transaction_id = $2 AND {HOLDS_TRANSACTION_ID}
 """
 
 Row = asyncpg.Record
@@ -67,6 +71,7 @@ def transfer_of(row: Row) -> Transfer:
         attempt=row["attempt"],
         reverses_transfer_id=row["reverses_transfer_id"],
         metadata=json.loads(row["metadata"]) if row["metadata"] else None,
+        all_that_is_left=row["all_that_is_left"],
     )
     return Transfer(
         order=order,

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Computed,
     ForeignKey,
@@ -12,6 +13,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
+    not_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -52,6 +55,7 @@ transfers = Table(
     Column("transaction_id", Text),
     Column("reverses_transfer_id", Text, ForeignKey("transfers.id")),
     Column("metadata", JSONB),
+    required("all_that_is_left", Boolean, server_default=text("false")),
     required("workflow_id", Text),
     required("state", Text, server_default="initiated"),
     required("attempt", SmallInteger, server_default="1"),
@@ -64,6 +68,7 @@ transfers = Table(
 )
 
 NOT_FINAL = one_of(transfers.c.state, (state for state in State if not state.is_final))
+WITHOUT_SUCCESS = one_of(transfers.c.state, (State.FAILED, State.CANCELLED, State.COMPENSATED))
 
 Index("transfers_by_source", transfers.c.source_account_id, transfers.c.created_at.desc(), transfers.c.id.desc())
 Index(
@@ -92,7 +97,7 @@ Index(
     text("(\nCASE kind\n    WHEN 'deposit' THEN destination_account_id\n    ELSE source_account_id\nEND)"),
     transfers.c.transaction_id,
     unique=True,
-    postgresql_where=transfers.c.transaction_id.is_not(None),
+    postgresql_where=and_(transfers.c.transaction_id.is_not(None), not_(WITHOUT_SUCCESS)),
 )
 
 holds = Table(
@@ -110,7 +115,6 @@ keys = Table(
     METADATA,
     Column("owner_id", Text, primary_key=True),
     Column("idempotency_key", Text, primary_key=True),
-    required("fingerprint", Text),
     required("transfer_id", Text, ForeignKey("transfers.id")),
     required("recorded_at", Timestamp, server_default=text("clock_timestamp()")),
 )

@@ -61,15 +61,15 @@ class ReceiptPosting:
 class Intake:
     """What must be known before a request to move money is accepted, in one read.
 
-    `account` is the customer's own account that it names. `by_key` is the transfer that its key names, and
-    `key_fingerprint` belongs to the request that used the key first. `by_transaction_id` is the transfer that has its
-    `transaction_id` in that account.
+    `account` is the customer's own account that it names. `by_key` is the transfer that its key names.
+    `by_transaction_id` is the transfer that holds its `transaction_id` in that account. `has_answer`: its key was used
+    for a request that moves no money (`database/answers.py`).
     """
 
     account: Account | None
     by_key: Transfer | None
-    key_fingerprint: str | None
     by_transaction_id: Transfer | None
+    has_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ class TransferFilter:
 
 
 _INTAKE = f"""
-    SELECT {TRANSFER_COLUMNS}, {ACCOUNT_COLUMNS}, k.fingerprint AS key_fingerprint
+    SELECT {TRANSFER_COLUMNS}, {ACCOUNT_COLUMNS},
+        EXISTS (SELECT FROM answers WHERE owner_id = $1 AND idempotency_key = $2) AS has_answer
     FROM (SELECT) one
     LEFT JOIN keys k ON k.owner_id = $1 AND k.idempotency_key = $2
     LEFT JOIN transfers t ON t.id = k.transfer_id
@@ -197,8 +198,8 @@ class TransferReads:
         return Intake(
             account=account_of(row) if row["a_id"] else None,
             by_key=transfer_of(row) if row["t_id"] else None,
-            key_fingerprint=row["key_fingerprint"],
             by_transaction_id=transfer_of(first) if first else None,
+            has_answer=row["has_answer"],
         )
 
     async def visible(self, customer_id: CustomerId, transfer_id: TransferId) -> Transfer | None:

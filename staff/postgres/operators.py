@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, or_, select, update
 
+from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.statements import fetch_only, fetch_value, one_of
 from ledger.accounts import Account, AccountStatus
+from ledger.fingerprints import Fingerprints
 from ledger.ids import AccountId
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.audit import Audit, audit
@@ -46,17 +48,32 @@ _IN_TRANSIT = select(func.count()).where(
 class Operators:
     """Actions as transactions. All raise `Unavailable` where PostgreSQL gave no answer: in doubt, read, then repeat.
 
+    `keep` keeps the action's answer in its transaction, for repeats under a key.
+
     Steps of transfers that need the same account wait for an action, and an action waits for the step that runs: money
     never moves between an action's decision and its effect.
     """
 
-    def __init__(self, database: Database, queues: AccountQueues | None = None) -> None:
-        """`queues` are those of all in this process that lock accounts."""
+    def __init__(
+        self, database: Database, queues: AccountQueues | None = None, fingerprints: Fingerprints | None = None
+    ) -> None:
+        """`queues` are those of all in this process that lock accounts.
+
+        `fingerprints` let its audits check that each order is the one that was accepted.
+        """
         self._database = database
         self._queues = queues or AccountQueues()
+        self._fingerprints = fingerprints
         self._auditing = False
 
-    async def set_status(self, actor: Actor, action: Action, account_id: AccountId, reason: str) -> Account:
+    async def set_status(
+        self,
+        actor: Actor,
+        action: Action,
+        account_id: AccountId,
+        reason: str,
+        keep: Keep[Account] = keeps_nothing,
+    ) -> Account:
         """Freeze, unfreeze or close an account. Closing needs it empty, and nothing in transit from or to it."""
         wanted = STATUS_AFTER[action]
         async with self._account(actor, action, account_id) as (connection, account):
@@ -67,17 +84,23 @@ class Operators:
             changed = await _set(connection, account_id, status=wanted)
             before, after = {"status": account.status}, {"status": changed.status}
             await record_action(connection, actor, action, account_id, reason, before, after)
+            await keep(connection, changed)
         return changed
 
-    async def set_tier(self, actor: Actor, account_id: AccountId, tier: int, reason: str) -> Account:
+    async def set_tier(
+        self, actor: Actor, account_id: AccountId, tier: int, reason: str, keep: Keep[Account] = keeps_nothing
+    ) -> Account:
         """Move an account to another tier."""
         async with self._account(actor, Action.SET_TIER, account_id) as (connection, account):
             changed = await _set(connection, account_id, tier=tier)
             before, after = {"tier": account.tier}, {"tier": changed.tier}
             await record_action(connection, actor, Action.SET_TIER, account_id, reason, before, after)
+            await keep(connection, changed)
         return changed
 
-    async def rebuild(self, actor: Actor, account_id: AccountId, reason: str) -> Account:
+    async def rebuild(
+        self, actor: Actor, account_id: AccountId, reason: str, keep: Keep[Account] = keeps_nothing
+    ) -> Account:
         """Set an account's balance, version and head hash to what its entries say, if those are what was written.
 
         Raises `EntriesBroken`, with what was found, where an entry was edited, dropped or added behind the book.
@@ -86,9 +109,10 @@ class Operators:
             changed = await rebuild(connection, account_id)
             before, after = _balance_of(account), _balance_of(changed)
             await record_action(connection, actor, Action.REBUILD_ACCOUNT, account_id, reason, before, after)
+            await keep(connection, changed)
         return changed
 
-    async def audit(self, actor: Actor, reason: str) -> Audit:
+    async def audit(self, actor: Actor, reason: str, keep: Keep[Audit] = keeps_nothing) -> Audit:
         """Run the audit of all the books, and record that it was run and what it found.
 
         Raises `AuditRunning` while this process runs one already.
@@ -98,12 +122,13 @@ class Operators:
             raise AuditRunning
         self._auditing = True
         try:
-            found = await audit(self._database)
+            found = await audit(self._database, self._fingerprints)
         finally:
             self._auditing = False
         after = {"clean": found.clean, "findings": len(found.broken)}
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
             await record_action(connection, actor, Action.RUN_AUDIT, BOOKS, reason, None, after)
+            await keep(connection, found)
         return found
 
     @asynccontextmanager

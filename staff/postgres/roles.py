@@ -11,6 +11,7 @@ from sqlalchemy import ARRAY, Text, any_, bindparam, select, update
 
 from customers.customer import Customer
 from customers.postgres import CUSTOMER, customer_of, customers
+from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.metadata import CLOCK
 from database.statements import fetch, fetch_first, fetch_only, fetch_value, locked
@@ -75,8 +76,15 @@ class Roles:
         self._database = database
         self._four_eyes_after = four_eyes_after
 
-    async def set_role(self, actor: Actor, customer_id: CustomerId, role: Role, reason: str) -> RoleChange:
-        """Give a customer another role, effective with their next request.
+    async def set_role(
+        self,
+        actor: Actor,
+        customer_id: CustomerId,
+        role: Role,
+        reason: str,
+        keep: Keep[RoleChange] = keeps_nothing,
+    ) -> RoleChange:
+        """Give a customer another role, effective with their next request. `keep` keeps the answer, for repeats.
 
         One that gives more rights only waits, until another admin sets the same. It refuses with `EmailNotVerified` and
         `RoleTooYoung`, and needs neither for less rights.
@@ -98,10 +106,14 @@ class Roles:
                     await record_action(
                         connection, actor, Action.REQUEST_ROLE, customer_id, reason, before, before, asked
                     )
-                    return RoleChange(customer, waits=True)
+                    waiting = RoleChange(customer, waits=True)
+                    await keep(connection, waiting)
+                    return waiting
                 asked["requested_by"] = first
             await record_action(connection, actor, Action.GRANT_ROLE, customer_id, reason, before, after, asked)
-            return RoleChange(await set_role(connection, customer_id, role), waits=False)
+            changed = RoleChange(await set_role(connection, customer_id, role), waits=False)
+            await keep(connection, changed)
+            return changed
 
     async def _first(
         self, connection: "Connection", actor: Customer, customer: Customer, role: Role, now: datetime

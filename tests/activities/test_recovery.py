@@ -131,7 +131,7 @@ async def test_one_sweep_finds_at_most_its_limit_and_answers_that_there_are_more
     steps = RecoverySteps(client, book, 0, at_most=1)
     first = await steps.find_stranded()
     assert (orders_of(first), first.more) == (orders[RUNS : RUNS + 1], True)
-    await steps.cancel_stranded(Step(orders[RUNS].transfer_id, 1))
+    await steps.abandon_stranded(Step(orders[RUNS].transfer_id, 1))
     second = await steps.find_stranded()
     assert (orders_of(second), second.more) == (orders[RUNS + 1 :], False)
 

@@ -13,7 +13,7 @@ from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
 from staff.permissions import Role
 from tests.api.people import Person, register, running_api
-from tests.orders import promoted
+from tests.orders import FINGERPRINT_KEY, promoted
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -32,6 +32,7 @@ def settings(database_url: str, temporal: TemporalServer) -> Settings:
             "database_url": database_url,
             "temporal_address": temporal.address,
             "jwt_secret": secrets.token_hex(32),
+            "fingerprint_keys": FINGERPRINT_KEY,
             "sandbox_rails": True,
             # Staff are made a moment before they are two.
             "four_eyes_after_seconds": 0,

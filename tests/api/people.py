@@ -16,6 +16,7 @@ from serve import ApiProcess, compose_api, keep_registered, run_until_stopped
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.waiting import until
+from worker import fingerprints_from
 
 PASSWORD = "correct horse battery"
 
@@ -101,7 +102,8 @@ async def running_api(
     temporal = process.services.temporal
     assert settings.database_url is not None
     async with Database(settings.database_url, settings.database_connections, limits=STEPS) as steps_database:
-        steps_book = book(steps_database, record_reversal, process.completions.announce, queues=process.queues)
+        announce, queues = process.completions.announce, process.queues
+        steps_book = book(steps_database, fingerprints_from(settings), record_reversal, announce, queues=queues)
         running = asyncio.create_task(run_until_stopped(temporal, steps_book, settings, stop, with_worker=worker))
         registering = asyncio.create_task(keep_registered(temporal, settings)) if registers else None
         try:

@@ -45,9 +45,9 @@ async def test_each_case_moves_money_counts_its_cpu_and_leaves_clean_books(start
 
 async def test_books_that_are_filled_in_bulk_are_books_that_the_ledger_would_have_written(started: Servers) -> None:
     url = started.database_url(STEPS.system)
-    await fill_with_entries(url, 2_000, seed=3)
+    await fill_with_entries(url, started.fingerprints, 2_000, seed=3)
     async with Database(url, 1) as database:
-        found = await audit(database)
+        found = await audit(database, started.fingerprints)
     assert found.broken == []
     assert found.totals[0].entries >= 2_000
 

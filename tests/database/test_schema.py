@@ -18,6 +18,7 @@ OWNED_BY_ALEMBIC = {"alembic_version"}
 for module in (
     "customers.postgres",
     "customers.sign_ins.postgres",
+    "database.answers",
     "disputes.postgres.tables",
     "ledger.postgres.tables",
     "notifications.postgres",

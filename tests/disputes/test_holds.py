@@ -29,7 +29,19 @@ from staff.permissions import Action, Actor, ConflictOfInterest, NotStaff, Role
 from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
-from tests.orders import Holder, completed, deposited, funded, holder, later_attempt, order, promoted, reversal, staff
+from tests.orders import (
+    FINGERPRINTS,
+    Holder,
+    completed,
+    deposited,
+    funded,
+    holder,
+    later_attempt,
+    order,
+    promoted,
+    reversal,
+    staff,
+)
 
 TERMS = DisputeTerms(window_days=120, deadline_seconds=60)
 PAID = 600
@@ -40,7 +52,7 @@ class Scene:
 
     def __init__(self, database: Database, payer: Holder, payee: Holder, paid: TransferOrder, olu: CustomerId) -> None:
         self.database = database
-        self.book = Book(database, record_reversal)
+        self.book = Book(database, FINGERPRINTS, record_reversal)
         self.disputes, self.holds = Disputes(database), DisputeHolds(database)
         self.payer, self.payee, self.paid = payer, payee, paid
         self.olu = Actor(olu, Role.ADMIN)
@@ -60,7 +72,7 @@ class Scene:
         """The reversal that was decided."""
         award = (await self.disputes.course(dispute.id)).reversal
         assert award is not None
-        return award
+        return FINGERPRINTS.signed(award)
 
     async def spends(self, amount: int, book: Book | None = None) -> bool:
         wanted = order(self.payee.id, self.payee.account_id, WORLD, amount)
@@ -163,7 +175,7 @@ async def test_the_decided_reversal_uses_the_hold_and_the_rest_is_released_by_th
 
 
 async def test_another_workers_stale_row_does_not_keep_a_reversal_from_its_hold(scene: Scene) -> None:
-    dispute, other = await scene.opened(), Book(scene.database, record_reversal)
+    dispute, other = await scene.opened(), Book(scene.database, FINGERPRINTS, record_reversal)
     assert await scene.spends(100, other), "the other worker has the account's row now"
     await scene.held(dispute)
     await scene.ruled(dispute, DisputeRuling.REVERSE, 500)
@@ -236,7 +248,7 @@ async def test_the_database_itself_lets_nobody_spend_what_is_held(scene: Scene, 
 
 async def test_of_holds_and_payments_at_once_none_takes_what_the_other_has(scene: Scene) -> None:
     dispute = await scene.opened()
-    books = [Book(scene.database, record_reversal) for _ in range(2)]
+    books = [Book(scene.database, FINGERPRINTS, record_reversal) for _ in range(2)]
 
     async def hold_and_release() -> None:
         for _ in range(8):

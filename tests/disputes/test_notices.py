@@ -13,7 +13,7 @@ from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder
 from notifications.postgres import Messages
 from tests.connections import Connection
-from tests.orders import Holder, completed, funded, holder, order, reversal
+from tests.orders import FINGERPRINTS, Holder, completed, funded, holder, order, reversal
 
 TERMS = DisputeTerms(window_days=120, deadline_seconds=60)
 Told = Callable[[Holder], Awaitable[list[str]]]
@@ -132,7 +132,7 @@ async def test_a_decision_to_reverse_is_told_when_the_money_is_back_and_not_befo
     course = await disputes.close(dispute.id, impossible=False)
     assert await told(payer) == []
     assert course.reversal is not None
-    await completed(book, course.reversal)
+    await completed(book, FINGERPRINTS.signed(course.reversal))
     for _ in range(3):
         await disputes.close(dispute.id, impossible=False)
     (ended,) = await told(payer)

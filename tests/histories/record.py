@@ -23,6 +23,7 @@ from ledger.postgres.audit import audit
 from settings import Settings
 from tests.histories import disputes, interventions, reviews, transfers
 from tests.histories.stage import PATHS, Stage
+from tests.orders import FINGERPRINTS
 from tests.workflows.sagas import UnreliableBook, sagas
 from workflows.payloads import DATA_CONVERTER
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
@@ -80,7 +81,7 @@ async def main() -> None:
         async with Database(postgres.url, connections=10) as database:
             for name in PATHS:
                 await record(client, database, name, recorded)
-            found = await audit(database)
+            found = await audit(database, FINGERPRINTS)
             assert found.clean, found.broken
         shutil.rmtree(FOLDER, ignore_errors=True)
         shutil.copytree(recorded, FOLDER)

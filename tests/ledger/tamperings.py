@@ -294,6 +294,7 @@ TAMPERINGS = [
         {
             "entry_matches_account bob version 1",
             "entry_matches_account bob version 2",
+            "owner_owns_source paid",
             "zero_sum USD",
         },
     ),
@@ -484,6 +485,7 @@ TAMPERINGS = [
         "a transfer's source is edited",
         "UPDATE transfers SET source_account_id = '{dora}' WHERE id = '{done}'",
         {
+            "owner_owns_source done",
             "posting_matches_transfer done/1/debit",
         },
     ),
@@ -522,6 +524,8 @@ TAMPERINGS = [
         "an emptied account is deleted",
         "DELETE FROM accounts WHERE id = '{erin}'",
         {
+            "owner_owns_source emptied",
+            "owner_owns_source saved",
             "entry_matches_account erin version 1",
             "entry_matches_account erin version 2",
         },
@@ -551,11 +555,6 @@ TAMPERINGS = [
         {"key_names_transfer done"},
     ),
     Tampering(
-        "a key is made another request's",
-        "UPDATE keys SET fingerprint = repeat('0', 64) WHERE transfer_id = '{done}'",
-        {"key_names_transfer done"},
-    ),
-    Tampering(
         "a key is made to name another transfer",
         "UPDATE keys SET transfer_id = '{back}' WHERE transfer_id = '{done}'",
         {"key_names_transfer done"},
@@ -563,16 +562,16 @@ TAMPERINGS = [
     Tampering(
         "a key names a transfer of another customer",
         """
-        INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id)
-        SELECT owner_id, 'forged', repeat('0', 64), '{done}' FROM accounts WHERE id = '{dora}'
+        INSERT INTO keys (owner_id, idempotency_key, transfer_id)
+        SELECT owner_id, 'forged', '{done}' FROM accounts WHERE id = '{dora}'
         """,
         {"key_names_transfer done"},
     ),
     Tampering(
         "a key names a transfer that does not exist",
         """
-        INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id)
-        SELECT owner_id, 'forged', repeat('0', 64), '{never}' FROM accounts WHERE id = '{dora}'
+        INSERT INTO keys (owner_id, idempotency_key, transfer_id)
+        SELECT owner_id, 'forged', '{never}' FROM accounts WHERE id = '{dora}'
         """,
         {"key_names_transfer never"},
     ),

@@ -121,6 +121,7 @@ FIXED = {
         "currency",
         "note",
         "transaction_id",
+        "all_that_is_left",
         "created_at",
         "reverses_transfer_id",
         "metadata",
@@ -218,8 +219,8 @@ async def test_an_entry_that_does_not_add_up_is_refused(scene: Scene, applicatio
 async def test_a_key_names_one_transfer_of_its_customer(scene: Scene, application: Connection) -> None:
     with pytest.raises(asyncpg.UniqueViolationError, match="keys_pkey"):
         await application.execute(
-            "INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id) "
-            "SELECT owner_id, idempotency_key, repeat('0', 64), transfer_id FROM keys WHERE transfer_id = $1",
+            "INSERT INTO keys (owner_id, idempotency_key, transfer_id) "
+            "SELECT owner_id, idempotency_key, transfer_id FROM keys WHERE transfer_id = $1",
             scene.step.transfer_id,
         )
 
@@ -227,8 +228,8 @@ async def test_a_key_names_one_transfer_of_its_customer(scene: Scene, applicatio
 async def test_a_key_names_a_transfer_that_exists(scene: Scene, application: Connection) -> None:
     with pytest.raises(asyncpg.ForeignKeyViolationError, match="keys_transfer_id_fkey"):
         await application.execute(
-            "INSERT INTO keys (owner_id, idempotency_key, fingerprint, transfer_id) "
-            "SELECT owner_id, 'another', fingerprint, 'trf_' || repeat('a', 26) FROM keys WHERE transfer_id = $1",
+            "INSERT INTO keys (owner_id, idempotency_key, transfer_id) "
+            "SELECT owner_id, 'another', 'trf_' || repeat('a', 26) FROM keys WHERE transfer_id = $1",
             scene.step.transfer_id,
         )
 

@@ -1,7 +1,6 @@
 """The steps over a real PostgreSQL: what each does, and that nothing makes it happen twice."""
 
 import asyncio
-from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -24,7 +23,7 @@ from ledger.refusals import (
 )
 from ledger.transfers import Ending, Failure, Leg, State, Step, TransferOrder
 from tests.account_status import set_account_status
-from tests.orders import Holder, funded, holder, order
+from tests.orders import Holder, funded, holder, later_attempt, order
 
 REFUSED = Failure("account_frozen", "Account frozen.")
 
@@ -241,5 +240,5 @@ async def test_a_failure_keeps_the_side_that_it_is_about(
     await book.refund(Ending(step, failure))
     assert failure.side == "destination"
     assert (await book.open_transfer(opened)).standing.failure == failure
-    await book.open_transfer(replace(opened, attempt=2))
+    await book.open_transfer(later_attempt(opened, 2))
     assert [attempt.failure for attempt in await transfer_reads.earlier_attempts(opened.transfer_id)] == [failure]

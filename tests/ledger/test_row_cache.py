@@ -17,7 +17,7 @@ from ledger.refusals import AccountFrozen, IllegalTransition
 from ledger.transfers import Ending, State, Step, Transfer, TransferOrder
 from staff.postgres.reversal_record import record_reversal
 from tests.account_status import set_account_status
-from tests.orders import Holder, funded, holder, order
+from tests.orders import FINGERPRINTS, Holder, funded, holder, order
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SOMEBODY, ONE, OTHER = CustomerId("cus_a"), AccountId("acc_a"), AccountId("acc_b")
@@ -36,7 +36,7 @@ async def bob(customers: Customers) -> Holder:
 @pytest.fixture
 def elsewhere(database: Database) -> Book:
     """The book of another process: each has a row cache of its own."""
-    return Book(database, record_reversal)
+    return Book(database, FINGERPRINTS, record_reversal)
 
 
 async def opened(book: Book, source: Holder, destination: Holder, amount_minor: int) -> Step:

@@ -26,6 +26,7 @@ from ledger.money import MAX_AMOUNT_MINOR, Money
 from ledger.refusals import (
     REFUSAL_CODES,
     REFUSALS,
+    Abandoned,
     AccountClosed,
     AccountFrozen,
     AccountNotFound,
@@ -227,6 +228,7 @@ ONE_OF_EACH: dict[type[Refusal], Refusal] = {
         FraudDeclined(),
         ReviewRejected(),
         ReviewExpired(),
+        Abandoned(),
     )
 }
 
@@ -244,6 +246,7 @@ def test_refusals_are_decided_in_the_promised_order() -> None:
         "fraud_declined",
         "review_rejected",
         "review_expired",
+        "abandoned",
     )
     assert set(REFUSALS) == set(Refusal.__subclasses__())
 

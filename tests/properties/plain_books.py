@@ -59,9 +59,9 @@ class TransferRequest:
         return (self.destination if self.source == WORLD else self.source, self.transaction_id)
 
     @property
-    def movement(self) -> tuple[str, bool, int, str]:
-        """What a repeated reference must have in common with the first: whose, which way, and how much."""
-        return (self.owner, self.source == WORLD, self.amount, self.currency)
+    def movement(self) -> tuple[str, str, str, int, str]:
+        """What a repeated reference must have in common with the first: whose, from where to where, and how much."""
+        return (self.owner, self.source, self.destination, self.amount, self.currency)
 
     def __str__(self) -> str:
         reference = f", {self.transaction_id!r}" if self.transaction_id else ""
@@ -217,7 +217,7 @@ class PlainBooks:
             standing = self.transfers[name].standing
             return Answer(standing if name == wish.name else f"the same as {name}: {standing}", foreseen)
         for name, other in self.transfers.items():
-            if wish.reference and other.wish.reference == wish.reference:
+            if wish.reference and other.wish.reference == wish.reference and _takes(other):
                 if wish.movement == other.wish.movement:
                     self.keys[wish.name] = (wish, name)
                 return Answer(f"the same as {name}: {other.standing}", foreseen)

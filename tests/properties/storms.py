@@ -33,7 +33,7 @@ from reviews.review import Decision, Ruling
 from staff.postgres.reversal_record import record_reversal
 from staff.update_input import StaffRequest
 from tests.account_status import set_account_status
-from tests.orders import Holder, order
+from tests.orders import FINGERPRINTS, Holder, order
 from tests.waiting import until
 from tests.workflows.sagas import Sagas
 from workflows.dispute import DisputeWorkflow
@@ -157,7 +157,7 @@ class Storm:
         """Ask for the transfer, as the API does."""
         await self._saga.start(self._order)
         if self._is_acknowledged:
-            await Book(self._saga.book.database, record_reversal).open_transfer(self._order)
+            await Book(self._saga.book.database, FINGERPRINTS, record_reversal).open_transfer(self._order)
 
     async def take(self, act: Act) -> str:
         """Do it, if it can be done just now; what is refused is refused. What came of it."""
@@ -302,7 +302,7 @@ class Storm:
             raise Moot
         if transfer.attempt == MAX_ATTEMPTS:
             raise Moot
-        again = next_attempt(transfer)
+        again = FINGERPRINTS.signed_attempt(next_attempt(transfer))
         if wanted.transfer_id == self._order.transfer_id:
             self._order = again
         await self._begin(again)

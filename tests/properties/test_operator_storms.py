@@ -24,7 +24,7 @@ from ledger.transfers import State
 from reviews.review import Ruling
 from staff.permissions import Role
 from staff.postgres.actions import ActionSearch, StaffActions
-from tests.orders import Holder, completed, funded, holder, order, promoted
+from tests.orders import FINGERPRINTS, Holder, completed, funded, holder, order, promoted
 from tests.properties.storms import (
     DISPUTING,
     FREEZES,
@@ -112,7 +112,7 @@ async def held(database: Database, *owners: Holder) -> list[int]:
 
 
 async def check_books(database: Database, cast: Cast, found: Aftermath) -> None:
-    audited = await audit(database)
+    audited = await audit(database, FINGERPRINTS)
     assert audited.clean, audited.broken
     amount = found.transfer.amount_minor if found.transfer.state is State.COMPLETED else 0
     assert 0 <= found.brought_back_minor <= amount

@@ -21,7 +21,7 @@ from settings import Settings
 from staff.permissions import Role
 from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, register
-from tests.orders import deposited, promoted
+from tests.orders import FINGERPRINT_KEY, FINGERPRINTS, deposited, promoted
 from tests.runbook.commands import Runbook
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
@@ -63,6 +63,7 @@ async def stack(home: Path) -> AsyncIterator[Running]:
             "stuck_after_seconds": STUCK_AFTER_SECONDS,
             "recovery_grace_seconds": RECOVERY_GRACE_SECONDS,
             "access_token_seconds": 3600,
+            "fingerprint_keys": FINGERPRINT_KEY,
         }
     )
     # `remit migrate`, which sets the schedule, reads the environment.
@@ -105,6 +106,7 @@ async def terminal(stack: Running, home: Path) -> dict[str, str]:
         "PYTHONPATH": str(PROJECT),
         "REMIT_HOME": str(home),
         "REMIT_DATABASE_URL": stack.database_url,
+        "REMIT_FINGERPRINT_KEYS": FINGERPRINT_KEY,
         "REMIT_TEMPORAL_ADDRESS": stack.temporal_address,
         "TEMPORAL_ADDRESS": stack.temporal_address,
         "TEMPORAL_NAMESPACE": "default",
@@ -134,7 +136,7 @@ async def operator(http: httpx.AsyncClient, database: Database) -> Person:
 async def payer(http: httpx.AsyncClient, database: Database) -> Person:
     """A customer of this check alone, with $1,980."""
     person = await register(http, full_name="Ada Obi")
-    book = Book(database, record_reversal)
+    book = Book(database, FINGERPRINTS, record_reversal)
     await deposited(book, CustomerId(person.id), AccountId(person.account_id), 1_980_00)
     return person
 

@@ -55,6 +55,7 @@ class Installation:
             "REMIT_TEMPORAL_ADDRESS": self.temporal.address,
             "REMIT_API_PORT": self.api_url.rpartition(":")[2],
             "REMIT_JWT_SECRET": self._secret,
+            "REMIT_FINGERPRINT_KEYS": self._secret,
             "REMIT_SANDBOX_RAILS": "true",
             "REMIT_REVIEW_FROM_MAJOR": str(REVIEW_FROM),
             "REMIT_RECOVERY_GRACE_SECONDS": "1",

@@ -18,7 +18,7 @@ from ledger.postgres.book import Book
 from staff.actions import StaffAction
 from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.reversal_record import record_reversal
-from tests.orders import Holder, completed, order, staff
+from tests.orders import FINGERPRINTS, Holder, completed, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Sagas
 from tests.workflows.test_recovery import balances
@@ -101,7 +101,7 @@ class Case:
 async def opened(database: Database, payer: Holder, payee: Holder) -> Case:
     """The transfer that is disputed is completed by a book of its own."""
     disputed = await completed(
-        Book(database, record_reversal), order(payer.id, payer.account_id, payee.account_id, 2_500)
+        Book(database, FINGERPRINTS, record_reversal), order(payer.id, payer.account_id, payee.account_id, 2_500)
     )
     dispute = await Disputes(database).open(payer.id, disputed.transfer_id, "The goods never came", TERMS)
     assert dispute is not None

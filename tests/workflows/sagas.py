@@ -16,12 +16,14 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from database.connections import Database, Unavailable
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
+from ledger.postgres.row_cache import RowCache
 from ledger.refusals import LedgerConflict
 from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
 from notifications.postgres import Messages
 from screening.rules import ScreeningRule
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
+from tests.orders import FINGERPRINTS
 from worker import build_worker
 from workflows.policies import TASK_TIMEOUT
 from workflows.search_attributes import search_attributes, summary
@@ -36,11 +38,15 @@ class UnreliableBook(Book):
     """The real book behind a line that breaks: faults are raised, or awaited, just before or after a step."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, record_reversal)
+        super().__init__(database, FINGERPRINTS, record_reversal)
         self.before: dict[str, list[Fault]] = defaultdict(list)
         self.after: dict[str, list[Fault]] = defaultdict(list)
         self.calls: list[str] = []
         self.refused: list[str] = []
+
+    def forget_rows(self) -> None:
+        """What a restarted process has cached: nothing."""
+        self._cache = RowCache()
 
     async def through(self, name: str, step: Callable[[], Awaitable[ScreeningAnswer]]) -> ScreeningAnswer:
         self.calls.append(name)

@@ -11,6 +11,7 @@ from temporalio.service import RPCError
 from disputes.dispute import DisputeState
 from ledger.accounts import AccountStatus
 from tests.account_status import set_account_status
+from tests.orders import FINGERPRINTS, changed
 from tests.waiting import until
 from tests.workflows.disputing import Case, Handle, decide, looked, reset, tasks_of
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
@@ -185,3 +186,28 @@ async def test_reset_to_any_task_terminated_and_run_again_a_dispute_is_decided_o
     assert await case.balances() == [7_500 + taken, 2_500 - taken]
     actions = await case.actions()
     assert len(actions) == (0 if due is DisputeState.EXPIRED else 1)
+
+
+async def test_a_decided_reversal_whose_driver_is_delayed_is_driven_on_by_recovery(
+    saga: Sagas, book: UnreliableBook, case: Case
+) -> None:
+    """Its row is opened and older than the limit, and no workflow drives it yet."""
+    await case.decide(case.reverse())
+    award = (await case.disputes.course(case.dispute.id)).reversal
+    assert award is not None
+    await book.open_transfer(FINGERPRINTS.signed(award))
+    swept = await sweep(saga)
+    assert (swept.driven_on, swept.abandoned) == ([award.transfer_id], [])
+    await case.ends(DisputeState.REVERSED)
+    assert await case.balances() == [10_000, 0]
+
+
+async def test_a_reversal_that_only_borrows_the_key_of_a_dispute_is_abandoned_like_any_other(
+    saga: Sagas, book: UnreliableBook, case: Case
+) -> None:
+    await case.decide(case.reverse(1_000))
+    award = (await case.disputes.course(case.dispute.id)).reversal
+    assert award is not None
+    other = changed(award, amount_minor=900)
+    await book.open_transfer(other)
+    assert (await sweep(saga)).abandoned == [other.transfer_id]

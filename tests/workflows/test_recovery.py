@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.transfer_reads import TransferReads
 from ledger.recovery import Sweep
+from ledger.refusals import Abandoned
 from ledger.transfers import State, Step, TransferOrder
 from tests.orders import Holder, order
 from tests.waiting import until
@@ -54,15 +55,18 @@ async def balances(account_reads: AccountReads, *owners: Holder) -> list[int]:
     return [account.balance_minor for account in accounts if account]
 
 
-async def test_a_transfer_terminated_in_review_is_cancelled(
+async def test_a_transfer_terminated_in_review_is_abandoned(
     saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder
 ) -> None:
     large = order(alice.id, alice.account_id, bob.account_id, 9_500)
     handle = await saga.start(large)
     await ends(transfer_reads, large, State.IN_REVIEW)
     await handle.terminate("by an operator")
-    assert (await sweep(saga)).cancelled == [large.transfer_id]
-    await ends(transfer_reads, large, State.CANCELLED)
+    assert (await sweep(saga)).abandoned == [large.transfer_id]
+    await ends(transfer_reads, large, State.FAILED)
+    transfer = await transfer_reads.visible(alice.id, large.transfer_id)
+    assert transfer is not None
+    assert transfer.failure == Abandoned().failure
 
 
 async def test_a_transfer_terminated_in_transit_is_driven_on(
@@ -79,7 +83,7 @@ async def test_a_transfer_terminated_in_transit_is_driven_on(
     await hold.reached.wait()
     await handle.terminate("by an operator")
     found = await sweep(saga)
-    assert (found.driven_on, found.cancelled) == ([wanted.transfer_id], [])
+    assert (found.driven_on, found.abandoned) == ([wanted.transfer_id], [])
     await ends(transfer_reads, wanted, State.COMPLETED)
     hold.released.set()
     assert await balances(account_reads, alice, bob) == [7_500, 2_500]
@@ -137,7 +141,7 @@ async def test_a_transfer_that_temporal_forgot_is_finished(
     assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
-async def test_a_transfer_terminated_before_its_debit_is_cancelled_and_a_late_debit_refused(
+async def test_a_transfer_terminated_before_its_debit_is_abandoned_and_a_late_debit_refused(
     saga: Sagas, account_reads: AccountReads, transfer_reads: TransferReads, alice: Holder, wanted: TransferOrder
 ) -> None:
     hold = Hold()
@@ -145,9 +149,9 @@ async def test_a_transfer_terminated_before_its_debit_is_cancelled_and_a_late_de
     handle = await saga.start(wanted)
     await hold.reached.wait()
     await handle.terminate("by an operator")
-    assert (await sweep(saga)).cancelled == [wanted.transfer_id]
+    assert (await sweep(saga)).abandoned == [wanted.transfer_id]
     hold.released.set()
-    await ends(transfer_reads, wanted, State.CANCELLED)
+    await ends(transfer_reads, wanted, State.FAILED)
 
     async def debit_was_refused() -> bool:
         return saga.book.refused.count("debit") > 0
@@ -177,11 +181,11 @@ async def test_one_transfer_that_cannot_be_ended_holds_up_no_other_and_is_named(
     first = await sweep(saga)
     (failed,) = first.unanswered
     assert first.looked_at == 4
-    assert set(first.cancelled) == lost - {failed}
+    assert set(first.abandoned) == lost - {failed}
     assert first.driven_on == [wanted.transfer_id]
     assert "not this one" in first.unanswered[failed]
     await ends(transfer_reads, wanted, State.COMPLETED)
-    assert (await sweep(saga)).cancelled == [failed]
+    assert (await sweep(saga)).abandoned == [failed]
 
 
 async def test_a_transfer_that_is_held_lets_the_others_go_first(
@@ -195,11 +199,11 @@ async def test_a_transfer_that_is_held_lets_the_others_go_first(
 
     async def others_have_ended() -> bool:
         found = [await transfer_reads.visible(alice.id, each.transfer_id) for each in lost]
-        return [each.state for each in found if each].count(State.CANCELLED) == len(lost) - 1
+        return [each.state for each in found if each].count(State.FAILED) == len(lost) - 1
 
     await until(others_have_ended, "the others have ended")
     hold.released.set()
-    assert set((await sweeping).cancelled) == {each.transfer_id for each in lost}
+    assert set((await sweeping).abandoned) == {each.transfer_id for each in lost}
 
 
 @pytest.mark.parametrize("ending", ["completed", "compensated", "failed", "cancelled"])

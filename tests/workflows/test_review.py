@@ -401,6 +401,26 @@ async def test_a_decision_about_what_is_completed_and_only_not_told_yet_is_too_l
         assert (await handle.result()).state is State.COMPLETED
 
 
+async def test_a_decision_that_is_written_is_never_answered_as_too_late(
+    client: Client, book: UnreliableBook, transfer_reads: TransferReads, wanted: TransferOrder, approve: Decision
+) -> None:
+    """As if its first answer was lost: by the time that it is sent again, the transfer has ended because of it."""
+    async with sagas(client, book, review_from_major=20) as saga:
+        outage = Outage(book.before["notify"])
+        handle = await saga.start(wanted)
+        await in_review(transfer_reads, wanted)
+        await recorded(saga, wanted, approve)
+        await handle.signal(TransferWorkflow.review_changed)
+
+        async def is_completed() -> bool:
+            return await state_of(transfer_reads, wanted) is State.COMPLETED
+
+        await until(is_completed, "the transfer is completed")
+        assert await decide(handle, approve) == approve.answer
+        outage.over = True
+        assert (await handle.result()).state is State.COMPLETED
+
+
 async def test_a_decision_that_the_transfer_overtakes_while_it_is_written_down_is_told_so(
     client: Client,
     book: UnreliableBook,

@@ -19,7 +19,7 @@ from ledger.transfers import Ending, State, Step, TransferOrder
 from screening.rules import ScreeningAnswer
 from settings import Settings
 from tests.account_status import set_account_status
-from tests.orders import Holder, funded, order
+from tests.orders import Holder, changed, funded, order
 from tests.waiting import until
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, local_steps, sagas
 from workflows.search_attributes import TRANSFER_STATE
@@ -366,7 +366,7 @@ async def test_a_key_that_names_another_order_fails_the_workflow(
     live: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
     await live.run(wanted)
-    other = replace(wanted, amount_minor=9_999, fingerprint="0" * 64, workflow_id=f"{wanted.workflow_id}/other")
+    other = changed(wanted, amount_minor=9_999, workflow_id=f"{wanted.workflow_id}/other")
     handle = await live.start(other)
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()

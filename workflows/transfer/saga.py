@@ -14,6 +14,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from ledger.refusals import FraudDeclined
+from ledger.rules import CANCELLED_IN_TRANSIT
 from ledger.transfers import Ending, Failure, Opened, Standing, State, TransferOrder
 from screening.rules import ScreeningAnswer, Verdict
 from workflows import policies, steps
@@ -22,8 +23,6 @@ from workflows.transfer.execution import StepForbidden, StepRefused
 from workflows.transfer.updates import TransferUpdates
 
 Argument = TypeVar("Argument")
-
-CANCELLED_IN_TRANSIT = Failure("cancelled", "The transfer was cancelled after its debit; the amount was returned.")
 
 _ENDINGS: Mapping[State, str] = {
     State.COMPLETED: "Completed: the amount is with the destination.",

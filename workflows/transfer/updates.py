@@ -41,14 +41,14 @@ class TransferUpdates:
     async def decide(self, given: Any = None) -> str:
         """Record a reviewer's decision as the API does. One that comes before the review begins is kept for it."""
         await workflow.wait_condition(lambda: self._is_open)
-        self._check_decidable()
+        self._check_is_driver()
         recorded = await self._execution.record(steps.record_decision, self._execution.key, decision_in(given))
         self._review.note_change()
         return recorded.answer
 
     @decide.validator
     def _validate_decide(self, given: Any = None) -> None:
-        self._check_decidable()
+        self._check_is_driver()
         try:
             objection = decision_in(given).objection()
         except Unclear as unclear:
@@ -108,13 +108,14 @@ class TransferUpdates:
         self._superseded_by = f"Nothing to do here: {other} is {standing.state}."
         self._execution.describe(self._superseded_by)
 
-    def _check_decidable(self) -> None:
-        """Only what this execution knows for sure: under the lock of its row, the ledger decides whether it is late."""
+    def _check_is_driver(self) -> None:
+        """Whether a decision is late, only the ledger knows: it may be written, though its answer was lost.
+
+        A worker that died after the write, or a reset, asks for the same decision again. By then the transfer may have
+        gone on because of it.
+        """
         if self._superseded_by:
             raise ApplicationError(self._superseded_by, type="too_late")
-        state = self._execution.state
-        if state.is_final:
-            raise ApplicationError(f"It is too late to decide: the transfer is {state}.", type="too_late")
 
     async def _record(self, action: Action, given: Any) -> None:
         """Record the request as taken. The transfer may have no row yet."""

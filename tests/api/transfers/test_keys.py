@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from temporalio.client import Client
 
 from api.temporal import StartedOrder, TemporalGateway
@@ -12,11 +13,15 @@ from api.transfers.acceptance import Acceptance
 from api.transfers.completion import Completions
 from customers.postgres import Customers
 from database.connections import Database
+from ledger.fingerprints import Fingerprints
+from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import TransferReads
+from ledger.transfers import Standing, State
 from settings import Settings
+from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, running_api
-from tests.orders import funded, holder, order
+from tests.orders import FINGERPRINT_KEY, NEXT_FINGERPRINT_KEY, funded, holder, order
 
 TRIES = 15
 
@@ -126,3 +131,44 @@ async def test_another_request_that_starts_after_a_deleted_workflow_is_not_taken
     started = await gateway.started(wanted.workflow_id)
     assert started == StartedOrder(wanted.fingerprint, is_running=True)
     assert not accepted.replayed
+
+
+async def test_a_repeat_after_the_fingerprint_key_was_rotated_is_the_first_transfer(
+    settings: Settings, database: Database, ada: Person, ben: Person
+) -> None:
+    first = (await ada.pay(ben, 10, "rent")).json()
+    rotated = settings.model_copy(update={"fingerprint_keys": SecretStr(f"{NEXT_FINGERPRINT_KEY},{FINGERPRINT_KEY}")})
+    async with running_api(rotated, database) as http:
+        her = Person(http, ada.id, ada.account_id, ada.token, ada.email)
+        again = await her.pay(ben, 10, "rent")
+        assert (again.json(), again.headers["Idempotent-Replayed"]) == (first, "true")
+        assert (await her.pay(ben, 11, "rent")).json()["code"] == "idempotency_key_reused"
+        assert (await her.pay(ben, 10, "food")).json()["state"] == "completed"
+    assert await ben.balance() == 20
+
+
+async def test_a_repeat_under_a_rotated_fingerprint_key_joins_a_workflow_that_has_no_row_yet(
+    settings: Settings,
+    client: Client,
+    database: Database,
+    customers: Customers,
+    book: Book,
+    transfer_reads: TransferReads,
+) -> None:
+    async def connect() -> Client:
+        return client
+
+    payer, payee = await funded(customers, book, 1_000), await holder(customers)
+    wanted = order(payer.id, payer.account_id, payee.account_id, 10, key="rent")
+    gateway = TemporalGateway(connect, settings.task_queue, client)
+    assert await gateway.start(wanted)
+    rotated = Book(database, Fingerprints([NEXT_FINGERPRINT_KEY, FINGERPRINT_KEY]), record_reversal)
+    acceptance = Acceptance(gateway, transfer_reads, rotated, Completions(worker_is_here=False))
+    accepted = await acceptance.accept(wanted, wait_seconds=0)
+    assert (accepted.transfer.id, accepted.replayed) == (wanted.transfer_id, True)
+    assert accepted.transfer.order.fingerprint == rotated.fingerprints.signed(wanted).fingerprint
+    keys = SecretStr(f"{FINGERPRINT_KEY},{NEXT_FINGERPRINT_KEY}")
+    async with running_api(settings.model_copy(update={"fingerprint_keys": keys}), database):
+        ended = await client.get_workflow_handle(wanted.workflow_id, result_type=Standing).result()
+    assert ended.state is State.COMPLETED
+    assert (await audit(database, rotated.fingerprints)).clean

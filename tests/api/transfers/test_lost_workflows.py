@@ -11,7 +11,7 @@ from tests.api.people import register, running_api
 from workflows.recovery import RecoveryWorkflow
 
 
-async def test_a_transfer_acknowledged_and_terminated_before_any_worker_saw_it_ends_as_cancelled(
+async def test_a_transfer_acknowledged_and_terminated_before_any_worker_saw_it_is_abandoned_and_can_be_tried_again(
     settings: Settings, database: Database, client: Client
 ) -> None:
     async with running_api(settings, database, worker=False) as http:
@@ -25,9 +25,12 @@ async def test_a_transfer_acknowledged_and_terminated_before_any_worker_saw_it_e
             RecoveryWorkflow.run, id=f"recovery-{secrets.token_hex(6)}", task_queue=settings.task_queue
         )
         transfer_id = accepted.json()["id"]
-        assert swept.cancelled == [transfer_id]
+        assert swept.abandoned == [transfer_id]
         ada = replace(ada, http=http)
-        assert (await ada.get(f"/v1/transfers/{transfer_id}")).json()["state"] == "cancelled"
+        ended = (await ada.get(f"/v1/transfers/{transfer_id}")).json()
+        assert (ended["state"], ended["failure"]["code"]) == ("failed", "abandoned")
         again = await ada.pay(ben, 100, "rent")
-        assert (again.status_code, again.json()["state"]) == (201, "cancelled")
+        assert (again.status_code, again.json()["state"]) == (201, "failed")
         assert again.headers["Idempotent-Replayed"] == "true"
+        tried = await ada.post(f"/v1/transfers/{transfer_id}/retry", None)
+        assert (tried.json()["attempt"], tried.json()["failure"]["code"]) == (2, "insufficient_funds")

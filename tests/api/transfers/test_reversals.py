@@ -1,21 +1,28 @@
 """Reversals over HTTP: by whom, of what, how much, how often, and at once."""
 
 import asyncio
+import secrets
 from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import Client
 
+from api.temporal import TemporalGateway
+from api.transfers.acceptance import Acceptance, TransferRequest, order_for
+from api.transfers.completion import Completions
 from database.connections import Database
 from devenv.demo.postgres import holding
 from ledger.accounts import AccountStatus
-from ledger.ids import AccountId
+from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.postgres.book import Book
+from ledger.postgres.transfer_reads import TransferReads
+from ledger.transfers import Standing, State, TransferOrder
 from settings import Settings
 from staff.permissions import Role
 from tests.account_status import set_account_status
 from tests.api.people import Person, reaches, register, running_api
-from tests.orders import promoted
+from tests.orders import FINGERPRINTS, promoted
 
 
 @pytest.fixture
@@ -300,3 +307,49 @@ async def test_a_reversal_is_acknowledged_and_readable_without_a_worker(
         assert told(made) == (202, "initiated")
         assert (await alone.get(f"/v1/transfers/{made.json()['id']}")).json()["amount"] == 9_000
         assert told(await reverse(alone, paid, amount=1_001)) == (409, "reversal_too_large")
+
+
+async def test_a_repeat_of_all_that_is_left_takes_the_amount_of_the_first_request(
+    settings: Settings,
+    database: Database,
+    client: Client,
+    transfer_reads: TransferReads,
+    book: Book,
+    ada: Person,
+    ben: Person,
+    paid: str,
+) -> None:
+    """The first request found 100.00 left and was accepted by Temporal; nobody has written its row yet."""
+
+    async def connect() -> Client:
+        return client
+
+    def all_that_is_left(amount_minor: int) -> TransferOrder:
+        wish = TransferRequest(
+            AccountId(ben.account_id),
+            AccountId(ada.account_id),
+            amount_minor,
+            "USD",
+            reverses_transfer_id=TransferId(paid),
+            all_that_is_left=True,
+        )
+        return FINGERPRINTS.signed(order_for(CustomerId(ben.id), "back", wish))
+
+    queue = f"test-{secrets.token_hex(6)}"
+    gateway = TemporalGateway(connect, queue, client)
+    first = all_that_is_left(10_000)
+    assert await gateway.start(first)
+    # The repeat finds 60.00 left: another reversal has taken 40.00, and was given back later.
+    acceptance = Acceptance(gateway, transfer_reads, book, Completions(worker_is_here=False))
+    repeated = await acceptance.accept(all_that_is_left(6_000), wait_seconds=0)
+    assert (repeated.transfer.amount_minor, repeated.replayed) == (10_000, True)
+    async with running_api(settings.model_copy(update={"task_queue": queue}), database):
+        handle = client.get_workflow_handle(first.workflow_id, result_type=Standing)
+        assert (await handle.result()).state is State.COMPLETED
+    async with database.connection() as connection:
+        bodies = await connection.fetch("SELECT body FROM messages WHERE transfer_id = $1", first.transfer_id)
+    assert len(bodies) == 2
+    assert all("$100.00" in row["body"] for row in bodies)
+    again = await acceptance.accept(all_that_is_left(10_000), wait_seconds=0)
+    assert (again.transfer.id, again.replayed) == (first.transfer_id, True)
+    assert [await ada.balance(), await ben.balance()] == [50_000, 0]

@@ -188,8 +188,8 @@ async def test_books_that_were_restored_go_on_with_an_empty_temporal(
         await restarted(installation, http)
         for transfer_id, state in (
             (debited["id"], "completed"),
-            (reviewed, "cancelled"),
-            (accepted["id"], "cancelled"),
+            (reviewed, "failed"),
+            (accepted["id"], "failed"),
         ):
             await reaches(payer, transfer_id, state)
         assert "Paused            false" in await installation.runbook().run(DESCRIBE)
@@ -204,7 +204,7 @@ async def test_books_that_were_restored_go_on_with_an_empty_temporal(
         await elsewhere.stop()
 
 
-async def test_transfers_after_the_restored_point_are_gone_and_a_repeat_of_their_key_is_cancelled(
+async def test_transfers_after_the_restored_point_are_gone_and_a_repeat_of_their_key_is_abandoned(
     installation: Installation, books: Books, http: httpx.AsyncClient, payer: Person, payee: Person
 ) -> None:
     await books.dump(installation)
@@ -223,7 +223,7 @@ async def test_transfers_after_the_restored_point_are_gone_and_a_repeat_of_their
     assert again["state"] == "initiated"
     assert "Paused            true" in await installation.runbook().run(DESCRIBE)
     await installation.runbook().run("temporal schedule toggle   --schedule-id recovery --unpause --reason 'restored'")
-    await reaches(payer, again["id"], "cancelled")
+    await reaches(payer, again["id"], "failed")
     assert (await payer.balance(), await payee.balance()) == (2 * FUNDS, 0)
 
 

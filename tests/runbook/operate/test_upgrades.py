@@ -32,7 +32,7 @@ from serve import HTTP_STOP_SECONDS
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, reaches, register
-from tests.orders import deposited, staff
+from tests.orders import FINGERPRINT_KEY, FINGERPRINTS, deposited, staff
 from tests.runbook.commands import STOP_SECONDS, Runbook
 from tests.runbook.conftest import terminal
 from tests.runbook.fleet import (
@@ -108,6 +108,7 @@ async def stack(home: Path, server: str) -> AsyncIterator[Running]:
             "api_port": free_port(),
             "temporal_address": server,
             "jwt_secret": API_SECRET,
+            "fingerprint_keys": FINGERPRINT_KEY,
             "recovery_interval_seconds": 3600,
         }
     )
@@ -133,7 +134,7 @@ async def environment(stack: Running, home: Path) -> Mapping[str, str]:
 async def payer(http: httpx.AsyncClient, database: Database) -> Person:
     """A customer with `FUNDS`, deposited without a worker."""
     person = await register(http, full_name="Ada Obi")
-    book = Book(database, record_reversal)
+    book = Book(database, FINGERPRINTS, record_reversal)
     await deposited(book, CustomerId(person.id), AccountId(person.account_id), FUNDS)
     return person
 
@@ -147,7 +148,7 @@ async def fleet(
     fleet = Fleet(Runbook(environment), client, await staff(database), tmp_path)
     try:
         yield fleet
-        found = await audit(database)
+        found = await audit(database, FINGERPRINTS)
         assert found.clean, found.broken
     finally:
         if fleet.has_versions:

@@ -16,7 +16,7 @@ from ledger.postgres.book import Book
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person
-from tests.orders import order
+from tests.orders import FINGERPRINTS, order
 from tests.runbook.commands import Runbook
 from tests.runbook.conftest import REVIEW_FROM
 from tests.runbook.web_ui import WebUI, running_browser, web_ui
@@ -85,8 +85,8 @@ async def test_the_page_of_deployments_leads_from_a_draining_version_to_what_run
     wanted = order(CustomerId(payer.id), *accounts, REVIEW_FROM * 100)
     one, two = (SETTINGS.model_copy(update={"build_id": build_id}) for build_id in ("1", "2"))
     async with (
-        build_worker(separate.client, Book(database, record_reversal), one),
-        build_worker(separate.client, Book(database, record_reversal), two),
+        build_worker(separate.client, Book(database, FINGERPRINTS, record_reversal), one),
+        build_worker(separate.client, Book(database, FINGERPRINTS, record_reversal), two),
     ):
         await is_current(separate, 1)
         handle = await separate.client.start_workflow(

@@ -16,6 +16,7 @@ import pytest
 from devenv.processes.ports import free_port
 from devenv.stack import Running
 from tests.api.people import Person, register
+from tests.orders import FINGERPRINT_KEY
 from tests.runbook.commands import Runbook
 from tests.runbook.disputes import Case, opened, opens
 from tests.runbook.row_locks import account_held
@@ -301,6 +302,7 @@ async def api_beside(stack: Running, home: Path, **settings: str) -> AsyncIterat
         "REMIT_DATABASE_URL": stack.database_url,
         "REMIT_TEMPORAL_ADDRESS": stack.temporal_address,
         "REMIT_JWT_SECRET": (home / "jwt_secret").read_text().strip(),
+        "REMIT_FINGERPRINT_KEYS": FINGERPRINT_KEY,
         "REMIT_API_PORT": port,
     }
     process = await asyncio.create_subprocess_exec(

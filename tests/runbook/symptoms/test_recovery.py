@@ -23,7 +23,7 @@ from ledger.transfers import Step, TransferOrder
 from ledger.workflow_ids import recovery_workflow_id
 from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, in_review, reaches, register, sent
-from tests.orders import funded, holder, order
+from tests.orders import FINGERPRINTS, funded, holder, order
 from tests.runbook.commands import Runbook
 from tests.runbook.conftest import FOUR_EYES_FROM, REVIEW_FROM
 from tests.runbook.installation import remit
@@ -65,7 +65,7 @@ class Recovery:
 
         async def found() -> bool:
             done.append(await self.sweep())
-            return transfer_id in (*done[-1]["cancelled"], *done[-1]["driven_on"], *done[-1]["unanswered"])
+            return transfer_id in (*done[-1]["abandoned"], *done[-1]["driven_on"], *done[-1]["unanswered"])
 
         await until(found, f"recovery finds {transfer_id}")
         return done[-1]
@@ -78,7 +78,7 @@ class Recovery:
         result = re.search(r"\{.*\}", told)
         assert result, told
         done = dict(json.loads(result[0])) | {"run": run}
-        return done | {name: done[name] or [] for name in ("cancelled", "driven_on", "disputes")}
+        return done | {name: done[name] or [] for name in ("abandoned", "driven_on", "disputes")}
 
     async def describe(self) -> dict[str, str]:
         told = await self._runbook.run("temporal schedule describe --schedule-id recovery")
@@ -196,7 +196,7 @@ async def messages(database_url: str, transfer_id: str) -> int:
         await connection.close()
 
 
-async def test_recovery_cancels_what_lost_its_workflow_before_its_debit(
+async def test_recovery_abandons_what_lost_its_workflow_before_its_debit(
     stack: Running, runbook: Runbook, recovery: Recovery, payer: Person, payee: Person, log: Path
 ) -> None:
     async with account_held(stack.database_url, payer.account_id) as hold:
@@ -204,21 +204,21 @@ async def test_recovery_cancels_what_lost_its_workflow_before_its_debit(
         await terminate(runbook, transfer["workflow_id"])
         await hold.is_waited_for_by_nobody()
         done = await recovery.sweep_until_it_finds(transfer["id"])
-    assert transfer["id"] in done["cancelled"]
-    await reaches(payer, transfer["id"], "cancelled")
+    assert transfer["id"] in done["abandoned"]
+    await reaches(payer, transfer["id"], "failed")
     assert await payer.balance() == FUNDS
     assert re.search(rf"transfer lost its workflow +state=initiated transfer_id={transfer['id']}", log.read_text())
-    assert "1 cancelled, 0 driven on, 0 without an answer" in await details(runbook, done["run"])
+    assert "1 abandoned, 0 driven on, 0 without an answer" in await details(runbook, done["run"])
 
 
-async def test_recovery_cancels_what_lost_its_workflow_in_review(
+async def test_recovery_abandons_what_lost_its_workflow_in_review(
     runbook: Runbook, recovery: Recovery, payer: Person, payee: Person
 ) -> None:
     await fill(payer, REVIEWED)
     transfer_id = await in_review(payer, payee, REVIEWED)
     await terminate(runbook, (await payer.get(f"/v1/transfers/{transfer_id}")).json()["workflow_id"])
-    assert transfer_id in (await recovery.sweep_until_it_finds(transfer_id))["cancelled"]
-    await reaches(payer, transfer_id, "cancelled")
+    assert transfer_id in (await recovery.sweep_until_it_finds(transfer_id))["abandoned"]
+    await reaches(payer, transfer_id, "failed")
     assert await payer.balance() == 3 * FUNDS
 
 
@@ -369,7 +369,7 @@ async def test_a_deleted_schedule_is_created_again_and_runs(
 @pytest.fixture
 async def many(database: Database) -> list[TransferOrder]:
     """More lost rows than one run takes, as after a Temporal that started empty; the newest is in transit."""
-    book, customers = Book(database, record_reversal), Customers(database)
+    book, customers = Book(database, FINGERPRINTS, record_reversal), Customers(database)
     ada, ben = await funded(customers, book, SMALL), await holder(customers)
     wanted = [order(ada.id, ada.account_id, ben.account_id, SMALL) for _ in range(AT_MOST + 2)]
     for each in wanted:
@@ -392,7 +392,7 @@ async def test_one_run_takes_500_those_in_transit_first_and_one_without_an_answe
         first = await recovery.sweep()
     assert (first["looked_at"], first["more"], first["driven_on"]) == (AT_MOST, True, [newest])
     assert "LockNotAvailableError" in first["unanswered"][oldest]
-    assert len(first["cancelled"]) == AT_MOST - 2
+    assert len(first["abandoned"]) == AT_MOST - 2
     second = await recovery.sweep()
     assert (second["looked_at"], second["more"], second["unanswered"]) == (3, False, {})
-    assert oldest in second["cancelled"]
+    assert oldest in second["abandoned"]

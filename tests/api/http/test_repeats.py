@@ -1,0 +1,218 @@
+"""Every POST that changes something takes an `Idempotency-Key`: a repeat gets the first answer, and happens once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from database.connections import Database
+from devenv.demo.postgres import holding
+from ledger.ids import AccountId
+from ledger.postgres.book import Book
+from staff.permissions import Role
+from tests.api.people import Person, register
+from tests.orders import promoted
+
+WHY = {"reason": "ticket 4711"}
+
+
+def told(answer: httpx.Response) -> tuple[int, str | None]:
+    return answer.status_code, answer.json().get("code")
+
+
+def is_repeat(first: httpx.Response, again: httpx.Response) -> None:
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert again.headers.get("Idempotent-Replayed") == "true"
+    assert again.headers.get("Location") == first.headers.get("Location")
+    assert "Idempotent-Replayed" not in first.headers
+
+
+@pytest.fixture
+async def paid(ada: Person, ben: Person) -> str:
+    return str((await ada.pay(ben, 10_000)).json()["id"])
+
+
+async def test_an_account_is_opened_once_a_key_and_its_repeat_is_no_conflict(ada: Person) -> None:
+    first = await ada.post("/v1/accounts", {"currency": "EUR"}, "k")
+    assert first.status_code == 201
+    is_repeat(first, await ada.post("/v1/accounts", {"currency": "EUR"}, "k"))
+    assert told(await ada.post("/v1/accounts", {"currency": "GBP"}, "k")) == (422, "idempotency_key_reused")
+    assert told(await ada.post("/v1/accounts", {"currency": "EUR"}, "other")) == (409, "account_exists")
+
+
+async def test_equal_requests_at_once_happen_once_and_get_one_answer(ada: Person) -> None:
+    answers = await asyncio.gather(*(ada.post("/v1/accounts", {"currency": "EUR"}, "k") for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers].count(None) == 1
+    assert len((await ada.get("/v1/accounts")).json()["items"]) == 2
+
+
+async def test_different_requests_at_once_under_one_key_are_one_act(ada: Person) -> None:
+    wanted = ("EUR", "GBP", "CHF")
+    answers = await asyncio.gather(*(ada.post("/v1/accounts", {"currency": currency}, "k") for currency in wanted))
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422]
+    assert len((await ada.get("/v1/accounts")).json()["items"]) == 2
+
+
+async def test_a_refused_request_leaves_its_key_free(ada: Person) -> None:
+    assert told(await ada.post("/v1/accounts", {"currency": "USD"}, "k")) == (409, "account_exists")
+    assert (await ada.post("/v1/accounts", {"currency": "EUR"}, "k")).status_code == 201
+
+
+async def test_a_key_names_a_movement_of_money_or_another_request_and_never_both(ada: Person, ben: Person) -> None:
+    assert (await ada.pay(ben, 100, "money")).status_code == 201
+    assert told(await ada.post("/v1/accounts", {"currency": "EUR"}, "money")) == (422, "idempotency_key_reused")
+    assert (await ada.post("/v1/accounts", {"currency": "EUR"}, "account")).status_code == 201
+    assert told(await ada.pay(ben, 100, "account")) == (422, "idempotency_key_reused")
+    assert (await ben.post("/v1/accounts", {"currency": "EUR"}, "account")).status_code == 201
+    assert await ben.balance() == 100
+
+
+async def test_spaces_and_the_order_of_fields_are_no_other_request(ada: Person, operator: Person) -> None:
+    headers = {"Authorization": f"Bearer {operator.token}", "Idempotency-Key": "k", "Content-Type": "application/json"}
+    path = f"/v1/admin/accounts/{ada.account_id}/freeze"
+    first = await ada.http.post(path, content=b'{"reason":"r"}', headers=headers)
+    is_repeat(first, await ada.http.post(path, content=b'{ "reason" : "r" }', headers=headers))
+
+
+async def test_a_retry_whose_answer_was_lost_burns_no_attempt(ada: Person, ben: Person) -> None:
+    failed = (await ada.pay(ben, 60_000)).json()
+    path = f"/v1/transfers/{failed['id']}/retry"
+    first = await ada.post(path, None, "again")
+    assert (first.json()["state"], first.json()["attempt"]) == ("failed", 2)
+    for _ in range(3):
+        is_repeat(first, await ada.post(path, None, "again"))
+    await ada.deposit(20_000)
+    last = await ada.post(path, None, "and again")
+    assert (last.json()["state"], last.json()["attempt"]) == ("completed", 3)
+    assert (await ada.post(path, None, "again")).json()["attempt"] == 3
+    other = f"/v1/transfers/{(await ada.pay(ben, 99_999)).json()['id']}/retry"
+    assert told(await ada.post(other, None, "again")) == (422, "idempotency_key_reused")
+
+
+async def test_equal_retries_at_once_begin_one_attempt(ada: Person, ben: Person) -> None:
+    failed = (await ada.pay(ben, 60_000)).json()
+    path = f"/v1/transfers/{failed['id']}/retry"
+    answers = await asyncio.gather(*(ada.post(path, None, "again") for _ in range(8)))
+    assert {(answer.status_code, answer.json().get("attempt")) for answer in answers} == {(201, 2)}
+
+
+async def test_a_cancellation_is_repeated_with_its_answer(ada: Person, ben: Person, book: Book) -> None:
+    async with holding(book.database, AccountId(ada.account_id)):
+        transfer = (await ada.pay(ben, 100, prefer="wait=0")).json()["id"]
+        path = f"/v1/transfers/{transfer}/cancel"
+        first = await ada.post(path, None, "k")
+        assert first.json()["state"] == "cancelled"
+        is_repeat(first, await ada.post(path, None, "k"))
+    assert told(await ada.post(f"/v1/transfers/{transfer}/retry", None, "k")) == (422, "idempotency_key_reused")
+
+
+async def test_a_dispute_and_each_statement_are_made_once_a_key(ada: Person, ben: Person, paid: str) -> None:
+    path = f"/v1/transfers/{paid}/disputes"
+    first = await ada.post(path, {"reason": "Nothing came"}, "dispute")
+    assert first.status_code == 201
+    is_repeat(first, await ada.post(path, {"reason": "Nothing came"}, "dispute"))
+    assert told(await ada.post(path, {"reason": "Nothing came"}, "other")) == (409, "dispute_open")
+    said = f"/v1/disputes/{first.json()['id']}/statements"
+    stated = await ben.post(said, {"text": "It did"}, "said")
+    is_repeat(stated, await ben.post(said, {"text": "It did"}, "said"))
+    assert len((await ada.get(f"/v1/disputes/{first.json()['id']}")).json()["statements"]) == 1
+
+
+async def test_a_decided_dispute_answers_its_decision_again(
+    ada: Person, ben: Person, operator: Person, paid: str
+) -> None:
+    dispute = (await ada.post(f"/v1/transfers/{paid}/disputes", {"reason": "Nothing came"})).json()["id"]
+    path = f"/v1/admin/disputes/{dispute}/decisions"
+    body = {"ruling": "reject", "reason": "It did"}
+    first = await operator.post(path, body, "k")
+    is_repeat(first, await operator.post(path, body, "k"))
+
+
+async def freeze_and_thaw(ada: Person, admin: Person) -> None:
+    """Somebody else undoes what is then asked for again."""
+    path = f"/v1/admin/accounts/{ada.account_id}"
+    first = await admin.post(f"{path}/freeze", WHY, "k")
+    assert first.json()["status"] == "frozen"
+    await admin.post(f"{path}/unfreeze", WHY)
+    is_repeat(first, await admin.post(f"{path}/freeze", WHY, "k"))
+    assert (await admin.get(path)).json()["status"] == "active"
+
+
+async def tier(ada: Person, admin: Person) -> None:
+    path = f"/v1/admin/accounts/{ada.account_id}/tier"
+    is_repeat(await admin.post(path, WHY | {"tier": 2}, "k"), await admin.post(path, WHY | {"tier": 2}, "k"))
+    assert told(await admin.post(path, WHY | {"tier": 3}, "k")) == (422, "idempotency_key_reused")
+
+
+async def rebuild(ada: Person, admin: Person) -> None:
+    path = f"/v1/admin/accounts/{ada.account_id}/rebuild"
+    is_repeat(await admin.post(path, WHY, "k"), await admin.post(path, WHY, "k"))
+
+
+async def close(ada: Person, admin: Person) -> None:
+    account = (await ada.post("/v1/accounts", {"currency": "EUR"})).json()["id"]
+    path = f"/v1/admin/accounts/{account}/close"
+    is_repeat(await admin.post(path, WHY, "k"), await admin.post(path, WHY, "k"))
+
+
+@pytest.mark.parametrize("act", [freeze_and_thaw, tier, rebuild, close])
+async def test_an_action_on_an_account_happens_once_a_key_and_is_recorded_once(
+    ada: Person, admin: Person, act: Callable[[Person, Person], Awaitable[None]], database: Database
+) -> None:
+    await act(ada, admin)
+    kept = "SELECT request, count(*) FROM answers GROUP BY request HAVING count(*) > 1"
+    async with database.connection() as connection:
+        assert await connection.fetch(kept) == []
+        made = await connection.fetchval(
+            "SELECT count(*) FROM staff_actions WHERE actor_id = $1 AND action <> 'unfreeze_account'", admin.id
+        )
+    assert made == 1
+
+
+async def test_a_role_is_taken_once_a_key(http: httpx.AsyncClient, admin: Person, database: Database) -> None:
+    person = await register(http)
+    await promoted(database, person.id, Role.OPERATOR)
+    path = f"/v1/admin/customers/{person.id}/role"
+    body = WHY | {"role": "customer"}
+    first = await admin.post(path, body, "k")
+    assert first.json()["role"] == "customer"
+    await promoted(database, person.id, Role.OPERATOR)
+    is_repeat(first, await admin.post(path, body, "k"))
+    assert (await admin.get(f"/v1/admin/customers/{person.id}")).json()["role"] == "operator"
+
+
+async def test_a_held_amount_is_held_once_a_key(ada: Person, ben: Person, operator: Person, paid: str) -> None:
+    dispute = (await ada.post(f"/v1/transfers/{paid}/disputes", {"reason": "Nothing came"})).json()["id"]
+    path = f"/v1/admin/disputes/{dispute}"
+    first = await operator.post(f"{path}/hold", WHY, "k")
+    assert first.json()["held_amount"] == 10_000
+    released = await operator.post(f"{path}/release", WHY, "free")
+    is_repeat(first, await operator.post(f"{path}/hold", WHY, "k"))
+    is_repeat(released, await operator.post(f"{path}/release", WHY, "free"))
+    assert (await operator.get(f"/v1/disputes/{dispute}")).json()["held_amount"] == 0
+
+
+# A POST whose repeat needs no key: it changes nothing, or the same request again changes nothing more.
+WITHOUT_KEY = {
+    "/v1/admin/customers/search",
+    "/v1/admin/customers/{customer_id}/email-verification",
+    "/v1/auth/email-verification",
+    "/v1/auth/login",
+    "/v1/auth/logout",
+    "/v1/auth/register",
+}
+
+
+async def test_every_post_that_changes_something_takes_a_key(http: httpx.AsyncClient) -> None:
+    paths: dict[str, Any] = (await http.get("/openapi.json")).json()["paths"]
+    without = {
+        path
+        for path, operations in paths.items()
+        if (post := operations.get("post"))
+        and "Idempotency-Key" not in {parameter["name"] for parameter in post.get("parameters", ())}
+    }
+    assert without == WITHOUT_KEY
