@@ -74,6 +74,11 @@ def registration(**changes: object) -> dict[str, object]:
     } | changes
 
 
+def told(problem: httpx.Response) -> dict[str, Any]:
+    """What a problem tells, without the id of its request, which is never the same."""
+    return {name: value for name, value in problem.json().items() if name != "instance"}
+
+
 async def register(http: httpx.AsyncClient, **changes: object) -> Person:
     body = registration(**changes)
     answer = await http.post("/v1/auth/register", json=body)

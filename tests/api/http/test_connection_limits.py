@@ -30,12 +30,19 @@ class Client:
     def send(self, data: bytes) -> None:
         self._writer.write(data)
 
-    async def answers(self, seconds: float = 5) -> tuple[int, str]:
-        """Status and code of the one problem that comes before the server closes the connection."""
+    async def refusal(self, seconds: float = 5) -> httpx.Response:
+        """The one problem that comes before the server closes the connection."""
         async with asyncio.timeout(seconds):
             head = await self._reader.readuntil(b"\r\n\r\n")
             body = await self._reader.read()
-        return int(head.split()[1]), json.loads(body)["code"]
+        first, *lines = head.decode().strip().split("\r\n")
+        headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+        return httpx.Response(int(first.split()[1]), headers=headers, content=body)
+
+    async def answers(self, seconds: float = 5) -> tuple[int, str]:
+        """Status and code of that problem."""
+        found = await self.refusal(seconds)
+        return found.status_code, found.json()["code"]
 
     async def ok(self, seconds: float = 5) -> None:
         """The next answer is that of `GET /health`, and the connection stays open."""
@@ -98,6 +105,13 @@ async def served(settings: Settings, database: Database) -> AsyncIterator[Served
             client.close()
         server.should_exit = True
         await running
+
+
+async def test_a_refusal_by_the_parser_is_a_problem_with_the_headers_of_every_answer(api: Served) -> None:
+    refused = await (await api.connect(b"no HTTP\r\n\r\n")).refusal()
+    assert (refused.status_code, refused.headers["Content-Type"]) == (400, "application/problem+json")
+    assert refused.json()["instance"] == f"urn:remit:request:{refused.headers['Request-Id']}"
+    assert (refused.headers["Cache-Control"], refused.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
 
 
 @pytest.fixture
