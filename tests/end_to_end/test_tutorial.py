@@ -1,12 +1,16 @@
 """The tutorial's commands, run in one shell as a reader runs them."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
+import httpx
+
 from devenv.stack import Running
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "start" / "tutorial.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS / "start" / "tutorial.md"
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -30,3 +34,8 @@ async def test_the_tutorial_ends_with_a_reversed_transfer(stack: Running) -> Non
     assert '"code": "insufficient_funds"' in printed
     assert '"kind": "reversal"' in printed
     assert '"left_amount": 120000' in printed
+
+
+async def test_the_embedded_stack_shows_the_contract_that_is_committed(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/docs")).status_code == 200
+    assert (await http.get("/openapi.json")).json() == json.loads((DOCS / "openapi.json").read_text())

@@ -10,9 +10,10 @@ from fastapi import FastAPI
 
 from api.auth.models import LoginIn
 from api.http.problems import handle_problems
+from database.connections import Database
 from logs import configure_logging
 from settings import Settings
-from tests.api.people import Person, transfer_body
+from tests.api.people import Person, register, running_api, transfer_body
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,17 @@ async def test_a_wait_is_clamped_to_the_limit_and_the_answer_says_what_was_appli
     answer = await pay(ada, ben, sent)
     assert (answer.status_code, answer.json().get("state")) == (201, "completed")
     assert answer.headers.get("Preference-Applied") == applied
+
+
+async def test_a_202_says_where_and_when_to_read_the_transfer_again(settings: Settings, database: Database) -> None:
+    nobody_works = settings.model_copy(update={"task_queue": "nobody works here"})
+    async with running_api(nobody_works, database, worker=False) as http:
+        ada = await register(http)
+        path = f"/v1/accounts/{ada.account_id}/deposits"
+        answer = await ada.post(path, {"amount": 100, "currency": "USD"}, prefer="wait=0")
+        assert (answer.status_code, answer.headers["Preference-Applied"]) == (202, "wait=0")
+        assert answer.headers["Retry-After"] == "1"
+        assert (await ada.get(answer.headers["Location"])).json() == answer.json()
 
 
 async def pay(payer: Person, payee: Person, prefer: list[str]) -> httpx.Response:
