@@ -21,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.transfers.acceptance import next_attempt
 from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeTerms
 from disputes.postgres.disputes import Disputes
+from disputes.postgres.holds import DisputeHolds
 from ledger.accounts import AccountStatus
 from ledger.ids import CustomerId, TransferId
 from ledger.postgres.book import Book
@@ -30,6 +31,7 @@ from ledger.refusals import ActionRefused
 from ledger.transfers import MAX_ATTEMPTS, State, Step, Transfer, TransferOrder
 from reviews.postgres import Reviews
 from reviews.review import Decision, Ruling
+from staff.permissions import Actor, Role
 from staff.postgres.reversal_record import record_reversal
 from staff.update_input import StaffRequest
 from tests.account_status import set_account_status
@@ -72,7 +74,17 @@ INTERVENING = ("cancel", "terminate", "reset", "start", "approve", "reject", "re
 FREEZES = ("freeze_source", "freeze_destination", "unfreeze")
 REVERSING = ("reverse", "reverse_at_once")
 RULING = ("rule_to_reverse", "rule_to_reject", "rule_at_once")
-DISPUTING = ("dispute", "state_case", "cancel_dispute", "terminate_dispute", "reset_dispute", "start_dispute", *RULING)
+HOLDING = ("hold", "release")
+DISPUTING = (
+    "dispute",
+    "state_case",
+    "cancel_dispute",
+    "terminate_dispute",
+    "reset_dispute",
+    "start_dispute",
+    *HOLDING,
+    *RULING,
+)
 
 faults = st.builds(Fault, st.sampled_from(STEPS), st.booleans(), st.integers(1, 3))
 
@@ -151,6 +163,7 @@ class Storm:
         self._transfer_reads = TransferReads(database)
         self._reversals = Reversals(database)
         self._disputes = Disputes(database)
+        self._holds = DisputeHolds(database)
         self._reviews = Reviews(database, timedelta(0))
 
     async def begin(self) -> None:
@@ -367,6 +380,15 @@ class Storm:
         author = (self._cast.payer.id, self._cast.payee.id)[act.which % 2]
         await self._disputes.add_statement(dispute.id, author, "in a storm")
         await self._nudge(dispute)
+
+    async def _hold(self, act: Act) -> None:
+        await self._holds.hold((await self._newest()).id, self._somebody(act), "in a storm")
+
+    async def _release(self, act: Act) -> None:
+        await self._holds.release((await self._newest()).id, self._somebody(act), "in a storm")
+
+    def _somebody(self, act: Act) -> Actor:
+        return Actor(self._cast.staff[act.which % 2], Role.OPERATOR)
 
     async def _rule_to_reverse(self, act: Act) -> None:
         whole = self._order.amount_minor

@@ -22,7 +22,7 @@ from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.audit import audit
 from ledger.transfers import State
 from reviews.review import Ruling
-from staff.permissions import Role
+from staff.permissions import Action, Role
 from staff.postgres.actions import ActionSearch, StaffActions
 from tests.orders import FINGERPRINTS, Holder, completed, funded, holder, order, promoted
 from tests.properties.storms import (
@@ -124,7 +124,8 @@ async def check_disputes(database: Database, found: Aftermath) -> None:
     """Each was decided once, by one person and on the record, and did what was decided, or says that it could not."""
     reversals = {reversal.id: reversal for reversal in found.reversals}
     for dispute in found.disputes:
-        decided = (await StaffActions(database).find(ActionSearch(subject=dispute.id), 10)).items
+        done_about_it = (await StaffActions(database).find(ActionSearch(subject=dispute.id), 50)).items
+        decided = [action for action in done_about_it if action.action is Action.DECIDE_DISPUTE]
         assert [action.actor_id for action in decided] == ([dispute.decided_by] if dispute.decided_by else [])
         assert dispute.outcome
         assert (dispute.state is DisputeState.EXPIRED) == (dispute.ruling is None)

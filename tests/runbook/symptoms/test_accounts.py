@@ -175,6 +175,17 @@ async def test_two_admins_make_an_operator_and_one_takes_the_role_away(
     assert (without.status_code, without.json()["code"]) == (422, "validation_failed")
 
 
+async def test_admins_see_who_tried_to_sign_in(as_admin: Runbook, payee: Person) -> None:
+    wrong = {"email": payee.email, "password": "something else"}
+    assert (await payee.http.post("/v1/auth/login", json=wrong)).status_code == 401
+    line = """curl -s "$API/v1/admin/auth-events?customer_id=cus_…" -H "Authorization: Bearer $STAFF_TOKEN" | python3 -m json.tool"""
+    found = json.loads(await as_admin.run(line, {"cus_…": payee.id}))["items"]
+    assert [(event["kind"], event["client"]) for event in found] == [
+        ("sign_in_failed", "127.0.0.1"),
+        ("registered", "127.0.0.1"),
+    ]
+
+
 async def test_the_owner_of_the_tables_removes_old_events(environment: dict[str, str], payee: Person) -> None:
     line = """psql "$REMIT_DATABASE_URL" -c "DELETE FROM auth_events WHERE recorded_at < now() - interval '1 year'\""""
     assert "DELETE 0" in await Runbook(environment).run(line)

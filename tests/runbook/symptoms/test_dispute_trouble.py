@@ -183,7 +183,7 @@ async def test_a_refused_reversal_is_retried_when_its_cause_is_gone_and_the_paye
     assert "insufficient_funds" not in unseen.text
     await case.payee.deposit(30_00)
     assert (await retried(case, ended["reversal_transfer_id"]))["state"] == "completed"
-    assert (await case.read())["state"] == "reversal_failed"
+    assert (await case.read())["state"] == "reversed"
 
 
 async def test_after_a_reversal_that_did_not_start_an_admin_reverses_or_the_payer_disputes_again(
