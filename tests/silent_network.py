@@ -15,6 +15,11 @@ class Network:
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
+    def connections(self) -> int:
+        """How many were made so far."""
+        return len(self._connections)
+
+    @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 

@@ -10,6 +10,7 @@ import pytest
 from database.connections import REQUESTS, Database, RowHeld, Unavailable
 from tests.connections import Connection
 from tests.silent_network import Network, network_to
+from tests.waiting import until
 
 # What a client is promised, and the least that it should take until all is well.
 ANSWERED_SECONDS = 3
@@ -93,6 +94,25 @@ async def test_a_statement_that_is_abandoned_waits_for_no_answer(remote: Databas
         async with asyncio.timeout(0.2):
             await answers(remote)
     assert time.monotonic() - began < 0.5
+
+
+async def test_a_watched_pool_finds_dead_connections_before_somebody_needs_them(
+    remote: Database, network: Network
+) -> None:
+    watching = asyncio.create_task(remote.watch())
+    before = network.connections
+    network.kill_connections()
+
+    async def has_connected_again() -> bool:
+        return network.connections > before
+
+    try:
+        await until(has_connected_again, "a new connection")
+    finally:
+        watching.cancel()
+    began = time.monotonic()
+    await asyncio.gather(*(answers(remote) for _ in range(20)))
+    assert time.monotonic() - began < WELL_SECONDS
 
 
 async def test_a_row_that_is_held_is_no_silence(remote: Database, owner: Connection) -> None:
