@@ -78,7 +78,8 @@ class LimitedConnection(HttpToolsProtocol):
         """Take the connection, in place of the one that has waited longest for a request if there are too many."""
         is_full = len(self.connections) >= MAX_CONNECTIONS and not _close_longest_waiting(self.connections)
         super().connection_made(cast("asyncio.Transport", transport))
-        self._wait_for(_Phase.HEAD, HEAD_SECONDS)
+        self._wait_for(_Phase.HEAD)
+        self._limit_wait()
         if is_full:
             self._refuse("too_busy")
 
@@ -96,13 +97,15 @@ class LimitedConnection(HttpToolsProtocol):
             return
         if self._phase is _Phase.IDLE:
             self._received = len(data)
-            self._wait_for(_Phase.HEAD, HEAD_SECONDS)
+            self._wait_for(_Phase.HEAD)
         super().data_received(data)
         # The parser keeps a header that is not whole, and reports its length only at its end.
         if self._phase is _Phase.HEAD and self._received > MAX_HEAD_BYTES:
             self._refuse("headers_too_large")
         elif self._phase is _Phase.BODY and self._received > MAX_FRAMED_BYTES:
             self._refuse("body_too_large")
+        else:
+            self._limit_wait()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser did not accept. `msg` is uvicorn's own text."""
@@ -120,7 +123,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._head_bytes = 0
         if self._phase is not _Phase.HEAD:
             self._received = 0
-            self._wait_for(_Phase.HEAD, HEAD_SECONDS)
+            self._wait_for(_Phase.HEAD)
 
     def on_url(self, url: bytes) -> None:
         """A part of the request's target."""
@@ -138,17 +141,13 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The request is known, and its body may follow."""
-        is_next = self._unanswered() is not None
         super().on_headers_complete()
         self._received = 0
-        self._wait_for(_Phase.BODY, BODY_SECONDS)
-        if is_next:
-            self._stop_timer()  # uvicorn reads on once the request before it is answered
+        self._wait_for(_Phase.BODY)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         super().on_message_complete()
-        self._stop_timer()
         self._wait_for(_Phase.ANSWER if self._unanswered() else _Phase.IDLE)
 
     def on_response_complete(self) -> None:
@@ -156,8 +155,8 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_response_complete()
         if self._phase is _Phase.ANSWER and not self._unanswered():
             self._wait_for(_Phase.IDLE)
-        elif self._phase is _Phase.BODY and self._timer is None:
-            self._wait_for(_Phase.BODY, BODY_SECONDS)
+        else:
+            self._limit_wait()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection; one with an answer that the client does not read, after a longer while."""
@@ -184,11 +183,15 @@ class LimitedConnection(HttpToolsProtocol):
         request = cast("RequestResponseCycle | None", self.cycle)
         return None if request is None or request.response_complete else request
 
-    def _wait_for(self, phase: _Phase, seconds: float | None = None) -> None:
+    def _wait_for(self, phase: _Phase) -> None:
         self._stop_timer()
         self._phase = phase
         self._since = self.loop.time()
-        if seconds is not None:
+
+    def _limit_wait(self) -> None:
+        """Limit the time for what is not whole yet. While we do not read on, the client's time stands still."""
+        if self._timer is None and self._phase in (_Phase.HEAD, _Phase.BODY) and not self.flow.read_paused:
+            seconds = HEAD_SECONDS if self._phase is _Phase.HEAD else BODY_SECONDS
             self._timer = self.loop.call_later(seconds, self._time_is_over)
 
     def _stop_timer(self) -> None:
