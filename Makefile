@@ -43,7 +43,7 @@ openapi: setup ## Write docs/openapi.json, the API's contract, from its routes
 		.venv/contract/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 			-r requirements-node.txt
 	@cp -r tests/api/contract/npm .venv/contract/
-	@cd .venv/contract/npm && PATH="$$PATH:$(CURDIR)/.venv/contract/bin" npm ci --silent --no-audit --no-fund
+	@cd .venv/contract/npm && PATH="$(CURDIR)/.venv/contract/bin:$$PATH" npm ci --silent --no-audit --no-fund
 	@touch $@
 
 chaos: setup check-servers ## Long fault runs: kill everything in turn under load, and long random ledgers

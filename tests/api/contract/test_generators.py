@@ -69,7 +69,8 @@ def test_a_python_client_is_generated_without_a_warning(tmp_path: Path) -> None:
 
 def test_typescript_types_are_generated_and_compile_in_a_client(tmp_path: Path) -> None:
     modules = TOOLS / "npm" / "node_modules"
-    path = f"{os.environ['PATH']}{os.pathsep}{TOOLS / 'bin'}"
+    # Node is in the tools' own environment where the machine has none, or one that is too old.
+    path = f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}"
     run(modules / ".bin" / "openapi-typescript", DOCUMENT, "--output", tmp_path / "api.ts", PATH=path)
     (tmp_path / "use.ts").write_text(USE)
     compiler = modules / ".bin" / "tsc"
