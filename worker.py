@@ -55,6 +55,9 @@ DIRECT = UnsandboxedWorkflowRunner()
 # Steps of one process at once, also those that wait for one account: when so many wait, others wait too.
 AT_ONCE = 300
 
+# Transfers that wait for a held account stay in the cache: otherwise each would be replayed when it needs attention.
+MOST_CACHED = 5_000
+
 
 # A connection that has gone silent is replaced after both times together. Temporal allows a client one ping in ten
 # seconds, more only between its own answers: `TemporalGateway.watch` asks for one more often than that.
@@ -165,6 +168,7 @@ def build_worker(
         # The sandbox looks for blocking calls, so it keeps the SDK's threads and their deadlock detection.
         workflow_task_executor=EventLoopExecutor() if isinstance(runner, UnsandboxedWorkflowRunner) else None,
         deployment_config=deployment(settings.build_id),
+        max_cached_workflows=MOST_CACHED,
         max_concurrent_workflow_tasks=AT_ONCE,
         max_concurrent_local_activities=AT_ONCE,
         max_concurrent_activities=AT_ONCE,

@@ -30,7 +30,7 @@ HELD_AFTER = timedelta(milliseconds=500)
 # When steps on a held account come again: the first after this pause, then so many a second. However many they are,
 # they leave the worker and Temporal to other accounts.
 FIRST_RETURN = timedelta(milliseconds=200)
-RETURNS_A_SECOND = 40
+RETURNS_A_SECOND = 20
 
 # The accounts whose last failure is kept. Beyond that, the oldest is dropped.
 MOST_FAILURES = 1_000
