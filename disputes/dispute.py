@@ -141,6 +141,11 @@ class Dispute:
         return self.payer_id, self.payee_id
 
     @property
+    def summary(self) -> str:
+        """The one line that says what it is about, and between whom."""
+        return f"Dispute about {self.transfer_id}: {self.payer_id} against {self.payee_id}"
+
+    @property
     def workflow_id(self) -> str:
         """The workflow that drives this dispute."""
         return dispute_workflow_id(self.id)
@@ -148,7 +153,10 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class DisputeProgress:
-    """The answer of each of a dispute's steps. `reversal` is the order that a decision asks for."""
+    """The answer of each of a dispute's steps. `reversal` is the order that a decision asks for.
+
+    `disputed` is the order of the transfer that the dispute is about.
+    """
 
     state: DisputeState
     seconds_left: int
@@ -157,6 +165,7 @@ class DisputeProgress:
     reversal: TransferOrder | None = None
     outcome: str | None = None
     transfer_id: TransferId | None = None
+    disputed: TransferOrder | None = None
 
 
 @dataclass(eq=False)

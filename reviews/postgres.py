@@ -92,6 +92,8 @@ _TRANSFER = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = $1"
 
 _NAMED = f"SELECT {TRANSFER_COLUMNS} FROM transfers t WHERE t.id = ANY ($1::text[])"
 
+_PARTIES = "SELECT owner_id FROM accounts WHERE id = ANY ($1::text[]) ORDER BY id = $1[1] DESC"
+
 _TERMS = """
     SELECT transfer_id, deadline_seconds, remind_after_seconds, approvals
     FROM reviews JOIN unnest($1::text[], $2::int[]) AS wanted (transfer_id, attempt) USING (transfer_id, attempt)
@@ -149,7 +151,9 @@ class Reviews:
                 terms.remind_after_seconds,
                 terms.approvals,
             )
-            return await _read(connection, step, transfer)
+            review = await _read(connection, step, transfer)
+            accounts = [transfer.source_account_id, transfer.destination_account_id]
+            return replace(review, parties=[row["owner_id"] for row in await connection.fetch(_PARTIES, accounts)])
 
     async def read(self, step: Step) -> Review:
         """A review that has begun, as its rows record it now. Raises `UnknownTransfer` and `ReviewNotBegun`."""

@@ -72,12 +72,16 @@ class ReviewTerms:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A review as its rows tell it now. It began `elapsed_seconds` ago, on these terms, which never change."""
+    """A review as its rows tell it now. It began `elapsed_seconds` ago, on these terms, which never change.
+
+    `parties` own the two accounts; only the answer that begins the review has them.
+    """
 
     standing: Standing
     terms: ReviewTerms
     decisions: list[Decision] = field(default_factory=list)
     elapsed_seconds: int = 0
+    parties: list[CustomerId] = field(default_factory=list)
 
     @property
     def outcome(self) -> Ruling | None:

@@ -18,7 +18,7 @@ from disputes.dispute import DecisionRefused, DisputeProgress, DisputeState, dec
 from ledger.ids import DisputeId
 from ledger.transfers import Failure, Standing, TransferOrder
 from workflows import policies, steps
-from workflows.search_attributes import search_attributes, summary
+from workflows.search_attributes import dispute_attributes, search_attributes, summary
 from workflows.step_execution import refusal_in
 from workflows.transfer.saga import TransferWorkflow
 
@@ -29,6 +29,13 @@ _ENDINGS: Mapping[DisputeState, str] = {
     DisputeState.EXPIRED: "Expired",
 }
 assert _ENDINGS.keys() == {state for state in DisputeState if state.is_final}
+
+
+def _disputed_text(course: DisputeProgress) -> str:
+    """The transfer, its amount and who stands against whom, by their ids."""
+    amount = f"{course.disputed.amount}, " if course.disputed else ""
+    payer, payee = course.parties
+    return f"{course.transfer_id}, {amount}paid by {payer} to {payee}"
 
 
 @workflow.defn
@@ -48,7 +55,7 @@ class DisputeWorkflow:
         until = workflow.now() + timedelta(seconds=course.seconds_left)
         while course.state is DisputeState.OPEN:
             workflow.set_current_details(
-                f"About {course.transfer_id}. Open until {until:%Y-%m-%d %H:%M} UTC. Statements so far: "
+                f"About {_disputed_text(course)}. Open until {until:%Y-%m-%d %H:%M} UTC. Statements so far: "
                 f"{course.statements}, to be read at `GET /v1/disputes/{self._id}`. "
                 "Staff decide by the admin API, or by the update `decide`."
             )
@@ -61,7 +68,9 @@ class DisputeWorkflow:
                 course = await self._step("Deadline: expire it, unless it is decided", steps.expire_dispute)
         if course.state is DisputeState.REVERSING:
             course = await self._reverse(course)
-        workflow.set_current_details(f"{_ENDINGS[course.state]}. {course.outcome or ''}")
+        workflow.set_current_details(
+            f"{_ENDINGS[course.state]}. {course.outcome or ''} About {_disputed_text(course)}."
+        )
         await workflow.wait_condition(workflow.all_handlers_finished)
         return course.state
 
@@ -174,7 +183,10 @@ class DisputeWorkflow:
     async def _step(
         self, saying: str, step: Callable[..., Awaitable[DisputeProgress]], *arguments: Any
     ) -> DisputeProgress:
+        known = self._course.state if self._course else None
         self._course = await self._activity(saying, step, self._id, *arguments)
+        if changes := dispute_attributes(self._course.state, self._course.disputed, known):
+            workflow.upsert_search_attributes(changes)
         return self._course
 
     async def _activity(self, saying: str, step: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:

@@ -414,6 +414,7 @@ async def _progress(connection: "Connection", dispute: Dispute) -> DisputeProgre
         reversal=reversal_for(dispute, transfer) if dispute.state is DisputeState.REVERSING else None,
         outcome=dispute.outcome,
         transfer_id=dispute.transfer_id,
+        disputed=transfer.order,
     )
 
 

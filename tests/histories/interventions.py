@@ -102,7 +102,7 @@ async def recovery_cancelled(stage: Stage) -> RecordedAction:
     lost, hold = await stranded(stage, "debit")
     handle = await swept(stage)
     hold.released.set()
-    await stage.is_now(lost.order, State.CANCELLED)
+    await stage.is_now(lost.order, State.FAILED)
     return handle
 
 

@@ -20,6 +20,13 @@ from tests.waiting import until
 from tests.workflows.disputing import TERMS, Case, decide, looked
 from tests.workflows.sagas import Sagas, UnreliableBook, sagas
 from workflows.dispute import DisputeWorkflow
+from workflows.search_attributes import (
+    AMOUNT_MINOR,
+    CURRENCY,
+    DESTINATION_ACCOUNT,
+    DISPUTE_STATE,
+    SOURCE_ACCOUNT,
+)
 
 
 @pytest.fixture
@@ -158,3 +165,23 @@ async def test_of_two_decisions_at_once_the_first_counts(saga: Sagas, case: Case
     brought_back = (await case.balances())[0] == 10_000
     assert brought_back == (state is DisputeState.REVERSED)
     assert len(await case.actions()) == 1
+
+
+async def test_a_dispute_can_be_filtered_by_state_accounts_and_amount_and_shows_its_parties(
+    saga: Sagas, case: Case
+) -> None:
+    handle = await case.start(saga)
+
+    async def is_published() -> bool:
+        return (await handle.describe()).typed_search_attributes.get(DISPUTE_STATE) == "open"
+
+    await until(is_published, "the dispute's state can be filtered by")
+    described = (await handle.describe()).typed_search_attributes
+    assert described.get(SOURCE_ACCOUNT) == case.payer.account_id
+    assert described.get(DESTINATION_ACCOUNT) == case.payee.account_id
+    assert (described.get(AMOUNT_MINOR), described.get(CURRENCY)) == (2_500, "USD")
+    shown: list[object] = [await handle.query("__temporal_workflow_metadata")]
+    assert f"$25.00, paid by {case.payer.id} to {case.payee.id}" in str(shown[0])
+    await decide(handle, case.reject())
+    assert await handle.result() is DisputeState.REJECTED
+    assert (await handle.describe()).typed_search_attributes.get(DISPUTE_STATE) == "rejected"

@@ -571,3 +571,17 @@ async def test_an_execution_that_ends_between_the_decision_and_the_debit_is_foll
         assert (await second.result()).state is State.COMPLETED
         hold.released.set()
     assert await state_of(transfer_reads, wanted) is State.COMPLETED
+
+
+async def test_a_review_shows_which_rule_asked_for_it_and_whose_the_accounts_are(
+    saga: Sagas, transfer_reads: TransferReads, wanted: TransferOrder, alice: Holder, bob: Holder, reject: Decision
+) -> None:
+    handle = await saga.start(wanted)
+    await in_review(transfer_reads, wanted)
+
+    async def is_shown() -> bool:
+        return f"Asked for by the rule amount_review. Parties: {alice.id}, {bob.id}." in await details(handle)
+
+    await until(is_shown, "the current details say why and whose")
+    await decide(handle, reject)
+    assert (await handle.result()).state is State.FAILED

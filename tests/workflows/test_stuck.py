@@ -230,3 +230,17 @@ async def test_requests_need_an_actor_a_reason_and_something_to_do(saga: Sagas, 
                 await handle.execute_update(update, bad)
     outage.over = True
     assert (await handle.result()).state is State.COMPLETED
+
+
+async def test_a_refused_update_is_shown_where_operators_look(saga: Sagas, wanted: TransferOrder, bob: Holder) -> None:
+    outage = Outage(saga.book.before["credit"])
+    handle = await saga.start(wanted)
+    await is_flagged(handle, stuck=True)
+    with pytest.raises(WorkflowUpdateFailedError):
+        await handle.execute_update("retry_now", {"actor": bob.id, "reason": "I want my money"})
+    shown = await details(handle)
+    assert "NEEDS ATTENTION" in shown
+    assert f"REFUSED the last `retry_now` (not_staff): {bob.id} is no operator or admin" in shown
+    outage.over = True
+    await handle.result()
+    assert "REFUSED" not in await details(handle)

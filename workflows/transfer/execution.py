@@ -19,6 +19,10 @@ Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
 
 
+# Begins the sentence about an update that was refused, until the details say something else.
+_REFUSED = " REFUSED the last "
+
+
 class StepRefused(Exception):
     """A rule refuses the step: a refusal of `REFUSALS`, which ends the transfer."""
 
@@ -101,8 +105,16 @@ class TransferExecution:
             return await local_first(step, *arguments, summary=summary, attention=quiet)
         except FailureError as error:
             if refusal := refusal_in(error):
+                self._show_refusal(refusal)
                 raise ApplicationError(refusal.message, type=refusal.code) from error
             raise
+
+    def _show_refusal(self, refusal: Failure) -> None:
+        """Show a refused update in the current details: Temporal's history calls it completed like any other."""
+        update = workflow.current_update_info()
+        name = f"`{update.name}`" if update else "request"
+        self._details = f"{self._details.partition(_REFUSED)[0]}{_REFUSED}{name} ({refusal.code}): {refusal.message}"
+        self._show_details()
 
     async def wait_until(
         self, condition: Callable[[], bool], within: timedelta | None = None, summary: str | None = None
@@ -136,16 +148,30 @@ class TransferExecution:
         Each write costs Temporal a transaction, so only a wait and the end publish, not every step.
         """
         is_stuck = self.attention.stuck
-        if is_stuck:
-            workflow.set_current_details(
-                f"NEEDS ATTENTION. {self._details} The step has no answer yet and is retried; see Pending Activities "
-                "for why. To act, send the update `retry_now`, or `give_back` while the amount is not delivered."
-            )
-        elif self._published[1]:
-            workflow.set_current_details(self._details)
+        if is_stuck or self._published[1]:
+            self._show_details()
         if self._published != (self.state, is_stuck):
             changes: list[SearchAttributeUpdate[Any]] = [TRANSFER_STATE.value_set(self.state)]
             if is_stuck != self._published[1]:
                 changes.append(NEEDS_ATTENTION.value_set(is_stuck))
+            if is_stuck != self._published[1]:
+                self._log(is_stuck=is_stuck)
             self._published = (self.state, is_stuck)
             workflow.upsert_search_attributes(changes)
+
+    def _show_details(self) -> None:
+        if not self.attention.stuck:
+            workflow.set_current_details(self._details)
+            return
+        workflow.set_current_details(
+            f"NEEDS ATTENTION. {self._details} The step has no answer yet and is retried; see Pending Activities "
+            "for why. To act, send the update `retry_now`, or `give_back` while the amount is not delivered."
+        )
+
+    def _log(self, *, is_stuck: bool) -> None:
+        """A line for alerts when a step begins to need attention, and one when it has its answer."""
+        fields = {"transfer_id": self.order.transfer_id, "state": self.state}
+        if is_stuck:
+            workflow.logger.warning("needs attention: %s", self._details, extra=fields)
+        else:
+            workflow.logger.info("healed: the step that needed attention has its answer", extra=fields)

@@ -1,5 +1,6 @@
 """A transfer's review as its workflow waits for it: until its rows say that it is decided, or the deadline passes."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -19,13 +20,16 @@ class TransferReview:
     def __init__(self, execution: TransferExecution) -> None:
         self._execution = execution
         self._has_changed = False
+        self._about = ""
 
     def note_change(self) -> None:
         """A decision was recorded: read the rows again."""
         self._has_changed = True
 
-    async def wait(self) -> Failure | None:
-        """Begin the review, or find it begun, and wait until it is over: why the transfer may not go on, or None.
+    async def wait(self, rules: Sequence[str]) -> Failure | None:
+        """Begin the review, which these rules ask for, or find it begun, and wait until it is over.
+
+        The answer says why the transfer may not go on, or None.
 
         A cancellation ends the wait. Raises `StepForbidden` if the rows have no such review: None would let a transfer
         pass that nobody has reviewed.
@@ -33,6 +37,7 @@ class TransferReview:
         execution = self._execution
         review = await execution.run(steps.begin_review, execution.order, "Review begins. No money has moved.")
         execution.state = review.standing.state
+        self._about = _about(review, rules)
         execution.publish()
         review = await self._read_until_over(review)
         return None if execution.is_cancelled else review.failure
@@ -49,7 +54,9 @@ class TransferReview:
         interval = max(policies.REVIEW_READ_INTERVAL, (deadline - began) / policies.MOST_REVIEW_READS)
         # A later attempt may be in review by then: that is its own workflow's to wait for.
         while review.is_waiting and execution.owns(review.standing) and not execution.is_cancelled:
-            execution.describe(f"In review until {deadline:%Y-%m-%d %H:%M} UTC: {review.progress} No money has moved.")
+            execution.describe(
+                f"In review until {deadline:%Y-%m-%d %H:%M} UTC: {review.progress}{self._about} No money has moved."
+            )
             next_read = min(deadline, remind_at or deadline, workflow.now() + interval)
             changed = await execution.wait_until(
                 lambda: self._has_changed or execution.is_cancelled,
@@ -67,3 +74,9 @@ class TransferReview:
                 await execution.run(steps.remind_reviewers, execution.order, execution.details)
             review = await execution.run(steps.read_review, execution.key, execution.details)
         return review
+
+
+def _about(review: Review, rules: Sequence[str]) -> str:
+    """Why the transfer is in review, and whose it is. A workflow that began during the review does not know why."""
+    why = f" Asked for by the rule {', '.join(rules)}." if rules else ""
+    return f"{why} Parties: {', '.join(review.parties)}." if review.parties else why

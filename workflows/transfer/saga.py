@@ -84,18 +84,18 @@ class TransferWorkflow(TransferUpdates):
         """Why the ledger, screening or reviewers refuse the transfer, or None. A cancellation ends every wait."""
         if opened.objection or self._execution.is_cancelled:
             return opened.objection
-        answer = ScreeningAnswer.REVIEW
+        verdict = Verdict(ScreeningAnswer.REVIEW, [])
         if opened.standing.state is State.INITIATED:
-            answer = await self._screen(screening)
-        if answer is ScreeningAnswer.DECLINE:
+            verdict = await self._screen(screening)
+        if verdict.answer is ScreeningAnswer.DECLINE:
             return FraudDeclined().failure
-        if answer is ScreeningAnswer.REVIEW and not self._execution.is_cancelled:
-            return await self._review.wait()
+        if verdict.answer is ScreeningAnswer.REVIEW and not self._execution.is_cancelled:
+            return await self._review.wait(verdict.rules)
         return None
 
-    async def _screen(self, begun: "asyncio.Task[Verdict] | None") -> ScreeningAnswer:
+    async def _screen(self, begun: "asyncio.Task[Verdict] | None") -> Verdict:
         try:
-            verdict = await self._execution.run(
+            return await self._execution.run(
                 steps.screen_transfer,
                 self._execution.order,
                 "Screening. No money has moved.",
@@ -103,8 +103,7 @@ class TransferWorkflow(TransferUpdates):
                 cancellable=True,
             )
         except WaitCancelled:
-            return ScreeningAnswer.ALLOW  # the cancellation is answered before the debit
-        return verdict.answer
+            return Verdict(ScreeningAnswer.ALLOW, [])  # the cancellation is answered before the debit
 
     async def _debit(self, objection: Failure | None) -> Standing:
         """Take the amount from the source, unless somebody objects or cancels."""

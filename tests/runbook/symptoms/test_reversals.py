@@ -162,7 +162,7 @@ async def test_the_lines_list_what_was_reversed_of_a_transfer(
     assert {each["kind"] for each in newest} == {"reversal"}
     assert [each["created_at"] for each in newest] == sorted((each["created_at"] for each in newest), reverse=True)
     rows = await runbook.run(
-        """psql "$REMIT_DATABASE_URL" -c "SELECT id, state, amount_minor, failure_code, workflow_id FROM transfers WHERE reverses_transfer_id = 'trf_…'\"""",
+        """psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT id, state, amount_minor, failure_code, workflow_id FROM transfers WHERE reverses_transfer_id = 'trf_…'\"""",
         {"trf_…": paid},
     )
     assert made["id"] in rows
@@ -170,7 +170,7 @@ async def test_the_lines_list_what_was_reversed_of_a_transfer(
     await is_listed(runbook, payee, payer, made["id"], rows)
     workflow_id = next(word for word in rows.split() if word.startswith("transfer/"))
     summary = await client.get_workflow_handle(workflow_id).describe()
-    expected = f"Reversal of {paid}: $40.00 {payee.account_id} → {payer.account_id}"
+    expected = f"Reversal of {paid}: $40.00 {payee.account_id} → {payer.account_id}, {made['id']}"
     assert await summary.static_summary() == expected
 
 
