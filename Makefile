@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: help setup run demo openapi test lint format types imports check-servers chaos bench bench-quick check-deploy check-runbook histories lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: .venv/.ready ## Install everything into .venv (done by the others when needed)
 
@@ -74,10 +74,10 @@ check-runbook: .venv/.runbook-ready check-servers ## Run every command and click
 check-deploy: setup ## Run the processes of docker-compose.yml natively, once, and move money through them
 	@$(BIN)/python -m deploy.check_native
 
-check-servers: setup
+check-servers: setup ## Bring the servers that tests and demo embed: built or downloaded once per machine
 	@$(BIN)/python -m devenv
 
-lint: setup
+lint: setup ## Lint, and check the format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 
@@ -85,10 +85,10 @@ format: setup ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-types: setup
+types: setup ## Check the types
 	@$(BIN)/mypy
 
-imports: setup
+imports: setup ## Check which room imports which
 	@$(BIN)/lint-imports
 
 histories: setup ## Record the workflow histories that the tests replay
@@ -109,5 +109,10 @@ lock: ## Choose the newest allowed versions and lock them with hashes (needs uv)
 	uv pip compile pyproject.toml --quiet --upgrade --group dev --group runbook --generate-hashes --no-emit-index-url \
 		--universal --python-version 3.11 -c requirements-dev.txt -o requirements-runbook.txt
 
-clean: ## Remove the environment and all local state
-	rm -rf .venv .remit
+clean: ## Remove .venv and, after a question, the local state in .remit with its books
+	@rm -rf .venv
+	@if [ -e .remit/postgres ]; then \
+		printf 'Delete the books in .remit, with every account and transfer? Type yes: ' >&2; \
+		read -r answer || true; \
+		if [ "$$answer" != yes ]; then echo "Kept .remit."; exit 1; fi; \
+	fi; rm -rf .remit

@@ -1,8 +1,11 @@
 """`remit verify`: whether the books are clean."""
 
+import json
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
     from ledger.fingerprints import Fingerprints
 
 
-def verify() -> None:
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
     """Check every invariant of the books; exit 1 and name what is broken, 2 where the books cannot be read."""
     from devenv.errors import StackError
 
@@ -25,7 +30,10 @@ def verify() -> None:
         found = run_async(_audit(Settings()))
     except (StackError, Unavailable) as error:
         fail(" ".join(str(error).split()), status=2)
-    _print(found)
+    if as_json:
+        print(json.dumps({"clean": found.clean, **asdict(found)}))  # noqa: T201 - the result
+    else:
+        _print(found)
     raise SystemExit(0 if found.clean else 1)
 
 

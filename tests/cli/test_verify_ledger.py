@@ -1,32 +1,18 @@
 """`remit verify`: 1 says that the books are broken, 2 that nobody could look."""
 
-import asyncio
-import os
-import sys
+import json
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from devenv.processes.ports import free_port
+from tests.cli.remit import remit
 from tests.conftest import database_named
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 async def verify(**variables: str) -> tuple[int, str, list[str]]:
-    """Exit code, what it printed, and the lines of what it said."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("REMIT_")}
-    command = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", "verify"),
-        cwd=ROOT,
-        env=kept | variables,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    printed, said = await command.communicate()
-    assert command.returncode is not None
-    return command.returncode, printed.decode(), said.decode().splitlines()
+    return await remit("verify", **variables)
 
 
 @pytest.mark.breaks_the_books
@@ -45,6 +31,27 @@ async def test_clean_books_are_0_and_broken_ones_1(database_url: str) -> None:
     await connection.close()
     status, printed, said = await verify(REMIT_DATABASE_URL=database_url)
     assert (status, "Broken" in printed, said) == (1, True, [])
+
+
+@pytest.mark.breaks_the_books
+async def test_verify_prints_one_json_object(database_url: str) -> None:
+    status, printed, _ = await remit("verify", "--json", REMIT_DATABASE_URL=database_url)
+    assert status == 0
+    assert json.loads(printed).items() >= {"clean": True, "broken": [], "totals": [], "transfers_by_state": {}}.items()
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "INSERT INTO customers (id, email, password_hash, full_name, identity_document_type, identity_document_number)"
+        f" VALUES ('cus_{'a' * 26}', 'a@example.com', '-', 'A', 'NIN', '12345')"
+    )
+    await connection.execute(
+        "INSERT INTO accounts (id, owner_id, currency, balance_minor, head_hash)"
+        f" VALUES ('acc_{'a' * 26}', 'cus_{'a' * 26}', 'USD', 5, sha256('x'))"
+    )
+    await connection.close()
+    status, printed, _ = await remit("verify", "--json", REMIT_DATABASE_URL=database_url)
+    found = json.loads(printed)
+    assert (status, found["clean"], found["totals"][0]["customers_minor"]) == (1, False, 5)
+    assert {"invariant", "subject", "detail"} == set(found["broken"][0])
 
 
 async def test_books_that_nobody_can_reach_or_read_are_2_with_one_line(database_url: str, tmp_path: Path) -> None:
@@ -82,7 +89,6 @@ async def test_books_of_an_older_schema_are_2(database_url: str) -> None:
         "postgresql://remit:hunter2@127.0.0.1:port/remit",
         "postgresql://remit:hunter2@[::1/remit",
         "postgresql:",
-        "",
     ],
 )
 async def test_a_malformed_url_is_2_with_a_line_that_names_the_variable_and_not_the_password(url: str) -> None:
