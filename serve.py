@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import structlog
 import uvicorn
+from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 from temporalio.service import RPCError
 
@@ -18,7 +19,7 @@ from api.app import create_app
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
 from api.http.connection_limits import LimitedConnection
-from api.http.metrics import AttentionCount
+from api.http.metrics import ApiGauges
 from api.http.paging import Cursors
 from api.http.readiness import Readiness
 from api.services import Services
@@ -44,6 +45,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from reviews.postgres import Reviews
 from settings import Settings
 from staff.postgres.actions import StaffActions
+from staff.postgres.open_work import OpenWorkReads
 from staff.postgres.operators import Operators
 from staff.postgres.reversal_record import record_reversal
 from staff.postgres.roles import Roles
@@ -151,7 +153,7 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
         dispute_holds=DisputeHolds(database),
         interventions=Interventions(acceptance, temporal, actions, files, reversals, disputes, LateReversals(database)),
         reviews=Reviews(database, four_eyes_after),
-        attention=AttentionCount(temporal),
+        gauges=ApiGauges(OpenWorkReads(database), temporal),
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),
         readiness=Readiness(database, temporal),
@@ -262,6 +264,9 @@ async def run_worker(settings: Settings) -> None:
     if settings.build_id is not None:
         log.info("new transfers start here once this version is current", command=promotion(settings.build_id))
     async with Database(settings.database_url, settings.database_connections, "remit-worker", STEPS) as database:
+        if settings.metrics_port is not None:
+            # In a thread of its own: it answers also while the event loop is busy.
+            start_http_server(settings.metrics_port, settings.api_host)
         temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
         registering = asyncio.create_task(keep_registered(temporal, settings))
         await run_until_stopped(temporal, open_book(database, settings), settings, stop, with_worker=True)

@@ -1,17 +1,31 @@
-"""Settings: environment variables with the prefix `REMIT_`.
+"""Settings: environment variables with the prefix `REMIT_`. An empty variable is unset.
 
 Only composition roots (`cli/`, `serve.py`, `worker.py`, `devenv/`) read them and pass plain values on.
 """
 
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.fingerprints import LEAST_CHARACTERS
+
+PREFIX = "REMIT_"
+
+# Variables with our prefix that are no settings: the compose file, the bench and the tests read them.
+OTHER_VARIABLES = frozenset(
+    "BENCH_SETTING CHAOS_ROUNDS CHAOS_SEED CHROMIUM HISTORY_RETENTION OPERATOR_PASSWORD OWNER_PASSWORD SCREENSHOTS "
+    "SERVICE_PASSWORD".split()
+)
+
+# Kubernetes gives every container variables of this shape for a service whose name begins with `remit`.
+SERVICE_LINK = re.compile(r"\w+_SERVICE_(HOST|PORT)(_\w+)?=.*|\w+_PORT_\d+_(TCP|UDP)(_\w+)?=.*|\w+_PORT=(tcp|udp)://.*")
 
 
 def default_cache() -> Path:
@@ -34,19 +48,21 @@ def _checked_keys(given: SecretStr | None) -> SecretStr | None:
     return given if keys else None
 
 
-# Empty is unset: a compose file can pass a variable on only with a value.
 Keys = Annotated[SecretStr | None, AfterValidator(_checked_keys)]
 
 
 class Settings(BaseSettings):
     """Every setting of every Remit process. `docs/reference/settings.md` explains them in groups."""
 
-    model_config = SettingsConfigDict(env_prefix="REMIT_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
 
     # Where things are.
     home: Path = Field(Path(".remit"), description="All local state of an embedded stack.")
     cache: Path = Field(default_factory=default_cache, description="Built or downloaded servers, shared by all homes.")
     database_url: str | None = Field(None, description="postgresql://… ; given: no PostgreSQL is embedded.")
+    operator_database_url: str | None = Field(
+        None, description="The same database for people: `remit status` and `remit show` log in by it."
+    )
     temporal_address: str | None = Field(None, description="host:port; given: no Temporal server is embedded.")
     temporal_cli: Path | None = Field(None, description="The `temporal` binary to embed.")
     temporal_namespace: str = "default"
@@ -54,8 +70,7 @@ class Settings(BaseSettings):
     temporal_tls: bool = False
     temporal_ui_url: str | None = Field(None, description="Web UI, for links in answers to operators.")
     task_queue: str = "transfers"
-    # Empty is unset: a compose file can pass a variable on only with a value.
-    build_id: Annotated[str | None, BeforeValidator(lambda given: given or None)] = Field(
+    build_id: str | None = Field(
         None,
         pattern=r"^[\w.+-]{1,100}$",
         description="The version of this code that a worker reports to Temporal. Unset: none.",
@@ -64,6 +79,9 @@ class Settings(BaseSettings):
     # Where the embedded stack and the API listen.
     api_host: str = "127.0.0.1"
     api_port: int = Field(8000, ge=1, le=65535)
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Where a worker serves its metrics, at the address api_host. Unset: nowhere."
+    )
     temporal_port: int = Field(7233, ge=1, le=65535)
     temporal_ui_port: int = Field(8233, ge=1, le=65535)
 
@@ -119,10 +137,23 @@ class Settings(BaseSettings):
     database_connections: int = Field(
         20, ge=1, description="The most PostgreSQL connections of the API, and of a worker."
     )
+    log_folder: Path | None = Field(
+        None, description="Where `api.log` and `worker.log` go; they rotate. Unset: lines go to stderr."
+    )
     log_format: str = Field("console", pattern="^(console|json)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
-    @field_validator("database_url")
+    @field_validator("temporal_address")
+    @classmethod
+    def _is_host_and_port(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        host, _, port = address.rpartition(":")
+        if not re.fullmatch(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", host) or not re.fullmatch(r"\d{1,5}", port):
+            raise ValueError(f"must look like host:7233, not {address}")
+        return address
+
+    @field_validator("database_url", "operator_database_url")
     @classmethod
     def _is_a_database_url(cls, url: str | None) -> str | None:
         # The message never repeats the value: there is a password in it.
@@ -151,3 +182,38 @@ class Settings(BaseSettings):
         if self.review_reminder_seconds >= self.review_deadline_seconds:
             self.review_reminder_seconds = self.review_deadline_seconds * 3 // 4
         return self
+
+    @model_validator(mode="after")
+    def _thresholds_agree(self) -> Self:
+        """Refuse thresholds that would silently switch reviews off."""
+        review, four_eyes, decline = self.review_from_major, self.four_eyes_from_major, self.decline_from_major
+        if review is not None and review >= decline:
+            raise ValueError(
+                f"REMIT_REVIEW_FROM_MAJOR={review} and REMIT_DECLINE_FROM_MAJOR={decline} contradict each other: "
+                "amounts are declined before anybody could review them. Review from a smaller amount."
+            )
+        if four_eyes is not None and review is None:
+            raise ValueError(
+                f"REMIT_FOUR_EYES_FROM_MAJOR={four_eyes} has no effect: set REMIT_REVIEW_FROM_MAJOR, from which "
+                "amounts are reviewed."
+            )
+        if four_eyes is not None and four_eyes >= decline:
+            raise ValueError(
+                f"REMIT_FOUR_EYES_FROM_MAJOR={four_eyes} and REMIT_DECLINE_FROM_MAJOR={decline} contradict each other: "
+                "amounts are declined before two people could review them. Ask for four eyes from a smaller amount."
+            )
+        return self
+
+
+def unknown_variables(variables: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable with our prefix that is no setting: a misspelt one would silently do nothing."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    others = {PREFIX + name for name in OTHER_VARIABLES}
+    found = []
+    for name, value in sorted(variables.items()):
+        wanted = name.upper()
+        if not wanted.startswith(PREFIX) or wanted in known | others or SERVICE_LINK.fullmatch(f"{wanted}={value}"):
+            continue
+        (close,) = get_close_matches(wanted, known, n=1) or (None,)
+        found.append(f"{name}: there is no such setting.{f' Did you mean {close}?' if close else ''}")
+    return found

@@ -1,5 +1,6 @@
 """Composition root of a worker: which workflows and activities it runs, with what."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
+from activities.step_records import StepRecords
 from activities.transfers import TransferSteps
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
@@ -68,15 +70,30 @@ CONNECT_TIMEOUT = timedelta(seconds=2)
 async def connect_temporal(settings: Settings) -> Client:
     """A client of the namespace that the settings name. Raises `RuntimeError` where Temporal does not answer."""
     assert settings.temporal_address is not None, "the command line has checked it"
-    return await Client.connect(
-        settings.temporal_address,
-        namespace=settings.temporal_namespace,
-        api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
-        tls=settings.temporal_tls or settings.temporal_api_key is not None,
-        data_converter=DATA_CONVERTER,
-        keep_alive_config=KEEP_ALIVE,
-        connect_timeout=CONNECT_TIMEOUT,
-    )
+    try:
+        return await Client.connect(
+            settings.temporal_address,
+            namespace=settings.temporal_namespace,
+            api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
+            tls=settings.temporal_tls or settings.temporal_api_key is not None,
+            data_converter=DATA_CONVERTER,
+            keep_alive_config=KEEP_ALIVE,
+            connect_timeout=CONNECT_TIMEOUT,
+        )
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"Temporal at {settings.temporal_address} does not answer: {_cause_in(str(error))}"
+        ) from error
+
+
+# The SDK's error nests the reason in what Rust prints of its own errors.
+_CAUSE = re.compile(r'(?:message|error): "((?:[^"\\]|\\.)+)"')
+
+
+def _cause_in(text: str) -> str:
+    """The innermost reason: `Connection refused` of an error of three lines."""
+    causes = _CAUSE.findall(text)
+    return str(causes[-1]) if causes else " ".join(text.split())
 
 
 def fingerprints_from(settings: Settings) -> Fingerprints:
@@ -168,6 +185,7 @@ def build_worker(
         # The sandbox looks for blocking calls, so it keeps the SDK's threads and their deadlock detection.
         workflow_task_executor=EventLoopExecutor() if isinstance(runner, UnsandboxedWorkflowRunner) else None,
         deployment_config=deployment(settings.build_id),
+        interceptors=[StepRecords()],
         max_cached_workflows=MOST_CACHED,
         max_concurrent_workflow_tasks=AT_ONCE,
         max_concurrent_local_activities=AT_ONCE,

@@ -18,7 +18,7 @@ from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
 from api.http import health
 from api.http.exchange import Exchange
-from api.http.middleware import BodyLimit, RequestMetrics
+from api.http.middleware import BodyLimit, RequestRecords
 from api.http.problems import handle_problems, problem_responses
 from api.http.repeats import handle_repeats
 from api.reviews import routes as reviews
@@ -43,7 +43,7 @@ def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = ()) -
     handle_repeats(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Exchange)
-    app.add_middleware(RequestMetrics)
+    app.add_middleware(RequestRecords)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(proxies))
     return app
 

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
-from api.http.metrics import AttentionCount
+from api.http.metrics import ApiGauges
 from api.http.paging import Cursors
 from api.http.readiness import Readiness
 from api.staff.interventions import Interventions
@@ -58,7 +58,7 @@ class Services:
     web_ui: WebUi
     interventions: Interventions
     reviews: Reviews
-    attention: AttentionCount
+    gauges: ApiGauges
     readiness: Readiness
     sign_ins: SignIns
     login_limits: LoginLimits

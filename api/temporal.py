@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar
 
 import structlog
@@ -28,6 +28,7 @@ from ledger.recovery import Stranded
 from ledger.transfers import Transfer, TransferOrder
 from workflows.dispute import DisputeWorkflow
 from workflows.policies import TASK_TIMEOUT
+from workflows.registration import RECOVERY_SCHEDULE
 from workflows.search_attributes import NEEDS_ATTENTION, search_attributes, summary
 from workflows.transfer.saga import TransferWorkflow
 
@@ -102,6 +103,14 @@ class StartedOrder:
     amount_minor: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RecoverySchedule:
+    """Whether an operator has paused recovery, and when it last began; None: not yet."""
+
+    is_paused: bool
+    last_sweep_at: datetime | None
+
+
 @dataclass
 class TemporalGateway:
     """One connection for all requests. The process may start before Temporal does."""
@@ -116,13 +125,16 @@ class TemporalGateway:
 
     async def keep_connecting(self) -> Client:
         """Return the client once Temporal has answered. From then on the client reconnects by itself."""
-        pause = 0.2
+        pause, said = 0.2, ""
         while True:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     self.client = await self.connect()
             except (RPCError, RuntimeError, OSError) as error:  # TimeoutError is an OSError
-                log.warning("Temporal does not answer yet", error=str(error), next_try_in_seconds=pause)
+                reason = str(error) or f"Temporal does not answer within {CONNECT_SECONDS:g} s"
+                if reason != said:
+                    log.warning("%s. Trying again until it does", reason)
+                    said = reason
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_CONNECT_PAUSE)
             else:
@@ -251,6 +263,13 @@ class TemporalGateway:
         async with _unavailable_on_failure(within_seconds):
             return (await self._client.count_workflows(self._flagged)).count
 
+    async def recovery_schedule(self) -> RecoverySchedule:
+        """The schedule of recovery as Temporal has it. Raises `TemporalUnavailable`, also where there is none."""
+        async with _unavailable_on_failure():
+            found = await self._client.get_schedule_handle(RECOVERY_SCHEDULE).describe(rpc_timeout=RPC_LIMIT)
+        begun = [action.started_at for action in found.info.recent_actions]
+        return RecoverySchedule(found.schedule.state.paused, max(begun, default=None))
+
     async def nudge_review(self, transfer: Transfer) -> None:
         """Have the workflow that drives the transfer read its review's rows again.
 
@@ -291,7 +310,7 @@ class TemporalGateway:
                     task_queue=self.task_queue,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                     task_timeout=TASK_TIMEOUT,
-                    static_summary=f"Dispute about {dispute.transfer_id}",
+                    static_summary=dispute.summary,
                     rpc_timeout=RPC_LIMIT,
                 )
         except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from cli.console import say
+from database.connections import Database
+from database.peoples_role import role_for_people
 from settings import Settings
 
 
@@ -32,3 +34,15 @@ async def chosen_database_url(settings: Settings) -> AsyncIterator[str]:
                 yield postgres.url
             finally:
                 await postgres.stop()
+
+
+@asynccontextmanager
+async def peoples_database(settings: Settings, name: str) -> AsyncIterator[Database]:
+    """The books for a person who looks into them: read by `REMIT_OPERATOR_DATABASE_URL`, else where `verify` reads."""
+    if settings.operator_database_url is not None:
+        settings = settings.model_copy(update={"database_url": settings.operator_database_url})
+    async with (
+        chosen_database_url(settings) as url,
+        Database(url, connections=1, application_name=name, role=await role_for_people(url)) as database,
+    ):
+        yield database

@@ -1,5 +1,7 @@
 """The `remit` command: every command of it, and how its errors look. A module beside this one holds each group."""
 
+import os
+
 import typer
 from pydantic import ValidationError
 
@@ -9,17 +11,27 @@ from cli.console import fail, say
 from cli.embedded import demo, run
 from cli.migrate import migrate
 from cli.openapi import openapi
+from cli.overview.show import show
+from cli.overview.status import status
 from cli.production import api, worker
 from cli.verify import verify
 from database.commits import NotDurable
 from database.connections import Unavailable
+from settings import PREFIX, unknown_variables
 
 app = typer.Typer(
     help="Durable money transfers on Temporal and PostgreSQL.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (run, demo, api, worker, migrate, openapi, verify, bench):
+for command in (run, demo, api, worker, migrate, status, show, openapi, verify, bench):
     app.command()(command)
 app.add_typer(admin.app, name="admin")
+
+
+@app.callback()
+def refuse_misspelt_settings() -> None:
+    """Durable money transfers on Temporal and PostgreSQL."""
+    if unknown := unknown_variables(os.environ):
+        fail("\n".join(unknown), status=2)
 
 
 def main() -> None:
@@ -32,6 +44,7 @@ def main() -> None:
         fail(str(error))
     except ValidationError as error:
         for found in error.errors():
-            name = "REMIT_" + "_".join(str(part) for part in found["loc"]).upper()
-            say(f"{name}: {found['msg']}")
+            # A contradiction between settings names them itself.
+            name = f"{PREFIX}{'_'.join(str(part) for part in found['loc']).upper()}: " if found["loc"] else ""
+            say(f"{name}{found['msg'].removeprefix('Value error, ')}")
         raise SystemExit(2) from None

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from cli.console import run_async, say
 from cli.production import required_settings
-from database.connections import Unavailable
+from database.connections import LoginRefused, Unavailable
 from settings import Settings
 
 WAIT_SECONDS = 60
@@ -43,15 +43,24 @@ async def _migrate(database_url: str, settings: Settings) -> None:
 
 
 async def _until_it_answers(name: str, attempt: Callable[[], Awaitable[None]]) -> None:
-    """Wait for servers that start at the same time as this command, at most `WAIT_SECONDS`."""
+    """Wait for servers that start at the same time as this command, at most `WAIT_SECONDS`.
+
+    Says each reason once. A login that is refused stays refused, so it ends the wait.
+    """
     from temporalio.service import RPCError
 
     deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+    said = ""
     while True:
         try:
             return await attempt()
+        except LoginRefused as refused:
+            raise Unavailable(f"{refused}. Check user and password in REMIT_DATABASE_URL.") from refused
         except (Unavailable, RuntimeError, RPCError) as error:
+            reason = str(error)
             if asyncio.get_running_loop().time() > deadline:
-                raise Unavailable(f"{name} does not answer: {error}") from error
-            say(f"{name} does not answer yet: {error}")
+                raise Unavailable(f"Gave up after {WAIT_SECONDS} s: {reason}") from error
+            if reason != said:
+                say(f"Waiting for {name}: {reason}")
+                said = reason
             await asyncio.sleep(2)

@@ -12,21 +12,26 @@ def api(
     with_worker: Annotated[bool, typer.Option(help="Also run a worker in this process: transfers end sooner.")] = False,
 ) -> None:
     """Serve the HTTP API."""
+    from devenv.processes.ports import check_free
     from logs import configure_logging
     from serve import serve_api
 
     settings = required_settings("database_url", "temporal_address", "jwt_secret", "fingerprint_keys")
+    check_free(settings.api_port, "REMIT_API_PORT", "the API", settings.api_host)
     configure_logging(settings)
     run_async(serve_api(settings, with_worker=with_worker))
 
 
 def worker() -> None:
     """Run a worker. Start as many as the load needs."""
+    from devenv.processes.ports import check_free
     from logs import configure_logging
     from serve import run_worker
 
     settings = required_settings("database_url", "temporal_address", "fingerprint_keys")
-    configure_logging(settings)
+    if settings.metrics_port is not None:
+        check_free(settings.metrics_port, "REMIT_METRICS_PORT", "metrics", settings.api_host)
+    configure_logging(settings, "worker")
     run_async(run_worker(settings))
 
 

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import asyncpg
 
+from database.pool_gauges import hide_pool, show_pool
+
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 
 # The application does not act as the login role. It switches to a role that may append to the books but not edit them.
 APPLICATION_ROLE = "remit_app"
+
+# Who reads the books for the runbook. It may also see and end the sessions of others.
+PEOPLES_ROLE = "remit_operator"
 
 SESSION = {
     "role": APPLICATION_ROLE,
@@ -86,13 +91,16 @@ _IN_DOUBT = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,  # the primary has become a standby
-    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
 )
 
 
 class Unavailable(Exception):
     """PostgreSQL did not answer. Whether a write happened is in doubt; every write here is safe to repeat."""
+
+
+class LoginRefused(Unavailable):
+    """PostgreSQL answers, and refuses this user or password. Waiting does not help."""
 
 
 class NotText(Exception):
@@ -114,18 +122,23 @@ class NoSchema(Unavailable):
     """PostgreSQL answers, and the database is empty."""
 
 
+# What each kind of error means, the first that fits, and what it says.
+_MEANINGS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[Exception], str], ...] = (
+    (asyncpg.LockNotAvailableError, RowHeld, "Another transaction holds the row: {kind}: {error}."),
+    (asyncpg.DiskFullError, DiskFull, "PostgreSQL's disk is full: {error}."),
+    (asyncpg.InvalidAuthorizationSpecificationError, LoginRefused, "PostgreSQL refuses the login: {error}"),
+    (_IN_DOUBT, Unavailable, "PostgreSQL did not answer: {kind}: {error}"),
+    (asyncpg.CharacterNotInRepertoireError, NotText, "{error}"),
+)
+
+
 def _explained(error: BaseException) -> Exception | None:
     """`Unavailable` for an error that means no answer, `NotText` for bad text; None for any other error."""
     if isinstance(error, asyncpg.InvalidParameterValueError):
         return NoSchema(_MIGRATE) if APPLICATION_ROLE in str(error) else None
-    if isinstance(error, asyncpg.LockNotAvailableError):
-        return RowHeld(f"Another transaction holds the row: {type(error).__name__}: {error}.")
-    if isinstance(error, asyncpg.DiskFullError):
-        return DiskFull(f"PostgreSQL's disk is full: {error}.")
-    if isinstance(error, _IN_DOUBT):
-        return Unavailable(f"PostgreSQL did not answer: {type(error).__name__}: {error}")
-    if isinstance(error, asyncpg.CharacterNotInRepertoireError):
-        return NotText(str(error))
+    for kinds, meaning, text in _MEANINGS:
+        if isinstance(error, kinds):
+            return meaning(text.format(kind=type(error).__name__, error=error))
     return None
 
 
@@ -228,16 +241,22 @@ class Database:
     """A pool of at most `connections` connections to one database. Connects on first use, and again after a loss."""
 
     def __init__(
-        self, url: str, connections: int, application_name: str = "remit", limits: TimeLimits = PATIENT
+        self,
+        url: str,
+        connections: int,
+        application_name: str = "remit",
+        limits: TimeLimits = PATIENT,
+        role: str = APPLICATION_ROLE,
     ) -> None:
         self._url = url
+        self._session = limits.session | {"role": role, "application_name": application_name}
         self._connections = connections
         self._application_name = application_name
         self._limits = limits
         self._pool: Pool | None = None
 
     async def __aenter__(self) -> Self:
-        self._pool = await asyncpg.create_pool(
+        pool = self._pool = await asyncpg.create_pool(
             self._url,
             min_size=0,
             max_size=self._connections,
@@ -245,7 +264,13 @@ class Database:
             connection_class=_PooledConnection,
             timeout=self._limits.acquire_seconds,
             command_timeout=self._limits.answer_seconds,
-            server_settings=self._limits.session | {"application_name": self._application_name},
+            server_settings=self._session,
+        )
+        show_pool(
+            self._application_name,
+            in_use=lambda: pool.get_size() - pool.get_idle_size(),
+            idle=pool.get_idle_size,
+            most=self._connections,
         )
         _open.add(self)
         return self
@@ -253,6 +278,7 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         _open.discard(self)
         if self._pool is not None:
+            hide_pool(self._application_name)
             self._pool.terminate()
             self._pool = None
 

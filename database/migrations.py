@@ -1,5 +1,7 @@
 """Brings a database to the newest schema. Runs as the login role, which owns the tables."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy
@@ -24,7 +26,7 @@ async def migrate(database_url: str) -> None:
     """
     engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
-        with in_doubt():
+        with in_doubt(), _drivers_errors():
             async with engine.connect() as connection:
                 await connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
                 await connection.commit()
@@ -32,6 +34,15 @@ async def migrate(database_url: str) -> None:
                 await connection.commit()
     finally:
         await engine.dispose()
+
+
+@contextmanager
+def _drivers_errors() -> Iterator[None]:
+    """Raise the driver's own error where SQLAlchemy has wrapped it, so that it means the same as everywhere else."""
+    try:
+        yield
+    except sqlalchemy.exc.DBAPIError as error:
+        raise (error.orig and error.orig.__cause__) or error from error
 
 
 def _upgrade(connection: sqlalchemy.Connection) -> None:

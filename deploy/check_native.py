@@ -40,6 +40,8 @@ from settings import Settings
 PROJECT = Path(__file__).resolve().parent.parent
 COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
 TEMPORAL_SERVER = re.fullmatch(r"temporalio/server:(.+)", COMPOSE["temporal"]["image"])
+# As with `--scale api=2`.
+API_PROCESSES = (1, 2)
 BUILD_SECONDS = 20 * 60
 JOB_SECONDS = 120
 # `${NAME:?message}` and `${NAME:-default}`
@@ -59,20 +61,19 @@ class Deployment:
         self._programs = programs
         self._postgres_bin = postgres_bin
         self._secrets: dict[str, str] = {}
-        self._ports = {name: free_port() for name in ("postgres", "api")}
+        self._ports = {name: free_port() for name in ("postgres", *(f"api {number}" for number in API_PROCESSES))}
         self._temporal_ports = {
             f"TEMPORAL_{service}_{kind}": str(free_port())
             for service in ("FRONTEND", "HISTORY", "MATCHING", "WORKER")
             for kind in ("PORT", "MEMBERSHIP_PORT")
         }
 
-    @property
-    def api_url(self) -> str:
-        """The address of the HTTP API."""
-        return f"http://{LOCALHOST}:{self._ports['api']}"
+    def api_url(self, number: int) -> str:
+        """The address of one of the API's processes."""
+        return f"http://{LOCALHOST}:{self._ports[f'api {number}']}"
 
-    def environment(self, service: str) -> dict[str, str]:
-        """The service's environment in the compose file, with this machine's addresses."""
+    def environment(self, service: str, number: int = 1) -> dict[str, str]:
+        """The environment of the service's container with this number, with this machine's addresses."""
         found = {name: self._here(str(value)) for name, value in COMPOSE[service].get("environment", {}).items()}
         own = {"PATH": f"{self._programs}:{self._postgres_bin}:{os.environ['PATH']}", "HOME": str(self.folder)}
         for name in ("PGHOST", "SQL_HOST"):
@@ -85,7 +86,7 @@ class Deployment:
         if service == "temporal":
             own |= self._temporal_ports | {"TEMPORAL_BIND_IP": LOCALHOST}
         if service == "api":
-            own |= {"REMIT_API_HOST": LOCALHOST, "REMIT_API_PORT": str(self._ports["api"])}
+            own |= {"REMIT_API_HOST": LOCALHOST, "REMIT_API_PORT": str(self._ports[f"api {number}"])}
         return found | own
 
     def argv(self, service: str) -> list[str]:
@@ -96,7 +97,7 @@ class Deployment:
         found = [self._here(part) for part in parts]
         return [shutil.which(found[0], path=self.environment(service)["PATH"]) or found[0], *found[1:]]
 
-    async def run(self, service: str, *argv: str) -> str:
+    async def run(self, service: str, *argv: str, typed: str = "") -> str:
         """Run a job, or another command in its environment, to its end. Returns its output. Raises StackError."""
         command = argv or tuple(self.argv(service))
         done = await asyncio.to_thread(
@@ -104,6 +105,7 @@ class Deployment:
             list(command),
             env=self.environment(service),
             cwd=PROJECT,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=JOB_SECONDS,
@@ -121,10 +123,10 @@ class Deployment:
         return Child(
             name=f"{service} {number}",
             argv=self.argv(service),
-            env=self.environment(service),
+            env=self.environment(service, number),
             log=self.folder / f"{service}-{number}.log",
             cwd=PROJECT,
-            ready=lambda: self._missing(service),
+            ready=lambda: self._missing(service, number),
             ready_seconds=120,
             stop_seconds=float(COMPOSE[service]["stop_grace_period"].removesuffix("s")),
         )
@@ -144,7 +146,7 @@ class Deployment:
                 let_read(self._postgres_bin.parent, account)
         initdb = [str(self._postgres_bin / "initdb"), "-D", str(data), "-U", "postgres", "--pwfile", str(password)]
         await asyncio.to_thread(_run_as, [*initdb, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"], account)
-        options = COMPOSE["postgres"]["command"][1:]
+        options = [self._here(part) for part in COMPOSE["postgres"]["command"][1:]]
         options += ["-c", f"listen_addresses={LOCALHOST}", "-c", "unix_socket_directories="]
         return Child(
             name="postgres",
@@ -164,14 +166,14 @@ class Deployment:
             return str(error)
         return None
 
-    async def _missing(self, service: str) -> str | None:
+    async def _missing(self, service: str, number: int) -> str | None:
         """Runs the compose file's health check. Workers share a host name here, so one that polls passes for all."""
         check = [self._here(part) for part in COMPOSE[service]["healthcheck"]["test"][1:]]
         if check[0] == "python":
             check[0] = sys.executable
         asked = await asyncio.create_subprocess_exec(
             *check,
-            env=self.environment(service),
+            env=self.environment(service, number),
             cwd=PROJECT,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -296,15 +298,34 @@ async def check(folder: Path, postgres_bin: Path) -> None:
         async with running(deployment.child("temporal")):
             await job(deployment, "temporal-namespace")
             await job(deployment, "migrate")
-            api = sandbox(deployment.child("api"))
-            async with running(api, *(deployment.child("worker", number) for number in (1, 2))) as processes:
+            apis = [sandbox(deployment.child("api", number)) for number in API_PROCESSES]
+            async with running(*apis, *(deployment.child("worker", number) for number in (1, 2))) as processes:
                 try:
-                    async with httpx.AsyncClient(base_url=deployment.api_url, timeout=40) as client:
-                        await Story(client, say).tell(kill_worker=processes[1].kill)
+                    async with (
+                        httpx.AsyncClient(base_url=deployment.api_url(1), timeout=40) as client,
+                        httpx.AsyncClient(base_url=deployment.api_url(2), timeout=40) as another,
+                    ):
+                        await Story(client, another, say).tell(kill_worker=processes[len(apis)].kill)
+                    await people(deployment)
                 finally:
                     books = await deployment.run("api", sys.executable, "-m", "cli", "verify")
                     for line in books.splitlines():
                         say(f"verify | {line}")
+
+
+async def people(deployment: Deployment) -> None:
+    """What people run in the deployment: the first admin, the books, and the tools. Raises StackError."""
+    remit = (sys.executable, "-m", "cli")
+    admin = ("admin", "create", "--email", "ops@example.com", "--full-name", "Olu Ade", "--password-stdin")
+    say(await deployment.run("migrate", *remit, *admin, typed=f"{secrets.token_urlsafe(16)}\n"))
+    for line in (await deployment.run("operator", *deployment.argv("operator"))).splitlines():
+        say(f"status | {line}")
+    for tool, *arguments in (
+        ("psql", "--no-psqlrc", "--command", "SELECT state, count(*) FROM transfers GROUP BY state"),
+        ("temporal-cli", "schedule", "describe", "--schedule-id", "recovery"),
+    ):
+        await deployment.run(tool, *deployment.argv(tool), *arguments)
+        say(f"{tool}: answered")
 
 
 def sandbox(api: Child) -> Child:

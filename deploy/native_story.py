@@ -29,8 +29,10 @@ class Customer:
 class Story:
     """Checks the deployment over HTTP, and passes each result to `say`. Raises StoryError at the first failure."""
 
-    def __init__(self, client: httpx.AsyncClient, say: Callable[[str], None]) -> None:
+    def __init__(self, client: httpx.AsyncClient, another: httpx.AsyncClient, say: Callable[[str], None]) -> None:
+        """`another` asks another process of the API."""
         self._client = client
+        self._another = another
         self._say = say
 
     async def tell(self, kill_worker: Callable[[], None]) -> None:
@@ -38,6 +40,7 @@ class Story:
         ada, obi = await self._register("Ada Obi"), await self._register("Obi Eze")
         await self._deposit(ada)
         await self._transfer_and_read_back(ada, obi)
+        await self._ask_another_process(ada, obi)
         await self._burst(ada, obi, kill_worker)
         await self._longest_key(ada, obi)
 
@@ -71,6 +74,14 @@ class Story:
         self._completed("the transfer that was read back", _expect(read, 200))
         self._hold("its amount arrived", await self._balance(destination) == AMOUNT_MINOR)
 
+    async def _ask_another_process(self, source: Customer, destination: Customer) -> None:
+        """A session, a key and a balance are the same at every process of the API."""
+        first = _expect(await self._transfer(source, destination, "two doors"), 201)
+        again = await self._transfer(source, destination, "two doors", at=self._another)
+        self._hold("another process knows the key", _expect(again, 201)["id"] == first["id"])
+        read = await self._another.get(f"/v1/accounts/{destination.account_id}", headers=destination.headers)
+        self._hold("another process knows the balance", _expect(read, 200)["balance"] == 2 * AMOUNT_MINOR)
+
     async def _longest_key(self, source: Customer, destination: Customer) -> None:
         """255 characters: the longest workflow ID that Temporal keeps in PostgreSQL."""
         answer = await self._transfer(source, destination, "#" * 255)
@@ -92,7 +103,7 @@ class Story:
         self._say(f"all {BURST} are accepted after {time.monotonic() - began:.1f} s, {running} still on their way")
         await asyncio.gather(*(self._settled(source, transfer["id"]) for transfer in accepted))
         self._say(f"all {BURST} are completed after {time.monotonic() - began:.1f} s")
-        amount = (BURST + 1) * AMOUNT_MINOR
+        amount = (BURST + 2) * AMOUNT_MINOR
         self._hold("every amount arrived once", await self._balance(destination) == amount)
         self._hold("and left once", await self._balance(source) == DEPOSIT_MINOR - amount)
 
@@ -107,9 +118,14 @@ class Story:
             await asyncio.sleep(0.25)
 
     async def _transfer(
-        self, source: Customer, destination: Customer, key: str, wait_seconds: int = 20
+        self,
+        source: Customer,
+        destination: Customer,
+        key: str,
+        wait_seconds: int = 20,
+        at: httpx.AsyncClient | None = None,
     ) -> httpx.Response:
-        return await self._client.post(
+        return await (at or self._client).post(
             "/v1/transfers",
             json={
                 "source_account_id": source.account_id,

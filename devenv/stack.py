@@ -216,7 +216,7 @@ class Stack:
             argv=self._api_argv,
             env=self._api_environment(),
             cwd=PROJECT,
-            log=self.home.log("api"),
+            log=self.home.log("api-start"),
             ready=self._missing_api,
             ready_seconds=API_READY_SECONDS,
             stop_seconds=API_STOP_SECONDS,
@@ -245,7 +245,9 @@ class Stack:
             known["REMIT_JWT_SECRET"] = self.home.jwt_secret()
         if self._settings.fingerprint_keys is None:
             known["REMIT_FINGERPRINT_KEYS"] = self.home.fingerprint_key()
-        found = {"REMIT_DOCS": "true", "REMIT_SANDBOX_RAILS": "true"} | dict(os.environ) | given | known
+        # The process writes its log files itself, because they rotate; what it says while it starts is caught apart.
+        logs = {"REMIT_LOG_FOLDER": str(self.home.log("api").parent)}
+        found = logs | {"REMIT_DOCS": "true", "REMIT_SANDBOX_RAILS": "true"} | dict(os.environ) | given | known
         found.pop("REMIT_BUILD_ID", None)
         return found
 

@@ -4,7 +4,9 @@ Each test gets a database of its own, copied from a migrated template, and every
 ends: a test that leaves the books broken fails, whatever it claims.
 """
 
+import logging
 import secrets
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+import structlog
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
@@ -149,6 +152,23 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     ) as environment:
         await register_search_attributes(environment.client)
         yield environment
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Afterwards logging is as it was."""
+    root = logging.getLogger()
+    handlers, level, levels = list(root.handlers), root.level, {}
+    for name in ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "alembic", "asyncio"):
+        levels[name] = logging.getLogger(name).level
+    kept, hook = structlog.get_config(), sys.excepthook
+    yield
+    sys.excepthook = hook
+    structlog.configure(**kept)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
 
 
 # Rules first, servers later: a broken rule is reported before a server starts.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from structlog.contextvars import bind_contextvars
 
 from api.http.problems import Problem
 from api.services import Remit
@@ -35,6 +36,7 @@ async def current_session(
     customer = await remit.customers.signed_in(claims.customer_id, claims.token_id, claims.generation)
     if customer is None:
         raise Problem("not_authenticated", "The access token was revoked. Sign in again.")
+    bind_contextvars(customer_id=customer.id)  # for the lines of this request
     return Session(customer, claims.token_id, claims.expires_at)
 
 

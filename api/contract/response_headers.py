@@ -50,12 +50,10 @@ HEADERS: dict[str, Any] = {
 # For the answer of a route that says where to read what it made.
 LOCATED: dict[str, Any] = {"headers": {"Location": {"$ref": f"{_REF}Location"}}}
 
-# For the answer of a route whose work goes on.
-UNDER_WAY: dict[str, Any] = {"headers": {name: {"$ref": f"{_REF}{name}"} for name in ("Location", "Retry-After")}}
-
 CREATED: dict[int | str, dict[str, Any]] = {201: LOCATED}
 
 _OF_STATUS = {
+    "202": ("Retry-After",),
     "304": ("ETag",),
     "401": ("WWW-Authenticate",),
     "415": ("Accept",),

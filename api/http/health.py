@@ -3,7 +3,6 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.http.metrics import read_gauges
 from api.http.problems import problem_responses
 from api.http.route import CheckedRoute
 from api.services import Remit
@@ -32,5 +31,5 @@ async def ready(remit: Remit) -> dict[str, str]:
 @router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
 async def metrics(remit: Remit) -> Response:
     """Prometheus text format: counters of this process since its start, and gauges over all transfers."""
-    await read_gauges(remit.stats, remit.attention)
+    await remit.gauges.read()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

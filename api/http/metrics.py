@@ -1,23 +1,27 @@
-"""Gauges over the whole ledger and over Temporal's list of transfers that need attention, read at each scrape.
+"""Gauges over the whole service: what is open in the books, and what Temporal knows. Counters are where they count.
 
-While PostgreSQL or Temporal does not answer in time, its gauges are missing: an old figure would pass for a new one.
+A scrape never waits for long and never reads twice within `KEPT_SECONDS`, however many collectors scrape. While
+PostgreSQL or Temporal does not answer in time, its gauges are missing: an old figure would pass for a new one.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from prometheus_client import Gauge
 
-from api.temporal import TemporalGateway, TemporalUnavailable
+from api.temporal import RecoverySchedule, TemporalGateway, TemporalUnavailable
 from database.connections import Unavailable
-from staff.postgres.stats import LedgerStats
+from staff.postgres.open_work import OpenWork, OpenWorkReads
+
+Answer = TypeVar("Answer")
 
 # The collector waits for the whole answer: a scrape without these gauges is better than none.
 LIMIT_SECONDS = 1
 
-# At most one call to Temporal in this time, however many collectors scrape, also when the call fails.
+# At most one read of each source in this time, also when the read fails.
 KEPT_SECONDS = 10
 
 NOT_FINAL = Gauge("remit_transfers_not_final", "Transfers that are not final, by state", ["state"])
@@ -26,54 +30,87 @@ LONGEST = Gauge(
     "Seconds since the transfer that waits longest in this state last changed",
     ["state"],
 )
+IN_TRANSIT = Gauge("remit_in_transit_amount_minor", "Amount between debit and credit, in minor units", ["currency"])
+IN_TRANSIT_OLDEST = Gauge(
+    "remit_in_transit_oldest_seconds", "Seconds since the first of the amount in transit was debited", ["currency"]
+)
+REVIEWS = Gauge("remit_reviews", "Transfers in review: all that are open, and those past their deadline", ["condition"])
+DISPUTES = Gauge("remit_disputes", "Disputes: all that are open, and those past their deadline", ["condition"])
 NEEDING_ATTENTION = Gauge(
     "remit_transfers_needing_attention", "Transfers that Temporal marks as needing attention", ["task_queue"]
 )
+RECOVERY_PAUSED = Gauge("remit_recovery_paused", "1 while the schedule of recovery is paused", ["schedule"])
+RECOVERY_SWEPT = Gauge(
+    "remit_recovery_last_sweep_timestamp_seconds", "When recovery last began to look for lost transfers", ["schedule"]
+)
+SCHEDULE = "recovery"
 
 
 @dataclass
-class AttentionCount:
-    """How many transfers need attention, by Temporal's recent answer; None: it gave none."""
+class Kept(Generic[Answer]):
+    """The recent answer of a source; None: it gave none in time. A missing answer is kept as well."""
 
-    temporal: TemporalGateway
+    ask: Callable[[], Awaitable[Answer]]
     clock: Callable[[], float] = time.monotonic
-    _found: int | None = None
+    _answer: Answer | None = None
     _until: float | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def read(self) -> int | None:
-        """One call to Temporal serves all scrapes within `KEPT_SECONDS`. A missing answer is kept as well."""
+    async def read(self) -> Answer | None:
+        """One question serves all who read within `KEPT_SECONDS`."""
         async with self._turn:
             if self._until is None or self.clock() >= self._until:
                 try:
-                    self._found = await self.temporal.count_needing_attention(LIMIT_SECONDS)
-                except TemporalUnavailable:
-                    self._found = None
+                    async with asyncio.timeout(LIMIT_SECONDS):
+                        self._answer = await self.ask()
+                except (Unavailable, TemporalUnavailable, TimeoutError):
+                    self._answer = None
                 self._until = self.clock() + KEPT_SECONDS
-            return self._found
+            return self._answer
 
 
-async def read_gauges(stats: LedgerStats, attention: AttentionCount) -> None:
-    """Set the gauges to their present values, or clear them, in about `LIMIT_SECONDS` at most."""
-    await asyncio.gather(_read_ledger(stats), _read_attention(attention))
+class ApiGauges:
+    """The gauges of one API process over the books and over Temporal."""
 
+    def __init__(self, open_work: OpenWorkReads, temporal: TemporalGateway) -> None:
+        self._task_queue = temporal.task_queue
+        self._open_work = Kept(open_work.read)
+        self._attention = Kept(lambda: temporal.count_needing_attention(LIMIT_SECONDS))
+        self._recovery = Kept(temporal.recovery_schedule)
 
-async def _read_ledger(stats: LedgerStats) -> None:
-    try:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            found = await stats.waiting()
-    except (Unavailable, TimeoutError):
-        NOT_FINAL.clear()
-        LONGEST.clear()
-        return
-    for waiting in found:
-        NOT_FINAL.labels(waiting.state).set(waiting.transfers)
-        LONGEST.labels(waiting.state).set(waiting.longest_seconds)
-
-
-async def _read_attention(attention: AttentionCount) -> None:
-    count = await attention.read()
-    if count is None:
+    async def read(self) -> None:
+        """Set the gauges to recent values, or clear them, in about `LIMIT_SECONDS` at most."""
+        work, attention, recovery = await asyncio.gather(
+            self._open_work.read(), self._attention.read(), self._recovery.read()
+        )
+        _set_open_work(work)
         NEEDING_ATTENTION.clear()
-    else:
-        NEEDING_ATTENTION.labels(attention.temporal.task_queue).set(count)
+        if attention is not None:
+            NEEDING_ATTENTION.labels(self._task_queue).set(attention)
+        _set_recovery(recovery)
+
+
+def _set_open_work(work: OpenWork | None) -> None:
+    for gauge in (NOT_FINAL, LONGEST, IN_TRANSIT, IN_TRANSIT_OLDEST, REVIEWS, DISPUTES):
+        gauge.clear()
+    if work is None:
+        return
+    for found in work.states:
+        NOT_FINAL.labels(found.state).set(found.transfers)
+        LONGEST.labels(found.state).set(found.oldest_seconds)
+    for money in work.in_transit:
+        IN_TRANSIT.labels(money.currency).set(money.amount_minor)
+        IN_TRANSIT_OLDEST.labels(money.currency).set(money.oldest_seconds)
+    for gauge, cases in ((REVIEWS, work.reviews), (DISPUTES, work.disputes)):
+        gauge.labels("open").set(cases.open)
+        gauge.labels("overdue").set(cases.overdue)
+
+
+def _set_recovery(found: RecoverySchedule | None) -> None:
+    RECOVERY_PAUSED.clear()
+    RECOVERY_SWEPT.clear()
+    if found is None:
+        return
+    RECOVERY_PAUSED.labels(SCHEDULE).set(found.is_paused)
+    if found.last_sweep_at is not None:
+        RECOVERY_SWEPT.labels(SCHEDULE).set(found.last_sweep_at.timestamp())

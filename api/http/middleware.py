@@ -1,14 +1,20 @@
-"""Middleware for every request: a limit on its body, and a count and a duration by route."""
+"""Middleware for every request: a limit on its body, its line in the log, and a count and a duration by route."""
 
 import time
 
+import structlog
 from prometheus_client import Counter, Histogram
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import Problem
 
+log = structlog.get_logger()
+
 MAX_BODY_BYTES = 64 * 1024
+
+# Load balancers and collectors ask for these all the time; a line for each answer would bury the others.
+UNLOGGED = frozenset({"/health", "/ready", "/metrics"})
 
 REQUESTS = Counter("remit_http_requests_total", "Requests by route and status", ["method", "route", "status"])
 SECONDS = Histogram(
@@ -55,8 +61,11 @@ class BodyLimit:
         await self._app(scope, replay, send)
 
 
-class RequestMetrics:
-    """Counts and times requests by the route's template, never by a path with ids in it."""
+class RequestRecords:
+    """Counts, times and logs requests by the route's template, never by a path with ids in it, and without bodies.
+
+    Its line gets `request_id` and `customer_id` from whoever bound them for this request.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -79,7 +88,13 @@ class RequestMetrics:
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             REQUESTS.labels(scope["method"], route, str(status)).inc()
-            SECONDS.labels(scope["method"], route).observe(time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            SECONDS.labels(scope["method"], route).observe(seconds)
+            if route not in UNLOGGED:
+                write = log.info if status < 500 else log.warning  # noqa: PLR2004 - the server's fault from here on
+                write(
+                    "request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1)
+                )
 
 
 def _declared_bytes(scope: Scope) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Response, status
 
 from api.auth.sessions import Session
-from api.contract.response_headers import LOCATED, UNDER_WAY
+from api.contract.response_headers import LOCATED
 from api.http.problems import Problem, problem_responses
 from api.services import Services
 from api.transfers.acceptance import TransferRequest, order_for
@@ -42,7 +42,7 @@ def accepted(model: type[TransferOut]) -> dict[int | str, dict[str, Any]]:
     return {
         status.HTTP_201_CREATED: LOCATED
         | {"description": "The transfer is final: completed, failed, compensated or cancelled."},
-        status.HTTP_202_ACCEPTED: UNDER_WAY
+        status.HTTP_202_ACCEPTED: LOCATED
         | {"description": "Accepted and not final yet: read it at Location.", "model": model},
     }
 

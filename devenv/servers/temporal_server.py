@@ -100,7 +100,7 @@ class TemporalServer:
             argv=[
                 str(self._binary),
                 *("server", "start-dev", "--ip", LOCALHOST, "--port", str(self.port), *ui, *file),
-                *("--namespace", self._namespace, "--log-level", "warn", "--color", "never"),
+                *("--namespace", self._namespace, "--log-level", "warn", "--log-format", "json"),
                 # The user's own CLI profiles must not affect this server.
                 *("--disable-config-file", "--disable-config-env"),
                 *_flags("dynamic-config-value", DYNAMIC_CONFIG),

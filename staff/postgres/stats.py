@@ -1,4 +1,4 @@
-"""Figures over all transfers, for staff and for metrics. Reads only."""
+"""Figures over all transfers, for staff. Reads only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,11 +85,6 @@ class LedgerStats:
     async def totals(self) -> list[Totals]:
         """The totals per currency, in one snapshot. Reads every posting."""
         return await totals(self._database)
-
-    async def waiting(self) -> list[Waiting]:
-        """The transfers that are not final, by state, with each state that is not final."""
-        async with self._database.connection() as connection:
-            return _waiting(await fetch(connection, _WAITING))
 
     async def read(self) -> Stats:
         """How many transfers ended how, what waits, and what is in transit."""

@@ -17,18 +17,20 @@ from workflows import policies
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+TOOLS = {name for name, service in SERVICES.items() if "profiles" in service}
 JOBS = {name for name, service in SERVICES.items() if service["restart"].startswith("on-failure")}
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("remit:")}
 
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
-SECRET_NAME = re.compile(r"PASSWORD|SECRET|KEY|TOKEN")
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|KEYS?$|TOKEN$")
 REQUIRED = re.compile(r"\$\{\w+:\?[^}]+\}")
 OPTIONAL = re.compile(r"\$\{\w+:-\}")
 VERSION = re.compile(r":v?\d+\.\d+[\w.-]*$")
 
 every_service = pytest.mark.parametrize("name", sorted(SERVICES))
 every_job = pytest.mark.parametrize("name", sorted(JOBS))
-every_lasting_service = pytest.mark.parametrize("name", sorted(SERVICES.keys() - JOBS))
+every_lasting_service = pytest.mark.parametrize("name", sorted(SERVICES.keys() - JOBS - TOOLS))
+every_tool = pytest.mark.parametrize("name", sorted(TOOLS))
 every_container_of_ours = pytest.mark.parametrize("name", sorted(OURS))
 
 
@@ -50,7 +52,7 @@ def test_the_file_follows_the_compose_specification() -> None:
 
 
 def test_the_processes_are_the_ones_that_the_design_names() -> None:
-    assert {"migrate", "api", "worker"} == OURS
+    assert {"migrate", "api", "worker"} == OURS - TOOLS
     assert SERVICES["worker"]["deploy"]["replicas"] >= 2
     assert [SERVICES[name]["command"] for name in ("migrate", "api", "worker")] == [["migrate"], ["api"], ["worker"]]
 
@@ -76,6 +78,20 @@ def test_a_start_waits_for_health_or_for_the_end_of_a_job(name: str) -> None:
     for other, wanted in SERVICES[name].get("depends_on", {}).items():
         expected = "service_completed_successfully" if other in JOBS else "service_healthy"
         assert wanted["condition"] == expected, other
+
+
+@every_tool
+def test_a_tool_runs_only_when_a_person_runs_it(name: str) -> None:
+    assert SERVICES[name]["profiles"] == ["tools"]
+    assert SERVICES[name]["restart"] == "no"
+    assert "ports" not in SERVICES[name]
+    assert not [other for other, service in SERVICES.items() if name in service.get("depends_on", {})]
+
+
+def test_people_log_in_to_the_books_by_a_role_of_their_own() -> None:
+    assert SERVICES["psql"]["environment"]["PGUSER"] == "remit_operator"
+    url = VARIABLE.sub("secret", SERVICES["operator"]["environment"]["REMIT_OPERATOR_DATABASE_URL"])
+    assert urlsplit(url).username == "remit_operator"
 
 
 @every_job
@@ -166,8 +182,47 @@ def test_our_settings_exist(name: str) -> None:
         assert variable.removeprefix("REMIT_").lower() in Settings.model_fields, variable
 
 
+# Settings that no container gets, each with the reason.
+NOT_IN_CONTAINERS = {
+    "home": "the embedded stack alone has one",
+    "cache": "the embedded stack alone has one",
+    "temporal_cli": "no server is embedded",
+    "temporal_port": "no server is embedded",
+    "temporal_ui_port": "the compose file publishes it",
+    "temporal_tls": "Temporal is on the inner network",
+    "temporal_api_key": "Temporal is on the inner network",
+    "log_folder": "containers log to Docker, which rotates",
+    "task_queue": "the namespace is Remit's alone",
+}
+
+
+def test_compose_passes_every_setting() -> None:
+    passed = {variable for name in OURS for variable in SERVICES[name]["environment"]}
+    missing = {name for name in Settings.model_fields if f"REMIT_{name.upper()}" not in passed}
+    assert missing == set(NOT_IN_CONTAINERS)
+
+
+def test_all_processes_get_the_same_settings_of_the_saga() -> None:
+    shared = set(SERVICES["api"]["environment"]) & set(SERVICES["worker"]["environment"])
+    saga = re.compile(r"REMIT_(\w+_FROM_MAJOR|(REVIEW|DISPUTE|STUCK|RECOVERY)_\w+)")
+    wanted = {f"REMIT_{name.upper()}" for name in Settings.model_fields if saga.match(f"REMIT_{name.upper()}")}
+    assert wanted <= shared
+    assert wanted <= set(SERVICES["migrate"]["environment"]), "it sets the schedule of recovery"
+    for variable in wanted:
+        values = {SERVICES[name]["environment"][variable] for name in ("api", "worker", "migrate")}
+        assert values == {f"${{{variable}:-}}"}
+
+
+def test_the_ports_of_several_api_processes_are_a_range() -> None:
+    # Docker gives each container of a service the next free port of a published range.
+    (published,) = SERVICES["api"]["ports"]
+    assert published == "127.0.0.1:${REMIT_API_PORT:-8000}:8000"
+    assert "container_name" not in SERVICES["api"]
+    assert "REMIT_API_PORT=8000-80" in (PROJECT / "docs" / "operate" / "scaling.md").read_text()
+
+
 def test_only_migrations_run_as_the_owner_of_the_books() -> None:
-    urls = {name: VARIABLE.sub("secret", SERVICES[name]["environment"]["REMIT_DATABASE_URL"]) for name in OURS}
+    urls = {name: VARIABLE.sub("secret", SERVICES[name]["environment"]["REMIT_DATABASE_URL"]) for name in OURS - TOOLS}
     users = {name: urlsplit(url).username for name, url in urls.items()}
     assert users == {"migrate": "remit_owner", "api": "remit_service", "worker": "remit_service"}
 
@@ -208,9 +263,10 @@ def test_the_connections_of_all_processes_fit_into_postgresql() -> None:
     option = next(part for part in SERVICES["postgres"]["command"] if part.startswith("max_connections="))
     temporal = (PROJECT / "deploy" / "temporal" / "server.yaml").read_text()
     per_service = sum(int(size) for size in re.findall(r"maxConns: (\d+)", temporal))
+    most = int(re.sub(r"\D", "", option))
     default = Settings.model_fields["database_connections"].default
     processes = 1 + 2 * SERVICES["worker"]["deploy"]["replicas"]  # while workers are replaced, twice as many
-    assert 4 * per_service + processes * default < int(option.removeprefix("max_connections="))
+    assert 4 * per_service + processes * default < most
 
 
 def test_temporal_takes_no_id_that_its_database_has_no_room_for() -> None:

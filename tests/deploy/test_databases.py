@@ -1,6 +1,7 @@
 """The roles that `databases.sql` makes, on a real server: who may do what to the books."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -13,11 +14,13 @@ import pytest
 from database.connections import Database
 from database.migrations import migrate
 from devenv.servers.postgres_server import PostgresServer
+from tests.waiting import until
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "databases.sql"
 PASSWORDS = {
     "REMIT_OWNER_PASSWORD": "it's the owner's",
     "REMIT_SERVICE_PASSWORD": "service",
+    "REMIT_OPERATOR_PASSWORD": "operator",
     "TEMPORAL_DATABASE_PASSWORD": "temporal",
 }
 
@@ -134,3 +137,45 @@ async def test_temporal_may_not_look_into_the_books(server: Server) -> None:
     server.run_script()
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await server.connect("temporal", PASSWORDS["TEMPORAL_DATABASE_PASSWORD"], "remit")
+
+
+async def test_people_read_the_books_and_write_nothing(server: Server) -> None:
+    connection = await server.connect("remit_operator", "operator", "remit")
+    for table in ("accounts", "transfers", "postings", "entries", "staff_actions", "disputes", "reviews", "messages"):
+        assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
+    assert await connection.fetch("SELECT id, email, full_name, role FROM customers") == []
+    await connection.execute("SET default_transaction_read_only = off")
+    for statement in ("INSERT INTO revoked_tokens VALUES ('t', now())", "DELETE FROM messages", "CREATE TABLE mine ()"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+    await connection.close()
+
+
+async def test_people_read_no_secret_of_a_customer(server: Server) -> None:
+    connection = await server.connect("remit_operator", "operator", "remit")
+    readable = await connection.fetch(
+        "SELECT table_name, column_name FROM information_schema.column_privileges "
+        "WHERE grantee IN ('remit_operator', 'PUBLIC') AND privilege_type = 'SELECT' AND table_schema = 'public'"
+    )
+    assert ("customers", "email") in {tuple(row) for row in readable}
+    secret = re.compile("password|secret|document_number|token_hash")
+    assert [tuple(row) for row in readable if secret.search(row["column_name"])] == []
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.fetch("SELECT password_hash FROM customers")
+    await connection.close()
+
+
+async def _is_closed(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    return connection.is_closed()
+
+
+async def test_people_see_what_the_service_does_and_may_end_its_session(server: Server) -> None:
+    held = await server.connect("remit_service", "service", "remit")
+    await held.execute("SET ROLE remit_app")
+    await held.execute("BEGIN; LOCK TABLE transfers IN ROW SHARE MODE")
+    connection = await server.connect("remit_operator", "operator", "remit")
+    pid = held.get_server_pid()
+    assert "LOCK TABLE" in await connection.fetchval("SELECT query FROM pg_stat_activity WHERE pid = $1", pid)
+    assert await connection.fetchval("SELECT pg_terminate_backend($1)", pid)
+    await until(lambda: _is_closed(held), "the session has ended")
+    await connection.close()

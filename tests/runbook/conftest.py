@@ -1,11 +1,14 @@
 """An embedded stack with short timeouts, its staff and customers, and the pages in a terminal."""
 
 import os
+import secrets
 import sys
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import httpx
 import pytest
 from temporalio.client import Client
@@ -107,6 +110,7 @@ async def terminal(stack: Running, home: Path) -> dict[str, str]:
         "REMIT_HOME": str(home),
         "REMIT_DATABASE_URL": stack.database_url,
         "REMIT_FINGERPRINT_KEYS": FINGERPRINT_KEY,
+        "REMIT_OPERATOR_DATABASE_URL": await peoples_url(stack.database_url),
         "REMIT_TEMPORAL_ADDRESS": stack.temporal_address,
         "TEMPORAL_ADDRESS": stack.temporal_address,
         "TEMPORAL_NAMESPACE": "default",
@@ -115,6 +119,16 @@ async def terminal(stack: Running, home: Path) -> dict[str, str]:
         "PAGER": "cat",
         "API": stack.api_url,
     }
+
+
+async def peoples_url(database_url: str) -> str:
+    """The login for people, with a password of this check."""
+    password = secrets.token_hex(8)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(f"ALTER ROLE remit_operator LOGIN PASSWORD '{password}'")
+    await connection.close()
+    parts = urlsplit(database_url)
+    return urlunsplit(parts._replace(netloc=f"remit_operator:{password}@{parts.hostname}:{parts.port}"))
 
 
 @pytest.fixture

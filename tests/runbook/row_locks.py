@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -79,7 +80,10 @@ def table_held(database_url: str, table: str) -> AbstractAsyncContextManager[Hel
 
 @asynccontextmanager
 async def _held(database_url: str, how: str, *arguments: str) -> AsyncIterator[Held]:
-    connection, watch = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+    watch = await asyncpg.connect(database_url)
+    # Locking a whole table takes more than a program that reads and writes rows may.
+    url = await _reports_url(watch, database_url) if arguments else database_url
+    connection = await asyncpg.connect(url)
     try:
         await connection.transaction().start()
         await connection.execute(how, *arguments)
@@ -87,3 +91,11 @@ async def _held(database_url: str, how: str, *arguments: str) -> AsyncIterator[H
     finally:
         await watch.close()
         connection.terminate()
+
+
+async def _reports_url(owner: "Connection", database_url: str) -> str:
+    """The login of a program that is not ours. It is no superuser, so people may end its sessions."""
+    if not await owner.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reports')"):
+        await owner.execute("CREATE ROLE reports LOGIN PASSWORD 'reports' IN ROLE remit_app")
+    parts = urlsplit(database_url)
+    return urlunsplit(parts._replace(netloc=f"reports:reports@{parts.hostname}:{parts.port}"))

@@ -68,7 +68,7 @@ async def legs(staff: Person, transfer_id: str) -> list[str]:
 async def recorded_actions(runbook: Runbook, transfer_id: str) -> list[list[str]]:
     """Of each action on record about the transfer: who, the ruling or else the action, and the reason."""
     printed = await runbook.run(
-        """psql "$REMIT_DATABASE_URL" -c "SELECT channel, actor_id, action, asked, reason FROM staff_actions WHERE subject = 'trf_…' ORDER BY recorded_at\"""",
+        """psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT channel, actor_id, action, asked, reason FROM staff_actions WHERE subject = 'trf_…' ORDER BY recorded_at\"""",
         {"trf_…": transfer_id},
     )
     rows = [[cell.strip() for cell in line.split("|")] for line in printed.splitlines() if "ticket 4711" in line]

@@ -1,7 +1,6 @@
 """What HTTP asks of every path: methods, spellings, headers; and that a defect tells nobody anything."""
 
 import logging
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -89,22 +88,6 @@ async def pay(payer: Person, payee: Person, prefer: list[str]) -> httpx.Response
     headers = [("Authorization", f"Bearer {payer.token}"), ("Idempotency-Key", "k")]
     headers += [("Prefer", one) for one in prefer]
     return await payer.http.post("/v1/transfers", json=transfer_body(payer, payee, 100), headers=headers)
-
-
-@pytest.fixture
-def own_logging() -> Iterator[None]:
-    """Afterwards logging is as it was."""
-    root = logging.getLogger()
-    handlers, level, levels = list(root.handlers), root.level, {}
-    for name in ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "alembic", "asyncio"):
-        levels[name] = logging.getLogger(name).level
-    kept = structlog.get_config()
-    yield
-    structlog.configure(**kept)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])

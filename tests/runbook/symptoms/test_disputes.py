@@ -61,7 +61,7 @@ async def test_every_command_finds_an_open_dispute_and_its_payee_gets_a_message(
     assert (newest["id"], newest["transfer_id"]) == (case.id, case.paid)
     assert {each["state"] for each in (newest, *others)} == {"open"}
     rows = await runbook.run(
-        """psql "$REMIT_DATABASE_URL" -c "SELECT id, state, deadline FROM disputes WHERE state IN ('open', 'reversing') ORDER BY deadline\""""
+        """psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT id, state, deadline FROM disputes WHERE state IN ('open', 'reversing') ORDER BY deadline\""""
     )
     assert f"{case.id} | open" in rows
 

@@ -123,7 +123,7 @@ async def payer(http: httpx.AsyncClient) -> Person:
 
 @pytest.fixture
 def log(home: Path) -> Path:
-    return home / "log" / "api.log"
+    return home / "log" / "worker.log"
 
 
 @pytest.fixture

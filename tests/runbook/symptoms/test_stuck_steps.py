@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-import asyncpg
 import pytest
 
 from devenv.stack import Running
@@ -62,14 +61,6 @@ async def stuck(stack: Running, runbook: Runbook, payer: Person, payee: Person) 
         yield stuck
 
 
-async def terminate(database_url: str, pid: int) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
-        assert await connection.fetchval("SELECT pg_terminate_backend($1)", pid)
-    finally:
-        await connection.close()
-
-
 async def test_a_stuck_transfer_says_where_the_money_is_and_completes_when_the_cause_is_gone(
     stuck: Stuck, runbook: Runbook, stack: Running, payer: Person, payee: Person
 ) -> None:
@@ -81,7 +72,7 @@ async def test_a_stuck_transfer_says_where_the_money_is_and_completes_when_the_c
 
     async def is_named() -> bool:
         printed = await runbook.run(
-            """psql "$REMIT_DATABASE_URL" -c "SELECT pid, usename, application_name, client_addr, now() - xact_start AS since, left(query, 60) AS query
+            """psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT pid, usename, application_name, client_addr, now() - xact_start AS since, left(query, 60) AS query
      FROM pg_stat_activity
      WHERE xact_start < now() - interval '5 seconds' AND pid IN (SELECT pid FROM pg_locks WHERE relation = 'accounts'::regclass)\""""
         )
@@ -89,12 +80,19 @@ async def test_a_stuck_transfer_says_where_the_money_is_and_completes_when_the_c
         return re.findall(r"^ *(\d+) \|", printed, re.MULTILINE) == [str(stuck.held.pid)]
 
     await until(is_named, "the transaction that is at the accounts for long is named")
-    await terminate(stack.database_url, stuck.held.pid)
+    status = await runbook.run("remit status", exits=1)
+    assert stuck.id in status
+    assert f"Session {stuck.held.pid}" in status
+    command = """psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT pg_terminate_backend(4711)\""""
+    assert command.replace("4711", str(stuck.held.pid)) in status
+    assert re.search(r"^ t$", await runbook.run(command, {"4711": str(stuck.held.pid)}), re.MULTILINE)
     await reaches(payer, stuck.id, "completed")
     assert (await payer.balance(), await payee.balance()) == (DEPOSITED - AMOUNT, AMOUNT)
     assert await stuck.details() == "Completed: the amount is with the destination."
     assert re.search(r'NeedsAttention:[^}]*}(?: metadata:{[^}]*})? data:"false"', await stuck.described())
     assert not await stuck.is_flagged()
+    shown = await runbook.run("remit show trf_…", {"trf_…": stuck.id})
+    assert re.findall(r"^\S+ +(debit|credit|completed) ", shown, re.MULTILINE) == ["debit", "credit", "completed"]
 
 
 async def test_a_step_that_waits_in_the_accounts_queue_says_so_with_the_failure_at_its_head(
