@@ -15,7 +15,7 @@ from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 from temporalio.service import RPCError
 
-from api.app import create_app
+from api.app import create_app, create_metrics_app
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
 from api.http.connection_limits import LimitedConnection
@@ -178,7 +178,12 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
             await check_commits(database, sandbox=settings.sandbox_rails)
         process = compose_api(settings, database, with_worker=with_worker)
         steps_book = open_book(steps_database, settings, process.completions, process.queues)
-        app = create_app(process.services, docs=settings.docs, proxies=trusted_networks(settings.trusted_proxies or ""))
+        app = create_app(
+            process.services,
+            docs=settings.docs,
+            proxies=trusted_networks(settings.trusted_proxies or ""),
+            metrics=settings.metrics_port is None,
+        )
         server = http_server(app, settings.api_host, settings.api_port)
         stop = asyncio.Event()
 
@@ -195,6 +200,10 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         )
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
         registering = asyncio.create_task(keep_registered(process.services.temporal, settings))
+        measured: asyncio.Task[None] | None = None
+        if settings.metrics_port is not None:
+            collectors = http_server(create_metrics_app(process.services), settings.api_host, settings.metrics_port)
+            measured = asyncio.create_task(collectors.serve())
         if with_worker and settings.build_id is not None:
             log.warning("transfers that this process starts run on its own version, whichever version is current")
         log.info("api starts", host=settings.api_host, port=settings.api_port, worker=with_worker)
@@ -202,6 +211,9 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         registering.cancel()
         stop.set()
         await running
+        if measured is not None:
+            collectors.should_exit = True
+            await measured
         log.info("api stopped")
 
 

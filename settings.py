@@ -80,7 +80,11 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(8000, ge=1, le=65535)
     metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="Where a worker serves its metrics, at the address api_host. Unset: nowhere."
+        None,
+        ge=1,
+        le=65535,
+        description="Where a process serves its metrics, at the address api_host. Unset: the API at its own port, a "
+        "worker nowhere.",
     )
     temporal_port: int = Field(7233, ge=1, le=65535)
     temporal_ui_port: int = Field(8233, ge=1, le=65535)

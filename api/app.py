@@ -30,13 +30,16 @@ from api.transfers import routes as transfers
 from api.transfers import staff_routes as staff_transfers
 
 
-def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = ()) -> FastAPI:
+def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = (), metrics: bool = True) -> FastAPI:
     """The application over these services. The caller opens and closes their connections.
 
-    `proxies` are the addresses and networks whose `X-Forwarded-For` says where a request comes from.
+    `proxies` are the addresses and networks whose `X-Forwarded-For` says where a request comes from. `metrics`: serve
+    them here, and not on a port of their own.
     """
     app = _routed()
     app.state.remit = services
+    if metrics:
+        app.include_router(health.metrics_router)
     if docs:
         app.include_router(contract.pages)
     handle_problems(app)
@@ -45,6 +48,16 @@ def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = ()) -
     app.add_middleware(Exchange)
     app.add_middleware(RequestRecords)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(proxies))
+    return app
+
+
+def create_metrics_app(services: Services) -> FastAPI:
+    """The metrics of the same process, for a port that only collectors can reach."""
+    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.remit = services
+    app.include_router(health.metrics_router)
+    handle_problems(app)
+    app.add_middleware(Exchange)
     return app
 
 

@@ -18,6 +18,8 @@ def api(
 
     settings = required_settings("database_url", "temporal_address", "jwt_secret", "fingerprint_keys")
     check_free(settings.api_port, "REMIT_API_PORT", "the API", settings.api_host)
+    if settings.metrics_port is not None:
+        check_free(settings.metrics_port, "REMIT_METRICS_PORT", "metrics", settings.api_host)
     configure_logging(settings)
     run_async(serve_api(settings, with_worker=with_worker))
 

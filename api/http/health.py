@@ -8,6 +8,7 @@ from api.http.route import CheckedRoute
 from api.services import Remit
 
 router = APIRouter(tags=["health"], route_class=CheckedRoute)
+metrics_router = APIRouter(route_class=CheckedRoute)
 
 
 @router.get("/health", operation_id="health.live", summary="Check that the process is alive")
@@ -28,7 +29,7 @@ async def ready(remit: Remit) -> dict[str, str]:
     return {"status": "ready", "postgres": "ok", "temporal": "ok"}
 
 
-@router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
+@metrics_router.get("/metrics", summary="Prometheus metrics", include_in_schema=False)
 async def metrics(remit: Remit) -> Response:
     """Prometheus text format: counters of this process since its start, and gauges over all transfers."""
     await remit.gauges.read()

@@ -76,3 +76,32 @@ async def test_a_worker_serves_its_own_metrics(database_url: str, temporal: Temp
         await ended(process)
     assert 'remit_database_connections{pool="remit-worker",state="most"} 20.0' in scraped[0]
     assert "remit_step_seconds" in scraped[0]
+
+
+async def test_the_api_serves_metrics_at_a_port_of_their_own_and_nowhere_else(database_url: str) -> None:
+    ports = {"api": free_port(), "metrics": free_port()}
+    process = await started(
+        "api",
+        REMIT_DATABASE_URL=database_url,
+        REMIT_TEMPORAL_ADDRESS=f"{LOCALHOST}:{free_port()}",
+        REMIT_JWT_SECRET="x" * 32,
+        REMIT_API_PORT=str(ports["api"]),
+        REMIT_METRICS_PORT=str(ports["metrics"]),
+    )
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def status(port: int, path: str) -> int:
+                try:
+                    return (await http.get(f"http://{LOCALHOST}:{port}{path}")).status_code
+                except httpx.HTTPError:
+                    return 0
+
+            async def both_answer() -> bool:
+                return [await status(ports["api"], "/health"), await status(ports["metrics"], "/metrics")] == [200, 200]
+
+            await until(both_answer, "the API and its metrics are served")
+            assert await status(ports["api"], "/metrics") == 404
+            assert await status(ports["metrics"], "/health") == 404
+    finally:
+        await ended(process)
