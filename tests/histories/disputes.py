@@ -1,15 +1,13 @@
 """Transfers that are brought back, and disputes about them."""
 
-from dataclasses import replace
-
 from disputes.dispute import Dispute, DisputeDecision, DisputeRuling, DisputeState, DisputeTerms
 from ledger.accounts import AccountStatus
 from ledger.transfers import TransferOrder
 from tests.account_status import set_account_status
 from tests.histories.interventions import AT_ONCE, swept
 from tests.histories.stage import RecordedAction, Stage, path
+from tests.orders import changed, reversal
 from tests.orders import completed as done
-from tests.orders import reversal
 from tests.waiting import until
 from tests.workflows.sagas import Hold, line_breaks
 from workflows.dispute import DisputeWorkflow
@@ -130,8 +128,8 @@ async def dispute_whose_reversal_could_not_begin(stage: Stage) -> RecordedAction
     await stage.disputes.decide(dispute.id, reverses(stage))
     order = (await stage.disputes.course(dispute.id)).reversal
     assert order is not None
-    await stage.saga.book.open_transfer(replace(order, fingerprint="0" * 64, amount_minor=1))
-    await done(stage.saga.book, replace(order, fingerprint="0" * 64, amount_minor=1))
+    await stage.saga.book.open_transfer(changed(order, amount_minor=1))
+    await done(stage.saga.book, changed(order, amount_minor=1))
     return await started(stage, dispute)
 
 

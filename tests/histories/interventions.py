@@ -98,7 +98,7 @@ async def driven_on_by_recovery(stage: Stage) -> RecordedAction:
 
 
 @path(**AT_ONCE)
-async def recovery_cancelled(stage: Stage) -> RecordedAction:
+async def recovery_abandoned(stage: Stage) -> RecordedAction:
     lost, hold = await stranded(stage, "debit")
     handle = await swept(stage)
     hold.released.set()
