@@ -87,6 +87,8 @@ class Deployment:
             own |= self._temporal_ports | {"TEMPORAL_BIND_IP": LOCALHOST}
         if service == "api":
             own |= {"REMIT_API_HOST": LOCALHOST, "REMIT_API_PORT": str(self._ports[f"api {number}"])}
+        if "REMIT_METRICS_PORT" in found:  # each container has an address of its own, and these share one
+            own["REMIT_METRICS_PORT"] = str(self._ports.setdefault(f"metrics {service} {number}", free_port()))
         return found | own
 
     def argv(self, service: str) -> list[str]:
