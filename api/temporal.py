@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import structlog
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
-    WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -23,6 +22,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.update_delivery import delivered_update
 from disputes.dispute import Dispute
 from ledger.recovery import Stranded
 from ledger.transfers import Transfer, TransferOrder
@@ -38,13 +38,8 @@ Answer = TypeVar("Answer")
 # A request waits at most this long for one answer of Temporal: whoever sent it knows within 3 s that there is none.
 RPC_SECONDS = 2.3
 RPC_LIMIT = timedelta(seconds=RPC_SECONDS)
-# An update is answered after the workflow has carried it out.
-UPDATE_LIMIT = timedelta(seconds=10)
 # What a workflow's memo tells repeats that come before its row: the fingerprint of its order, and the amount that a
 # request for all that is left has found.
-# An update that was not delivered is sent again after this pause.
-UPDATE_PAUSE = 0.1
-_UNDELIVERED = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.ABORTED)
 FINGERPRINT = "fingerprint"
 AMOUNT_MINOR = "amount_minor"
 # The code of an update that no running workflow could take.
@@ -229,7 +224,7 @@ class TemporalGateway:
         for workflow_id in _drivers_of(transfer):
             handle = self._client.get_workflow_handle(workflow_id)
             try:
-                answer: str = await self._unless_silent(_update_once_ready(handle, name, argument, update_id))
+                answer: str = await self._unless_silent(delivered_update(handle, name, argument, update_id))
             except WorkflowUpdateFailedError as error:
                 cause = error.cause
                 if not isinstance(cause, ApplicationError):
@@ -366,26 +361,6 @@ class TemporalGateway:
 
 def _memo(order: TransferOrder) -> dict[str, object]:
     return {FINGERPRINT: order.fingerprint} | ({AMOUNT_MINOR: order.amount_minor} if order.all_that_is_left else {})
-
-
-async def _update_once_ready(handle: WorkflowHandle[Any, Any], name: str, argument: object, update_id: str) -> str:
-    """The update's answer. Sent again where Temporal could not deliver it, because something else met the workflow.
-
-    A cancellation or another update that arrives while a workflow ends makes Temporal repeat the workflow's task, and
-    refuse the updates that it carried.
-    """
-    deadline = asyncio.get_running_loop().time() + UPDATE_LIMIT.total_seconds()
-    while True:
-        try:
-            answer: str = await handle.execute_update(
-                name, argument, id=update_id, result_type=str, rpc_timeout=UPDATE_LIMIT
-            )
-        except RPCError as error:
-            if error.status not in _UNDELIVERED or asyncio.get_running_loop().time() > deadline:
-                raise
-        else:
-            return answer
-        await asyncio.sleep(UPDATE_PAUSE)
 
 
 def _drivers_of(transfer: Transfer) -> tuple[str, str]:
