@@ -80,7 +80,7 @@ async def test_a_stuck_transfer_says_where_the_money_is_and_completes_when_the_c
         return re.findall(r"^ *(\d+) \|", printed, re.MULTILINE) == [str(stuck.held.pid)]
 
     await until(is_named, "the transaction that is at the accounts for long is named")
-    status = await runbook.run("remit status", exits=1)
+    status = await runbook.run("remit status", exits=1, REMIT_STUCK_AFTER_SECONDS="1")
     assert stuck.id in status
     assert f"Session {stuck.held.pid}" in status
     command = """psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT pg_terminate_backend(4711)\""""
