@@ -13,7 +13,7 @@ from disputes.dispute import Dispute, NothingToHold, amount_to_hold, check_may_h
 from disputes.postgres.disputes import DisputeFile, keep_file, lock_dispute, transfer_of_dispute
 from ledger.ids import DisputeId
 from ledger.postgres.locks import lock_account
-from ledger.postgres.reversals import held_for, set_hold, taken_of
+from ledger.postgres.reversals import Hold, hold_for, set_hold, taken_of
 from staff.permissions import Action, Actor, check_allowed
 from staff.postgres.actions import record_action
 from staff.postgres.people import staff_named
@@ -40,27 +40,30 @@ class DisputeHolds:
             transfer = await transfer_of_dispute(connection, dispute)
             account = await lock_account(connection, transfer.destination_account_id)
             assert account is not None, "it was paid"
-            before = await held_for(connection, transfer.id)
+            before = await hold_for(connection, transfer.id)
             left = transfer.amount_minor - await taken_of(connection, transfer.id)
-            held = min(amount_to_hold(dispute, left), account.available_minor + before)
+            held = min(amount_to_hold(dispute, left), account.available_minor + before.amount_minor)
             if not held:
                 raise NothingToHold
-            await set_hold(connection, transfer.id, account.id, held)
-            await _record(connection, actor, Action.HOLD_AMOUNT, dispute, reason, before, held)
+            after = Hold(held, before.used_minor).limited_to(amount_to_hold(dispute, transfer.amount_minor))
+            await set_hold(connection, transfer.id, account.id, after)
+            await _record(connection, actor, Action.HOLD_AMOUNT, dispute, reason, before.amount_minor, held)
             await keep_file(connection, dispute_id, keep)
         return replace(dispute, held_minor=held)
 
     async def release(
         self, dispute_id: DisputeId, actor: Actor, reason: str, keep: Keep[DisputeFile] = keeps_nothing
     ) -> Dispute:
-        """Release what is held. Where nothing is, nothing changes, and it is recorded."""
+        """Release what is held, and what a reversal under way took of it: its refund holds nothing again.
+
+        Where nothing is held, nothing changes, and it is recorded.
+        """
         async with self._database.transaction() as connection:
             dispute = await self._open(connection, dispute_id, actor, Action.RELEASE_AMOUNT)
             transfer = await transfer_of_dispute(connection, dispute)
             await lock_account(connection, transfer.destination_account_id)
-            before = await held_for(connection, transfer.id)
-            if before:
-                await set_hold(connection, transfer.id, transfer.destination_account_id, 0)
+            before = (await hold_for(connection, transfer.id)).amount_minor
+            await set_hold(connection, transfer.id, transfer.destination_account_id, Hold())
             await _record(connection, actor, Action.RELEASE_AMOUNT, dispute, reason, before, 0)
             await keep_file(connection, dispute_id, keep)
         return replace(dispute, held_minor=0)

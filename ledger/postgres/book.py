@@ -21,7 +21,15 @@ from ledger.ids import AccountId, TransferId
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.locks import lock_transfer, lock_transfer_and_account
 from ledger.postgres.postings import write, write_if_unchanged
-from ledger.postgres.reversals import RecordReversal, lock_original, may_use_hold, read_own_hold, use_hold
+from ledger.postgres.reversals import (
+    Hold,
+    RecordReversal,
+    lock_original,
+    may_use_hold,
+    read_own_hold,
+    restore_hold,
+    use_hold,
+)
 from ledger.postgres.row_cache import RowCache
 from ledger.postgres.rows import (
     ACCOUNT_COLUMNS,
@@ -213,7 +221,7 @@ class Book:
             change = decide(transfer, step.attempt, account, now)
         except (Refusal, LedgerConflict):
             return None  # a cached row may approve, never refuse
-        if change is None or change.posting is None or change.posting.entry is None:
+        if change is None or change.posting is None or change.posting.entry is None or _may_restore_hold(change):
             return None
         self._forget(transfer, account)
         async with self._database.connection() as connection:
@@ -228,11 +236,13 @@ class Book:
             self._fingerprints.check_row(transfer)  # cached rows were checked when they were read
             self._forget(transfer, account)
             # Read after the lock, in a statement of its own that a plain transfer does not need.
-            own = await read_own_hold(connection, transfer, account) if side == "source" else 0
-            change = decide(transfer, step.attempt, account and account.holding_less(own), now)
-            if own and account is not None and change is not None and _is_debit(change):
+            own = await read_own_hold(connection, transfer, account) if side == "source" else Hold()
+            change = decide(transfer, step.attempt, account and account.holding_less(own.amount_minor), now)
+            if own.amount_minor and account is not None and change is not None and _is_debit(change):
                 account = await use_hold(connection, transfer, account, own)
             transfer = await _write(connection, transfer, change)
+            if account is not None and change is not None and _may_restore_hold(change):
+                account = await restore_hold(connection, transfer, account)
         if change is not None:
             self._remember(change, account)
         return transfer
@@ -406,6 +416,12 @@ async def put_in_review(connection: "Connection", step: Step) -> Transfer:
 
 def _is_debit(change: Change) -> bool:
     return change.posting is not None and change.posting.leg is Leg.DEBIT
+
+
+def _may_restore_hold(change: Change) -> bool:
+    """Whether it is the refund of a reversal: its debit may have used what was held."""
+    of_reversal = change.transfer.reverses_transfer_id is not None
+    return of_reversal and change.posting is not None and change.posting.leg is Leg.REFUND
 
 
 async def _write(connection: "Connection", transfer: Transfer, change: Change | None) -> Transfer:

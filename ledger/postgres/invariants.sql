@@ -224,7 +224,8 @@ SELECT 'hold_has_dispute', h.transfer_id,
 FROM holds h LEFT JOIN transfers t ON t.id = h.transfer_id
 LEFT JOIN LATERAL (SELECT array_agg(state ORDER BY state) AS states FROM disputes WHERE transfer_id = h.transfer_id) d
     ON true
-WHERE t.destination_account_id IS DISTINCT FROM h.account_id OR h.amount_minor > t.amount_minor
+WHERE t.destination_account_id IS DISTINCT FROM h.account_id
+    OR h.amount_minor + h.used_minor > t.amount_minor
     OR NOT coalesce(d.states, '{}') && '{open,reversing,reversal_failed}'::text[]
 
 ORDER BY 1, 2

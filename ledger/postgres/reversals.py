@@ -40,7 +40,7 @@ def hidden_from(reader_id: CustomerId, transfer: FromClause = transfers) -> Colu
     )
 
 
-_HELD = "SELECT amount_minor FROM holds WHERE transfer_id = $1"
+_HELD = "SELECT amount_minor, used_minor FROM holds WHERE transfer_id = $1"
 
 # The hold and the sum in its account's row, in one statement.
 _SET_HOLD = """
@@ -48,9 +48,10 @@ _SET_HOLD = """
     summed AS (
         UPDATE accounts SET held_minor = held_minor + $3::bigint - before.amount_minor FROM before WHERE id = $2
     ),
-    released AS (DELETE FROM holds WHERE transfer_id = $1 AND $3::bigint = 0)
-    INSERT INTO holds (transfer_id, account_id, amount_minor) SELECT $1, $2, $3::bigint WHERE $3::bigint > 0
-    ON CONFLICT (transfer_id) DO UPDATE SET amount_minor = excluded.amount_minor
+    released AS (DELETE FROM holds WHERE transfer_id = $1 AND $3::bigint = 0 AND $4::bigint = 0)
+    INSERT INTO holds (transfer_id, account_id, amount_minor, used_minor)
+    SELECT $1, $2, $3::bigint, $4::bigint WHERE $3::bigint > 0 OR $4::bigint > 0
+    ON CONFLICT (transfer_id) DO UPDATE SET amount_minor = excluded.amount_minor, used_minor = excluded.used_minor
 """
 
 _READER = bindparam("reader_id", type_=Text)
@@ -110,10 +111,26 @@ async def taken_of(connection: "Connection", transfer_id: TransferId) -> int:
     return taken
 
 
-async def held_for(connection: "Connection", transfer_id: TransferId) -> int:
-    """How much is held for reversals of this transfer: final only under the lock of the account that it reached."""
-    held: int | None = await connection.fetchval(_HELD, transfer_id)
-    return held or 0
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What is held for reversals of one transfer.
+
+    `used_minor` is what their debits have taken of it: the refund of one holds as much again.
+    """
+
+    amount_minor: int = 0
+    used_minor: int = 0
+
+    def limited_to(self, most_minor: int) -> "Hold":
+        """The hold without what is beyond this amount. What was used comes after what is held."""
+        amount = min(self.amount_minor, most_minor)
+        return Hold(amount, min(self.used_minor, most_minor - amount))
+
+
+async def hold_for(connection: "Connection", transfer_id: TransferId) -> Hold:
+    """What is held for reversals of this transfer: final only under the lock of the account that it reached."""
+    row = await connection.fetchrow(_HELD, transfer_id)
+    return dataclass_of(Hold, row) if row else Hold()
 
 
 def may_use_hold(transfer: Transfer, account: Account | None) -> bool:
@@ -121,39 +138,55 @@ def may_use_hold(transfer: Transfer, account: Account | None) -> bool:
     return transfer.reverses_transfer_id is not None and account is not None and account.held_minor > 0
 
 
-async def read_own_hold(connection: "Connection", transfer: Transfer, account: Account | None) -> int:
+async def read_own_hold(connection: "Connection", transfer: Transfer, account: Account | None) -> Hold:
     """What is held of the account, whose lock the caller has, for this reversal.
 
     Other transfers, and accounts that hold nothing, need no statement for it.
     """
     if not may_use_hold(transfer, account):
-        return 0
+        return Hold()
     assert transfer.reverses_transfer_id is not None
-    return await held_for(connection, transfer.reverses_transfer_id)
+    return await hold_for(connection, transfer.reverses_transfer_id)
 
 
-async def use_hold(connection: "Connection", transfer: Transfer, account: Account, own_minor: int) -> Account:
+async def use_hold(connection: "Connection", transfer: Transfer, account: Account, own: Hold) -> Account:
     """What a reversal's debit takes is held no more, written before the debit in its transaction. The account then."""
     assert transfer.reverses_transfer_id is not None
-    used = min(own_minor, transfer.amount_minor)
-    await set_hold(connection, transfer.reverses_transfer_id, account.id, own_minor - used)
+    used = min(own.amount_minor, transfer.amount_minor)
+    left = Hold(own.amount_minor - used, own.used_minor + used)
+    await set_hold(connection, transfer.reverses_transfer_id, account.id, left)
     return account.holding_less(used)
 
 
-async def set_hold(connection: "Connection", transfer_id: TransferId, account_id: AccountId, amount_minor: int) -> None:
-    """Let this much be held for reversals of the transfer; 0: nothing. The caller holds the account's lock."""
-    await connection.execute(_SET_HOLD, transfer_id, account_id, amount_minor)
+async def restore_hold(connection: "Connection", transfer: Transfer, account: Account) -> Account:
+    """What a reversal's debit took of the hold is held again, written after its refund in the refund's transaction.
+
+    What was released meanwhile is not held again. The account then.
+    """
+    assert transfer.reverses_transfer_id is not None
+    own = await hold_for(connection, transfer.reverses_transfer_id)
+    again = min(own.used_minor, transfer.amount_minor)
+    if again:
+        restored = Hold(own.amount_minor + again, own.used_minor - again)
+        await set_hold(connection, transfer.reverses_transfer_id, account.id, restored)
+    return account.holding_less(-again)
+
+
+async def set_hold(connection: "Connection", transfer_id: TransferId, account_id: AccountId, hold: Hold) -> None:
+    """Let this be held for reversals of the transfer. The caller holds the account's lock."""
+    await connection.execute(_SET_HOLD, transfer_id, account_id, hold.amount_minor, hold.used_minor)
 
 
 async def limit_hold(connection: "Connection", original: Transfer, most_minor: int) -> None:
     """Release what is held for reversals of this transfer beyond this amount, in a transaction that decides so."""
-    if await held_for(connection, original.id) <= most_minor:
+    hold = await hold_for(connection, original.id)
+    if hold == hold.limited_to(most_minor):
         return
     account_id = original.destination_account_id
     await lock_account(connection, account_id)
     # A reversal may have used a part of it meanwhile.
-    if await held_for(connection, original.id) > most_minor:
-        await set_hold(connection, original.id, account_id, most_minor)
+    hold = await hold_for(connection, original.id)
+    await set_hold(connection, original.id, account_id, hold.limited_to(most_minor))
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ holds = Table(
     Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
     required("account_id", Text, ForeignKey("accounts.id")),
     required("amount_minor", BigInteger),
+    required("used_minor", BigInteger, server_default=text("0")),
     required("held_at", Timestamp, server_default=text("clock_timestamp()")),
 )
 Index("holds_by_account", holds.c.account_id)

@@ -226,6 +226,41 @@ async def test_a_reversal_that_failed_keeps_its_hold_until_it_is_retried(scene: 
     assert await scene.amounts() == (0, 0)
 
 
+async def test_a_reversal_that_is_compensated_holds_again_what_its_debit_used(scene: Scene) -> None:
+    await deposited(scene.book, scene.payee.id, scene.payee.account_id, 100)
+    dispute = await scene.opened()
+    await scene.held(dispute)
+    await scene.ruled(dispute, DisputeRuling.REVERSE, 250)
+    award = await scene.awarded(dispute)
+    await scene.book.open_transfer(award)
+    await scene.book.debit(Step(award.transfer_id, 1))
+    assert await scene.amounts() == (PAID - 150, 0)
+    for book in (scene.book, Book(scene.database, FINGERPRINTS, record_reversal)):
+        await book.refund(Ending(Step(award.transfer_id, 1), None))
+        assert await scene.amounts() == (PAID + 100, 250)
+    await scene.disputes.close(dispute.id, impossible=False)
+    assert not await scene.spends(PAID - 149)
+    assert await scene.spends(PAID - 150)
+    await completed(scene.book, later_attempt(award, 2))
+    assert await LateReversals(scene.database).end_all() == [dispute.id]
+    assert await scene.amounts() == (0, 0)
+
+
+@pytest.mark.parametrize("ending", ["rejected", "released"])
+async def test_a_refund_does_not_hold_again_what_was_released_meanwhile(scene: Scene, ending: str) -> None:
+    dispute = await scene.opened()
+    await scene.held(dispute)
+    given_back = reversal(scene.paid, scene.payee.id, 200)
+    await scene.book.open_transfer(given_back)
+    await scene.book.debit(Step(given_back.transfer_id, 1))
+    if ending == "rejected":
+        await scene.ruled(dispute, DisputeRuling.REJECT)
+    else:
+        await scene.holds.release(dispute.id, scene.olu, "ticket 4711")
+    await scene.book.refund(Ending(Step(given_back.transfer_id, 1), None))
+    assert await scene.amounts() == (PAID, 0)
+
+
 async def test_staff_who_are_no_party_hold_while_it_is_open(scene: Scene, customers: Customers) -> None:
     dispute = await scene.opened()
     stranger = (await holder(customers)).id
