@@ -15,7 +15,8 @@ from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import Unfinished
 from ledger.recovery import Stranded, StrandedTransfers
 from ledger.refusals import Abandoned, LedgerConflict
-from ledger.transfers import Ending, State, Step
+from ledger.transfers import Ending, State, Step, TransferOrder
+from reviews.postgres import refuse_decided, review_is_decided
 
 log = structlog.get_logger()
 
@@ -78,17 +79,18 @@ class RecoverySteps:
                 continue
             if await self._is_lost(found):
                 log.warning("transfer lost its workflow", transfer_id=order.transfer_id, state=state)
-                stranded.append(replace(found, is_decided=await self._disputes.decided(order)))
+                stranded.append(replace(found, is_decided=await self._is_decided(order)))
         return StrandedTransfers(stranded, more=False)
 
     @activity.defn
     async def abandon_stranded(self, step: Step) -> bool:
         """Fail a transfer whose money has not left its source, as `abandoned`. It may be tried again.
 
-        False, without a change, if it has moved on.
+        False, without a change, if it has moved on, or if its review was decided meanwhile: then a later sweep resumes
+        it.
         """
         try:
-            await self._book.end(Ending(step, Abandoned().failure), State.FAILED)
+            await self._book.end(Ending(step, Abandoned().failure), State.FAILED, check=refuse_decided)
         except LedgerConflict:
             return False
         return True
@@ -103,6 +105,13 @@ class RecoverySteps:
         except (RPCError, TimeoutError) as error:
             log.warning("Temporal did not list all workflows: looking up the others by ID", error=str(error))
         return listed
+
+    async def _is_decided(self, order: TransferOrder) -> bool:
+        """Whether staff have decided what happens to it, so that it is carried out."""
+        if await self._disputes.decided(order):
+            return True
+        async with self._book.database.connection() as connection:
+            return await review_is_decided(connection, Step(order.transfer_id, order.attempt))
 
     async def _is_lost(self, found: Stranded) -> bool:
         """Whether no workflow drives it, and it has not moved: a workflow writes the final state before it ends."""

@@ -8,7 +8,10 @@ from ledger.workflow_ids import recovery_workflow_id
 
 @dataclass(frozen=True, slots=True)
 class Stranded:
-    """A transfer that is not final and has no running workflow. `is_decided`: a dispute's decision has ordered it."""
+    """A transfer that is not final and has no running workflow.
+
+    `is_decided`: the decision of a dispute has ordered it, or its review is decided.
+    """
 
     order: TransferOrder
     state: State
@@ -16,7 +19,7 @@ class Stranded:
 
     @property
     def is_driven_on(self) -> bool:
-        """Whether it is resumed: its money is in transit, or a dispute has decided it. Any other one is abandoned."""
+        """Whether it is resumed: its money is in transit, or staff have decided it. Any other one is abandoned."""
         return self.is_decided or self.state is State.DEBITED
 
     @property

@@ -31,10 +31,12 @@ from reviews.review import (
     Decision,
     DecisionNotTaken,
     Review,
+    ReviewDecided,
     ReviewNotBegun,
     ReviewTerms,
     Ruling,
     made_before,
+    outcome,
 )
 from staff.permissions import Action, Actor, Channel, RoleTooYoung
 from staff.postgres.actions import Subject, record_actions
@@ -259,6 +261,21 @@ class Reviews:
             yield await connection.fetchval(_REMIND, step.transfer_id, step.attempt) is not None
 
 
+async def review_is_decided(connection: "Connection", step: Step) -> bool:
+    """Whether this attempt has a review, and its decisions suffice."""
+    terms = await _terms_of(connection, [(step.transfer_id, step.attempt)])
+    if step.transfer_id not in terms:
+        return False
+    decisions = await _decisions_of(connection, [(step.transfer_id, step.attempt)])
+    return outcome(decisions[step.transfer_id], terms[step.transfer_id]) is not None
+
+
+async def refuse_decided(connection: "Connection", step: Step) -> None:
+    """Raises `ReviewDecided` where the review of this attempt is decided. The caller holds the transfer's lock."""
+    if await review_is_decided(connection, step):
+        raise ReviewDecided(step.transfer_id, step.attempt)
+
+
 async def _read(connection: "Connection", step: Step, transfer: Transfer) -> Review:
     row = await connection.fetchrow(_BEGUN, step.transfer_id, step.attempt)
     if row is None:
@@ -266,6 +283,16 @@ async def _read(connection: "Connection", step: Step, transfer: Transfer) -> Rev
     terms = ReviewTerms(row["deadline_seconds"], row["remind_after_seconds"], row["approvals"])
     decisions = await _decisions_of(connection, [(step.transfer_id, step.attempt)])
     return Review(transfer.standing, terms, decisions[step.transfer_id], row["elapsed_seconds"])
+
+
+async def _terms_of(
+    connection: "Connection", attempts: Sequence[tuple[TransferId, int]]
+) -> Mapping[TransferId, ReviewTerms]:
+    """The terms of those attempts whose review has begun."""
+    return {
+        row["transfer_id"]: ReviewTerms(row["deadline_seconds"], row["remind_after_seconds"], row["approvals"])
+        for row in await connection.fetch(_TERMS, *_columns(attempts))
+    }
 
 
 async def _decisions_of(
@@ -291,10 +318,7 @@ async def _judge(
     """
     keys = [(transfer.id, attempt) for transfer, attempt in attempts]
     decisions = await _decisions_of(connection, keys)
-    terms = {
-        row["transfer_id"]: ReviewTerms(row["deadline_seconds"], row["remind_after_seconds"], row["approvals"])
-        for row in await connection.fetch(_TERMS, *_columns(keys))
-    }
+    terms = await _terms_of(connection, keys)
     await check_no_party(connection, actor.id, Action.DECIDE_REVIEW, [transfer for transfer, _ in attempts])
     judged: list[Decision | ActionRefused | None] = []
     for transfer, attempt in attempts:

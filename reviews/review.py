@@ -147,6 +147,17 @@ class ReviewNotBegun(LedgerConflict):
 
 
 @dataclass(eq=False)
+class ReviewDecided(LedgerConflict):
+    """A transfer whose review is decided goes on as it was decided."""
+
+    transfer_id: TransferId
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"The review of attempt {self.attempt} of transfer {self.transfer_id} is decided."
+
+
+@dataclass(eq=False)
 class DecidedAlready(ActionRefused):
     """A reviewer's first decision is final, by whatever way they sent it."""
 

@@ -6,7 +6,7 @@ locks two accounts, so opposite transfers cannot deadlock.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from database.connections import Connection
 
 OnFinal = Callable[[TransferId, Transfer | None], None]
+Check = Callable[["Connection", Step], Awaitable[None]]
 Decide = Callable[[Transfer, int, Account | None, datetime], Change | None]
 
 # One round trip writes the key and the transfer, unless the key is in use, and reads both accounts. The transfer's row
@@ -195,10 +196,15 @@ class Book:
 
         return await self._take_turn(ending.step, "source", decide)
 
-    async def end(self, ending: Ending, state: State) -> Standing:
-        """End a transfer whose money never left the source, as `failed` or `cancelled`."""
+    async def end(self, ending: Ending, state: State, check: Check | None = None) -> Standing:
+        """End a transfer whose money never left the source, as `failed` or `cancelled`.
+
+        `check` is called under the transfer's lock. If it raises, nothing has changed.
+        """
         async with self._database.transaction() as connection:
             transfer = await end_transfer(connection, ending, state)
+            if check is not None:
+                await check(connection, ending.step)
         return self._announced(transfer)
 
     async def _take_turn(self, step: Step, side: Side, decide: Decide) -> Standing:

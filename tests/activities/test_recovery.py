@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,10 +19,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.recovery import RUNNING, RecoverySteps
 from customers.postgres import Customers
+from database.connections import Database
 from ledger.postgres.book import Book
 from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, State, Step, TransferOrder
-from tests.orders import funded, holder, order
+from reviews.postgres import Reviews
+from reviews.review import Decision, ReviewTerms, Ruling
+from tests.orders import funded, holder, order, staff
 from tests.waiting import until
 from workflows.transfer.saga import TransferWorkflow
 
@@ -162,3 +166,25 @@ async def test_a_transfer_that_ends_while_it_is_asked_about_is_not_lost(
         found = await RecoverySteps(watched, book, 0, asked_anyway=1_000_000_000).find_stranded()
     assert orders_of(found) == [lost]
     assert [each["transfer_id"] for each in logged if "transfer_id" in each] == [lost.transfer_id]
+
+
+async def test_a_transfer_that_is_decided_after_the_sweep_found_it_is_not_abandoned(
+    client: Client, book: Book, database: Database, orders: list[TransferOrder]
+) -> None:
+    lost, reviews = Step(orders[RUNS].transfer_id, 1), Reviews(database, timedelta(0))
+    await reviews.begin(lost, ReviewTerms(3_600, 1_800, approvals=2))
+    steps = RecoverySteps(client, book, 0)
+
+    async def is_decided() -> bool:
+        found = await steps.find_stranded()
+        return next(each.is_decided for each in found.stranded if each.order == orders[RUNS])
+
+    async def approve() -> None:
+        await reviews.decide(lost, Decision(await staff(database), Ruling.APPROVE, "known customer"))
+
+    await approve()
+    assert not await is_decided()  # two must approve
+    await approve()
+    assert not await steps.abandon_stranded(lost)
+    assert (await reviews.read(lost)).standing.state is State.IN_REVIEW
+    assert await is_decided()

@@ -15,7 +15,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from database.connections import Database, Unavailable
 from ledger.ids import AccountId
-from ledger.postgres.book import Book
+from ledger.postgres.book import Book, Check
 from ledger.postgres.row_cache import RowCache
 from ledger.refusals import LedgerConflict
 from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
@@ -73,8 +73,8 @@ class UnreliableBook(Book):
     async def refund(self, ending: Ending) -> Standing:
         return await self.through("refund", partial(super().refund, ending))
 
-    async def end(self, ending: Ending, state: State) -> Standing:
-        return await self.through("end", partial(super().end, ending, state))
+    async def end(self, ending: Ending, state: State, check: Check | None = None) -> Standing:
+        return await self.through("end", partial(super().end, ending, state, check))
 
 
 class UnreliableMessages(Messages):

@@ -16,9 +16,11 @@ from temporalio.service import RPCError
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.transfer_reads import TransferReads
 from ledger.recovery import Sweep
-from ledger.refusals import Abandoned
+from ledger.refusals import Abandoned, ReviewRejected
 from ledger.transfers import State, Step, TransferOrder
-from tests.orders import Holder, order
+from reviews.postgres import Reviews
+from reviews.review import Decision, Ruling
+from tests.orders import Holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
 from workflows.recovery import RecoveryWorkflow
@@ -67,6 +69,39 @@ async def test_a_transfer_terminated_in_review_is_abandoned(
     transfer = await transfer_reads.visible(alice.id, large.transfer_id)
     assert transfer is not None
     assert transfer.failure == Abandoned().failure
+
+
+async def reviewed(saga: Sagas, transfer_reads: TransferReads, large: TransferOrder, ruling: Ruling) -> None:
+    """A transfer that lost its workflow in review, and then was decided."""
+    handle = await saga.start(large)
+    await ends(transfer_reads, large, State.IN_REVIEW)
+    await handle.terminate("by an operator")
+    database = saga.book.database
+    decision = Decision(await staff(database), ruling, "ticket 4711")
+    await Reviews(database, timedelta(0)).decide(Step(large.transfer_id, 1), decision)
+
+
+async def test_a_transfer_that_lost_its_workflow_and_was_rejected_ends_as_rejected(
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder
+) -> None:
+    large = order(alice.id, alice.account_id, bob.account_id, 9_500)
+    await reviewed(saga, transfer_reads, large, Ruling.REJECT)
+    found = await sweep(saga)
+    assert (found.driven_on, found.abandoned) == ([large.transfer_id], [])
+    await ends(transfer_reads, large, State.FAILED)
+    transfer = await transfer_reads.visible(alice.id, large.transfer_id)
+    assert transfer is not None
+    assert transfer.failure == ReviewRejected().failure
+
+
+async def test_a_transfer_that_lost_its_workflow_and_was_approved_arrives(
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder
+) -> None:
+    large = order(alice.id, alice.account_id, bob.account_id, 9_500)
+    await reviewed(saga, transfer_reads, large, Ruling.APPROVE)
+    found = await sweep(saga)
+    assert (found.driven_on, found.abandoned) == ([large.transfer_id], [])
+    await ends(transfer_reads, large, State.COMPLETED)
 
 
 async def test_a_transfer_terminated_in_transit_is_driven_on(
