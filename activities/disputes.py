@@ -6,6 +6,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.recovery import LOOK_UP, report_progress
 from activities.refusals import refusals_as_answers
 from disputes.dispute import DisputeDecision, DisputeProgress
 from disputes.postgres.disputes import Disputes
@@ -76,8 +77,9 @@ class DisputeSteps:
         return replace(progress, reversal=self._fingerprints.signed(progress.reversal))
 
     async def _runs(self, workflow_id: str) -> bool:
+        report_progress()
         try:
-            description = await self._client.get_workflow_handle(workflow_id).describe()
+            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=LOOK_UP)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import replace
+from datetime import timedelta
 from time import monotonic
 
 import structlog
@@ -31,6 +32,19 @@ ONE_IN = 30
 # This many orders are a quarter of the largest result that Temporal accepts. The time is well within the step's limit.
 AT_MOST = 500
 WITHIN_SECONDS = 40
+
+
+# The most that the list of running workflows takes. It saves look-ups, and no more.
+LISTING_SECONDS = 10
+
+# The most that one look-up in Temporal takes.
+LOOK_UP = timedelta(seconds=5)
+
+
+def report_progress() -> None:
+    """Tell Temporal that the step goes on. One that does not is tried again."""
+    if activity.in_activity():
+        activity.heartbeat()
 
 
 class RecoverySteps:
@@ -73,6 +87,7 @@ class RecoverySteps:
                 return StrandedTransfers(stranded, more=True)
             if running is None:
                 running = await self._listed_as_running()
+            report_progress()
             found = Stranded(order, state)
             listed = order.workflow_id in running or found.recovery_id in running
             if listed and random.randrange(self._asked_anyway):  # noqa: S311 - a sample, not a secret
@@ -96,12 +111,14 @@ class RecoverySteps:
         return True
 
     async def _listed_as_running(self) -> set[str]:
-        """IDs of running transfer workflows: as many as Temporal lists in half of the time limit."""
+        """IDs of running transfer workflows: as many as Temporal lists in `LISTING_SECONDS`."""
         listed: set[str] = set()
         try:
-            async with asyncio.timeout(self._within_seconds // 2):
+            # In less than the heartbeat's limit: the first page may be long in coming.
+            async with asyncio.timeout(min(self._within_seconds // 2, LISTING_SECONDS)):
                 async for workflow in self._client.list_workflows(RUNNING, page_size=1000):
                     listed.add(workflow.id)
+                    report_progress()
         except (RPCError, TimeoutError) as error:
             log.warning("Temporal did not list all workflows: looking up the others by ID", error=str(error))
         return listed
@@ -121,7 +138,7 @@ class RecoverySteps:
 
     async def _runs(self, workflow_id: str) -> bool:
         try:
-            description = await self._client.get_workflow_handle(workflow_id).describe()
+            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=LOOK_UP)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False

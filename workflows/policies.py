@@ -50,7 +50,16 @@ DISPUTE_LONGEST_LOOK = timedelta(minutes=10)
 
 # One sweep over the transfers that are not final. The next sweep finds what this one does not reach.
 SWEEP_ATTEMPT = timedelta(seconds=60)
-SWEEP_BUDGET = timedelta(minutes=10)
+SWEEP_BUDGET = timedelta(minutes=3)
+
+# The steps of a sweep report each look-up. One that reports nothing for so long hangs, and is tried again.
+SWEEP_HEARTBEAT = timedelta(seconds=15)
 
 # One of the transfers that a sweep found. It holds up others of the same sweep, and the next sweep finds it again.
 SWEEP_ITEM_BUDGET = timedelta(seconds=30)
+
+# After this time a sweep begins with no further transfer. Together with its steps that is less than the run may take.
+SWEEP_ITEMS_BUDGET = timedelta(minutes=3)
+
+# No next sweep starts while one runs. One that does not end by itself, whatever holds it, is ended by Temporal.
+SWEEP_RUN = timedelta(minutes=10)

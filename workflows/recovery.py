@@ -1,6 +1,7 @@
 """Finishes transfers whose workflow was terminated, deleted, or lost with Temporal's database."""
 
 import asyncio
+from datetime import datetime
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
@@ -34,12 +35,13 @@ class RecoveryWorkflow:
             steps.find_stranded,
             start_to_close_timeout=policies.SWEEP_ATTEMPT,
             schedule_to_close_timeout=policies.SWEEP_BUDGET,
+            heartbeat_timeout=policies.SWEEP_HEARTBEAT,
             retry_policy=policies.UNTIL_ANSWERED,
             summary="Find transfers without a running workflow",
         )
         sweep = Sweep(len(found.stranded), [], [], more=found.more)
-        turns = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(self._finish(stranded, sweep, turns) for stranded in found.stranded))
+        turns, until = asyncio.Semaphore(AT_ONCE), workflow.now() + policies.SWEEP_ITEMS_BUDGET
+        await asyncio.gather(*(self._finish(stranded, sweep, turns, until) for stranded in found.stranded))
         sweep.disputes.extend(await self._disputes())
         disputes = "1 dispute" if len(sweep.disputes) == 1 else f"{len(sweep.disputes)} disputes"
         workflow.set_current_details(
@@ -48,10 +50,13 @@ class RecoveryWorkflow:
         )
         return sweep
 
-    async def _finish(self, stranded: Stranded, sweep: Sweep, turns: asyncio.Semaphore) -> None:
-        """Resume or abandon it, and add it to the result."""
+    async def _finish(self, stranded: Stranded, sweep: Sweep, turns: asyncio.Semaphore, until: datetime) -> None:
+        """Resume or abandon it, and add it to the result. After `until` it is left to the next sweep."""
         transfer_id = stranded.order.transfer_id
         async with turns:
+            if workflow.now() >= until:
+                sweep.unanswered[transfer_id] = "The sweep had no time left for it: the next one goes on."
+                return
             try:
                 if stranded.is_driven_on and await self._resume(stranded):
                     sweep.driven_on.append(transfer_id)
@@ -68,6 +73,7 @@ class RecoveryWorkflow:
             steps.find_stranded_disputes,
             start_to_close_timeout=policies.SWEEP_ATTEMPT,
             schedule_to_close_timeout=policies.SWEEP_BUDGET,
+            heartbeat_timeout=policies.SWEEP_HEARTBEAT,
             retry_policy=policies.UNTIL_ANSWERED,
             summary="Find disputes without a running workflow",
         )

@@ -19,6 +19,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from workflows import policies
 from workflows.recovery import RecoveryWorkflow
 from workflows.search_attributes import SEARCH_ATTRIBUTES
 
@@ -39,8 +40,10 @@ async def register_search_attributes(client: Client) -> None:
                 raise
 
 
-async def schedule_recovery(client: Client, task_queue: str, every: timedelta) -> None:
-    """Schedule a sweep of recovery at this interval.
+async def schedule_recovery(
+    client: Client, task_queue: str, every: timedelta, run_timeout: timedelta = policies.SWEEP_RUN
+) -> None:
+    """Schedule a sweep of recovery at this interval. One that runs for longer than `run_timeout` is replaced.
 
     Updates an existing schedule, and leaves it paused if an operator has paused it.
     """
@@ -49,6 +52,7 @@ async def schedule_recovery(client: Client, task_queue: str, every: timedelta) -
             RecoveryWorkflow.run,
             id=RECOVERY_SCHEDULE,
             task_queue=task_queue,
+            run_timeout=run_timeout,
             static_summary="Finish transfers that lost their workflow",
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
