@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run demo openapi test lint format types imports check-servers chaos bench bench-quick check-deploy check-runbook histories lock clean
+.PHONY: help setup run demo openapi test lint format types imports check-servers chaos bench bench-quick check-deploy check-scale check-runbook histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -70,6 +70,10 @@ check-runbook: .venv/.runbook-ready check-servers ## Run every command and click
 	@echo "Installing what only the runbook's checks need into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-runbook.txt
 	@touch $@
+
+check-scale: setup ## Fill books with 5 million transfers, and show the plans and times of lists, figures and audits
+	@REMIT_SCALE_TRANSFERS=$${REMIT_SCALE_TRANSFERS:-5000000} REMIT_SCALE_FOLDER=$${REMIT_SCALE_FOLDER:-$$PWD/.remit/scale} \
+		$(BIN)/pytest -s -p no:xdist tests/scale
 
 check-deploy: setup ## Run the processes of docker-compose.yml natively, once, and move money through them
 	@$(BIN)/python -m deploy.check_native

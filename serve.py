@@ -32,7 +32,7 @@ from customers.postgres import Customers
 from customers.sign_ins.networks import trusted_networks
 from customers.sign_ins.postgres import SignIns
 from database.commits import check_commits, wait_for_durable_commits
-from database.connections import REQUESTS, STEPS, Database, Unavailable
+from database.connections import LISTS, REQUESTS, STEPS, Database, Unavailable
 from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
@@ -40,6 +40,7 @@ from disputes.postgres.late_reversals import LateReversals
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
+from ledger.postgres.proof.running_totals import settle_totals
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
 from reviews.postgres import Reviews
@@ -62,6 +63,10 @@ HTTP_STOP_SECONDS = 5
 
 # How often a process checks what Temporal has registered, if nothing gives it a reason to.
 REGISTRATION_SECONDS = 30
+
+
+# How often a worker counts what has settled into the running totals.
+SETTLE_EVERY_SECONDS = 60
 
 
 class _Server(uvicorn.Server):
@@ -116,13 +121,19 @@ def open_book(
     return Book(database, fingerprints, record_reversal, completions.announce, queues=queues)
 
 
-def compose_api(settings: Settings, database: Database, *, with_worker: bool) -> ApiProcess:
-    """Put an API process together. `with_worker`: a worker in the same process announces completed transfers."""
+def compose_api(
+    settings: Settings, database: Database, *, with_worker: bool, reports: Database | None = None
+) -> ApiProcess:
+    """Put an API process together. `with_worker`: a worker in the same process announces completed transfers.
+
+    `reports` are the connections of lists, totals and audits; None: those of all requests.
+    """
     assert settings.jwt_secret is not None
     secret = settings.jwt_secret.get_secret_value()
+    reports = reports or database
     completions, queues = Completions(worker_is_here=with_worker), AccountQueues()
     book = open_book(database, settings, completions, queues)
-    transfer_reads = TransferReads(database)
+    transfer_reads = TransferReads(database, reports)
     temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
     acceptance = Acceptance(temporal, transfer_reads, book, completions, sandbox_rails=settings.sandbox_rails)
     sign_ins = SignIns(database)
@@ -133,19 +144,19 @@ def compose_api(settings: Settings, database: Database, *, with_worker: bool) ->
     services = Services(
         database=database,
         customers=Customers(database, clock_difference),
-        account_reads=AccountReads(database),
+        account_reads=AccountReads(database, reports),
         transfer_reads=transfer_reads,
         acceptance=acceptance,
         temporal=temporal,
         tokens=Tokens(secret, settings.access_token_seconds, clock_difference),
         cursors=Cursors.from_secret(secret),
         sandbox_rails=settings.sandbox_rails,
-        operators=Operators(database, queues, book.fingerprints),
+        operators=Operators(database, queues, book.fingerprints, reports, settings.audit_timeout_seconds),
         roles=Roles(database, four_eyes_after),
-        transfer_searches=TransferSearches(database),
+        transfer_searches=TransferSearches(reports),
         transfer_files=files,
         actions=actions,
-        stats=LedgerStats(database),
+        stats=LedgerStats(database, reports),
         reversals=reversals,
         disputes=disputes,
         dispute_terms=DisputeTerms(settings.dispute_window_days, settings.dispute_deadline_seconds),
@@ -168,15 +179,18 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
     that ends the worker.
     """
     assert settings.database_url is not None
-    # A pool each: requests get connections however many steps wait for one.
+    # A pool each: requests get connections however many steps wait for one, and however many lists are read.
     connections = settings.database_connections
     async with (
         Database(settings.database_url, connections, "remit-api", REQUESTS) as database,
         Database(settings.database_url, connections, "remit-worker", STEPS) as steps_database,
+        Database(
+            settings.database_url, settings.report_connections, "remit-reports", REQUESTS, session=LISTS
+        ) as reports,
     ):
         with suppress(Unavailable):  # then it answers 503, and `run_until_stopped` goes on asking
             await check_commits(database, sandbox=settings.sandbox_rails)
-        process = compose_api(settings, database, with_worker=with_worker)
+        process = compose_api(settings, database, with_worker=with_worker, reports=reports)
         steps_book = open_book(steps_database, settings, process.completions, process.queues)
         app = create_app(
             process.services,
@@ -253,6 +267,8 @@ async def run_until_stopped(
                 return
             await task
         watches += [asyncio.create_task(temporal.watch()), asyncio.create_task(book.database.watch())]
+        if with_worker:
+            watches.append(asyncio.create_task(_keep_totals(book.database)))
         if not with_worker:
             await stopping
             return
@@ -265,6 +281,16 @@ async def run_until_stopped(
         checking.cancel()
         connecting.cancel()
         stopping.cancel()
+
+
+async def _keep_totals(database: Database) -> NoReturn:
+    """Keep the running totals near the present. Only one process counts at a time, and none has to."""
+    while True:
+        try:
+            await settle_totals(database)
+        except Unavailable as error:
+            log.warning("the running totals were not brought up to date", error=str(error))
+        await asyncio.sleep(SETTLE_EVERY_SECONDS)
 
 
 async def run_worker(settings: Settings) -> None:

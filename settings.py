@@ -144,6 +144,10 @@ class Settings(BaseSettings):
     log_folder: Path | None = Field(
         None, description="Where `api.log` and `worker.log` go; they rotate. Unset: lines go to stderr."
     )
+    report_connections: int = Field(
+        4, ge=1, description="The most PostgreSQL connections that lists, totals and audits of the API use."
+    )
+    audit_timeout_seconds: int = Field(3600, ge=1, description="An audit that takes longer is given up.")
     log_format: str = Field("console", pattern="^(console|json)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 

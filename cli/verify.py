@@ -13,7 +13,7 @@ from cli.console import fail, run_async
 from cli.database_choice import chosen_database_url
 from database.connections import Database, Unavailable
 from ledger.money import Money
-from ledger.postgres.audit import Audit, audit
+from ledger.postgres.audit import Audit, AuditInProgress, audit
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -22,27 +22,28 @@ if TYPE_CHECKING:
 
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Also what earlier audits found clean: minutes.")] = False,
 ) -> None:
     """Check every invariant of the books; exit 1 and name what is broken, 2 where the books cannot be read."""
     from devenv.errors import StackError
 
     try:
-        found = run_async(_audit(Settings()))
-    except (StackError, Unavailable) as error:
+        found = run_async(_audit(Settings(), full=full))
+    except (StackError, Unavailable, AuditInProgress) as error:
         fail(" ".join(str(error).split()), status=2)
     if as_json:
-        print(json.dumps({"clean": found.clean, **asdict(found)}))  # noqa: T201 - the result
+        print(json.dumps({"clean": found.clean, **asdict(found)}, default=str))  # noqa: T201 - the result
     else:
         _print(found)
     raise SystemExit(0 if found.clean else 1)
 
 
-async def _audit(settings: Settings) -> Audit:
+async def _audit(settings: Settings, *, full: bool) -> Audit:
     async with (
         chosen_database_url(settings) as url,
         Database(url, connections=1, application_name="remit-verify") as database,
     ):
-        return await audit(database, _fingerprints(settings))
+        return await audit(database, _fingerprints(settings), full=full, limit_seconds=settings.audit_timeout_seconds)
 
 
 def _fingerprints(settings: Settings) -> "Fingerprints | None":
@@ -71,6 +72,9 @@ def _print(found: Audit) -> None:
     console.print(f"Transfers: {states or 'none'}")
     if not found.fingerprints_checked:
         console.print("Orders were not compared with their fingerprints: set REMIT_FINGERPRINT_KEYS.")
+    if found.since is not None:
+        since = f"{found.since:%Y-%m-%d %H:%M:%S} UTC"
+        console.print(f"Looked at what was recorded since {since}, and at every balance. `--full` looks at everything.")
     if found.clean:
         console.print("[green]Clean:[/] every invariant holds.")
         return

@@ -7,9 +7,10 @@ not come in time ends its connection, and every other connection is replaced bef
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import asyncpg
@@ -64,6 +65,10 @@ class TimeLimits:
             "idle_in_transaction_session_timeout": f"{self.idle_in_transaction_seconds:g}s",
         }
 
+
+# Lists are planned for the values that they are asked for. A plan for any value would read what is common, and take
+# seconds for what is rare.
+LISTS = {"plan_cache_mode": "force_custom_plan"}
 
 # Commands that a person waits for.
 PATIENT = TimeLimits(5, 10, 2, 5, 10)
@@ -247,9 +252,11 @@ class Database:
         application_name: str = "remit",
         limits: TimeLimits = PATIENT,
         role: str = APPLICATION_ROLE,
+        session: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`session` are more of PostgreSQL's settings for each connection."""
         self._url = url
-        self._session = limits.session | {"role": role, "application_name": application_name}
+        self._session = limits.session | dict(session) | {"role": role, "application_name": application_name}
         self._connections = connections
         self._application_name = application_name
         self._limits = limits

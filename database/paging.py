@@ -1,16 +1,18 @@
 """Pages of lists. Each read fetches one row more than the page holds, to know whether another page follows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Integer, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, bindparam, select, tuple_, union_all
 
 from database.statements import Row, fetch
 
 if TYPE_CHECKING:
+    from sqlalchemy.sql.elements import KeyedColumnElement
+
     from database.connections import Connection
 
 T = TypeVar("T")
@@ -26,6 +28,8 @@ class Page(Generic[T]):
     items: list[T]
     has_more: bool
 
+
+_PAGE_ROWS = bindparam("page_rows", type_=Integer)
 
 # A statement that a module builds once gets its limit once, so that it is also compiled once.
 _limited: WeakKeyDictionary[Select[Any], Select[Any]] = WeakKeyDictionary()
@@ -45,6 +49,27 @@ def newest_first(
     return ordered.where(tuple_(time, id_) < tuple_(*place))
 
 
+def newest_of(
+    branches: Sequence[Select[Any]], time: ColumnElement[Any], id_: ColumnElement[Any], *, behind: bool
+) -> Select[Any]:
+    """The list of all branches together, newest first. No row may be in two of them.
+
+    One condition that holds in either of two indexes is found in neither in order. Each branch has one index, which it
+    reads in order and for one page at most.
+    """
+    if len(branches) == 1:
+        return newest_first(branches[0], time, id_, behind=behind)
+    pages = [newest_first(branch, time, id_, behind=behind).limit(_PAGE_ROWS) for branch in branches]
+    listed = union_all(*pages).subquery("listed")
+    return select(listed).order_by(*(_in(listed, column).desc() for column in (time, id_)))
+
+
+def _in(listed: Subquery, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    found = listed.corresponding_column(cast("KeyedColumnElement[Any]", column))
+    assert found is not None, "every branch selects what the list is ordered by"
+    return found
+
+
 async def fetch_page(
     connection: "Connection",
     statement: Select[Any],
@@ -56,7 +81,7 @@ async def fetch_page(
     """The first `limit` rows of an ordered statement, each made an item."""
     limited = _limited.get(statement)
     if limited is None:
-        limited = _limited[statement] = statement.limit(bindparam("page_rows", type_=Integer))
+        limited = _limited[statement] = statement.limit(_PAGE_ROWS)
     if before is not None:
         values |= {"before_time": before[0], "before_id": before[1]}
     rows = await fetch(connection, limited, page_rows=limit + 1, **values)

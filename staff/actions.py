@@ -94,7 +94,7 @@ class RequestReused(ActionRefused):
 
 @dataclass(eq=False)
 class AuditRunning(ActionRefused):
-    """One audit at a time: each reads all of the books."""
+    """One audit at a time, over all processes."""
 
     code = "audit_running"
 

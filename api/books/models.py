@@ -1,8 +1,11 @@
 """Totals, audits and statistics as answers."""
 
+from datetime import datetime
+
 from pydantic import BaseModel, Field
 
 from api.http.fields import CurrencyCode
+from api.staff.models import ReasonIn
 from api.transfers.staff_models import AnyTransferOut
 from ledger.postgres.audit import Audit, Totals
 from ledger.transfers import State
@@ -10,7 +13,7 @@ from staff.postgres.stats import Stats
 
 
 class TotalsOut(BaseModel):
-    """The books of one currency. In clean books, `customers` + `in_transit` + `world` is zero."""
+    """The books of one currency: `customers` + `in_transit` + `world` is zero."""
 
     currency: CurrencyCode
     accounts: int
@@ -28,6 +31,10 @@ class BooksOut(BaseModel):
     items: list[TotalsOut]
 
 
+class AuditIn(ReasonIn):
+    full: bool = Field(False, description="Look at everything, also at what earlier audits found clean")
+
+
 class BrokenOut(BaseModel):
     """A broken invariant: its name, where it is broken, and what was found there."""
 
@@ -41,7 +48,10 @@ class AuditOut(BaseModel):
 
     clean: bool
     broken: list[BrokenOut] = Field(description="At most the first 100 findings")
-    findings: int
+    findings: int = Field(description="An audit stops at 1,000")
+    since: datetime | None = Field(
+        description="Earlier audits found clean what was recorded until then; null: this one looked at everything"
+    )
     books: list[TotalsOut]
     transfers_by_state: dict[State, int]
 
@@ -51,6 +61,7 @@ class AuditOut(BaseModel):
             clean=audit.clean,
             broken=[BrokenOut.model_validate(found, from_attributes=True) for found in audit.broken[:most]],
             findings=len(audit.broken),
+            since=audit.since,
             books=[TotalsOut.of(totals) for totals in audit.totals],
             transfers_by_state={State(state): count for state, count in audit.transfers_by_state.items()},
         )

@@ -4,13 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from api.books.models import AuditOut, BooksOut, StatsOut, TotalsOut
+from api.books.models import AuditIn, AuditOut, BooksOut, StatsOut, TotalsOut
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit
 from api.staff.authorization import ACTING, READING, Staff, may
-from api.staff.models import ReasonIn
 from api.transfers.staff_models import AnyTransferOut
 from staff.permissions import Action, Actor
 
@@ -21,9 +20,9 @@ router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
     "/books", operation_id="admin.books.get", summary="Get totals per currency", responses=problem_responses(*READING)
 )
 async def books(_: Staff, remit: Remit) -> BooksOut:
-    """What customers hold, what is in transit, and the balance of the outside world, in one snapshot.
+    """What customers hold, what is in transit, and the balance of the outside world, by all postings in one snapshot.
 
-    Reads every posting: call it now and then, not every second.
+    The audit compares them with the balances.
     """
     return BooksOut(items=[TotalsOut.of(totals) for totals in await remit.stats.totals()])
 
@@ -35,13 +34,17 @@ async def books(_: Staff, remit: Remit) -> BooksOut:
     responses=problem_responses(*ACTING, *KEYED, "audit_running"),
 )
 async def audit(
-    wanted: ReasonIn,
+    wanted: AuditIn,
     actor: Annotated[Actor, Depends(may(Action.RUN_AUDIT))],
     remit: Remit,
     answers: KeptAnswers,
 ) -> AuditOut:
-    """Checks every invariant over every entry, in one snapshot. It takes no lock, and minutes on large books."""
-    return AuditOut.of(await remit.operators.audit(actor, wanted.reason, answers.keep(AuditOut.of)))
+    """Checks every invariant over what no earlier audit found clean; with `full`, over every entry.
+
+    It takes no lock that a transfer could meet. A full one takes minutes on large books.
+    """
+    keep = answers.keep(AuditOut.of)
+    return AuditOut.of(await remit.operators.audit(actor, wanted.reason, keep, full=wanted.full))
 
 
 @router.get(

@@ -53,7 +53,7 @@ async def audit_the_books(demo: DemoContext) -> None:
         "All accounts sum to zero. The amount in transit is that of the debited transfers. Each balance",
         "is the sum of its entries, none missing or edited. Each transfer has the postings of its state.",
     )
-    found = await audit(demo.database)
+    found = await audit(demo.database, full=True)
     demo.output.table(
         ("currency", "accounts", "entries", "customers hold", "in transit", "outside world", "sum"),
         [(books.currency, f"{books.accounts:,}", f"{books.entries:,}", *_amounts(books)) for books in found.totals],

@@ -18,7 +18,6 @@ from sqlalchemy import (
     extract,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -29,7 +28,7 @@ from customers.postgres import customers
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.metadata import CLOCK, Timestamp
-from database.paging import Page, Place, fetch_page, newest_first
+from database.paging import Page, Place, fetch_page, newest_of
 from database.rows import columns_for, dataclass_of
 from database.statements import Row, execute, fetch, fetch_first, fetch_only, fetch_value, locked
 from disputes.dispute import (
@@ -190,11 +189,11 @@ class Disputes:
         self, party_id: CustomerId | None, state: DisputeState | None, before: Place | None, limit: int
     ) -> Page[Dispute]:
         """The disputes of a party, or of everybody, newest first."""
-        wanted = newest_first(_READ, disputes.c.created_at, disputes.c.id, behind=before is not None)
-        if party_id is not None:
-            wanted = wanted.where(or_(disputes.c.payer_id == party_id, disputes.c.payee_id == party_id))
-        if state is not None:
-            wanted = wanted.where(disputes.c.state == state)
+        listed = _READ if state is None else _READ.where(disputes.c.state == state)
+        branches = [listed]
+        if party_id is not None:  # nobody is payer and payee of one dispute
+            branches = [listed.where(party == party_id) for party in (disputes.c.payer_id, disputes.c.payee_id)]
+        wanted = newest_of(branches, disputes.c.created_at, disputes.c.id, behind=before is not None)
         async with self._database.connection() as connection:
             return await fetch_page(connection, wanted, limit, _dispute_of, before)
 

@@ -48,8 +48,10 @@ _ENTRIES = (
 class AccountReads:
     """All raise `Unavailable` where PostgreSQL gave no answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reports: Database | None = None) -> None:
+        """`reports` are the connections that lists of entries are read on."""
         self._database = database
+        self._reports = reports or database
 
     async def all_of(self, owner_id: CustomerId) -> list[Account]:
         """The customer's accounts, oldest first."""
@@ -70,7 +72,7 @@ class AccountReads:
 
     async def entries(self, account_id: AccountId, below_version: int, limit: int) -> Page[AccountEntry]:
         """Entries with a version below the given one, newest first. The caller has checked whose account it is."""
-        async with self._database.connection() as connection:
+        async with self._reports.connection() as connection:
             return await fetch_page(
                 connection, _ENTRIES, limit, _entry_of, account_id=account_id, below_version=below_version
             )

@@ -1,53 +1,65 @@
-"""Proof of the books: checks the invariants of `invariants.sql` and reads the totals, in one snapshot."""
+"""Proof of the books: one audit at a time over all processes, and the totals."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
 
 from database.connections import Database, NoSchema, Unavailable
-from ledger.fingerprints import FingerprintKeyMissing, Fingerprints, TransferAltered
-from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
+from ledger.fingerprints import Fingerprints
+from ledger.postgres.proof.auditor import STATEMENT_SECONDS, Auditor
 
 if TYPE_CHECKING:
     from database.connections import Connection
 
-INVARIANTS_SQL = (Path(__file__).parent / "invariants.sql").read_text()
+AUDIT_TIMEOUT_SECONDS = 3600
 
-# The audit hashes every entry again: that takes minutes, not seconds as a step does.
-AUDIT_TIMEOUT_SECONDS = 900
+# Any number: it only has to be the same in every process that audits.
+_ADVISORY_LOCK = 7_265_420_114
 
-# The totals add up every posting.
-TOTALS_TIMEOUT_SECONDS = 60
+# A part of the books is planned for its own size, never for that of the parts before.
+_SESSION = f"SET statement_timeout = '{STATEMENT_SECONDS}s'; SET plan_cache_mode = force_custom_plan"
+_AS_BEFORE = "RESET statement_timeout; RESET plan_cache_mode"
 
-_TOTALS = """
-    WITH system AS (
-        SELECT currency,
-            coalesce(sum(amount_minor) FILTER (WHERE credit_account_id = 'clearing'), 0)
-                - coalesce(sum(amount_minor) FILTER (WHERE debit_account_id = 'clearing'), 0) AS in_transit,
-            coalesce(sum(amount_minor) FILTER (WHERE credit_account_id = 'world'), 0)
-                - coalesce(sum(amount_minor) FILTER (WHERE debit_account_id = 'world'), 0) AS world
-        FROM postings GROUP BY currency
-    ),
-    customers AS (
-        SELECT currency, count(*) AS accounts, sum(balance_minor) AS customers, sum(version) AS entries
-        FROM accounts GROUP BY currency
-    )
+_CURRENT = "SELECT currency, accounts, entries, customers_minor, clearing_minor, world_minor FROM current_totals"
+
+# The balances themselves, not what the running totals say about them.
+_HELD = """
     SELECT currency, coalesce(accounts, 0) AS accounts, coalesce(entries, 0)::bigint AS entries,
-        coalesce(customers, 0)::bigint AS customers_minor, coalesce(in_transit, 0)::bigint AS in_transit_minor,
-        coalesce(world, 0)::bigint AS world_minor
-    FROM customers FULL JOIN system USING (currency) ORDER BY currency
+        coalesce(customers, 0)::bigint AS customers_minor, coalesce(clearing_minor, 0) AS in_transit_minor,
+        coalesce(world_minor, 0) AS world_minor
+    FROM (
+        SELECT currency, count(*) AS accounts, sum(version) AS entries, sum(balance_minor) AS customers
+        FROM accounts GROUP BY currency
+    ) held
+    FULL JOIN (SELECT currency, clearing_minor, world_minor FROM current_totals) booked USING (currency)
+    ORDER BY currency
 """
 
-_ORDERS = f"SELECT {TRANSFER_COLUMNS} FROM transfers t"
+# Transfers that did not complete are few and have their indexes; the others are all that were counted.
+_BY_STATE = """
+    WITH others AS MATERIALIZED (
+        SELECT state, count(*) AS transfers FROM transfers
+        WHERE state IN ('compensated', 'failed', 'cancelled') GROUP BY state
+        UNION ALL
+        SELECT state, count(*) FROM transfers WHERE state IN ('initiated', 'in_review', 'debited') GROUP BY state
+    )
+    SELECT state, transfers FROM others
+    UNION ALL
+    SELECT 'completed', coalesce((SELECT sum(transfers) FROM current_transfers), 0)::bigint
+        - coalesce((SELECT sum(transfers) FROM others), 0)::bigint
+"""
 
-# Other requests of this process have their turn after so many orders: about 10 ms.
-ORDERS_AT_ONCE = 500
 
-_BY_STATE = "SELECT state, count(*) AS transfers FROM transfers GROUP BY state"
+class AuditInProgress(Exception):
+    """Another audit of these books runs, in this process or in another one."""
+
+    def __str__(self) -> str:
+        return "An audit of these books runs already: wait until it has ended."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +85,16 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The result of an audit. Clean books have nothing in `broken`."""
+    """The result of an audit. Clean books have nothing in `broken`, and at most 1,000 findings are listed.
+
+    `since` is when what earlier audits verified ends. None: this one looked at everything.
+    """
 
     broken: list[Broken]
     totals: list[Totals]
     transfers_by_state: dict[str, int]
     fingerprints_checked: bool
+    since: datetime | None = None
 
     @property
     def clean(self) -> bool:
@@ -86,40 +102,63 @@ class Audit:
         return not self.broken
 
 
-async def audit(database: Database, fingerprints: Fingerprints | None = None) -> Audit:
-    """Check every invariant over the whole books. Reads only, takes no lock, and grows with the number of entries.
+async def audit(
+    database: Database,
+    fingerprints: Fingerprints | None = None,
+    *,
+    full: bool = False,
+    limit_seconds: int = AUDIT_TIMEOUT_SECONDS,
+) -> Audit:
+    """Check every invariant over what no earlier audit found clean, or with `full` over the whole books.
 
-    Without `fingerprints` it cannot tell whether an order is the one that was accepted. Raises `NoSchema` if the tables
-    that this version reads are missing.
+    Takes no lock that a step could meet, and holds no snapshot for longer than one of its many parts takes. What it
+    finds clean is remembered as it goes, so an audit that is broken off continues with the next one. Without
+    `fingerprints` it cannot tell whether an order is the one that was accepted.
+
+    Raises `AuditInProgress` while another one runs, `NoSchema` if the tables that this version reads are missing, and
+    `Unavailable` if it takes longer than `limit_seconds`.
     """
-    with _readable():
-        async with (
-            database.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await connection.execute(f"SET LOCAL statement_timeout = '{AUDIT_TIMEOUT_SECONDS}s'")
-            rows = await connection.fetch(INVARIANTS_SQL, timeout=AUDIT_TIMEOUT_SECONDS)
-            broken = [Broken(**dict(row)) for row in rows]
-            if fingerprints is not None:
-                broken += [each async for each in _altered_orders(connection, fingerprints)]
-            totals = await connection.fetch(_TOTALS, timeout=AUDIT_TIMEOUT_SECONDS)
-            states = await connection.fetch(_BY_STATE, timeout=AUDIT_TIMEOUT_SECONDS)
+    try:
+        async with asyncio.timeout(limit_seconds):
+            with _readable():
+                async with database.connection() as connection, _alone(connection):
+                    return await audit_on(connection, fingerprints, full=full)
+    except TimeoutError as error:
+        raise Unavailable(
+            f"The audit took longer than {limit_seconds} s and was given up. What it verified stays verified."
+        ) from error
+
+
+async def audit_on(connection: "Connection", fingerprints: Fingerprints | None = None, *, full: bool) -> Audit:
+    """The audit on this connection. The caller sees to it that no other one runs."""
+    auditor = Auditor(connection, fingerprints, full=full)
+    findings = await auditor.findings()
+    totals = await connection.fetch(_HELD, timeout=STATEMENT_SECONDS)
+    states = await connection.fetch(_BY_STATE, timeout=STATEMENT_SECONDS)
     return Audit(
-        broken=broken,
+        broken=[Broken(*finding) for finding in findings],
         totals=[Totals(**dict(row)) for row in totals],
-        transfers_by_state={row["state"]: row["transfers"] for row in states},
+        transfers_by_state={row["state"]: row["transfers"] for row in states if row["transfers"]},
         fingerprints_checked=fingerprints is not None,
+        since=auditor.since,
     )
 
 
-async def _altered_orders(connection: "Connection", fingerprints: Fingerprints) -> AsyncIterator[Broken]:
-    """Transfers whose row is not the order that was accepted. Not in SQL: the keys never go to the database."""
-    async for row in connection.cursor(_ORDERS, prefetch=ORDERS_AT_ONCE):
-        transfer = transfer_of(row)
+@asynccontextmanager
+async def _alone(connection: "Connection") -> AsyncIterator[None]:
+    """The lock of audits, which ends with the connection if this process dies."""
+    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _ADVISORY_LOCK):
+        raise AuditInProgress
+    try:
+        await connection.execute(_SESSION)
+        yield
+    finally:
         try:
-            fingerprints.check_row(transfer)
-        except (TransferAltered, FingerprintKeyMissing) as error:
-            yield Broken("order_as_accepted", transfer.id, str(error))
+            await connection.execute(_AS_BEFORE)
+            await connection.execute(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})")
+        except BaseException:
+            connection.terminate()  # a connection that is given back must hold no lock
+            raise
 
 
 @contextmanager
@@ -136,8 +175,17 @@ def _readable() -> Iterator[None]:
 
 
 async def totals(database: Database) -> list[Totals]:
-    """The totals per currency. One statement, so one snapshot; takes no lock."""
-    async with database.transaction() as connection:
-        await connection.execute(f"SET LOCAL statement_timeout = '{TOTALS_TIMEOUT_SECONDS}s'")
-        rows = await connection.fetch(_TOTALS, timeout=TOTALS_TIMEOUT_SECONDS)
-    return [Totals(**dict(row)) for row in rows]
+    """The totals per currency by what was posted, in one snapshot. Takes no lock, and a time that does not grow."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(f"{_CURRENT} ORDER BY currency")
+    return [
+        Totals(
+            row["currency"],
+            row["accounts"],
+            row["entries"],
+            row["customers_minor"],
+            row["clearing_minor"],
+            row["world_minor"],
+        )
+        for row in rows
+    ]

@@ -1,66 +1,22 @@
--- What must hold of the books, always. Each row of the result is one thing that does not: no row, clean books.
--- One statement, so one snapshot: it may run at any time, beside any load.
+-- What must hold of the books, always. Each row of a result is one thing that does not: no row, clean books.
 -- Columns: invariant (which claim), subject (where), detail (expected against found).
-WITH sides AS (
-    SELECT currency, credit_account_id AS account_id, amount_minor FROM postings
-    UNION ALL
-    SELECT currency, debit_account_id, -amount_minor FROM postings
-),
-booked AS (
-    SELECT account_id, currency, sum(amount_minor) AS balance FROM sides GROUP BY account_id, currency
-),
-books AS (
-    SELECT
-        currency,
-        coalesce((SELECT sum(balance_minor) FROM accounts a WHERE a.currency = c.currency), 0) AS customers,
-        coalesce((SELECT balance FROM booked b WHERE (b.account_id, b.currency) = ('clearing', c.currency)), 0)
-            AS clearing,
-        coalesce((SELECT balance FROM booked b WHERE (b.account_id, b.currency) = ('world', c.currency)), 0) AS world,
-        coalesce((SELECT sum(amount_minor) FROM transfers t WHERE t.currency = c.currency AND state = 'debited'), 0)
-            AS in_transit
-    FROM (SELECT currency FROM accounts UNION SELECT currency FROM transfers UNION SELECT currency FROM postings) c
-),
-lines AS (
-    SELECT
-        e.*,
-        row_number() OVER earlier AS expected_version,
-        coalesce(lag(e.balance_after) OVER earlier, 0) AS expected_before,
-        coalesce(lag(e.hash) OVER earlier, sha256(convert_to(e.account_id, 'UTF8'))) AS previous_hash
-    FROM entries e
-    WINDOW earlier AS (PARTITION BY e.account_id ORDER BY e.version)
-),
-heads AS (
-    SELECT DISTINCT ON (account_id) account_id, version, balance_after, hash
-    FROM entries ORDER BY account_id, version DESC
-),
-recorded AS (
-    SELECT subject, array_agg(concat_ws('|', actor_id, after ->> 'ruling', after ->> 'amount', reason)) AS decisions
-    FROM staff_actions WHERE action = 'decide_dispute' GROUP BY subject
-),
-legs AS (
-    SELECT transfer_id, attempt, array_agg(leg ORDER BY leg) AS legs FROM postings GROUP BY transfer_id, attempt
-)
+--
+-- Each section is one statement, and so one snapshot. `proof/sections.py` puts in front of it which part of the books it
+-- looks at: `starts` and `lines` (accounts and their entries), or `some_transfers`, `some_postings`, `some_entries` and
+-- `some_keys`. A table's own name means all of its rows: use it only to look up what a row of the part refers to.
 
-SELECT 'zero_sum' AS invariant, currency AS subject,
-    format('customers %s + clearing %s + world %s must be 0', customers, clearing, world) AS detail
-FROM books WHERE customers + clearing + world <> 0
-
-UNION ALL
-SELECT 'in_transit', currency, format('clearing holds %s, debited transfers are worth %s', clearing, in_transit)
-FROM books WHERE clearing <> in_transit
-
-UNION ALL
-SELECT 'balance_is_fold', a.id,
+-- section: accounts
+SELECT 'balance_is_fold' AS invariant, a.id AS subject,
     format('balance %s, version %s; its entries end at balance %s, version %s', a.balance_minor, a.version,
-        coalesce(h.balance_after, 0), coalesce(h.version, 0))
-FROM accounts a LEFT JOIN heads h ON h.account_id = a.id
-WHERE (a.balance_minor, a.version) <> (coalesce(h.balance_after, 0), coalesce(h.version, 0))
-    OR a.head_hash <> coalesce(h.hash, sha256(convert_to(a.id, 'UTF8')))
+        coalesce(h.balance_after, 0), coalesce(h.version, 0)) AS detail
+FROM starts s JOIN accounts a ON a.id = s.account_id LEFT JOIN heads h ON h.account_id = a.id
+WHERE ((a.balance_minor, a.version) <> (coalesce(h.balance_after, 0), coalesce(h.version, 0))
+        OR a.head_hash <> coalesce(h.hash, sha256(convert_to(a.id, 'UTF8'))))
+    AND NOT EXISTS (SELECT FROM entries e WHERE e.account_id = a.id AND e.version > s.upto)
 
 UNION ALL
-SELECT 'balance_is_fold', a.id, format('balance %s; its postings add up to %s', a.balance_minor, coalesce(b.balance, 0))
-FROM accounts a LEFT JOIN booked b ON (b.account_id, b.currency) = (a.id, a.currency)
-WHERE a.balance_minor <> coalesce(b.balance, 0)
+SELECT 'not_negative', a.id, format('balance %s', a.balance_minor)
+FROM starts s JOIN accounts a ON a.id = s.account_id WHERE a.balance_minor < 0
 
 UNION ALL
 SELECT 'entries_without_gaps', account_id || ' version ' || version,
@@ -78,27 +34,36 @@ WHERE hash <> sha256(convert_to(concat_ws('|',
     amount_minor, balance_before, balance_after, (extract(epoch FROM recorded_at) * 1000000)::bigint), 'UTF8'))
 
 UNION ALL
-SELECT 'entry_matches_posting', coalesce(e.account_id || ' version ' || e.version, p.id),
+SELECT 'audited_head', d.account_id,
+    format('an earlier audit found balance %s at version %s; now %s', d.balance_minor, d.version,
+        CASE WHEN a.id IS NULL THEN 'the account is gone' WHEN e.version IS NULL THEN 'the entry is gone'
+            ELSE format('it is %s, with hash %s', e.balance_after, encode(e.hash, 'hex')) END)
+FROM starts s JOIN audited_heads d ON d.account_id = s.account_id LEFT JOIN accounts a ON a.id = s.account_id
+LEFT JOIN entries e ON (e.account_id, e.version) = (d.account_id, d.version)
+WHERE a.id IS NULL OR (e.balance_after, e.hash) IS DISTINCT FROM (d.balance_minor, d.hash)
+
+UNION ALL
+SELECT 'entry_matches_posting', l.account_id || ' version ' || l.version,
     CASE WHEN p.id IS NULL THEN 'an entry without a posting'
-        WHEN e.account_id IS NULL THEN 'a posting to a customer account without its entry'
-        ELSE format('entry of %s, posting of %s', e.amount_minor, p.amount_minor) END
-FROM (
-    SELECT *, CASE leg WHEN 'debit' THEN debit_account_id ELSE credit_account_id END AS account_id,
-        CASE leg WHEN 'debit' THEN -amount_minor ELSE amount_minor END AS signed_minor
-    FROM postings
-) p
-FULL JOIN entries e USING (transfer_id, attempt, leg)
-WHERE (p.account_id IS DISTINCT FROM 'world' OR e.account_id IS NOT NULL)
-    AND (e.account_id IS DISTINCT FROM p.account_id OR e.amount_minor IS DISTINCT FROM p.signed_minor
-        OR e.recorded_at IS DISTINCT FROM p.recorded_at)
+        ELSE format('entry of %s, posting of %s', l.amount_minor, p.amount_minor) END
+FROM lines l LEFT JOIN postings p USING (transfer_id, attempt, leg)
+WHERE p.id IS NULL OR l.recorded_at <> p.recorded_at
+    OR l.account_id <> CASE leg WHEN 'debit' THEN p.debit_account_id ELSE p.credit_account_id END
+    OR l.amount_minor <> CASE leg WHEN 'debit' THEN -p.amount_minor ELSE p.amount_minor END
 
 UNION ALL
-SELECT 'not_negative', id, format('balance %s', balance_minor) FROM accounts WHERE balance_minor < 0
+SELECT 'entry_matches_account', e.account_id || ' version ' || e.version,
+    format('a posting in %s, an account in %s', p.currency, coalesce(a.currency, 'no currency: it is gone'))
+FROM lines e JOIN postings p USING (transfer_id, attempt, leg) LEFT JOIN accounts a ON a.id = e.account_id
+WHERE a.currency IS DISTINCT FROM p.currency
 
-UNION ALL
-SELECT 'legs_match_state', t.id || ' attempt ' || t.attempt,
-    format('%s with legs %s', t.state, coalesce(l.legs, '{}'))
-FROM transfers t LEFT JOIN legs l ON (l.transfer_id, l.attempt) = (t.id, t.attempt)
+-- section: transfers
+WITH legs AS (
+    SELECT transfer_id, attempt, array_agg(leg ORDER BY leg) AS legs FROM some_postings GROUP BY transfer_id, attempt
+)
+SELECT 'legs_match_state' AS invariant, t.id || ' attempt ' || t.attempt AS subject,
+    format('%s with legs %s', t.state, coalesce(l.legs, '{}')) AS detail
+FROM some_transfers t LEFT JOIN legs l ON (l.transfer_id, l.attempt) = (t.id, t.attempt)
 WHERE coalesce(l.legs, '{}') <> CASE t.state
     WHEN 'debited' THEN '{debit}'
     WHEN 'completed' THEN '{credit,debit}'
@@ -107,27 +72,48 @@ WHERE coalesce(l.legs, '{}') <> CASE t.state
 
 UNION ALL
 SELECT 'legs_match_state', t.id || ' attempt ' || l.attempt, format('an ended attempt with legs %s', l.legs)
-FROM legs l JOIN transfers t ON t.id = l.transfer_id
+FROM legs l JOIN some_transfers t ON t.id = l.transfer_id
 WHERE l.attempt > t.attempt OR (l.attempt < t.attempt AND l.legs <> '{debit,refund}')
 
 UNION ALL
 SELECT 'posting_matches_transfer', p.id,
     format('%s %s from %s to %s', p.amount_minor, p.currency, p.debit_account_id, p.credit_account_id)
-FROM postings p LEFT JOIN transfers t ON t.id = p.transfer_id
+FROM some_postings p LEFT JOIN some_transfers t ON t.id = p.transfer_id
 WHERE t.id IS NULL OR (p.amount_minor, p.currency) <> (t.amount_minor, t.currency)
     OR p.debit_account_id <> CASE p.leg WHEN 'debit' THEN t.source_account_id ELSE 'clearing' END
     OR p.credit_account_id <> CASE p.leg
         WHEN 'debit' THEN 'clearing' WHEN 'credit' THEN t.destination_account_id ELSE t.source_account_id END
 
 UNION ALL
+SELECT 'entry_matches_posting', coalesce(e.account_id || ' version ' || e.version, p.id),
+    CASE WHEN p.id IS NULL THEN 'an entry without a posting'
+        WHEN e.account_id IS NULL THEN 'a posting to a customer account without its entry'
+        ELSE format('entry of %s, posting of %s', e.amount_minor, p.amount_minor) END
+FROM (
+    SELECT *, CASE leg WHEN 'debit' THEN debit_account_id ELSE credit_account_id END AS account_id,
+        CASE leg WHEN 'debit' THEN -amount_minor ELSE amount_minor END AS signed_minor
+    FROM some_postings
+) p
+FULL JOIN some_entries e USING (transfer_id, attempt, leg)
+WHERE (p.account_id IS DISTINCT FROM 'world' OR e.account_id IS NOT NULL)
+    AND (e.account_id IS DISTINCT FROM p.account_id OR e.amount_minor IS DISTINCT FROM p.signed_minor
+        OR e.recorded_at IS DISTINCT FROM p.recorded_at)
+
+UNION ALL
+SELECT 'entry_matches_account', e.account_id || ' version ' || e.version,
+    format('a posting in %s, an account in %s', p.currency, coalesce(a.currency, 'no currency: it is gone'))
+FROM some_entries e JOIN some_postings p USING (transfer_id, attempt, leg) LEFT JOIN accounts a ON a.id = e.account_id
+WHERE a.currency IS DISTINCT FROM p.currency
+
+UNION ALL
 SELECT 'key_names_transfer', t.id, format('its key names %s', coalesce(k.transfer_id, 'nothing'))
-FROM transfers t LEFT JOIN keys k ON (k.owner_id, k.idempotency_key) = (t.owner_id, t.idempotency_key)
+FROM some_transfers t LEFT JOIN keys k ON (k.owner_id, k.idempotency_key) = (t.owner_id, t.idempotency_key)
 WHERE k.transfer_id IS DISTINCT FROM t.id
 
 UNION ALL
 SELECT 'key_names_transfer', k.transfer_id, format('a key of %s names it; it is %s', k.owner_id,
     coalesce('a transfer of ' || t.owner_id, 'missing'))
-FROM keys k LEFT JOIN transfers t ON t.id = k.transfer_id
+FROM some_keys k LEFT JOIN transfers t ON t.id = k.transfer_id
 WHERE t.owner_id IS DISTINCT FROM k.owner_id
 
 -- Staff reverse transfers of others, and each such reversal is on record.
@@ -135,7 +121,7 @@ UNION ALL
 SELECT 'owner_owns_source', t.id,
     format('a %s of %s from %s to %s, %s', t.kind, t.owner_id, t.source_account_id, t.destination_account_id,
         coalesce('an account of ' || a.owner_id, 'of which no account is left'))
-FROM transfers t LEFT JOIN accounts a
+FROM some_transfers t LEFT JOIN accounts a
     ON a.id = CASE t.kind WHEN 'deposit' THEN t.destination_account_id ELSE t.source_account_id END
 WHERE t.state IN ('debited', 'completed', 'compensated') AND a.owner_id IS DISTINCT FROM t.owner_id
     AND NOT (t.kind = 'reversal' AND EXISTS (
@@ -145,8 +131,9 @@ WHERE t.state IN ('debited', 'completed', 'compensated') AND a.owner_id IS DISTI
 UNION ALL
 SELECT 'reversals_within_transfer', t.id,
     format('reversals of %s, completed or under way, of a transfer of %s', sum(r.amount_minor), t.amount_minor)
-FROM transfers r JOIN transfers t ON t.id = r.reverses_transfer_id
-WHERE r.state NOT IN ('failed', 'cancelled', 'compensated')
+FROM transfers t JOIN transfers r ON r.reverses_transfer_id = t.id
+WHERE t.id IN (SELECT coalesce(reverses_transfer_id, id) FROM some_transfers)
+    AND r.state NOT IN ('failed', 'cancelled', 'compensated')
 GROUP BY t.id, t.amount_minor HAVING sum(r.amount_minor) > t.amount_minor
 
 UNION ALL
@@ -154,21 +141,19 @@ SELECT 'reversals_within_transfer', r.id,
     format('a %s from %s to %s in %s; it reverses a %s %s from %s to %s in %s', r.kind, r.source_account_id,
         r.destination_account_id, r.currency, coalesce(t.state, 'missing'), t.kind, t.source_account_id,
         t.destination_account_id, t.currency)
-FROM transfers r LEFT JOIN transfers t ON t.id = r.reverses_transfer_id
+FROM some_transfers r LEFT JOIN transfers t ON t.id = r.reverses_transfer_id
 WHERE (r.kind = 'reversal' OR r.reverses_transfer_id IS NOT NULL)
     AND (r.kind, t.kind, t.state, t.source_account_id, t.destination_account_id, t.currency) IS DISTINCT FROM
         ('reversal', 'transfer', 'completed', r.destination_account_id, r.source_account_id, r.currency)
 
-UNION ALL
-SELECT 'entry_matches_account', e.account_id || ' version ' || e.version,
-    format('a posting in %s, an account in %s', p.currency, coalesce(a.currency, 'no currency: it is gone'))
-FROM entries e JOIN postings p USING (transfer_id, attempt, leg) LEFT JOIN accounts a ON a.id = e.account_id
-WHERE a.currency IS DISTINCT FROM p.currency
-
-UNION ALL
-SELECT 'dispute_matches_transfer', d.id,
+-- section: disputes
+WITH recorded AS (
+    SELECT subject, array_agg(concat_ws('|', actor_id, after ->> 'ruling', after ->> 'amount', reason)) AS decisions
+    FROM staff_actions WHERE action = 'decide_dispute' GROUP BY subject
+)
+SELECT 'dispute_matches_transfer' AS invariant, d.id AS subject,
     format('%s disputes what %s was paid: a %s %s by %s, to %s', d.payer_id, d.payee_id, coalesce(t.state, 'missing'),
-        t.kind, t.owner_id, a.owner_id)
+        t.kind, t.owner_id, a.owner_id) AS detail
 FROM disputes d LEFT JOIN transfers t ON t.id = d.transfer_id LEFT JOIN accounts a ON a.id = t.destination_account_id
 WHERE (t.kind, t.state, t.owner_id, a.owner_id) IS DISTINCT FROM ('transfer', 'completed', d.payer_id, d.payee_id)
 
@@ -228,4 +213,29 @@ WHERE t.destination_account_id IS DISTINCT FROM h.account_id
     OR h.amount_minor + h.used_minor > t.amount_minor
     OR NOT coalesce(d.states, '{}') && '{open,reversing,reversal_failed}'::text[]
 
-ORDER BY 1, 2
+-- section: books
+WITH held AS (
+    SELECT currency, sum(balance_minor) AS customers FROM accounts GROUP BY currency
+),
+moving AS (
+    SELECT currency, sum(amount_minor) AS in_transit FROM transfers WHERE state = 'debited' GROUP BY currency
+),
+books AS (
+    SELECT currency, coalesce(customers, 0) AS customers, coalesce(clearing_minor, 0) AS clearing,
+        coalesce(world_minor, 0) AS world, coalesce(in_transit, 0) AS in_transit
+    FROM held FULL JOIN current_totals USING (currency) FULL JOIN moving USING (currency)
+)
+SELECT 'zero_sum' AS invariant, currency AS subject,
+    format('customers %s + clearing %s + world %s must be 0', customers, clearing, world) AS detail
+FROM books WHERE customers + clearing + world <> 0
+
+UNION ALL
+SELECT 'in_transit', currency, format('clearing holds %s, debited transfers are worth %s', clearing, in_transit)
+FROM books WHERE clearing <> in_transit
+
+-- section: totals
+SELECT 'running_totals' AS invariant, currency AS subject, format('they say %s; counted again: %s',
+    coalesce(to_jsonb(kept)::text, 'nothing'), coalesce(to_jsonb(counted)::text, 'nothing')) AS detail
+FROM jsonb_populate_recordset(NULL::settled_totals, $1::jsonb) kept
+FULL JOIN jsonb_populate_recordset(NULL::settled_totals, $2::jsonb) counted USING (currency)
+WHERE to_jsonb(kept) IS DISTINCT FROM to_jsonb(counted)

@@ -45,10 +45,13 @@ _WRITE_POSTING_AND_ENTRY = f"""
 """
 
 # The transfer is locked before the account, as everywhere. A lock that is waited for looks again at what it waited for,
-# so a row that has changed meanwhile is not found, and then nothing at all is written.
+# so a row that has changed meanwhile is not found, and then nothing at all is written. Neither is a posting whose time
+# is older than a minute, because its process was stopped meanwhile: the running totals rely on it.
 _WRITE_IF_UNCHANGED = f"""
     WITH t AS MATERIALIZED (
-        SELECT id FROM transfers WHERE id = $1 AND attempt = $8 AND state = $23 FOR NO KEY UPDATE
+        SELECT id FROM transfers WHERE id = $1 AND attempt = $8 AND state = $23
+            AND $3::timestamptz > clock_timestamp() - interval '1 minute'
+        FOR NO KEY UPDATE
     ),
     a AS (
         {_SET_BALANCE} FROM t

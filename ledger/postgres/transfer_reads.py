@@ -15,8 +15,8 @@ from sqlalchemy import (
     Interval,
     Select,
     Text,
+    all_,
     and_,
-    any_,
     bindparam,
     exists,
     func,
@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from database.connections import Database
-from database.paging import Page, Place, fetch_page, newest_first
+from database.paging import Page, Place, fetch_page, newest_of
 from database.rows import columns_for, dataclass_of
 from database.statements import fetch, fetch_first, fetch_value, one_of
 from ledger.accounts import Account
@@ -88,7 +88,7 @@ class TransferFilter:
 
     @property
     def values(self) -> dict[str, object]:
-        """The conditions that apply beside the accounts, each with its value."""
+        """The conditions that apply beside accounts, state and kind, each with its value."""
         found = {name: getattr(self, name) for name in _CONDITIONS}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -123,8 +123,6 @@ _TRANSFER = select(*TRANSFER).where(transfers.c.id == bindparam("transfer_id"), 
 
 
 _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
-    "state": transfers.c.state == bindparam("state"),
-    "kind": transfers.c.kind == bindparam("kind"),
     "least_minor": transfers.c.amount_minor >= bindparam("least_minor"),
     "most_minor": transfers.c.amount_minor <= bindparam("most_minor"),
     "created_after": transfers.c.created_at >= bindparam("created_after"),
@@ -134,17 +132,27 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
 
 
 @lru_cache(maxsize=256)
-def _of_accounts(conditions: tuple[str, ...], *, behind: bool) -> Select[Any]:
-    """The list of a customer's transfers. Cached, so that it is compiled only once."""
-    account_ids = bindparam("account_ids", type_=ARRAY(Text))
-    listed = select(*TRANSFER).where(
-        _VISIBLE,
-        or_(
-            transfers.c.source_account_id == any_(account_ids), transfers.c.destination_account_id == any_(account_ids)
-        ),
-    )
-    listed = listed.where(*(_CONDITIONS[name] for name in conditions))
-    return newest_first(listed, transfers.c.created_at, transfers.c.id, behind=behind)
+def _of_accounts(
+    accounts_listed: int, state: State | None, kind: Kind | None, conditions: tuple[str, ...], *, behind: bool
+) -> Select[Any]:
+    """The list of a customer's transfers: for each account what left it, and what reached it from elsewhere.
+
+    Cached, so that it is compiled only once. State and kind are constants in it, for the sake of partial indexes.
+    """
+    listed = select(*TRANSFER).where(_VISIBLE, *(_CONDITIONS[name] for name in conditions))
+    if state is not None:
+        listed = listed.where(one_of(transfers.c.state, [state]))
+    if kind is not None:
+        listed = listed.where(one_of(transfers.c.kind, [kind]))
+    elsewhere = transfers.c.source_account_id != all_(bindparam("account_ids", type_=ARRAY(Text)))
+    own = [bindparam(_account(number), type_=Text) for number in range(accounts_listed)]
+    left = [listed.where(transfers.c.source_account_id == account_id) for account_id in own]
+    reached = [listed.where(transfers.c.destination_account_id == account_id, elsewhere) for account_id in own]
+    return newest_of([*left, *reached], transfers.c.created_at, transfers.c.id, behind=behind)
+
+
+def _account(number: int) -> str:
+    return f"account_{number}"
 
 
 _ACCOUNT_IDS = select(accounts.c.id).where(accounts.c.owner_id == bindparam("owner_id"))
@@ -184,8 +192,10 @@ async def attempts_before(connection: "Connection", transfer_id: TransferId) -> 
 class TransferReads:
     """All raise `Unavailable` where PostgreSQL gave no answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reports: Database | None = None) -> None:
+        """`reports` are the connections that lists are read on, so that many lists leave the others to payments."""
         self._database = database
+        self._reports = reports or database
 
     async def intake(self, owner_id: CustomerId, key: str, account_id: AccountId, transaction_id: str | None) -> Intake:
         """What is known of a request before it is accepted: one round trip, two with a `transaction_id`."""
@@ -211,12 +221,17 @@ class TransferReads:
     async def find(self, customer_id: CustomerId, wanted: TransferFilter, limit: int) -> Page[Transfer]:
         """The customer's transfers, newest first; of one account where the filter names one."""
         values = wanted.values
-        listed = _of_accounts(tuple(values), behind=wanted.before is not None)
-        values["reader_id"] = customer_id
-        async with self._database.connection() as connection:
+        async with self._reports.connection() as connection:
             own = [row["id"] for row in await fetch(connection, _ACCOUNT_IDS, owner_id=customer_id)]
-            values["account_ids"] = [id_ for id_ in own if wanted.account_id in (None, id_)]
-            return await fetch_page(connection, listed, limit, transfer_of, wanted.before, **values)
+            listed = [id_ for id_ in own if wanted.account_id in (None, id_)]
+            if not listed:
+                return Page([], has_more=False)
+            statement = _of_accounts(
+                len(listed), wanted.state, wanted.kind, tuple(values), behind=wanted.before is not None
+            )
+            values |= {"reader_id": customer_id, "account_ids": listed}
+            values |= {_account(number): id_ for number, id_ in enumerate(listed)}
+            return await fetch_page(connection, statement, limit, transfer_of, wanted.before, **values)
 
     async def postings(self, transfer_id: TransferId) -> list[ReceiptPosting]:
         """A transfer's postings, oldest first. The caller has checked whose transfer it is."""

@@ -17,7 +17,7 @@ from ledger.accounts import Account, AccountStatus
 from ledger.fingerprints import Fingerprints
 from ledger.ids import AccountId
 from ledger.postgres.account_queue import AccountQueues
-from ledger.postgres.audit import Audit, audit
+from ledger.postgres.audit import AUDIT_TIMEOUT_SECONDS, Audit, AuditInProgress, audit
 from ledger.postgres.locks import lock_account_for_staff
 from ledger.postgres.rebuild import rebuild
 from ledger.postgres.rows import ACCOUNT, account_of
@@ -55,16 +55,23 @@ class Operators:
     """
 
     def __init__(
-        self, database: Database, queues: AccountQueues | None = None, fingerprints: Fingerprints | None = None
+        self,
+        database: Database,
+        queues: AccountQueues | None = None,
+        fingerprints: Fingerprints | None = None,
+        reports: Database | None = None,
+        audit_seconds: int = AUDIT_TIMEOUT_SECONDS,
     ) -> None:
         """`queues` are those of all in this process that lock accounts.
 
-        `fingerprints` let its audits check that each order is the one that was accepted.
+        `fingerprints` let its audits check that each order is the one that was accepted. Audits run on a connection of
+        `reports`, and for `audit_seconds` at most.
         """
         self._database = database
         self._queues = queues or AccountQueues()
         self._fingerprints = fingerprints
-        self._auditing = False
+        self._reports = reports or database
+        self._audit_seconds = audit_seconds
 
     async def set_status(
         self,
@@ -112,20 +119,17 @@ class Operators:
             await keep(connection, changed)
         return changed
 
-    async def audit(self, actor: Actor, reason: str, keep: Keep[Audit] = keeps_nothing) -> Audit:
-        """Run the audit of all the books, and record that it was run and what it found.
+    async def audit(self, actor: Actor, reason: str, keep: Keep[Audit] = keeps_nothing, *, full: bool = False) -> Audit:
+        """Audit what no earlier audit found clean, or with `full` all the books; record that and what it found.
 
-        Raises `AuditRunning` while this process runs one already.
+        Raises `AuditRunning` while any process runs one.
         """
         check_allowed(actor, Action.RUN_AUDIT)
-        if self._auditing:
-            raise AuditRunning
-        self._auditing = True
         try:
-            found = await audit(self._database, self._fingerprints)
-        finally:
-            self._auditing = False
-        after = {"clean": found.clean, "findings": len(found.broken)}
+            found = await audit(self._reports, self._fingerprints, full=full, limit_seconds=self._audit_seconds)
+        except AuditInProgress as running:
+            raise AuditRunning from running
+        after = {"clean": found.clean, "findings": len(found.broken), "full": full}
         async with self._database.transaction() as connection:
             await record_action(connection, actor, Action.RUN_AUDIT, BOOKS, reason, None, after)
             await keep(connection, found)

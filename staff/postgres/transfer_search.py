@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import ARRAY, ColumnElement, Select, Text, and_, any_, func, literal, not_, or_, select, true
 
 from database.connections import Database
-from database.paging import Page, Place, fetch_page, newest_first
+from database.paging import Page, Place, fetch_page, newest_of
+from database.statements import one_of
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.postgres.reversals import hidden_from
 from ledger.postgres.rows import TRANSFER, transfer_of
-from ledger.postgres.tables import NOT_FINAL, keys, transfers
+from ledger.postgres.tables import ENDED_OTHERWISE, IS_COMPLETED, NOT_FINAL, transfers
 from ledger.transfers import Kind, State, Transfer
 
 
@@ -71,15 +72,29 @@ class TransferSearches:
 def matching(wanted: TransferSearch) -> Select[Any]:
     """The transfers that match, newest first."""
     found = select(*TRANSFER).where(true(), *_conditions(wanted))
-    return newest_first(found, transfers.c.created_at, transfers.c.id, behind=wanted.before is not None)
+    branches = [found.where(*branch) for branch in _branches(wanted)]
+    return newest_of(branches, transfers.c.created_at, transfers.c.id, behind=wanted.before is not None)
+
+
+def _branches(wanted: TransferSearch) -> list[list[ColumnElement[bool]]]:
+    """Conditions of which each transfer that matches fulfils one, and which have an index each."""
+    source, destination = transfers.c.source_account_id, transfers.c.destination_account_id
+    if wanted.account_id is not None:
+        return [[source == wanted.account_id], [destination == wanted.account_id, source != wanted.account_id]]
+    is_flagged = wanted.flagged is not None and wanted.flagged.wanted
+    if wanted.state or wanted.transaction_id or wanted.unmoved_for is not None or is_flagged:
+        return [[]]
+    by_row = (wanted.owner_id, wanted.currency, wanted.least_minor, wanted.most_minor)
+    if wanted.kind is not Kind.TRANSFER and all(filter_ is None for filter_ in by_row):
+        return [[]]
+    return [[IS_COMPLETED], [ENDED_OTHERWISE], [NOT_FINAL]]
 
 
 def _conditions(wanted: TransferSearch) -> list[ColumnElement[bool]]:
     columns = transfers.c
     compared = (
-        (operator.eq, columns.state, wanted.state),
-        (operator.eq, columns.kind, wanted.kind),
         (operator.eq, columns.currency, wanted.currency),
+        (operator.eq, columns.owner_id, wanted.owner_id),
         (operator.ge, columns.amount_minor, wanted.least_minor),
         (operator.le, columns.amount_minor, wanted.most_minor),
         (operator.ge, columns.created_at, wanted.created_after),
@@ -90,13 +105,11 @@ def _conditions(wanted: TransferSearch) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [
         compare(column, value) for compare, column, value in compared if value is not None
     ]
-    if wanted.owner_id is not None:
-        # Transfers have no index on their owner, but each has a key, and keys have one.
-        named = select(keys.c.transfer_id).where(keys.c.owner_id == wanted.owner_id)
-        found += [columns.owner_id == wanted.owner_id, columns.id.in_(named)]
-    if wanted.account_id is not None:
-        account_id = wanted.account_id
-        found.append(or_(columns.source_account_id == account_id, columns.destination_account_id == account_id))
+    # As constants: PostgreSQL uses a partial index only for conditions that it can compare with the index's own.
+    if wanted.state is not None:
+        found.append(one_of(columns.state, [wanted.state]))
+    if wanted.kind is not None:
+        found.append(one_of(columns.kind, [wanted.kind]))
     if wanted.unmoved_for is not None:
         found += [NOT_FINAL, columns.updated_at <= func.now() - wanted.unmoved_for]
     if wanted.hidden_from is not None:

@@ -96,13 +96,19 @@ async def client_of(settings: Settings, process: ApiProcess) -> AsyncIterator[ht
 
 @asynccontextmanager
 async def running_api(
-    settings: Settings, database: Database, *, worker: bool = True, book: type[Book] = Book, registers: bool = False
+    settings: Settings,
+    database: Database,
+    *,
+    worker: bool = True,
+    book: type[Book] = Book,
+    registers: bool = False,
+    reports: Database | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The API, connected to Temporal, with a worker whose steps use this `book`, or without any worker.
 
     Only with `registers` it registers what Temporal lacks: the schedule of recovery would sweep for all tests.
     """
-    process = compose_api(settings, database, with_worker=worker)
+    process = compose_api(settings, database, with_worker=worker, reports=reports)
     stop = asyncio.Event()
     temporal = process.services.temporal
     assert settings.database_url is not None

@@ -287,7 +287,7 @@ async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
     assert first.clean
     assert isinstance(second, AuditRunning)
     (recorded,) = await about(actions, BOOKS)
-    assert (recorded.before, recorded.after) == (None, {"clean": True, "findings": 0})
+    assert (recorded.before, recorded.after) == (None, {"clean": True, "findings": 0, "full": False})
     assert (await operators.audit(admin, REASON)).clean
 
 

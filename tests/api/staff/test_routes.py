@@ -300,7 +300,7 @@ async def test_books_audit_stats_and_metrics_tell_what_is_in_transit(
     found = (await admin.post("/v1/admin/audit", REASON)).json()
     assert (found["clean"], found["broken"], found["findings"], found["books"]) == (True, [], 0, [usd])
     (recorded,) = await actions(admin, subject="books")
-    assert (recorded["action"], recorded["after"]) == ("run_audit", {"clean": True, "findings": 0})
+    assert (recorded["action"], recorded["after"]) == ("run_audit", {"clean": True, "findings": 0, "full": False})
     await book.credit(Step(stuck.transfer_id, 1))
 
 

@@ -272,6 +272,7 @@ async def test_an_account_whose_entries_were_edited_is_not_rebuilt_until_they_ar
     async with tampering(stack) as connection:
         await connection.execute(edit, payer.account_id, 1)
     assert "hash_chain" in await verify(as_admin, exits=1)
+    assert "hash_chain" in await as_admin.run("remit verify --full", exits=1)
     refused = await act(as_admin, REBUILD, payer.account_id)
     assert (refused["status"], refused["code"]) == (409, "entries_broken")
     async with tampering(stack) as connection:

@@ -1,0 +1,199 @@
+"""An audit continues where the last one that found the books clean ended; a full one trusts no earlier audit."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from customers.postgres import Customers
+from database.connections import Database, Unavailable
+from ledger.postgres.audit import AuditInProgress, audit
+from ledger.postgres.book import Book
+from ledger.postgres.proof import auditor
+from ledger.transfers import Step
+from tests.connections import Connection
+from tests.ledger.test_running_totals import settle
+from tests.orders import Holder, completed, deposited, funded, holder, order
+
+pytestmark = pytest.mark.breaks_the_books
+
+LOCK = 7_265_420_114
+
+EDITED = """
+    SET session_replication_role = replica;
+    UPDATE entries SET recorded_at = recorded_at - interval '1 day'
+        WHERE account_id = '{account}' AND version = {version};
+    SET session_replication_role = DEFAULT
+"""
+
+# The newest entries go, and the account's row says so: no hash tells of them.
+CUT_OFF = """
+    SET session_replication_role = replica;
+    DELETE FROM entries WHERE account_id = '{account}' AND version > {version};
+    UPDATE accounts a SET version = e.version, balance_minor = e.balance_after, head_hash = e.hash
+        FROM entries e WHERE a.id = '{account}' AND (e.account_id, e.version) = ('{account}', {version});
+    SET session_replication_role = DEFAULT
+"""
+
+
+@pytest.fixture
+async def ada(customers: Customers, book: Book) -> Holder:
+    """With four entries."""
+    person = await funded(customers, book, 1_000)
+    for _ in range(3):
+        await deposited(book, person.id, person.account_id, 10)
+    return person
+
+
+async def invariants(database: Database, *, full: bool = False) -> set[tuple[str, str]]:
+    return {(found.invariant, found.subject) for found in (await audit(database, full=full)).broken}
+
+
+async def test_a_full_audit_finds_what_was_edited_before_the_verified_head_and_another_one_does_not_look(
+    database: Database, owner: Connection, book: Book, ada: Holder
+) -> None:
+    await settle(owner, database)
+    assert (await audit(database)).clean
+    await deposited(book, ada.id, ada.account_id, 10)
+    await owner.execute(EDITED.format(account=ada.account_id, version=2))
+    later = await audit(database)
+    assert (later.clean, later.since is not None) == (True, True)
+    assert ("hash_chain", f"{ada.account_id} version 2") in await invariants(database, full=True)
+
+
+async def test_an_audit_finds_what_was_edited_after_the_verified_head(
+    database: Database, owner: Connection, book: Book, ada: Holder
+) -> None:
+    await settle(owner, database)
+    assert (await audit(database)).clean
+    for _ in range(2):
+        await deposited(book, ada.id, ada.account_id, 10)
+    await owner.execute(EDITED.format(account=ada.account_id, version=5))
+    for full in (False, True):
+        found = await invariants(database, full=full)
+        assert ("hash_chain", f"{ada.account_id} version 5") in found
+        assert ("entry_matches_posting", f"{ada.account_id} version 5") in found
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_an_end_that_was_cut_off_before_the_verified_head_is_found(
+    database: Database, owner: Connection, ada: Holder, full: bool
+) -> None:
+    await settle(owner, database)
+    assert (await audit(database)).clean
+    await owner.execute(CUT_OFF.format(account=ada.account_id, version=2))
+    assert ("audited_head", ada.account_id) in await invariants(database, full=full)
+
+
+async def test_an_audit_finds_again_what_is_broken_until_it_is_mended(
+    database: Database, owner: Connection, ada: Holder
+) -> None:
+    await owner.execute(EDITED.format(account=ada.account_id, version=2))
+    await settle(owner, database)
+    first = await invariants(database)
+    assert first
+    assert await invariants(database) == first
+    assert await owner.fetchval("SELECT count(*) FROM audited_heads WHERE account_id = $1", ada.account_id) == 0
+
+
+async def test_an_account_with_more_entries_than_one_part_holds_is_verified_in_parts(
+    database: Database, owner: Connection, book: Book, ada: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor, "ENTRIES_AT_ONCE", 2)
+    monkeypatch.setattr(auditor, "TRANSFERS_AT_ONCE", 2)
+    monkeypatch.setattr(auditor, "ACCOUNTS_AT_ONCE", 1)
+    await deposited(book, ada.id, ada.account_id, 10)
+    for full in (True, False, True):
+        assert (await audit(database, full=full)).clean
+    assert await owner.fetchval("SELECT version FROM audited_heads WHERE account_id = $1", ada.account_id) == 5
+    await owner.execute(EDITED.format(account=ada.account_id, version=4))
+    assert ("hash_chain", f"{ada.account_id} version 4") in await invariants(database, full=True)
+
+
+async def test_a_running_total_that_was_edited_is_found_by_a_full_audit(
+    database: Database, owner: Connection, ada: Holder
+) -> None:
+    await settle(owner, database)
+    await owner.execute(
+        "UPDATE settled_totals SET world_minor = world_minor - 5, customers_minor = customers_minor + 5"
+    )
+    assert ("running_totals", "USD") in await invariants(database, full=True)
+
+
+# Who may write what an audit relies on.
+
+
+async def test_the_application_cannot_write_a_head_and_moves_it_only_over_entries_that_follow(
+    database: Database, owner: Connection, ada: Holder
+) -> None:
+    advance = "SELECT advance_heads($1, $2)"
+    read = "SELECT version FROM audited_heads WHERE account_id = $1"
+    async with database.connection() as application:
+        for statement in (
+            "INSERT INTO audited_heads VALUES ('acc', 1, 0, sha256(''))",
+            "UPDATE audited_heads SET version = 9",
+            "DELETE FROM audited_heads",
+            "UPDATE settled_totals SET world_minor = 0",
+            "UPDATE totals_position SET counted_until = now()",
+            "DELETE FROM audits",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await application.execute(statement)
+        assert await application.fetchval(advance, [ada.account_id], [99]) == 0
+        assert await application.fetchval(advance, [ada.account_id], [2]) == 1
+        assert await application.fetchval(advance, [ada.account_id], [1]) == 0
+        assert await application.fetchval(read, ada.account_id) == 2
+        await owner.execute(EDITED.format(account=ada.account_id, version=3))
+        assert await application.fetchval(advance, [ada.account_id], [4]) == 0
+        assert await application.fetchval(read, ada.account_id) == 2
+
+
+# One at a time, within its limit, and beside the load.
+
+
+async def test_an_audit_in_another_process_keeps_a_second_one_from_running(
+    database: Database, owner: Connection
+) -> None:
+    await owner.execute(f"SELECT pg_advisory_lock({LOCK})")
+    with pytest.raises(AuditInProgress):
+        await audit(database)
+    await owner.execute(f"SELECT pg_advisory_unlock({LOCK})")
+    assert (await audit(database)).clean
+
+
+async def test_an_audit_that_is_given_up_leaves_no_lock_and_the_next_one_runs(
+    database: Database, owner: Connection, ada: Holder
+) -> None:
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE disputes IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(Unavailable, match="took longer than 1 s"):
+            await audit(database, limit_seconds=1)
+    assert (await audit(database)).clean
+    assert await owner.fetchval("SELECT count(*) FROM audited_heads") == 1
+
+
+async def test_an_audit_beside_steps_that_move_money_finds_the_books_clean(
+    database: Database, customers: Customers, book: Book, ada: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor, "ENTRIES_AT_ONCE", 3)
+    monkeypatch.setattr(auditor, "TRANSFERS_AT_ONCE", 3)
+    ben = await holder(customers)
+    stop = asyncio.Event()
+
+    async def pay() -> None:
+        while not stop.is_set():
+            await completed(book, order(ada.id, ada.account_id, ben.account_id, 1))
+
+    async def leave_in_transit() -> None:
+        wanted = order(ada.id, ada.account_id, ben.account_id, 1)
+        await book.open_transfer(wanted)
+        await book.debit(Step(wanted.transfer_id, 1))
+
+    load = [asyncio.create_task(pay()) for _ in range(3)]
+    found = []
+    for full in (True, False, True):
+        await leave_in_transit()
+        found += (await audit(database, full=full)).broken
+    stop.set()
+    await asyncio.gather(*load)
+    assert found == []
