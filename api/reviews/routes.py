@@ -90,7 +90,10 @@ async def decide_many(
 
 
 async def _seen(wanted: DecisionsIn, actor: Actor, remit: Services) -> list[Transfer]:
-    """The transfers of the list that the reviewer read. Raises a problem where there are more by now."""
+    """The transfers of the list that the reviewer read. Raises a problem where there are more by now.
+
+    What the list hides from the reviewer is left out here, too.
+    """
     assert wanted.created_before is not None
     assert wanted.total is not None
     if wanted.created_before > (now := datetime.now(UTC)):
@@ -105,6 +108,7 @@ async def _seen(wanted: DecisionsIn, actor: Actor, remit: Services) -> list[Tran
         most_minor=wanted.max_amount,
         created_before=wanted.created_before,
         unchanged_since=wanted.created_before,
+        hidden_from=actor.id,
     )
     page = await remit.reviews.find_undecided(search, actor.id, wanted.total)
     if page.has_more:

@@ -128,7 +128,7 @@ class Acceptance:
         if known.account is None and order.kind is not Kind.REVERSAL:
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
         first = _first_of(known, order)
-        if first is None and known.has_answer:
+        if known.by_key is None and known.has_answer:  # also where its transaction_id names a transfer
             raise Problem("idempotency_key_reused")
         if first is not None:
             await self._take_key(order, first)

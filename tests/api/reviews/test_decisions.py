@@ -11,11 +11,15 @@ import pytest
 from database.connections import Database
 from devenv.servers.temporal_binary import temporal_binary
 from devenv.servers.temporal_server import TemporalServer
+from ledger.ids import AccountId, CustomerId
+from ledger.postgres.book import Book, put_in_review
+from ledger.transfers import Step
 from settings import Settings
 from staff.permissions import Role
+from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, in_review, reaches, register, running_api
 from tests.connections import Connection
-from tests.orders import promoted
+from tests.orders import FINGERPRINTS, completed, order, promoted, reversal
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 WHY = {"reason": "ticket 4711"}
@@ -162,6 +166,22 @@ async def test_a_transfer_that_came_into_review_after_the_list_is_left_out_of_it
     between = {"created_before": (created + (began - created) / 2).isoformat(), "total": 1}
     answer = await operator.post("/v1/admin/reviews/decisions", {"ruling": "approve", **between, **WHY})
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_matches")
+
+
+async def test_a_batch_leaves_out_what_the_list_hides_from_its_reviewer(
+    ada: Person, ben: Person, operator: Person, admin: Person, database: Database
+) -> None:
+    book = Book(database, FINGERPRINTS, record_reversal)
+    paid = order(CustomerId(ada.id), AccountId(ada.account_id), AccountId(operator.account_id), 500)
+    hidden = reversal(await completed(book, paid), CustomerId(admin.id), 500, "court order 7")
+    await book.open_transfer(hidden)
+    async with database.transaction() as connection:
+        await put_in_review(connection, Step(hidden.transfer_id, 1))
+    shown = await in_review(ada, ben, 10_000)
+    listed = (await operator.get("/v1/admin/transfers", state="in_review")).json()["items"]
+    assert [each["id"] for each in listed] == [shown]
+    answer = await operator.post("/v1/admin/reviews/decisions", {"ruling": "reject", **seen(1), **WHY})
+    assert (answer.status_code, answer.json()) == (200, {"total": 1, "taken": 1, "refused": []})
 
 
 async def test_who_became_staff_a_moment_ago_is_no_second_pair_of_eyes(
