@@ -4,6 +4,7 @@ A step locks the dispute before it reads the transfer. Nothing here moves money:
 is a transfer like any other, and the book writes it. The messages to the parties commit with their step.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from database.connections import Database
 from database.metadata import CLOCK, Timestamp
 from database.paging import Page, Place, fetch_page, newest_of
 from database.rows import columns_for, dataclass_of
-from database.statements import Row, execute, fetch, fetch_first, fetch_only, fetch_value, locked
+from database.statements import Row, execute, fetch, fetch_first, fetch_only, fetch_value, locked, one_of
 from disputes.dispute import (
     MAX_STATEMENTS_EACH,
     DecisionRefused,
@@ -53,7 +54,7 @@ from disputes.dispute import (
 from disputes.notices import Notice, of_end, of_opening, of_statement
 from disputes.postgres.tables import NOT_CLOSED, dispute_statements, disputes
 from ledger.ids import CustomerId, DisputeId, TransferId, new_dispute_id
-from ledger.postgres.reversals import limit_hold, taken_of
+from ledger.postgres.reversals import lock_hold, set_hold, taken_of
 from ledger.postgres.rows import TRANSFER, transfer_of
 from ledger.postgres.tables import accounts, holds, transfers
 from ledger.transfers import Transfer, TransferOrder
@@ -99,6 +100,12 @@ def _recorded(column: ColumnElement[Any]) -> ScalarSelect[Any]:
 
 
 _HELD = select(holds.c.amount_minor).where(holds.c.transfer_id == disputes.c.transfer_id).correlate(disputes)
+
+KEEPING = (DisputeState.OPEN, DisputeState.REVERSING, DisputeState.REVERSAL_FAILED)
+# An open dispute may keep all of it.
+_KEPT_BY_OTHERS = select(
+    func.coalesce(func.sum(func.coalesce(disputes.c.amount_minor, bindparam("amount_minor", type_=BigInteger))), 0)
+).where(disputes.c.transfer_id == bindparam("transfer_id"), disputes.c.id != bindparam("dispute_id"))
 
 _READ = select(
     disputes,
@@ -245,7 +252,7 @@ class Disputes:
             left = transfer.amount_minor - await taken_of(connection, transfer.id)
             check_decision(dispute, decision, left)
             decided = _dispute_of(await fetch_only(connection, _decided(dispute_id, decision, left)))
-            await limit_hold(connection, transfer, amount_held_after(decided.state, decided.amount_minor))
+            await _limit_hold(connection, decided, transfer)
             if decided.state.is_final:
                 await _write_messages(connection, decided, transfer, of_end(decided, transfer))
             before = {"state": dispute.state}
@@ -366,7 +373,7 @@ async def end_dispute(
         state=state, outcome=outcome, reversal_transfer_id=reversal_id, updated_at=CLOCK, closed_at=CLOCK
     )
     ended = _dispute_of(await fetch_only(connection, changed.returning(disputes)))
-    await limit_hold(connection, transfer, amount_held_after(state, ended.amount_minor))
+    await _limit_hold(connection, ended, transfer)
     # A reversal that is retried with success ends its dispute once more, and says so once more.
     occasion = "reversed" if dispute.state is DisputeState.REVERSAL_FAILED else "ended"
     await _write_messages(connection, ended, transfer, of_end(ended, transfer, occasion))
@@ -392,6 +399,35 @@ async def _write_messages(
     ]
     if written:
         await execute(connection, insert_or_skip(messages).values(written).on_conflict_do_nothing())
+
+
+async def _limit_hold(connection: "Connection", dispute: Dispute, transfer: Transfer) -> None:
+    """Release what no dispute of the transfer may keep any more, in the transaction that changes this one."""
+    hold = await lock_hold(connection, transfer)
+    if hold is None:
+        return
+    # Read under the account's lock: of two disputes that end at once, the second one sees that the first has ended.
+    others = await kept_by_others(connection, dispute, transfer, KEEPING)
+    most = amount_held_after(dispute.state, dispute.amount_minor) + others
+    await set_hold(connection, transfer.id, transfer.destination_account_id, hold.limited_to(most))
+
+
+async def kept_by_others(
+    connection: "Connection", dispute: Dispute, transfer: Transfer, states: Sequence[DisputeState]
+) -> int:
+    """The most that other disputes of the transfer in these states may keep held.
+
+    Final only under the account's lock.
+    """
+    return int(
+        await fetch_value(
+            connection,
+            _KEPT_BY_OTHERS.where(one_of(disputes.c.state, states)),
+            dispute_id=dispute.id,
+            transfer_id=transfer.id,
+            amount_minor=transfer.amount_minor,
+        )
+    )
 
 
 async def transfer_of_dispute(connection: "Connection", dispute: Dispute) -> Transfer:

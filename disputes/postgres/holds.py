@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
-from disputes.dispute import Dispute, NothingToHold, amount_to_hold, check_may_hold
-from disputes.postgres.disputes import DisputeFile, keep_file, lock_dispute, transfer_of_dispute
+from disputes.dispute import Dispute, DisputeState, NothingToHold, amount_to_hold, check_may_hold
+from disputes.postgres.disputes import (
+    KEEPING,
+    DisputeFile,
+    keep_file,
+    kept_by_others,
+    lock_dispute,
+    transfer_of_dispute,
+)
 from ledger.ids import DisputeId
 from ledger.postgres.locks import lock_account
 from ledger.postgres.reversals import Hold, hold_for, set_hold, taken_of
@@ -43,9 +50,13 @@ class DisputeHolds:
             before = await hold_for(connection, transfer.id)
             left = transfer.amount_minor - await taken_of(connection, transfer.id)
             held = min(amount_to_hold(dispute, left), account.available_minor + before.amount_minor)
+            others = await kept_by_others(connection, dispute, transfer, KEEPING)
+            if others:
+                held = max(held, before.amount_minor)
             if not held:
                 raise NothingToHold
-            after = Hold(held, before.used_minor).limited_to(amount_to_hold(dispute, transfer.amount_minor))
+            most = amount_to_hold(dispute, transfer.amount_minor) + others
+            after = Hold(held, before.used_minor).limited_to(most)
             await set_hold(connection, transfer.id, account.id, after)
             await _record(connection, actor, Action.HOLD_AMOUNT, dispute, reason, before.amount_minor, held)
             await keep_file(connection, dispute_id, keep)
@@ -56,17 +67,22 @@ class DisputeHolds:
     ) -> Dispute:
         """Release what is held, and what a reversal under way took of it: its refund holds nothing again.
 
+        What another dispute of the transfer may keep stays held; of two whose reversals failed, each releases all.
         Where nothing is held, nothing changes, and it is recorded.
         """
         async with self._database.transaction() as connection:
             dispute = await self._open(connection, dispute_id, actor, Action.RELEASE_AMOUNT)
             transfer = await transfer_of_dispute(connection, dispute)
             await lock_account(connection, transfer.destination_account_id)
-            before = (await hold_for(connection, transfer.id)).amount_minor
-            await set_hold(connection, transfer.id, transfer.destination_account_id, Hold())
-            await _record(connection, actor, Action.RELEASE_AMOUNT, dispute, reason, before, 0)
+            before = await hold_for(connection, transfer.id)
+            # Both would keep the other's for ever if a failed reversal's counted for a failed one.
+            keeping = KEEPING if dispute.state is DisputeState.OPEN else (DisputeState.OPEN, DisputeState.REVERSING)
+            after = before.limited_to(await kept_by_others(connection, dispute, transfer, keeping))
+            await set_hold(connection, transfer.id, transfer.destination_account_id, after)
+            held = after.amount_minor
+            await _record(connection, actor, Action.RELEASE_AMOUNT, dispute, reason, before.amount_minor, held)
             await keep_file(connection, dispute_id, keep)
-        return replace(dispute, held_minor=0)
+        return replace(dispute, held_minor=held)
 
     async def _open(self, connection: "Connection", dispute_id: DisputeId, actor: Actor, action: Action) -> Dispute:
         """The dispute under its lock, if this person may do this to it: the role is read again, under its own lock."""

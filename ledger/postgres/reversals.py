@@ -177,16 +177,16 @@ async def set_hold(connection: "Connection", transfer_id: TransferId, account_id
     await connection.execute(_SET_HOLD, transfer_id, account_id, hold.amount_minor, hold.used_minor)
 
 
-async def limit_hold(connection: "Connection", original: Transfer, most_minor: int) -> None:
-    """Release what is held for reversals of this transfer beyond this amount, in a transaction that decides so."""
-    hold = await hold_for(connection, original.id)
-    if hold == hold.limited_to(most_minor):
-        return
-    account_id = original.destination_account_id
-    await lock_account(connection, account_id)
+async def lock_hold(connection: "Connection", original: Transfer) -> Hold | None:
+    """What is held for reversals of this transfer, under the lock of the account that it reached.
+
+    None: nothing, and nothing is locked.
+    """
+    if await hold_for(connection, original.id) == Hold():
+        return None
+    await lock_account(connection, original.destination_account_id)
     # A reversal may have used a part of it meanwhile.
-    hold = await hold_for(connection, original.id)
-    await set_hold(connection, original.id, account_id, hold.limited_to(most_minor))
+    return await hold_for(connection, original.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,6 +261,63 @@ async def test_a_refund_does_not_hold_again_what_was_released_meanwhile(scene: S
     assert await scene.amounts() == (PAID, 0)
 
 
+async def test_a_dispute_releases_nothing_that_another_one_of_the_transfer_keeps(scene: Scene) -> None:
+    first = await scene.opened()
+    await scene.held(first)
+    await scene.ruled(first, DisputeRuling.REVERSE, 30)
+    award = await scene.awarded(first)
+    await scene.book.open_transfer(award)
+    await scene.book.end(Ending(Step(award.transfer_id, 1), None), State.FAILED)
+    await scene.disputes.close(first.id, impossible=False)
+    second = await scene.opened()
+    assert await scene.held(second) == PAID
+    assert await scene.held(first) == PAID
+    await scene.holds.release(first.id, scene.olu, "ticket 4711")
+    assert await scene.amounts() == (PAID, PAID)
+    await completed(scene.book, later_attempt(award, 2))
+    assert await LateReversals(scene.database).end_all() == [first.id]
+    assert await scene.amounts() == (PAID - 30, PAID - 30)
+    await scene.ruled(second, DisputeRuling.REJECT)
+    assert await scene.amounts() == (PAID - 30, 0)
+
+
+async def test_of_disputes_about_one_transfer_a_failed_one_keeps_its_amount_until_it_is_released(scene: Scene) -> None:
+    failed = []
+    for amount in (30, 50):
+        dispute = await scene.opened()
+        await scene.held(dispute)
+        await scene.ruled(dispute, DisputeRuling.REVERSE, amount)
+        award = await scene.awarded(dispute)
+        await scene.book.open_transfer(award)
+        await scene.book.end(Ending(Step(award.transfer_id, 1), None), State.FAILED)
+        await scene.disputes.close(dispute.id, impossible=False)
+        failed.append(dispute)
+    assert await scene.amounts() == (PAID, 80)
+    third = await scene.opened()
+    await scene.held(third)
+    await scene.holds.release(third.id, scene.olu, "ticket 4711")
+    assert await scene.amounts() == (PAID, 80)
+    await scene.disputes.expire(third.id)
+    await scene.holds.release(failed[0].id, scene.olu, "ticket 4711")
+    assert await scene.amounts() == (PAID, 0)
+
+
+async def test_of_two_disputes_about_one_transfer_that_end_at_once_none_leaves_a_hold(scene: Scene) -> None:
+    first = await scene.opened()
+    await scene.held(first)
+    await scene.ruled(first, DisputeRuling.REVERSE, 30)
+    award = await scene.awarded(first)
+    await scene.book.open_transfer(award)
+    await scene.book.end(Ending(Step(award.transfer_id, 1), None), State.FAILED)
+    await scene.disputes.close(first.id, impossible=False)
+    second = await scene.opened()
+    await scene.held(second)
+    await completed(scene.book, later_attempt(award, 2))
+    late = LateReversals(scene.database)
+    await asyncio.gather(late.end_of(award.transfer_id), scene.disputes.expire(second.id))
+    assert await scene.amounts() == (PAID - 30, 0)
+
+
 async def test_staff_who_are_no_party_hold_while_it_is_open(scene: Scene, customers: Customers) -> None:
     dispute = await scene.opened()
     stranger = (await holder(customers)).id
