@@ -58,10 +58,14 @@ class RecoveryWorkflow:
                 sweep.unanswered[transfer_id] = "The sweep had no time left for it: the next one goes on."
                 return
             try:
-                if stranded.is_driven_on and await self._resume(stranded):
+                if stranded.is_driven_on and await self._drive(stranded, "Resumed by recovery"):
                     sweep.driven_on.append(transfer_id)
                 elif not stranded.is_driven_on and await self._abandon(stranded):
                     sweep.abandoned.append(transfer_id)
+                    # It finds the transfer ended: it notifies the parties, and shows why it ended.
+                    await self._drive(stranded, "Ended by recovery")
+                    # It finds the transfer ended: it notifies the parties, and shows why it ended.
+                    await self._drive(stranded, "Ended by recovery")
             except FailureError as error:
                 if is_cancelled_exception(error):
                     raise
@@ -105,7 +109,7 @@ class RecoveryWorkflow:
             summary=f"Abandon {summary(stranded.order)}",
         )
 
-    async def _resume(self, stranded: Stranded) -> bool:
+    async def _drive(self, stranded: Stranded, why: str) -> bool:
         """Whether a workflow was started for it. False: one runs already."""
         try:
             await workflow.start_child_workflow(
@@ -116,7 +120,7 @@ class RecoveryWorkflow:
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 task_timeout=policies.TASK_TIMEOUT,
                 search_attributes=search_attributes(stranded.order),
-                static_summary=summary(stranded.order),
+                static_summary=f"{why}: {summary(stranded.order)}",
             )
         except WorkflowAlreadyStartedError:
             return False

@@ -16,6 +16,7 @@ from temporalio.client import (
     WorkflowExecutionDescription,
 )
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
 
 from activities.recovery import RUNNING, RecoverySteps
 from customers.postgres import Customers
@@ -188,3 +189,14 @@ async def test_a_transfer_that_is_decided_after_the_sweep_found_it_is_not_abando
     assert not await steps.abandon_stranded(lost)
     assert (await reviews.read(lost)).standing.state is State.IN_REVIEW
     assert await is_decided()
+
+
+async def test_a_sweep_reports_each_transfer_that_it_looks_at(
+    client: Client, book: Book, orders: list[TransferOrder]
+) -> None:
+    reports: list[object] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *details: reports.append(details)
+    found = await environment.run(RecoverySteps(client, book, 0).find_stranded)
+    assert orders_of(found) == orders[RUNS:]
+    assert len(reports) >= len(orders)

@@ -18,6 +18,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from ledger.recovery import Sweep
 from ledger.refusals import Abandoned, ReviewRejected
 from ledger.transfers import State, Step, TransferOrder
+from ledger.workflow_ids import recovery_workflow_id
 from reviews.postgres import Reviews
 from reviews.review import Decision, Ruling
 from tests.orders import Holder, order, staff
@@ -200,6 +201,23 @@ async def stranded_before_its_debit(saga: Sagas, payer: Holder, payee: Holder) -
     lost = order(payer.id, payer.account_id, payee.account_id, 100)
     await saga.book.open_transfer(lost)
     return lost
+
+
+async def test_a_transfer_that_recovery_ended_says_so_to_its_owner_and_in_temporal(
+    saga: Sagas, transfer_reads: TransferReads, client: Client, alice: Holder, bob: Holder
+) -> None:
+    lost = await stranded_before_its_debit(saga, alice, bob)
+    assert (await sweep(saga)).abandoned == [lost.transfer_id]
+    driver = client.get_workflow_handle(recovery_workflow_id(lost.transfer_id, 1), result_type=dict)
+    assert (await driver.result())["failure"]["code"] == Abandoned.code
+    async with saga.book.database.connection() as connection:
+        told = await connection.fetch("SELECT customer_id, body FROM messages WHERE transfer_id = $1", lost.transfer_id)
+    assert [row["customer_id"] for row in told] == [alice.id]
+    assert str(Abandoned()) in told[0]["body"]
+    assert str(await (await driver.describe()).static_summary()).startswith("Ended by recovery: ")
+    found = await transfer_reads.visible(alice.id, lost.transfer_id)
+    assert found is not None
+    assert found.failure == Abandoned().failure
 
 
 async def cannot() -> None:

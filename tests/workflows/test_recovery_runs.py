@@ -1,4 +1,4 @@
-"""A sweep that never ends is replaced."""
+"""A step of a sweep that hangs is tried again, and a sweep that never ends is replaced."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -15,6 +15,8 @@ from ledger.transfers import TransferOrder
 from tests.orders import Holder, order
 from tests.waiting import until
 from tests.workflows.sagas import UnreliableBook, sagas
+from workflows import policies
+from workflows.recovery import RecoveryWorkflow
 from workflows.registration import RECOVERY_SCHEDULE, schedule_recovery
 
 
@@ -75,3 +77,19 @@ async def test_a_run_that_never_ends_is_replaced(
                 return await has_ended(transfer_reads, lost)
 
             await until(is_finished, "another sweep finished what was lost")
+
+
+async def test_a_step_of_a_sweep_that_reports_nothing_is_tried_again_soon(
+    client: Client, book: UnreliableBook, lost: TransferOrder
+) -> None:
+    async with sagas(client, book, recovery_grace_seconds=0) as saga:
+        run = await client.start_workflow(
+            RecoveryWorkflow.run, id=f"recovery-{secrets.token_hex(6)}", task_queue=saga.settings.task_queue
+        )
+        assert (await run.result()).abandoned == [lost.transfer_id]
+        asked = [event.activity_task_scheduled_event_attributes for event in (await run.fetch_history()).events]
+    limits = {step.activity_type.name: step.heartbeat_timeout.ToTimedelta() for step in asked if step.activity_id}
+    assert {name for name, limit in limits.items() if limit == policies.SWEEP_HEARTBEAT} == {
+        "find_stranded",
+        "find_stranded_disputes",
+    }
