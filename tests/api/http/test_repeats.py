@@ -71,6 +71,16 @@ async def test_a_key_names_a_movement_of_money_or_another_request_and_never_both
     assert await ben.balance() == 100
 
 
+async def test_a_key_with_an_answer_names_no_transfer_of_a_repeated_transaction_id(ada: Person) -> None:
+    path = f"/v1/accounts/{ada.account_id}/deposits"
+    body = {"amount": 700, "currency": "USD", "transaction_id": "bank-1"}
+    assert (await ada.post(path, body, "money")).status_code == 201
+    account = await ada.post("/v1/accounts", {"currency": "EUR"}, "account")
+    assert account.status_code == 201
+    assert told(await ada.post(path, body, "account")) == (422, "idempotency_key_reused")
+    is_repeat(account, await ada.post("/v1/accounts", {"currency": "EUR"}, "account"))
+
+
 async def test_spaces_and_the_order_of_fields_are_no_other_request(ada: Person, operator: Person) -> None:
     headers = {"Authorization": f"Bearer {operator.token}", "Idempotency-Key": "k", "Content-Type": "application/json"}
     path = f"/v1/admin/accounts/{ada.account_id}/freeze"
