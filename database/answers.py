@@ -1,8 +1,8 @@
 """The first answers to requests with an `Idempotency-Key` that move no money of their own.
 
 An answer is kept in the transaction of its act: both commit, or neither does. So a repeat finds the answer, or the act
-has not happened. A request that is refused keeps nothing, and its key stays free. What moves money has its keys in
-`keys`; a customer's key is in one of both tables.
+has not happened. A request that is refused keeps nothing, and its key stays free. Every used key has
+one row in `keys`, which names its transfer, or none for a request in `answers`: so of two requests at once one gets it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -37,13 +37,18 @@ answers = Table(
 
 _FIND = """
     SELECT a.request, a.attempt, a.status, a.location, a.body,
-        EXISTS (SELECT FROM keys k WHERE k.owner_id = $1 AND k.idempotency_key = $2) AS moved_money
+        EXISTS (SELECT FROM keys k WHERE k.owner_id = $1 AND k.idempotency_key = $2 AND k.transfer_id IS NOT NULL)
+            AS moved_money
     FROM (SELECT) one LEFT JOIN answers a ON a.owner_id = $1 AND a.idempotency_key = $2
 """
 
 _KEEP = """
+    WITH named AS (
+        INSERT INTO keys (owner_id, idempotency_key) VALUES ($1, $2)
+        ON CONFLICT DO NOTHING RETURNING owner_id, idempotency_key
+    )
     INSERT INTO answers (owner_id, idempotency_key, request, attempt, status, location, body)
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING 1
+    SELECT owner_id, idempotency_key, $3, $4::smallint, $5::smallint, $6, $7 FROM named RETURNING 1
 """
 
 
@@ -91,7 +96,10 @@ async def find_answer(connection: "Connection", asked: KeyedRequest) -> KeptAnsw
 
 
 async def keep_answer(connection: "Connection", asked: KeyedRequest, answer: KeptAnswer) -> None:
-    """Use the key up. Raises `KeyTaken` if another request was first: it waits for that one's transaction to end."""
+    """Use the key up. Raises `KeyTaken` if another request was first: it waits for that one's transaction to end.
+
+    A transfer that is opened with the key at the same time waits for this transaction.
+    """
     values = (answer.request, answer.attempt, answer.status, answer.location, answer.body)
     if await connection.fetchval(_KEEP, asked.owner_id, asked.key, *values) is None:
         raise KeyTaken(asked)

@@ -128,8 +128,6 @@ class Acceptance:
         if known.account is None and order.kind is not Kind.REVERSAL:
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
         first = _first_of(known, order)
-        if known.by_key is None and known.has_answer:  # also where its transaction_id names a transfer
-            raise Problem("idempotency_key_reused")
         if first is not None:
             await self._take_key(order, first)
             if first.state.is_final:
@@ -313,6 +311,8 @@ def _first_of(known: Intake, order: TransferOrder) -> Transfer | None:
         if not order.repeats_request(first):
             raise Problem("idempotency_key_reused")
         return first
+    if known.has_answer:  # whatever its transaction_id names
+        raise Problem("idempotency_key_reused")
     if first := known.by_transaction_id:
         if not order.repeats(first):
             raise Problem("transaction_id_reused")

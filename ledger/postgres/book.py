@@ -84,9 +84,10 @@ OPENING_TRIES = 3
 
 _KEY_WITHOUT_TRANSFER = "keys_transfer_id_fkey"
 
+# Without a transfer: the key was used for a request that moves no money.
 _FIND_BY_KEY = f"""
     SELECT {TRANSFER_COLUMNS}
-    FROM keys k JOIN transfers t ON t.id = k.transfer_id WHERE k.owner_id = $1 AND k.idempotency_key = $2
+    FROM keys k LEFT JOIN transfers t ON t.id = k.transfer_id WHERE k.owner_id = $1 AND k.idempotency_key = $2
 """
 
 # The attempt that ended is kept beside the transfer, and the next one begins where nothing has moved.
@@ -320,6 +321,8 @@ class Book:
         """What kept the order from being written: its key, or a `transaction_id`. None: that is free again."""
         row = await connection.fetchrow(_FIND_BY_KEY, order.owner_id, order.idempotency_key)
         if row is not None:
+            if row["t_id"] is None:
+                raise OrderMismatch(order.transfer_id)
             named = transfer_of(row)
             if not (order.contents == named.order.contents if named.id == order.transfer_id else order.repeats(named)):
                 raise OrderMismatch(order.transfer_id)

@@ -114,7 +114,13 @@ UNION ALL
 SELECT 'key_names_transfer', k.transfer_id, format('a key of %s names it; it is %s', k.owner_id,
     coalesce('a transfer of ' || t.owner_id, 'missing'))
 FROM some_keys k LEFT JOIN transfers t ON t.id = k.transfer_id
-WHERE t.owner_id IS DISTINCT FROM k.owner_id
+WHERE k.transfer_id IS NOT NULL AND t.owner_id IS DISTINCT FROM k.owner_id
+
+-- A key without a transfer was used for a request that moves no money, and has its answer.
+UNION ALL
+SELECT 'key_names_transfer', k.idempotency_key, format('a key of %s names no transfer and has no answer', k.owner_id)
+FROM some_keys k LEFT JOIN answers a USING (owner_id, idempotency_key)
+WHERE k.transfer_id IS NULL AND a.owner_id IS NULL
 
 -- Staff reverse transfers of others, and each such reversal is on record.
 UNION ALL

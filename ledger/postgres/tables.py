@@ -142,7 +142,7 @@ keys = Table(
     METADATA,
     Column("owner_id", Text, primary_key=True),
     Column("idempotency_key", Text, primary_key=True),
-    required("transfer_id", Text, ForeignKey("transfers.id")),
+    Column("transfer_id", Text, ForeignKey("transfers.id")),  # None: a request that moves no money, see `answers`
     required("recorded_at", Timestamp, server_default=text("clock_timestamp()")),
 )
 Index("keys_by_time", keys.c.recorded_at, postgresql_using="brin")

@@ -94,8 +94,7 @@ class TransferFilter:
 
 
 _INTAKE = f"""
-    SELECT {TRANSFER_COLUMNS}, {ACCOUNT_COLUMNS},
-        EXISTS (SELECT FROM answers WHERE owner_id = $1 AND idempotency_key = $2) AS has_answer
+    SELECT {TRANSFER_COLUMNS}, {ACCOUNT_COLUMNS}, k.owner_id IS NOT NULL AND k.transfer_id IS NULL AS has_answer
     FROM (SELECT) one
     LEFT JOIN keys k ON k.owner_id = $1 AND k.idempotency_key = $2
     LEFT JOIN transfers t ON t.id = k.transfer_id

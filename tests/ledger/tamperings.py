@@ -555,6 +555,13 @@ TAMPERINGS = [
         {"key_names_transfer done"},
     ),
     Tampering(
+        "a key names no transfer and has no answer",
+        """
+        INSERT INTO keys (owner_id, idempotency_key) SELECT owner_id, 'forged' FROM accounts WHERE id = '{dora}'
+        """,
+        {"key_names_transfer forged"},
+    ),
+    Tampering(
         "a key names a transfer that does not exist",
         """
         INSERT INTO keys (owner_id, idempotency_key, transfer_id)

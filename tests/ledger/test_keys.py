@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from customers.postgres import Customers
+from database.answers import KeptAnswer, KeyedRequest, KeyTaken, keep_answer
 from database.connections import Database
 from ledger.ids import WORLD
 from ledger.postgres.account_reads import AccountReads
@@ -150,6 +151,39 @@ async def test_of_orders_that_race_for_a_transaction_id_the_losers_keys_stay_fre
             correct = order(ann.id, ann.account_id, bob.account_id, 1, key=loser.idempotency_key)
             assert (await other_book.open_transfer(correct)).standing.duplicate_of is None
     assert await balances(account_reads, ann, bob) == [10_000, 100]
+
+
+def keep(asked: KeyedRequest) -> KeptAnswer:
+    return KeptAnswer(asked.request, status=201, body="{}")
+
+
+async def test_a_transfer_waits_for_another_request_with_its_key_and_is_not_opened(
+    book: Book, database: Database, account_reads: AccountReads, ann: Holder, bob: Holder
+) -> None:
+    transfer = order(ann.id, ann.account_id, bob.account_id, 250, key="k")
+    asked = KeyedRequest(ann.id, "k", "0" * 64)
+    async with database.transaction() as connection:
+        await keep_answer(connection, asked, keep(asked))
+        opening = asyncio.create_task(is_refused(book.open_transfer(transfer)))
+        await asyncio.wait([opening], timeout=0.2)
+    assert await opening
+    assert await is_refused(book.open_transfer(transfer))
+    first = deposit(ann, 700, "bank-1")
+    await completed(book, first)
+    assert await is_refused(book.open_transfer(deposit(ann, 700, "bank-1", key="k")))
+    assert await is_refused(book.write_key(deposit(ann, 700, "bank-1", key="k"), first.transfer_id))
+    with pytest.raises(UnknownTransfer):
+        await book.debit(Step(transfer.transfer_id, 1))
+
+
+async def test_a_request_whose_key_opened_a_transfer_keeps_no_answer(
+    book: Book, database: Database, ann: Holder, bob: Holder
+) -> None:
+    await book.open_transfer(order(ann.id, ann.account_id, bob.account_id, 250, key="k"))
+    asked = KeyedRequest(ann.id, "k", "0" * 64)
+    with pytest.raises(KeyTaken):
+        async with database.transaction() as connection:
+            await keep_answer(connection, asked, keep(asked))
 
 
 async def test_the_transfer_of_a_key_cannot_be_changed(book: Book, owner: Connection, ann: Holder) -> None:

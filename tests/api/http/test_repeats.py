@@ -71,6 +71,21 @@ async def test_a_key_names_a_movement_of_money_or_another_request_and_never_both
     assert await ben.balance() == 100
 
 
+async def test_of_a_transfer_and_another_request_at_once_under_one_key_one_happens(ada: Person, ben: Person) -> None:
+    paid = 0
+    for currency in ("EUR", "GBP", "CHF"):
+
+        async def both(key: str = currency) -> list[httpx.Response]:
+            return list(await asyncio.gather(ada.pay(ben, 10, key), ada.post("/v1/accounts", {"currency": key}, key)))
+
+        answers = await both()
+        assert sorted(map(told, answers), key=str) == [(201, None), (422, "idempotency_key_reused")]
+        assert [told(answer) for answer in await both()] == [told(answer) for answer in answers]
+        paid += answers[0].status_code == 201
+    assert await ben.balance() == 10 * paid
+    assert len((await ada.get("/v1/accounts")).json()["items"]) == 4 - paid
+
+
 async def test_a_key_with_an_answer_names_no_transfer_of_a_repeated_transaction_id(ada: Person) -> None:
     path = f"/v1/accounts/{ada.account_id}/deposits"
     body = {"amount": 700, "currency": "USD", "transaction_id": "bank-1"}
