@@ -22,15 +22,17 @@ async def names(database: Database, owner: Connection) -> dict[str, str]:
     return await scene(database, owner)
 
 
-async def found_by(connection: Connection, tampering: Tampering, names: dict[str, str]) -> list[set[str]]:
-    """What an audit says to these books, and then a full one. They are whole again afterwards."""
+async def found_by(
+    connection: Connection, tampering: Tampering, names: dict[str, str], *, full: bool = True
+) -> set[str]:
+    """What an audit says to these books. They are whole again afterwards."""
     trial = connection.transaction()
     await trial.start()
     try:
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(tampering.sql.format(**names))
-        audits = [await audit_on(connection, full=full) for full in (False, True)]  # type: ignore[arg-type]
-        return [{f"{one.invariant} {_named(one.subject, names)}" for one in found.broken} for found in audits]
+        found = await audit_on(connection, full=full)  # type: ignore[arg-type]
+        return {f"{one.invariant} {_named(one.subject, names)}" for one in found.broken}
     finally:
         await trial.rollback()
 
@@ -44,7 +46,7 @@ def _named(subject: str, names: dict[str, str]) -> str:
 
 
 async def test_every_tampering_is_found_and_named(owner: Connection, names: dict[str, str]) -> None:
-    found = {tampering.name: (await found_by(owner, tampering, names))[1] for tampering in TAMPERINGS}
+    found = {tampering.name: await found_by(owner, tampering, names) for tampering in TAMPERINGS}
     assert found == {tampering.name: tampering.found for tampering in TAMPERINGS}
 
 
@@ -57,15 +59,16 @@ async def test_an_audit_after_another_one_finds_every_tampering_with_what_came_l
     later = await scene(database, owner)
     assert await owner.fetchval("SELECT count(*) FROM audited_heads") > 0
     for tampering in TAMPERINGS:
-        incremental, full = await found_by(owner, tampering, later)
-        assert incremental == full - {f"running_totals {currency}" for currency in ("USD", "EUR")}, tampering.name
+        found = await found_by(owner, tampering, later, full=False)
+        # More, where a posting was moved to a time that is counted already.
+        assert found >= tampering.found, tampering.name
 
 
 @pytest.mark.parametrize("tampering", UNSEEN, ids=lambda tampering: tampering.name)
 async def test_a_change_that_no_hash_covers_is_not_found(
     owner: Connection, names: dict[str, str], tampering: Tampering
 ) -> None:
-    assert await found_by(owner, tampering, names) == [set(), set()]
+    assert await found_by(owner, tampering, names) == set()
 
 
 def test_every_invariant_is_broken_by_a_tampering() -> None:

@@ -79,7 +79,7 @@ class ExplainedDatabase(Database):
             with connection.query_logger(remember):
                 yield connection
 
-    async def explain(self, read: Callable[[], Awaitable[object]], *, as_it_is: bool, runs: int = 8) -> Explained:
+    async def explain(self, read: Callable[[], Awaitable[object]], *, as_it_is: bool, runs: int) -> Explained:
         """Run the read, explain its statements, and time it: often enough for PostgreSQL to keep a generic plan.
 
         Small tables are read from end to end because they are small. Without `as_it_is` only a plan does that which

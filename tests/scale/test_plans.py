@@ -64,13 +64,14 @@ async def settled(large: Large) -> None:
 
 
 async def check(explained: ExplainedDatabase, what: str, read: Read) -> None:
-    found = await explained.explain(read, as_it_is=IS_LARGE)
+    found = await explained.explain(read, as_it_is=IS_LARGE, runs=8 if IS_LARGE else 2)
     tell(f"{found.median_ms:8.1f} ms  (slowest {found.slowest_ms:.1f})  {what}")
     for plan in found.plans:
         for scan in plan.scans:
             tell(f"             {scan}")
     assert found.sequential == set(), f"{what} reads {found.sequential} from end to end"
-    assert found.median_ms < MOST_MS, f"{what} took {found.median_ms:.0f} ms"
+    if IS_LARGE:
+        assert found.median_ms < MOST_MS, f"{what} took {found.median_ms:.0f} ms"
 
 
 @pytest.mark.parametrize("what", SEARCHES)
