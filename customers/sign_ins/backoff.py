@@ -14,7 +14,7 @@ LONGEST_WAIT = timedelta(minutes=5)
 # Without another failure for so long, the count begins again.
 FORGOTTEN_AFTER = timedelta(hours=1)
 
-# What one network may fail at all accounts together, within the time.
+# What one network, or one IPv6 site, may fail at all accounts together, within the time.
 FAILURES_PER_NETWORK = 50
 NETWORK_WINDOW = timedelta(minutes=5)
 

@@ -8,10 +8,14 @@ MAX_HOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An address, and the network that counts as one client: of IPv6 the /64, whose addresses one client can use."""
+    """An address, and the network that counts as one client: of IPv6 the /64, whose addresses one client can use.
+
+    `site` is what one line to the internet may have of such networks: of IPv6 the /48, else the network itself.
+    """
 
     address: str
     network: str
+    site: str
 
 
 def client_at(host: str) -> Client:
@@ -20,14 +24,15 @@ def client_at(host: str) -> Client:
         address = ipaddress.ip_address(host)
     except ValueError:
         # A socket, or something else that a trusted proxy has sent: one client.
-        return Client(host[:MAX_HOST], host[:MAX_HOST])
+        return Client(host[:MAX_HOST], host[:MAX_HOST], host[:MAX_HOST])
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         else:
             plain = ipaddress.IPv6Address(int(address))  # without the zone of a link-local one
-            return Client(str(plain), str(ipaddress.ip_network((plain, 64), strict=False)))
-    return Client(str(address), str(address))
+            network, site = (str(ipaddress.ip_network((plain, bits), strict=False)) for bits in (64, 48))
+            return Client(str(plain), network, site)
+    return Client(str(address), str(address), str(address))
 
 
 def trusted_networks(listed: str) -> list[str]:

@@ -59,12 +59,12 @@ Index("auth_events_by_customer", auth_events.c.customer_id, *_NEWEST_FIRST)
 Index("auth_events_by_actor", auth_events.c.actor_id, *_NEWEST_FIRST)
 Index("auth_events_by_account", auth_events.c.account, auth_events.c.network, auth_events.c.recorded_at.desc())
 
-# The row of a network for all accounts together.
+# The row of a network, or of a site, for all accounts together.
 ALL_ACCOUNTS = ""
 
 _FAILURES = """
     SELECT account, failures, since, failed_at, clock_timestamp() AS now
-    FROM (SELECT) one LEFT JOIN sign_in_failures ON network = $1 AND account = ANY ($2::text[])
+    FROM (SELECT) one LEFT JOIN sign_in_failures ON (network, account) IN (($1, $2), ($1, ''), ($3, ''))
 """
 
 _IS_KNOWN = """
@@ -74,10 +74,13 @@ _IS_KNOWN = """
     )
 """
 
-# Always in this order, so that two failures at once cannot deadlock. A count that is over begins again.
+# Always in this order, so that two failures at once cannot deadlock. A count that is over begins again. A site has
+# a row of its own only where it is more than the network.
 _COUNT_FAILURE = """
     INSERT INTO sign_in_failures AS known (network, account, failures, since, failed_at)
-    VALUES ($1, '', 1, clock_timestamp(), clock_timestamp()), ($1, $2, 1, clock_timestamp(), clock_timestamp())
+    SELECT counted.network, counted.account, 1, clock_timestamp(), clock_timestamp()
+    FROM (VALUES (1, $5::text, ''), (2, $1::text, ''), (3, $1::text, $2::text)) counted (place, network, account)
+    WHERE place > 1 OR $5::text <> $1::text ORDER BY place
     ON CONFLICT (network, account) DO UPDATE SET
         failures = CASE WHEN CASE known.account WHEN '' THEN known.since < excluded.since - $3::interval
             ELSE known.failed_at < excluded.since - $4::interval END THEN 1 ELSE known.failures + 1 END,
@@ -142,19 +145,23 @@ class SignIns:
         """How long this attempt has to wait; zero or less: it may be made now."""
         network = attempt.client.network
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_FAILURES, network, [attempt.account, ALL_ACCOUNTS])
+            rows = await connection.fetch(_FAILURES, network, attempt.account, attempt.client.site)
             now = rows[0]["now"]
-            found = {row["account"]: dataclass_of(Failures, row) for row in rows if row["account"] is not None}
-            of_network = network_wait(found.get(ALL_ACCOUNTS), now)
+            counted = [(row["account"], dataclass_of(Failures, row)) for row in rows if row["account"] is not None]
+            of_account = next((each for account, each in counted if account != ALL_ACCOUNTS), None)
+            everywhere = [each for account, each in counted if account == ALL_ACCOUNTS]
+            of_network = max((network_wait(each, now) for each in everywhere), default=timedelta(0))
             if of_network > timedelta(0) and await connection.fetchval(_IS_KNOWN, attempt.account, network, KNOWN_FOR):
                 of_network = timedelta(0)
-        return max(account_wait(found.get(attempt.account), now), of_network)
+        return max(account_wait(of_account, now), of_network)
 
     async def record_failure(self, attempt: SignInAttempt, customer_id: CustomerId | None) -> None:
         """Count a wrong password, or an address that nobody has, and record it."""
         network = attempt.client.network
         async with self._database.transaction() as connection:
-            rows = await connection.fetch(_COUNT_FAILURE, network, attempt.account, NETWORK_WINDOW, FORGOTTEN_AFTER)
+            rows = await connection.fetch(
+                _COUNT_FAILURE, network, attempt.account, NETWORK_WINDOW, FORGOTTEN_AFTER, attempt.client.site
+            )
             failures = {row["account"]: row["failures"] for row in rows}[attempt.account]
             wait = wait_after(failures)
             await _record(connection, AuthEventKind.SIGN_IN_FAILED, attempt, customer_id, {"failures": failures})

@@ -136,6 +136,19 @@ async def test_a_network_that_fails_everywhere_waits_except_where_it_has_signed_
     assert await owner.fetchval("SELECT failures FROM sign_in_failures WHERE account = ''") == 1
 
 
+async def test_many_networks_of_one_ipv6_site_guess_no_more_than_one_network(
+    sign_ins: SignIns, ada: Customer, owner: Connection
+) -> None:
+    await sign_ins.record_success(attempt("2001:db8:0:ffff::1"), ada.id)
+    for n in range(FAILURES_PER_NETWORK):
+        await sign_ins.record_failure(attempt(f"2001:db8:0:{n:x}::1"), None)
+    assert await sign_ins.wait(attempt("2001:db8:0:aaaa::1")) > timedelta(seconds=200)
+    assert await sign_ins.wait(attempt("2001:db8:0:ffff::1")) <= NOTHING, "its people have signed in there"
+    assert await sign_ins.wait(attempt("2001:db8:1::1")) <= NOTHING
+    await owner.execute("UPDATE sign_in_failures SET since = since - interval '5 minutes'")
+    assert await sign_ins.wait(attempt("2001:db8:0:aaaa::1")) <= NOTHING
+
+
 async def test_failures_that_are_over_leave_the_table(sign_ins: SignIns, owner: Connection) -> None:
     for n in range(5):
         await sign_ins.record_failure(attempt(f"192.0.2.{n}"), None)
