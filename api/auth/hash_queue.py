@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from api.http.problems import Problem
 
-# More of one client, and more in all, are told to come again.
+# More of one client are told to come again. Where more wait in all, it is the last of the client with the most.
 WAITING_PER_CLIENT = 20
 WAITING = 1_000
 
@@ -17,7 +17,7 @@ class HashQueue:
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[bool]]] = OrderedDict()
 
     @property
     def waiting(self) -> int:
@@ -26,7 +26,10 @@ class HashQueue:
 
     @asynccontextmanager
     async def turn(self, client: str) -> AsyncIterator[None]:
-        """Wait for a turn and hold it for the block. Raises the problem `too_busy` where too many wait."""
+        """Wait for a turn and hold it for the block.
+
+        Raises the problem `too_busy` where too many wait: at once, or later, to make room for a client with fewer.
+        """
         if self._free:
             self._free -= 1
         else:
@@ -37,20 +40,35 @@ class HashQueue:
             self._pass_on()
 
     async def _wait(self, client: str) -> None:
-        if self.waiting >= WAITING or len(self._waiting.get(client, ())) >= WAITING_PER_CLIENT:
+        own = len(self._waiting.get(client, ()))
+        if own >= WAITING_PER_CLIENT or (self.waiting >= WAITING and not self._make_room(own)):
             raise Problem("too_busy")
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, deque()).append(mine)
         try:
-            await mine
+            has_turn = await mine
         except asyncio.CancelledError:
-            if not mine.cancelled():
-                self._pass_on()  # the turn came together with the cancellation
+            if mine.done() and not mine.cancelled():
+                if mine.result():
+                    self._pass_on()  # the turn came together with the cancellation
             elif mine in (queue := self._waiting.get(client, deque())):
                 queue.remove(mine)
                 if not queue:
                     del self._waiting[client]
             raise
+        if not has_turn:
+            raise Problem("too_busy")
+
+    def _make_room(self, own: int) -> bool:
+        """Send away the last of the longest queue, for a client that has so many waiting. False: none is longer."""
+        longest = max(self._waiting, key=lambda client: len(self._waiting[client]))
+        queue = self._waiting[longest]
+        if len(queue) <= own + 1:
+            return False
+        last = queue.pop()
+        if not last.done():
+            last.set_result(False)
+        return True
 
     def _pass_on(self) -> None:
         while self._waiting:
@@ -59,6 +77,6 @@ class HashQueue:
             if queue:
                 self._waiting[client] = queue  # behind all others
             if not first.done():
-                first.set_result(None)
+                first.set_result(True)
                 return
         self._free += 1

@@ -37,7 +37,7 @@ _THREADS = ThreadPoolExecutor(2 * _AT_ONCE, thread_name_prefix="argon2", initial
 
 async def hash_password(password: str, client: Client) -> str:
     """The argon2id hash, with its salt and parameters in the text. Raises the problem `too_busy`."""
-    async with _REGISTRATIONS.turn(client.network):
+    async with _REGISTRATIONS.turn(client.site):
         return await asyncio.get_running_loop().run_in_executor(_THREADS, _HASHER.hash, password)
 
 
@@ -50,7 +50,7 @@ async def password_matches(customer: Customer | None, password: str, client: Cli
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
 
-    async with _SIGN_INS.turn(client.network):
+    async with _SIGN_INS.turn(client.site):
         matches = await asyncio.get_running_loop().run_in_executor(_THREADS, verify)
     return matches and customer is not None
 

@@ -133,6 +133,59 @@ async def test_clients_take_turns_however_many_requests_one_of_them_sends() -> N
         await hashed("afterwards")
 
 
+async def test_a_newcomer_to_a_full_queue_takes_the_last_place_of_who_has_the_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hash_queue, "WAITING", 4)
+    queue, order = HashQueue(1), []
+
+    async def hashed(client: str) -> None:
+        async with queue.turn(client):
+            order.append(client)
+
+    async with queue.turn("first"):
+        many = [asyncio.create_task(hashed("many")) for _ in range(3)]
+        others = [asyncio.create_task(hashed(name)) for name in ("one", "two")]
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="too_busy"):
+            await many[2]
+        three = asyncio.create_task(hashed("three"))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="too_busy"):
+            await many[1]
+        with pytest.raises(Problem, match="too_busy"):
+            await hashed("four")
+    await asyncio.gather(many[0], *others, three)
+    assert order == ["many", "one", "two", "three"]
+    async with asyncio.timeout(1):
+        await hashed("afterwards")
+
+
+async def test_the_networks_of_one_ipv6_site_share_their_turns_at_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = HashQueue(1)
+    monkeypatch.setattr(passwords, "_REGISTRATIONS", queue)
+    monkeypatch.setattr(hash_queue, "WAITING_PER_CLIENT", 1)
+    async with queue.turn("the test"):
+        waiting = asyncio.create_task(passwords.hash_password(PASSWORD, client_at("2001:db8:0:1::1")))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="too_busy"):
+            await passwords.hash_password(PASSWORD, client_at("2001:db8:0:2::1"))
+    assert await waiting
+
+
+@pytest.mark.parametrize("of_both", ["192.0.2.7:{}", "[2001:db8::7]:{}"])
+async def test_a_port_that_a_proxy_sends_along_makes_no_other_client(
+    http: httpx.AsyncClient, settings: Settings, database: Database, of_both: str
+) -> None:
+    ada = await register(http)
+    async with behind_a_proxy(settings, database, "10.0.0.0/8", "10.0.0.1") as proxy:
+        statuses = [
+            (await sign_in(proxy, ada, "wrong one", at=of_both.format(50_000 + n))).status_code
+            for n in range(FREE_FAILURES + 2)
+        ]
+    assert statuses == [401] * (FREE_FAILURES + 1) + [429]
+
+
 async def test_hashes_give_way_to_everything_else() -> None:
     password_hash = await passwords.hash_password(PASSWORD, client_at("192.0.2.1"))
     assert password_hash.startswith("$argon2id$")
