@@ -252,6 +252,17 @@ class ActionRefused(Exception):
 
 
 @dataclass(eq=False)
+class MoreHeldThanBalance(ActionRefused):
+    """An account is rebuilt only if what it holds is no more than the balance that its entries give it."""
+
+    code = "more_held_than_balance"
+    account_id: AccountId
+
+    def __str__(self) -> str:
+        return f"Account {self.account_id} holds more than the balance that its entries give it: release that first."
+
+
+@dataclass(eq=False)
 class EntriesBroken(ActionRefused):
     """An account is rebuilt only from entries that are what was written."""
 

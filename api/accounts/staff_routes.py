@@ -136,7 +136,7 @@ async def set_tier(
     "/rebuild",
     operation_id="admin.accounts.rebuild",
     summary="Rebuild an account from its entries (admins)",
-    responses=problem_responses(*_CHANGING, "entries_broken"),
+    responses=problem_responses(*_CHANGING, "entries_broken", "more_held_than_balance"),
 )
 async def rebuild(
     account_id: AccountId,
@@ -148,7 +148,7 @@ async def rebuild(
     """Computes balance, version and head hash from the entries, if the entries are exactly as they were written.
 
     If an entry was edited, removed or added without the ledger, nothing changes and the answer names it: restore the
-    entries from a backup first.
+    entries from a backup first. Nothing changes either while disputes hold more than the balance that would result.
     """
     keep = answers.keep(AccountFileOut.of)
     return AccountFileOut.of(await remit.operators.rebuild(actor, account_id, wanted.reason, keep))

@@ -133,6 +133,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     "entries_broken": Meaning(
         409, "The account's entries were changed", "The account is unchanged. Restore its entries from a backup first."
     ),
+    "more_held_than_balance": Meaning(
+        409, "More is held than the balance would be", "Release what the account's disputes hold, then rebuild it."
+    ),
     "audit_running": Meaning(409, "An audit is running", "Try again after it has ended."),
     "body_too_large": Meaning(413, "The body is too large", "Send at most 65,536 bytes."),
     "uri_too_long": Meaning(414, "The URL is too long", "Send a path and query of at most 8,192 bytes."),

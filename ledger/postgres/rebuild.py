@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ledger.accounts import Account
 from ledger.ids import AccountId
-from ledger.postgres.rows import ACCOUNT_COLUMNS, account_of, only
-from ledger.refusals import EntriesBroken
+from ledger.postgres.rows import ACCOUNT_COLUMNS, account_of
+from ledger.refusals import EntriesBroken, MoreHeldThanBalance
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -83,17 +83,21 @@ _REBUILD = f"""
         balance_minor = coalesce((SELECT balance_after FROM head), 0),
         version = coalesce((SELECT version FROM head), 0),
         head_hash = coalesce((SELECT hash FROM head), sha256(convert_to(a.id, 'UTF8')))
-    WHERE a.id = $1 RETURNING {ACCOUNT_COLUMNS}
+    WHERE a.id = $1 AND a.held_minor <= coalesce((SELECT balance_after FROM head), 0) RETURNING {ACCOUNT_COLUMNS}
 """
 
 
 async def rebuild(connection: "Connection", account_id: AccountId) -> Account:
     """Write the account's row as its entries require, and return it. The caller holds its lock.
 
-    Raises `EntriesBroken`, without a change, if the entries are not intact.
+    Without a change, it raises `EntriesBroken` if the entries are not intact, and `MoreHeldThanBalance` if the account
+    holds more than they leave it.
     """
     await connection.execute(f"SET LOCAL statement_timeout = '{REBUILD_TIMEOUT_SECONDS}s'")
     findings = await connection.fetch(_FINDINGS, account_id, timeout=REBUILD_TIMEOUT_SECONDS)
     if findings:
         raise EntriesBroken(account_id, [row["finding"] for row in findings])
-    return account_of(only(await connection.fetchrow(_REBUILD, account_id)))
+    row = await connection.fetchrow(_REBUILD, account_id)
+    if row is None:
+        raise MoreHeldThanBalance(account_id)
+    return account_of(row)

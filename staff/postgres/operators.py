@@ -110,7 +110,8 @@ class Operators:
     ) -> Account:
         """Set an account's balance, version and head hash to what its entries say, if those are what was written.
 
-        Raises `EntriesBroken`, with what was found, where an entry was edited, dropped or added behind the book.
+        Raises `EntriesBroken`, with what was found, where an entry was edited, dropped or added behind the book, and
+        `MoreHeldThanBalance` where disputes hold more than the entries leave.
         """
         async with self._account(actor, Action.REBUILD_ACCOUNT, account_id) as (connection, account):
             changed = await rebuild(connection, account_id)

@@ -23,10 +23,11 @@ from ledger.accounts import Account
 from ledger.ids import WORLD, CustomerId
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
-from ledger.refusals import InsufficientFunds
+from ledger.refusals import InsufficientFunds, MoreHeldThanBalance
 from ledger.transfers import Ending, State, Step, TransferOrder
 from staff.permissions import Action, Actor, ConflictOfInterest, NotStaff, Role
 from staff.postgres.actions import ActionSearch, StaffActions
+from staff.postgres.operators import Operators
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
 from tests.orders import (
@@ -336,6 +337,22 @@ async def test_the_database_itself_lets_nobody_spend_what_is_held(scene: Scene, 
     await scene.held(await scene.opened())
     with pytest.raises(asyncpg.CheckViolationError, match="accounts_held_check"):
         await owner.execute("UPDATE accounts SET balance_minor = 599 WHERE id = $1", scene.payee.account_id)
+
+
+async def test_an_account_whose_hold_its_entries_do_not_cover_is_rebuilt_after_the_release(
+    scene: Scene, owner: Connection
+) -> None:
+    operators, dispute = Operators(scene.database), await scene.opened()
+    await scene.held(dispute)
+    edit = "UPDATE accounts SET balance_minor = 1000, held_minor = 900 WHERE id = $1"
+    await owner.execute(edit, scene.payee.account_id)
+    await owner.execute("UPDATE holds SET amount_minor = 900")
+    with pytest.raises(MoreHeldThanBalance):
+        await operators.rebuild(scene.olu, scene.payee.account_id, "ticket 4711")
+    assert await scene.amounts() == (1_000, 900)
+    await scene.holds.release(dispute.id, scene.olu, "ticket 4711")
+    await operators.rebuild(scene.olu, scene.payee.account_id, "ticket 4711")
+    assert await scene.amounts() == (PAID, 0)
 
 
 async def test_of_holds_and_payments_at_once_none_takes_what_the_other_has(scene: Scene) -> None:
