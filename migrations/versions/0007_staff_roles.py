@@ -10,6 +10,8 @@ depends_on = None
 # A token names the generation of its customer's sessions: raising it ends all of them, whatever any clock says.
 COLUMNS = (
     "ALTER TABLE customers ADD COLUMN role_since timestamptz NOT NULL DEFAULT now()",
+    # Roles of before have no other date: staff do not count as new because the service was upgraded.
+    "UPDATE customers SET role_since = created_at",
     "ALTER TABLE customers ADD COLUMN email_verified_at timestamptz",
     "ALTER TABLE customers ADD COLUMN session_generation integer NOT NULL DEFAULT 0 CHECK (session_generation >= 0)",
     "GRANT UPDATE (email_verified_at, session_generation) ON customers TO remit_app",

@@ -65,6 +65,29 @@ async def reader(database_url: str) -> AsyncIterator[Connection]:
     await connection.close()
 
 
+async def test_who_was_staff_before_roles_had_a_date_is_staff_since_they_registered(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    until_then = tmp_path / "migrations"
+    shutil.copytree(ROOT, until_then, ignore=shutil.ignore_patterns("__pycache__", "000[7-9]*", "001*"))
+    name = f"test_{secrets.token_hex(6)}"
+    server = await asyncpg.connect(postgres.url)
+    await server.execute(f"CREATE DATABASE {name}")
+    url = database_named(postgres.url, name)
+    await migrate(url, folder=until_then)
+    upgraded = await asyncpg.connect(url)
+    await upgraded.execute(
+        "INSERT INTO customers (id, email, password_hash, full_name, role, created_at)"
+        " VALUES ($1, 'ada@example.com', '-', 'Ada Obi', 'admin', now() - interval '90 days')",
+        "cus_" + "a" * 26,
+    )
+    await migrate(url)
+    assert await upgraded.fetchval("SELECT role_since = created_at FROM customers")
+    await upgraded.close()
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()
+
+
 async def test_a_migration_without_its_lock_lets_others_pass_and_tries_again(
     owner: Connection, reader: Connection, database_url: str, tmp_path: Path
 ) -> None:
