@@ -12,6 +12,8 @@ Where a request may break, and what is true then:
 - Two requests race for one `transaction_id` with different amounts: Temporal accepts both and the ledger opens one. The
   other one gets a 422. Its key stays free although a closed workflow has its ID: the next request with that key
   reuses the ID.
+- A workflow has ended without opening its transfer or its attempt: its `transaction_id` was taken and is free again, or
+  the books were restored to a time before it. The next request reuses its ID.
 """
 
 import asyncio
@@ -172,7 +174,7 @@ class Acceptance:
         await self._check_transaction_id(order)
         await name_attempt(order.attempt)
         async with self._completions.watch(order.transfer_id) as watch:
-            await self._temporal.start(order)
+            await self._start_attempt(order)
 
             def check(found: Transfer) -> Transfer | None:
                 return found if found.attempt >= order.attempt else None
@@ -261,9 +263,11 @@ class Acceptance:
         return self._book.fingerprints.signed_attempt(next_attempt(transfer))
 
     async def _is_started(self, order: TransferOrder) -> bool:
-        """Whether Temporal has accepted an equal request; its row may be missing."""
+        """Whether Temporal has accepted an equal request. Its row may be missing while its workflow runs."""
         started = await self._temporal.started(order.workflow_id)
-        return started is not None and self._as_started(order, started) is not None
+        if started is None or self._as_started(order, started) is None:
+            return False
+        return started.is_running or _first_of(await self._known(order), order) is not None
 
     def _as_started(self, order: TransferOrder, started: StartedOrder) -> TransferOrder | None:
         """The order that the workflow was started with, if its request was equal to this one's."""
@@ -276,14 +280,14 @@ class Acceptance:
         """Start the transfer, or find it started by an equal request: the order that was started, and which of both.
 
         A workflow of another request may have the ID. That request has the key only if the ledger has opened its
-        transfer, so this one waits for the ledger's decision. If two requests reuse the ID of a closed workflow, the
-        ledger decides as well.
+        transfer, so this one waits for the ledger's decision. A closed workflow that has not opened its transfer never
+        will. If two requests reuse the ID of a closed workflow, the ledger decides as well.
         """
         deadline = asyncio.get_running_loop().time() + UNDECIDED_SECONDS
         while not await self._temporal.start(order):
             other = await self._temporal.started(order.workflow_id)  # None: Temporal has just deleted it
             if other is not None:
-                if (equal := self._as_started(order, other)) is not None:
+                if other.is_running and (equal := self._as_started(order, other)) is not None:
                     return equal, True
                 if _first_of(await self._known(order), order) is not None:
                     return order, True
@@ -293,6 +297,17 @@ class Acceptance:
                 raise Problem("idempotency_key_reused")
             await asyncio.sleep(UNDECIDED_PAUSE)
         return order, False
+
+    async def _start_attempt(self, order: TransferOrder) -> None:
+        """Start the attempt, or find it started. One whose workflow ended before the ledger began it starts again."""
+        if await self._temporal.start(order):
+            return
+        other = await self._temporal.started(order.workflow_id)
+        if other is not None and other.is_running:
+            return
+        found = await self._transfer_reads.visible(order.owner_id, order.transfer_id)
+        if found is None or found.attempt < order.attempt:
+            await self._temporal.start(order, after_another=True)
 
     async def _write_down(self, order: TransferOrder) -> Transfer:
         """No worker has opened the transfer yet: write its row here, so that it can be read once it is acknowledged."""

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
+from api.http.problems import Problem
 from api.temporal import StartedOrder, TemporalGateway
 from api.transfers.acceptance import Acceptance
 from api.transfers.completion import Completions
@@ -17,11 +18,11 @@ from ledger.fingerprints import Fingerprints
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import TransferReads
-from ledger.transfers import Standing, State
+from ledger.transfers import Ending, Standing, State, Step
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, running_api
-from tests.orders import FINGERPRINT_KEY, NEXT_FINGERPRINT_KEY, funded, holder, order
+from tests.orders import FINGERPRINT_KEY, NEXT_FINGERPRINT_KEY, funded, holder, later_attempt, order
 
 TRIES = 15
 
@@ -131,6 +132,57 @@ async def test_another_request_that_starts_after_a_deleted_workflow_is_not_taken
     started = await gateway.started(wanted.workflow_id)
     assert started == StartedOrder(wanted.fingerprint, is_running=True)
     assert not accepted.replayed
+
+
+async def test_an_order_whose_workflow_ended_without_opening_it_is_carried_out_by_the_next_equal_request(
+    settings: Settings,
+    client: Client,
+    book: Book,
+    customers: Customers,
+    transfer_reads: TransferReads,
+) -> None:
+    async def connect() -> Client:
+        return client
+
+    payer, payee = await funded(customers, book, 1_000), await holder(customers)
+    wanted = order(payer.id, payer.account_id, payee.account_id, 10, key="rent")
+    gateway = TemporalGateway(connect, settings.task_queue, client)
+    assert await gateway.start(wanted)
+    await client.get_workflow_handle(wanted.workflow_id).terminate("as if its transaction_id was taken")
+    acceptance = Acceptance(gateway, transfer_reads, book, Completions(worker_is_here=False))
+    objection = Problem("sandbox_rails_off")
+    with pytest.raises(Problem) as refused:
+        await acceptance.accept(wanted, wait_seconds=0, foreseen=objection)
+    assert refused.value is objection
+    assert not (await acceptance.accept(wanted, wait_seconds=0)).replayed
+    assert await gateway.started(wanted.workflow_id) == StartedOrder(wanted.fingerprint, is_running=True)
+
+
+async def test_an_attempt_whose_workflow_ended_without_beginning_it_is_begun_by_the_next_retry(
+    settings: Settings,
+    client: Client,
+    book: Book,
+    customers: Customers,
+    transfer_reads: TransferReads,
+) -> None:
+    async def connect() -> Client:
+        return client
+
+    payer, payee = await funded(customers, book, 1_000), await holder(customers)
+    wanted = order(payer.id, payer.account_id, payee.account_id, 10, key="rent")
+    await book.open_transfer(wanted)
+    await book.end(Ending(Step(wanted.transfer_id, 1)), State.FAILED)
+    again = later_attempt(wanted, 2)
+    gateway = TemporalGateway(connect, settings.task_queue, client)
+    assert await gateway.start(again)
+    await client.get_workflow_handle(again.workflow_id).terminate("as if its transaction_id was taken")
+    failed = await transfer_reads.visible(payer.id, wanted.transfer_id)
+    assert failed is not None
+    acceptance = Acceptance(gateway, transfer_reads, book, Completions(worker_is_here=False))
+    assert (await acceptance.retry(failed, wait_seconds=0)).attempt == 2
+    started = await gateway.started(again.workflow_id)
+    assert started is not None
+    assert started.is_running
 
 
 async def test_a_repeat_after_the_fingerprint_key_was_rotated_is_the_first_transfer(
