@@ -304,11 +304,13 @@ class Book:
         async with self._database.transaction() as connection:
             reversal = await lock_original(connection, order)
             opened, began = await self._open(connection, order)
-            if began and order.attempt == 1:
+            if began and opened.standing.attempt == 1:  # also for a later attempt, where the books lack the first one
                 await self._record_reversal(connection, reversal)
             if began and reversal.refusal:
                 transfer, now = await lock_transfer(connection, order.transfer_id)
-                change = rules.decide_end(transfer, order.attempt, State.FAILED, reversal.refusal.failure, now)
+                change = rules.decide_end(
+                    transfer, opened.standing.attempt, State.FAILED, reversal.refusal.failure, now
+                )
                 opened = Opened((await _write(connection, transfer, change)).standing)
         return self._announced_opening(opened)
 

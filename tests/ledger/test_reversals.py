@@ -136,6 +136,18 @@ async def test_a_reversal_by_staff_is_recorded_with_its_row_and_once(
     assert [(a.actor_id, a.action, a.reason) for a in actions] == [(staff.id, Action.REVERSE_TRANSFER, "Court order 7")]
 
 
+async def test_a_reversal_by_staff_is_recorded_also_where_a_later_attempt_opens_it(
+    database: Database, book: Book, customers: Customers, original: TransferOrder
+) -> None:
+    staff = await holder(customers)
+    for amount_minor, state in ((100, State.INITIATED), (original.amount_minor + 1, State.FAILED)):
+        by_staff = reversal(original, staff.id, amount_minor, note="Court order 7")
+        opened = await book.open_transfer(later_attempt(by_staff, 2))  # the books were restored to a time before it
+        assert (opened.standing.attempt, opened.standing.state) == (1, state)
+    actions = (await StaffActions(database).find(ActionSearch(subject=original.transfer_id), 10)).items
+    assert [a.actor_id for a in actions] == [staff.id, staff.id]
+
+
 async def test_a_reversal_is_refused_like_any_other_where_its_accounts_do_not_allow_it(
     book: Book, payer: Holder, payee: Holder, original: TransferOrder
 ) -> None:
