@@ -7,6 +7,18 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+# A key of fingerprints is in no database, so a migration cannot sign the orders that are in the books.
+NEEDS_NO_TRANSFERS = """
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM transfers) THEN
+            RAISE EXCEPTION 'Migration 0011 needs books without transfers: the orders of earlier ones have no keyed '
+                'fingerprint, and no migration can make one.'
+                USING HINT = 'Keep these books with the release that wrote them, and start this one with an empty '
+                    'database.';
+        END IF;
+    END $$
+"""
+
 # `{key}.{digest}`, as in ledger/fingerprints.py. A repeat is compared with the order itself, so a key needs none.
 FINGERPRINTS = (
     "ALTER TABLE transfers DROP CONSTRAINT transfers_fingerprint_check",
@@ -40,7 +52,7 @@ TRANSACTION_IDS = (
 
 
 def upgrade() -> None:
-    for statement in (*FINGERPRINTS, *ALL_THAT_IS_LEFT, *TRANSACTION_IDS):
+    for statement in (NEEDS_NO_TRANSFERS, *FINGERPRINTS, *ALL_THAT_IS_LEFT, *TRANSACTION_IDS):
         op.execute(statement)
 
 

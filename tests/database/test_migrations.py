@@ -177,3 +177,32 @@ async def test_two_processes_that_migrate_at_once_do_not_wait_for_each_other_for
         await asyncio.wait_for(asyncio.gather(migrate(url), migrate(url)), timeout=60)
     finally:
         await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+AN_EARLIER_TRANSFER = """
+    INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id, destination_account_id,
+        amount_minor, currency, workflow_id)
+    VALUES ('trf_' || repeat('a', 26), 'cus_' || repeat('a', 26), 'rent', repeat('0', 64), 'transfer',
+        'acc_' || repeat('a', 26), 'acc_' || repeat('b', 26), 100, 'USD', 'transfer/rent')
+"""
+
+
+async def test_books_with_transfers_from_before_the_fingerprints_are_refused_in_a_sentence(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = database_named(postgres.url, f"test_{secrets.token_hex(6)}")
+    server = await asyncpg.connect(postgres.url)
+    await server.execute(f"CREATE DATABASE {url.rpartition('/')[2].partition('?')[0]}")
+    await server.close()
+    earlier = tmp_path / "migrations"
+    shutil.copytree(ROOT, earlier, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (earlier / "versions").iterdir():
+        if file.stem >= "0011":
+            file.unlink()
+    await migrate(url, folder=earlier)
+    owner = await asyncpg.connect(url)
+    await owner.execute("SET session_replication_role = replica")
+    await owner.execute(AN_EARLIER_TRANSFER)
+    await owner.close()
+    with pytest.raises(asyncpg.RaiseError, match="Migration 0011 needs books without transfers"):
+        await migrate(url)
