@@ -16,11 +16,14 @@ from temporalio.workflow import ChildWorkflowHandle
 
 from disputes.dispute import DecisionRefused, DisputeProgress, DisputeState, decision_of
 from ledger.ids import DisputeId
+from ledger.refusals import OrderForged
 from ledger.transfers import Failure, Standing, TransferOrder
 from workflows import policies, steps
 from workflows.search_attributes import dispute_attributes, search_attributes, summary
 from workflows.step_execution import refusal_in
 from workflows.transfer.saga import TransferWorkflow
+
+FORGED = OrderForged.__name__
 
 _ENDINGS: Mapping[DisputeState, str] = {
     DisputeState.REVERSED: "Reversed",
@@ -126,7 +129,15 @@ class DisputeWorkflow:
         order = course.reversal
         assert order is not None
         workflow.set_current_details(f"Decided: {order.amount} is to go back to the payer. See {order.workflow_id}.")
-        failure = await self._opened(order)
+        pause = policies.DISPUTE_FIRST_LOOK
+        while (failure := await self._opened(order)) is not None and failure.code == FORGED:
+            # The key that signed it was retired meanwhile. Whoever reads the row signs it anew.
+            await workflow.sleep(pause, summary="Until the reversal is signed with another fingerprint key")
+            pause = min(pause * 2, policies.DISPUTE_LONGEST_LOOK)
+            course = await self._step("Have the reversal signed again", steps.read_dispute)
+            if course.reversal is None:
+                return course
+            order = course.reversal
         driver = None if failure else await self._driver(order)
         pause = policies.DISPUTE_FIRST_LOOK
         while course.state is DisputeState.REVERSING:

@@ -13,8 +13,9 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from disputes.dispute import DisputeState
-from ledger.ids import CustomerId
+from ledger.ids import CustomerId, TransferId
 from ledger.postgres.transfer_reads import TransferReads
+from ledger.refusals import OrderForged
 from tests.orders import completed, order, staff
 from tests.waiting import until
 from tests.workflows.disputing import TERMS, Case, decide, looked
@@ -76,6 +77,19 @@ async def test_a_decision_by_update_brings_the_money_back_and_is_recorded(saga: 
     assert [(a.actor_id, a.action, a.reason) for a in actions] == [
         (case.staff, "decide_dispute", "No proof of delivery")
     ]
+
+
+async def test_a_reversal_whose_fingerprint_key_is_retired_before_it_opens_is_signed_again(
+    saga: Sagas, book: UnreliableBook, case: Case
+) -> None:
+    async def key_is_retired() -> None:
+        raise OrderForged(TransferId("trf_whose_key_is_retired"))
+
+    book.before["open"].append(key_is_retired)
+    handle = await case.start(saga)
+    await decide(handle, case.reverse(1_000))
+    assert await handle.result() is DisputeState.REVERSED
+    assert await case.balances() == [8_500, 1_500]
 
 
 async def test_a_rejection_leaves_the_money_where_it_is(saga: Sagas, case: Case) -> None:
