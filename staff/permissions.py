@@ -166,6 +166,17 @@ class EmailNotVerified(ActionRefused):
         return f"The e-mail address of {self.customer_id} is not verified: nobody knows yet whom it reaches."
 
 
+@dataclass(eq=False)
+class AddressVouchedFor(ActionRefused):
+    """Who issued the code for an address says whom it reaches, and is not one of the two who give a role as well."""
+
+    code = "address_vouched_for"
+    customer_id: CustomerId
+
+    def __str__(self) -> str:
+        return f"You issued a code for the address of {self.customer_id}: two other admins give the role."
+
+
 def check_grant(actor: Actor, customer_id: CustomerId) -> None:
     """Raises unless this actor may set this customer's role: nobody sets their own, so there is always an admin left.
 

@@ -101,7 +101,9 @@ async def issue_email_code(
     operation_id="admin.customers.set_role",
     summary="Give a customer a role (admins)",
     responses=_ROLE_WAITS
-    | problem_responses(*ACTING, *KEYED, "customer_not_found", "email_not_verified", "role_too_young"),
+    | problem_responses(
+        *ACTING, *KEYED, "customer_not_found", "email_not_verified", "role_too_young", "address_vouched_for"
+    ),
 )
 async def set_role(
     customer_id: CustomerId,

@@ -65,6 +65,9 @@ PROBLEMS: Mapping[str, Meaning] = {
         403, "Conflict of interest", "Somebody else must act on you, your accounts and your transfers."
     ),
     "not_staff": Meaning(403, "Not an operator or admin", "You are no longer an operator or admin."),
+    "address_vouched_for": Meaning(
+        403, "You issued a code for this address", "Two other admins give this person a role."
+    ),
     "role_too_young": Meaning(
         403, "Your role is too new", "This needs two people, and you do not count as one of them yet."
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, exists, select, update
 
 from customers.customer import Customer
 from customers.postgres import CUSTOMER, customer_of, customers
@@ -19,6 +19,7 @@ from ledger.ids import CustomerId
 from staff.permissions import (
     Action,
     Actor,
+    AddressVouchedFor,
     EmailNotVerified,
     NoSuchCustomer,
     Role,
@@ -42,6 +43,15 @@ _LOCK = locked(
 
 _FIND = select(*CUSTOMER).where(customers.c.id == bindparam("customer_id"))
 
+_HAS_VOUCHED = select(
+    exists().where(
+        staff_actions.c.subject == bindparam("customer_id"),
+        staff_actions.c.action == Action.VERIFY_EMAIL,
+        staff_actions.c.actor_id == bindparam("actor_id"),
+    )
+)
+_vouches = staff_actions.alias("vouches")
+
 # A request counts as long as the customer's role is what it was, and whoever made it is an admin ever since.
 _REQUESTED_BY = (
     select(staff_actions.c.actor_id)
@@ -54,6 +64,11 @@ _REQUESTED_BY = (
         staff_actions.c.actor_id != bindparam("actor_id"),
         customers.c.role == Role.ADMIN,
         customers.c.role_since < staff_actions.c.recorded_at,
+        ~exists().where(
+            _vouches.c.subject == staff_actions.c.subject,
+            _vouches.c.action == Action.VERIFY_EMAIL,
+            _vouches.c.actor_id == staff_actions.c.actor_id,
+        ),
     )
     .order_by(staff_actions.c.recorded_at)
     .limit(1)
@@ -86,8 +101,8 @@ class Roles:
     ) -> RoleChange:
         """Give a customer another role, effective with their next request. `keep` keeps the answer, for repeats.
 
-        One that gives more rights only waits, until another admin sets the same. It refuses with `EmailNotVerified` and
-        `RoleTooYoung`, and needs neither for less rights.
+        One that gives more rights only waits, until another admin sets the same. It refuses with `EmailNotVerified`,
+        `RoleTooYoung` and `AddressVouchedFor`, and with none of them for less rights.
         """
         check_grant(actor, customer_id)
         async with self._database.transaction() as connection:
@@ -122,6 +137,8 @@ class Roles:
         if customer.email_verified_at is None:
             raise EmailNotVerified(customer.id)
         check_counts(actor.role_since, self._four_eyes_after, now)
+        if await fetch_value(connection, _HAS_VOUCHED, customer_id=customer.id, actor_id=actor.id):
+            raise AddressVouchedFor(customer.id)
         first: CustomerId | None = await fetch_value(
             connection,
             _REQUESTED_BY,

@@ -14,6 +14,7 @@ from staff.actions import StaffAction
 from staff.permissions import (
     Action,
     Actor,
+    AddressVouchedFor,
     Channel,
     ConflictOfInterest,
     EmailNotVerified,
@@ -113,6 +114,19 @@ async def test_nobody_becomes_staff_with_an_address_that_is_not_verified(
     for admin in admins[:2]:
         with pytest.raises(EmailNotVerified):
             await roles.set_role(admin, eve, Role.OPERATOR, REASON)
+
+
+async def test_who_issued_the_code_for_an_address_is_neither_of_the_two_who_give_a_role(
+    roles: Roles, admins: list[Actor], bob: CustomerId
+) -> None:
+    first, second, third = admins
+    await roles.set_role(first, bob, Role.OPERATOR, REASON)
+    await roles.record_verification(first, bob, REASON)
+    assert (await roles.set_role(second, bob, Role.OPERATOR, REASON)).waits, "the first one's request counts no more"
+    with pytest.raises(AddressVouchedFor):
+        await roles.set_role(first, bob, Role.OPERATOR, REASON)
+    assert not (await roles.set_role(third, bob, Role.OPERATOR, REASON)).waits
+    assert not (await roles.set_role(first, bob, Role.CUSTOMER, REASON)).waits
 
 
 async def test_a_role_is_nobodys_own_and_an_unknown_customers_none(roles: Roles, admins: list[Actor]) -> None:

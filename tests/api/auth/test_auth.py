@@ -132,12 +132,13 @@ async def test_a_token_from_a_clock_that_is_a_little_ahead_is_taken(
 async def test_an_address_is_verified_by_who_reads_its_mail_and_two_admins_make_staff(
     http: httpx.AsyncClient, admin: Person, database: Database
 ) -> None:
-    ada, eve, second = await register(http), await register(http), await register(http)
-    await promoted(database, second.id, Role.ADMIN)
+    ada, eve, second, third = [await register(http) for _ in range(4)]
+    for other in (second, third):
+        await promoted(database, other.id, Role.ADMIN)
     role, why = f"/v1/admin/customers/{ada.id}/role", {"role": "operator", "reason": "Joins the team"}
     refused = await admin.post(role, why)
     assert (refused.status_code, refused.json()["code"]) == (409, "email_not_verified")
-    issued = await admin.post(f"/v1/admin/customers/{ada.id}/email-verification", {"reason": "Joins the team"})
+    issued = await third.post(f"/v1/admin/customers/{ada.id}/email-verification", {"reason": "Joins the team"})
     code = {"code": issued.json()["code"]}
     for who, sent in ((eve, code), (ada, {"code": ada.token}), (ada, {"code": code["code"] + "x"})):
         answer = await who.post("/v1/auth/email-verification", sent)
@@ -146,6 +147,8 @@ async def test_an_address_is_verified_by_who_reads_its_mail_and_two_admins_make_
     for _ in range(2):
         assert (await ada.post("/v1/auth/email-verification", code)).json()["email_verified"]
     assert (await http.get("/v1/auth/me", headers={"Authorization": f"Bearer {code['code']}"})).status_code == 401
+    refused = await third.post(role, why)
+    assert (refused.status_code, refused.json()["code"]) == (403, "address_vouched_for")
     alone = [await admin.post(role, why) for _ in range(2)]
     assert [(answer.status_code, answer.json()["role"]) for answer in alone] == [(202, "customer")] * 2
     assert (await ada.get("/v1/admin/stats")).status_code == 403
