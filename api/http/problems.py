@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -14,8 +15,11 @@ from structlog.contextvars import get_contextvars
 
 from api.temporal import TemporalUnavailable
 from database.connections import DiskFull, NotText, RowHeld, Unavailable
+from ledger.fingerprints import FingerprintKeyMissing
 from ledger.postgres.account_queue import AccountBusy
 from ledger.refusals import ActionRefused
+
+log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -186,6 +190,11 @@ PROBLEMS: Mapping[str, Meaning] = {
         "Another transaction holds what the request needs",
         "Repeat the request with the same key after the time in Retry-After.",
     ),
+    "fingerprint_key_missing": Meaning(
+        503,
+        "A fingerprint key is missing",
+        "This process does not have the key that the order was made with. Repeat the request after Retry-After.",
+    ),
     "disk_full": Meaning(
         503, "PostgreSQL's disk is full", "Repeat the request with the same key after the time in Retry-After."
     ),
@@ -326,6 +335,11 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(TemporalUnavailable)
     async def temporal_unavailable(_: Request, error: TemporalUnavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
         return Problem("temporal_unavailable").response()
+
+    @app.exception_handler(FingerprintKeyMissing)
+    async def fingerprint_key_missing(_: Request, error: FingerprintKeyMissing) -> JSONResponse:
+        log.error("%s", error)
+        return Problem("fingerprint_key_missing").response()
 
     @app.exception_handler(ActionRefused)
     async def refused(_: Request, error: ActionRefused) -> JSONResponse:

@@ -24,7 +24,7 @@ from api.http.problems import Problem
 from api.temporal import StartedOrder, TemporalGateway
 from api.transfers.completion import Completions
 from database.connections import RowHeld
-from ledger.fingerprints import FingerprintKeyMissing, TransferAltered
+from ledger.fingerprints import TransferAltered
 from ledger.ids import AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import Intake, TransferReads
@@ -255,10 +255,13 @@ class Acceptance:
             raise _transaction_id_taken(holder.id)
 
     def _signed_attempt(self, transfer: Transfer) -> TransferOrder:
-        """The order of the next attempt. Raises a problem if the transfer's row was changed behind the books."""
+        """The order of the next attempt. Raises a problem if the transfer's row was changed behind the books.
+
+        Raises `FingerprintKeyMissing`, which is in doubt: another process may have the key.
+        """
         try:
             self._book.fingerprints.check_row(transfer)
-        except (TransferAltered, FingerprintKeyMissing) as error:
+        except TransferAltered as error:
             raise Problem("transfer_altered", str(error)) from error
         return self._book.fingerprints.signed_attempt(next_attempt(transfer))
 

@@ -34,6 +34,7 @@ RETRY_PROBLEMS = (
     "sandbox_rails_off",
     "transaction_id_reused",
     "transfer_altered",
+    "fingerprint_key_missing",
 )
 
 

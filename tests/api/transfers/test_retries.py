@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from temporalio.client import Client
 
 from database.connections import Database
@@ -17,7 +18,7 @@ from settings import Settings
 from staff.permissions import Role
 from tests.account_status import set_account_status
 from tests.api.people import Person, reaches, register, running_api
-from tests.orders import promoted
+from tests.orders import NEXT_FINGERPRINT_KEY, promoted
 from workflows.recovery import RecoveryWorkflow
 
 
@@ -158,3 +159,18 @@ async def test_of_a_retry_and_another_key_at_once_one_movement_gets_the_transact
         assert {told(answer) for answer in answers} <= {(201, "completed"), (422, "transaction_id_reused")}
         deposited += 700
         assert await ada.balance() == 50_000 + deposited
+
+
+async def test_a_retry_where_the_fingerprint_key_is_missing_is_in_doubt_and_may_be_repeated(
+    settings: Settings, database: Database, ada: Person, ben: Person, operator: Person
+) -> None:
+    failed = (await ada.pay(ben, 60_000)).json()["id"]
+    path = f"/v1/admin/transfers/{failed}/retry"
+    other = settings.model_copy(update={"fingerprint_keys": SecretStr(NEXT_FINGERPRINT_KEY)})
+    async with running_api(other, database, worker=False) as http:
+        staff = Person(http, operator.id, operator.account_id, operator.token, operator.email)
+        missing = await staff.post(path, {"reason": "ticket 4711"}, "k")
+    assert told(missing) == (503, "fingerprint_key_missing")
+    assert missing.headers["Retry-After"]
+    again = await operator.post(path, {"reason": "ticket 4711"}, "k")
+    assert (again.status_code, again.json()["attempt"]) == (201, 2)
