@@ -113,7 +113,7 @@ async def audit(
 
     Takes no lock that a step could meet, and holds no snapshot for longer than one of its many parts takes. What it
     finds clean is remembered as it goes, so an audit that is broken off continues with the next one. Without
-    `fingerprints` it cannot tell whether an order is the one that was accepted.
+    `fingerprints` it cannot tell whether an order is the one that was accepted, and so remembers no transfer as clean.
 
     Raises `AuditInProgress` while another one runs, `NoSchema` if the tables that this version reads are missing, and
     `Unavailable` if it takes longer than `limit_seconds`.

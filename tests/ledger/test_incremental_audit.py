@@ -13,7 +13,7 @@ from ledger.postgres.proof import auditor
 from ledger.transfers import Step
 from tests.connections import Connection
 from tests.ledger.test_running_totals import settle
-from tests.orders import Holder, completed, deposited, funded, holder, order
+from tests.orders import FINGERPRINTS, Holder, completed, deposited, funded, holder, order
 
 pytestmark = pytest.mark.breaks_the_books
 
@@ -23,6 +23,13 @@ EDITED = """
     SET session_replication_role = replica;
     UPDATE entries SET recorded_at = recorded_at - interval '1 day'
         WHERE account_id = '{account}' AND version = {version};
+    SET session_replication_role = DEFAULT
+"""
+
+# What only the fingerprint tells of.
+ORDER_EDITED = """
+    SET session_replication_role = replica;
+    UPDATE transfers SET note = 'another';
     SET session_replication_role = DEFAULT
 """
 
@@ -53,10 +60,10 @@ async def test_a_full_audit_finds_what_was_edited_before_the_verified_head_and_a
     database: Database, owner: Connection, book: Book, ada: Holder
 ) -> None:
     await settle(owner, database)
-    assert (await audit(database)).clean
+    assert (await audit(database, FINGERPRINTS)).clean
     await deposited(book, ada.id, ada.account_id, 10)
     await owner.execute(EDITED.format(account=ada.account_id, version=2))
-    later = await audit(database)
+    later = await audit(database, FINGERPRINTS)
     assert (later.clean, later.since is not None) == (True, True)
     assert ("hash_chain", f"{ada.account_id} version 2") in await invariants(database, full=True)
 
@@ -94,6 +101,16 @@ async def test_an_audit_finds_again_what_is_broken_until_it_is_mended(
     assert first
     assert await invariants(database) == first
     assert await owner.fetchval("SELECT count(*) FROM audited_heads WHERE account_id = $1", ada.account_id) == 0
+
+
+async def test_an_order_that_an_audit_without_keys_passed_is_checked_by_the_next_one_with_keys(
+    database: Database, owner: Connection, ada: Holder
+) -> None:
+    await owner.execute(ORDER_EDITED)
+    await settle(owner, database)
+    assert (await audit(database)).clean
+    found = await audit(database, FINGERPRINTS)
+    assert {one.invariant for one in found.broken} == {"order_as_accepted"}
 
 
 async def test_an_account_with_more_entries_than_one_part_holds_is_verified_in_parts(

@@ -19,6 +19,7 @@ from ledger.postgres.transfer_reads import TransferFilter, TransferReads, Unfini
 from ledger.transfers import Kind, State
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_search import TransferSearch, TransferSearches
+from tests.orders import FINGERPRINTS
 from tests.scale.conftest import IS_LARGE, Large, tell
 from tests.scale.explained import ExplainedDatabase
 
@@ -156,7 +157,7 @@ async def test_an_audit_holds_no_snapshot_for_long_and_the_next_one_looks_only_a
         for full in (True, False):
             longest = asyncio.create_task(_longest_statement(large.url))
             began = time.monotonic()
-            found = await audit(database, full=full)
+            found = await audit(database, FINGERPRINTS, full=full)
             seconds = time.monotonic() - began
             longest.cancel()
             ran = await longest

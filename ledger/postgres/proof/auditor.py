@@ -147,7 +147,8 @@ class Auditor:
                 await self._count_again(place["counted_until"], place["kept"])
         except _EnoughFound:
             pass
-        if not place["is_standby"]:
+        # What was found clean without keys is not yet clean: the next audit with keys has to look at those orders.
+        if not place["is_standby"] and (self._found or self._fingerprints is not None):
             until = min(place["settled_until"], place["began"])
             await self._connection.execute(_RECORD, self._full, place["began"], len(self._found), until)
         return sorted(self._found)
