@@ -170,8 +170,7 @@ class LimitedConnection(HttpToolsProtocol):
     @property
     def waiting_since(self) -> float | None:
         """Since when it waits for a whole request; None while one is answered."""
-        request = self._unanswered()
-        return None if request is not None and not request.more_body else self._since
+        return None if self._is_answering() else self._since
 
     def close_for_another(self) -> None:
         """Make room. Nothing that was accepted is lost: no request is being answered."""
@@ -182,6 +181,11 @@ class LimitedConnection(HttpToolsProtocol):
         """The last request whose headers are known, unless it is answered."""
         request = cast("RequestResponseCycle | None", self.cycle)
         return None if request is None or request.response_complete else request
+
+    def _is_answering(self) -> bool:
+        """Whether it owes the answer to a whole request."""
+        request = self._unanswered()
+        return bool(self.pipeline) or (request is not None and not request.more_body)
 
     def _wait_for(self, phase: _Phase) -> None:
         self._stop_timer()
@@ -217,7 +221,8 @@ class LimitedConnection(HttpToolsProtocol):
         if (request := self._unanswered()) is not None:
             request.disconnected = True
             request.message_event.set()
-            if request.response_started:
+            # The client would take a problem for the answer to the request before it, which may have moved money.
+            if request.response_started or self._is_answering():
                 self.transport.abort()
                 return
         self._unset_keepalive_if_required()

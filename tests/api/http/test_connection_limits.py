@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import create_app
 from api.http import connection_limits
@@ -62,6 +63,17 @@ class Client:
             pass
         return True
 
+    async def rest(self, seconds: float = 5) -> bytes:
+        """What comes before the server closes the connection."""
+        received = b""
+        try:
+            async with asyncio.timeout(seconds):
+                while part := await self._reader.read(65_536):
+                    received += part
+        except ConnectionError:
+            pass
+        return received
+
     def close(self) -> None:
         self._writer.close()
 
@@ -89,9 +101,15 @@ class Served:
 
 @asynccontextmanager
 async def served(settings: Settings, database: Database) -> AsyncIterator[Served]:
-    app = create_app(compose_api(settings, database, with_worker=False).services, docs=False)
-    found = Served(free_port())
-    server = http_server(app, "127.0.0.1", found.port)
+    async with serving(create_app(compose_api(settings, database, with_worker=False).services, docs=False)) as found:
+        yield found
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp) -> AsyncIterator[Served]:
+    port = free_port()
+    server = http_server(app, "127.0.0.1", port)
+    found = Served(port)
     running = asyncio.create_task(server.serve())
     try:
 
@@ -239,3 +257,33 @@ async def test_a_problem_lists_at_most_twenty_fields_and_no_long_text(api: Serve
         answer = await http.post("/v1/auth/register", json=registration(currency="nonsense") | unknown)
     assert len(answer.json()["errors"]) == 20
     assert len(answer.content) < 20_000
+
+
+@pytest.mark.parametrize(
+    "after",
+    [[b"P", b"O"], [b"no HTTP\r\n\r\n"]],
+    ids=["part of a request", "stray bytes"],
+)
+async def test_bytes_after_a_whole_request_are_never_answered_as_that_request(
+    monkeypatch: pytest.MonkeyPatch, after: list[bytes]
+) -> None:
+    monkeypatch.setattr(connection_limits, "HEAD_SECONDS", 0.3)
+    has_begun, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def transfers(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        has_begun.set()
+        await may_answer.wait()
+        await send({"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    async with serving(transfers) as api:
+        try:
+            client = await api.connect(b"POST /v1/transfers HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+            await has_begun.wait()
+            for part in after:
+                client.send(part)
+                await asyncio.sleep(0.05)  # so that the server reads each by itself
+            assert await client.rest() == b""
+        finally:
+            may_answer.set()
