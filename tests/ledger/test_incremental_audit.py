@@ -103,6 +103,24 @@ async def test_an_audit_finds_again_what_is_broken_until_it_is_mended(
     assert await owner.fetchval("SELECT count(*) FROM audited_heads WHERE account_id = $1", ada.account_id) == 0
 
 
+async def test_every_audit_finds_what_a_full_one_found_until_a_full_one_is_clean(
+    database: Database, owner: Connection, ada: Holder
+) -> None:
+    await settle(owner, database)
+    assert (await audit(database, FINGERPRINTS)).clean
+    await owner.execute(EDITED.format(account=ada.account_id, version=2))
+    assert (await audit(database, FINGERPRINTS)).clean
+    first = await invariants(database, full=True)
+    assert first
+    for _ in range(2):
+        assert await invariants(database) == first
+    await owner.execute(EDITED.format(account=ada.account_id, version=2).replace("- interval", "+ interval"))
+    mended = await audit(database, FINGERPRINTS)
+    assert (mended.clean, mended.since) == (True, None)
+    after = await audit(database, FINGERPRINTS)
+    assert (after.clean, after.since is not None) == (True, True)
+
+
 async def test_an_order_that_an_audit_without_keys_passed_is_checked_by_the_next_one_with_keys(
     database: Database, owner: Connection, ada: Holder
 ) -> None:
