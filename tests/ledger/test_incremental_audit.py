@@ -1,6 +1,7 @@
 """An audit continues where the last one that found the books clean ended; a full one trusts no earlier audit."""
 
 import asyncio
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -205,6 +206,34 @@ async def test_an_audit_that_is_given_up_leaves_no_lock_and_the_next_one_runs(
             await audit(database, limit_seconds=1)
     assert (await audit(database)).clean
     assert await owner.fetchval("SELECT count(*) FROM audited_heads") == 1
+
+
+class Watched:
+    """A connection that notes the time limit of each statement."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.limits: dict[str, float | None] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._connection, name)
+
+        def noted(statement: str, *values: object, **options: Any) -> Any:
+            self.limits[statement] = options.get("timeout")
+            return method(statement, *values, **options)
+
+        return noted
+
+
+async def test_no_statement_of_an_audit_has_the_short_limit_of_its_pool(
+    database: Database, owner: Connection, book: Book, ada: Holder
+) -> None:
+    await book.open_transfer(order(ada.id, ada.account_id, ada.account_id, 1))
+    await settle(owner, database)
+    watched = Watched(owner)
+    assert await auditor.Auditor(cast(Any, watched), FINGERPRINTS, full=True).findings() == []
+    assert len(watched.limits) > 10
+    assert {statement for statement, limit in watched.limits.items() if limit != auditor.STATEMENT_SECONDS} == set()
 
 
 async def test_an_audit_beside_steps_that_move_money_finds_the_books_clean(

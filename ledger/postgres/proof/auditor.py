@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ledger.fingerprints import FingerprintKeyMissing, Fingerprints, TransferAltered
 from ledger.postgres.proof import sections
@@ -28,7 +28,8 @@ TRANSFERS_COUNTED_AT_ONCE = 50_000
 # Other requests of this process have their turn after so many orders: about 10 ms.
 ORDERS_AT_ONCE = 500
 
-# Far more than a part takes. Only the sum of all balances and the disputes grow with the books.
+# Far more than a part takes. Every statement has it as its own limit: a pool's shorter one would count a slow part as a
+# dead server, and end connections that payments use. Only the sum of all balances and the disputes grow with the books.
 STATEMENT_SECONDS = 300
 
 # An audit that has found so much stops: the books need a person, and a list without end helps nobody.
@@ -41,6 +42,7 @@ END = datetime(9999, 12, 30, tzinfo=UTC)
 _PLACE = """
     SELECT clock_timestamp() AS began, pg_is_in_recovery() AS is_standby, p.counted_until, p.settled_until,
         (SELECT max(audited_until) FROM audits WHERE findings = 0) AS audited_until,
+        (SELECT findings > 0 FROM audits WHERE is_full ORDER BY id DESC LIMIT 1) AS full_one_found_something,
         (SELECT jsonb_agg(s) FROM settled_totals s) AS kept
     FROM totals_position p
 """
@@ -122,7 +124,7 @@ class Auditor:
     """Looks for what does not hold. One audit at a time; the caller sees to that."""
 
     def __init__(self, connection: "Connection", fingerprints: Fingerprints | None, *, full: bool) -> None:
-        """`full`: from the first entry on, whatever earlier audits verified."""
+        """`full`: from the first entry on, whatever earlier audits verified. After a full one with findings, always."""
         self._connection = connection
         self._fingerprints = fingerprints
         self._full = full
@@ -131,11 +133,13 @@ class Auditor:
 
     async def findings(self) -> list[Finding]:
         """All that does not hold, in order. What was found clean is remembered for the next audit."""
-        place = await self._connection.fetchrow(_PLACE)
+        place = await self._connection.fetchrow(_PLACE, timeout=STATEMENT_SECONDS)
         assert place is not None, "the migration wrote it"
         if not place["is_standby"]:
-            while await settle_once(self._connection):
+            while await settle_once(self._connection, within_seconds=STATEMENT_SECONDS):
                 pass
+        # What only a full audit can find is found again until it is mended.
+        self._full = self._full or bool(place["full_one_found_something"])
         if not self._full and place["audited_until"] is not None and place["audited_until"] > BEGINNING:
             self.since = place["audited_until"]
         try:
@@ -150,8 +154,12 @@ class Auditor:
         # What was found clean without keys is not yet clean: the next audit with keys has to look at those orders.
         if not place["is_standby"] and (self._found or self._fingerprints is not None):
             until = min(place["settled_until"], place["began"])
-            await self._connection.execute(_RECORD, self._full, place["began"], len(self._found), until)
+            values = (self._full, place["began"], len(self._found), until)
+            await self._connection.execute(_RECORD, *values, timeout=STATEMENT_SECONDS)
         return sorted(self._found)
+
+    async def _one(self, statement: str, *values: object) -> Any:
+        return await self._connection.fetchval(statement, *values, timeout=STATEMENT_SECONDS)
 
     async def _check(self, section: str, *values: object) -> bool:
         """Whether this part of the books is clean."""
@@ -185,7 +193,7 @@ class Auditor:
         listed = _ALL_ACCOUNTS if self._full else _CHANGED_ACCOUNTS
         after: str | None = ""
         while after is not None:
-            last = await self._connection.fetchval(_LAST_ACCOUNT, after, ACCOUNTS_AT_ONCE - 1)
+            last = await self._one(_LAST_ACCOUNT, after, ACCOUNTS_AT_ONCE - 1)
             rows = await self._connection.fetch(listed, after, last, timeout=STATEMENT_SECONDS)
             yield [_Account(row["id"], row["since"], row["version"]) for row in rows]
             after = last
@@ -196,11 +204,12 @@ class Auditor:
         """Those that were opened, posted or named since then, and older ones that are not final."""
         after = since
         while after < began:
-            last = await self._connection.fetchval(_LAST_TRANSFER, after, TRANSFERS_AT_ONCE - 1) or END
+            last = await self._one(_LAST_TRANSFER, after, TRANSFERS_AT_ONCE - 1) or END
             await self._check(sections.TRANSFERS_OF_PERIOD, after, last)
             await self._check_orders(_ORDERS_OF_PERIOD, after, last)
             after = last
-        older = [row["id"] for row in await self._connection.fetch(_NOT_FINAL, since)]
+        rows = await self._connection.fetch(_NOT_FINAL, since, timeout=STATEMENT_SECONDS)
+        older = [row["id"] for row in rows]
         for first in range(0, len(older), TRANSFERS_AT_ONCE):
             await self._check(sections.TRANSFERS_BY_ID, older[first : first + TRANSFERS_AT_ONCE])
             await self._check_orders(_ORDERS_BY_ID, older[first : first + TRANSFERS_AT_ONCE])
@@ -226,9 +235,9 @@ class Auditor:
         counted: dict[str, dict[str, int]] = {}
         after = BEGINNING
         while after < until:
-            last = await self._connection.fetchval(_LAST_TRANSFER, after, TRANSFERS_COUNTED_AT_ONCE - 1)
+            last = await self._one(_LAST_TRANSFER, after, TRANSFERS_COUNTED_AT_ONCE - 1)
             last = min(last or until, until)
-            for part in json.loads(await self._connection.fetchval(_TOTALS_BETWEEN, after, last) or "[]"):
+            for part in json.loads(await self._one(_TOTALS_BETWEEN, after, last) or "[]"):
                 totals = counted.setdefault(part.pop("currency"), dict.fromkeys(part, 0))
                 for name, amount in part.items():
                     totals[name] += amount

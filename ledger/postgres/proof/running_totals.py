@@ -24,6 +24,6 @@ async def settle_totals(database: Database) -> None:
             is_behind = await settle_once(connection)
 
 
-async def settle_once(connection: "Connection") -> bool:
-    """Count the next part. Whether more has settled."""
-    return bool(await connection.fetchval(_SETTLE, _MOST_TRANSFERS))
+async def settle_once(connection: "Connection", *, within_seconds: int | None = None) -> bool:
+    """Count the next part. Whether more has settled. Waits as long as the pool does, or `within_seconds`."""
+    return bool(await connection.fetchval(_SETTLE, _MOST_TRANSFERS, timeout=within_seconds))
