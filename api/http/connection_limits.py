@@ -30,6 +30,8 @@ HEAD_SECONDS = 10.0
 BODY_SECONDS = 10.0
 # How long a client may take to read an answer that waits in our buffer.
 READ_SECONDS = 30.0
+# Whole or begun requests that may wait behind the one that is being answered.
+MAX_PIPELINED = 10
 # A refused client may still be sending. What it sends is dropped for so long, so that it gets to read the refusal:
 # the kernel resets a connection that is closed with unread bytes.
 DROP_SECONDS = 1.0
@@ -72,6 +74,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._received = 0
         self._head_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
         self._refusal: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -86,7 +89,19 @@ class LimitedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client or we have closed it."""
         self._stop_timer()
+        self._stop_read_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Our buffer is full: the client reads too slowly, or not at all."""
+        super().pause_writing()
+        self._stop_read_timer()
+        self._read_timer = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has read most of what waited for it."""
+        self._stop_read_timer()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse what the client sent, unless it is too much of it."""
@@ -142,6 +157,8 @@ class LimitedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The request is known, and its body may follow."""
         super().on_headers_complete()
+        if len(self.pipeline) > MAX_PIPELINED:
+            self._stop_parser("too_busy")  # closes the connection, as the answers to whole requests are due
         self._received = 0
         self._wait_for(_Phase.BODY)
 
@@ -202,6 +219,11 @@ class LimitedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
     def _time_is_over(self) -> None:
         if self._phase is _Phase.HEAD and not self._received:

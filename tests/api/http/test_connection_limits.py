@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -85,6 +86,7 @@ class Served:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.clients: list[Client] = []
+        self.connections: set[Any] = set()
 
     async def connect(self, data: bytes = b"") -> Client:
         client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
@@ -110,6 +112,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[Served]:
     port = free_port()
     server = http_server(app, "127.0.0.1", port)
     found = Served(port)
+    found.connections = server.server_state.connections
     running = asyncio.create_task(server.serve())
     try:
 
@@ -287,3 +290,38 @@ async def test_bytes_after_a_whole_request_are_never_answered_as_that_request(
             assert await client.rest() == b""
         finally:
             may_answer.set()
+
+
+async def test_a_client_that_does_not_read_its_answer_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_limits, "READ_SECONDS", 0.6)
+    has_begun = asyncio.Event()
+
+    async def long_answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        has_begun.set()
+        for _ in range(300):
+            await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    async with serving(long_answer) as api:
+        client = await api.connect(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await has_begun.wait()
+
+        async def is_closed() -> bool:
+            return not api.connections
+
+        try:
+            await until(is_closed, "the server has closed the connection", seconds=3)
+        finally:
+            client.close()
+
+        patient = await api.connect(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert not await patient.is_closed(1.2)
+
+
+async def test_a_client_that_sends_many_requests_before_it_reads_is_closed(api: Served) -> None:
+    request = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    some = await api.connect(request * 10)
+    for _ in range(10):
+        await some.ok()
+    assert (await (await api.connect(request * 1_000)).rest()).count(b"HTTP/1.1 ") < 1_000
