@@ -211,6 +211,11 @@ class LimitedConnection(HttpToolsProtocol):
 
     def _limit_wait(self) -> None:
         """Limit the time for what is not whole yet. While we do not read on, the client's time stands still."""
+        if self._phase is _Phase.IDLE and self.timeout_keep_alive_task is None:
+            # The body of a request came after its answer, and what came stopped uvicorn's timer.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
         if self._timer is None and self._phase in (_Phase.HEAD, _Phase.BODY) and not self.flow.read_paused:
             seconds = HEAD_SECONDS if self._phase is _Phase.HEAD else BODY_SECONDS
             self._timer = self.loop.call_later(seconds, self._time_is_over)
@@ -249,7 +254,9 @@ class LimitedConnection(HttpToolsProtocol):
                 return
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
-        self.transport.write(_as_http(Problem(code, headers={"Connection": "close"})))
+        # A request that was answered before its body came gets no second answer.
+        if self._phase is not _Phase.BODY or request is not None:
+            self.transport.write(_as_http(Problem(code, headers={"Connection": "close"})))
         self._received = 0
         self._wait_for(_Phase.REFUSED)
         self._timer = self.loop.call_later(DROP_SECONDS, self.transport.abort)

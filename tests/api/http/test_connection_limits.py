@@ -64,6 +64,11 @@ class Client:
             pass
         return True
 
+    async def head(self, seconds: float = 5) -> None:
+        """Read the head of an answer."""
+        async with asyncio.timeout(seconds):
+            await self._reader.readuntil(b"\r\n\r\n")
+
     async def rest(self, seconds: float = 5) -> bytes:
         """What comes before the server closes the connection."""
         received = b""
@@ -325,3 +330,22 @@ async def test_a_client_that_sends_many_requests_before_it_reads_is_closed(api: 
     for _ in range(10):
         await some.ok()
     assert (await (await api.connect(request * 1_000)).rest()).count(b"HTTP/1.1 ") < 1_000
+
+
+@pytest.mark.parametrize("body", [b"{}", b"{"], ids=["whole", "in part"])
+async def test_a_request_answered_before_its_body_gets_one_answer_and_its_connection_closes(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr(connection_limits, "BODY_SECONDS", 0.5)
+
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    async with serving(refuse) as api:
+        client = await api.connect(b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+        await client.head()
+        for each in api.connections:
+            each.timeout_keep_alive = 0.3
+        client.send(body)
+        assert await client.rest() == b""
