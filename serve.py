@@ -268,7 +268,7 @@ async def run_until_stopped(
             await task
         watches += [asyncio.create_task(temporal.watch()), asyncio.create_task(book.database.watch())]
         if with_worker:
-            watches.append(asyncio.create_task(_keep_totals(book.database)))
+            watches.append(asyncio.create_task(keep_totals(book.database)))
         if not with_worker:
             await stopping
             return
@@ -283,13 +283,13 @@ async def run_until_stopped(
         stopping.cancel()
 
 
-async def _keep_totals(database: Database) -> NoReturn:
+async def keep_totals(database: Database) -> NoReturn:
     """Keep the running totals near the present. Only one process counts at a time, and none has to."""
     while True:
         try:
             await settle_totals(database)
         except Unavailable as error:
-            log.warning("the running totals were not brought up to date", error=str(error))
+            log.warning("the running totals were not brought up to date", error=" ".join(str(error).split()))
         await asyncio.sleep(SETTLE_EVERY_SECONDS)
 
 

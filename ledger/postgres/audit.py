@@ -111,6 +111,8 @@ async def audit(
 ) -> Audit:
     """Check every invariant over what no earlier audit found clean, or with `full` over the whole books.
 
+    After a full audit with findings, each one is full until one is clean.
+
     Takes no lock that a step could meet, and holds no snapshot for longer than one of its many parts takes. What it
     finds clean is remembered as it goes, so an audit that is broken off continues with the next one. Without
     `fingerprints` it cannot tell whether an order is the one that was accepted, and so remembers no transfer as clean.

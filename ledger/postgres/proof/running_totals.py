@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from database.connections import Database
+import asyncpg
+
+from database.connections import Database, Unavailable
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -16,12 +18,16 @@ _SETTLE = "SELECT settle_totals($1)"
 async def settle_totals(database: Database) -> None:
     """Count all that has settled since the last time. Safe to run in every process: one counts, the others skip.
 
-    Raises `Unavailable` where PostgreSQL gave no answer. What is not counted is added up whenever it is asked for.
+    Raises `Unavailable` where PostgreSQL gave no answer or refused, as with an older schema. What is not counted is
+    added up whenever it is asked for.
     """
     is_behind = True
     while is_behind:
-        async with database.connection() as connection:
-            is_behind = await settle_once(connection)
+        try:
+            async with database.connection() as connection:
+                is_behind = await settle_once(connection)
+        except asyncpg.PostgresError as error:
+            raise Unavailable(f"PostgreSQL refuses to count: {error}") from error
 
 
 async def settle_once(connection: "Connection", *, within_seconds: int | None = None) -> bool:
