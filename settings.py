@@ -145,7 +145,7 @@ class Settings(BaseSettings):
         None, description="Where `api.log` and `worker.log` go; they rotate. Unset: lines go to stderr."
     )
     report_connections: int = Field(
-        4, ge=1, description="The most PostgreSQL connections that lists, totals and audits of the API use."
+        4, ge=2, description="The most PostgreSQL connections that lists, totals and audits of the API use."
     )
     audit_timeout_seconds: int = Field(3600, ge=1, description="An audit that takes longer is given up.")
     log_format: str = Field("console", pattern="^(console|json)$")

@@ -56,6 +56,11 @@ async def test_contradictory_thresholds_are_one_line_at_start() -> None:
     assert said[0].startswith("REMIT_REVIEW_FROM_MAJOR=20000 and REMIT_DECLINE_FROM_MAJOR=10000 contradict each other")
 
 
+def test_an_audit_leaves_lists_a_connection() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 2"):
+        Settings.model_validate({"report_connections": 1})
+
+
 def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("REMIT_REVIEW_FROM_MAJOR", "REMIT_STUCK_AFTER_SECONDS", "REMIT_BUILD_ID"):
         monkeypatch.setenv(name, "")
