@@ -23,6 +23,7 @@ from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.operators import BOOKS, Operators
 from staff.postgres.roles import Roles
 from tests.connections import Connection
+from tests.ledger.test_incremental_audit import LOCK
 from tests.orders import Holder, funded, holder, order, staff
 
 REASON = "Asked for by the bank, ticket 4711"
@@ -278,17 +279,16 @@ async def test_staff_without_an_identity_document_hold_no_account(
 
 
 async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
-    operators: Operators, actions: StaffActions, admin: Actor, alice: Holder
+    operators: Operators, actions: StaffActions, admin: Actor, alice: Holder, database: Database
 ) -> None:
-    first, second = await asyncio.gather(
-        operators.audit(admin, REASON), operators.audit(admin, REASON), return_exceptions=True
-    )
-    assert not isinstance(first, BaseException)
-    assert first.clean
-    assert isinstance(second, AuditRunning)
+    async with database.connection() as another_audit:
+        await another_audit.execute(f"SELECT pg_advisory_lock({LOCK})")
+        with pytest.raises(AuditRunning):
+            await operators.audit(admin, REASON)
+        await another_audit.execute(f"SELECT pg_advisory_unlock({LOCK})")
+    assert (await operators.audit(admin, REASON)).clean
     (recorded,) = await about(actions, BOOKS)
     assert (recorded.before, recorded.after) == (None, {"clean": True, "findings": 0, "full": False})
-    assert (await operators.audit(admin, REASON)).clean
 
 
 # Rebuilding
