@@ -35,10 +35,14 @@ assert _ENDINGS.keys() == {state for state in DisputeState if state.is_final}
 
 
 def _disputed_text(course: DisputeProgress) -> str:
-    """The transfer, its amount and who stands against whom, by their ids."""
-    amount = f"{course.disputed.amount}, " if course.disputed else ""
+    """The transfer and its parties, by their ids."""
     payer, payee = course.parties
-    return f"{course.transfer_id}, {amount}paid by {payer} to {payee}"
+    return f"{course.transfer_id}, paid by {payer} to {payee}"
+
+
+def _amount_text(course: DisputeProgress) -> str:
+    """The disputed amount, for a text without another one: the Web UI reads what is between two `$` as a formula."""
+    return f" Amount: {course.disputed.amount}." if course.disputed else ""
 
 
 @workflow.defn
@@ -58,8 +62,8 @@ class DisputeWorkflow:
         until = workflow.now() + timedelta(seconds=course.seconds_left)
         while course.state is DisputeState.OPEN:
             workflow.set_current_details(
-                f"About {_disputed_text(course)}. Open until {until:%Y-%m-%d %H:%M} UTC. Statements so far: "
-                f"{course.statements}, to be read at `GET /v1/disputes/{self._id}`. "
+                f"About {_disputed_text(course)}. Open until {until:%Y-%m-%d %H:%M} UTC.{_amount_text(course)} "
+                f"Statements so far: {course.statements}, to be read at `GET /v1/disputes/{self._id}`. "
                 "Staff decide by the admin API, or by the update `decide`."
             )
             left = max(until - workflow.now(), timedelta(0))

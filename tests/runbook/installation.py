@@ -58,6 +58,7 @@ class Installation:
             "REMIT_FINGERPRINT_KEYS": self._secret,
             "REMIT_SANDBOX_RAILS": "true",
             "REMIT_REVIEW_FROM_MAJOR": str(REVIEW_FROM),
+            "REMIT_FOUR_EYES_AFTER_SECONDS": "0",
             "REMIT_RECOVERY_GRACE_SECONDS": "1",
             "REMIT_RECOVERY_INTERVAL_SECONDS": "1",
             "TEMPORAL_ADDRESS": self.temporal.address,

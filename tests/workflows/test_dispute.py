@@ -195,7 +195,8 @@ async def test_a_dispute_can_be_filtered_by_state_accounts_and_amount_and_shows_
     assert described.get(DESTINATION_ACCOUNT) == case.payee.account_id
     assert (described.get(AMOUNT_MINOR), described.get(CURRENCY)) == (2_500, "USD")
     shown: list[object] = [await handle.query("__temporal_workflow_metadata")]
-    assert f"$25.00, paid by {case.payer.id} to {case.payee.id}" in str(shown[0])
+    assert f"paid by {case.payer.id} to {case.payee.id}" in str(shown[0])
+    assert "Amount: $25.00." in str(shown[0])
     await decide(handle, case.reject())
     assert await handle.result() is DisputeState.REJECTED
     assert (await handle.describe()).typed_search_attributes.get(DISPUTE_STATE) == "rejected"

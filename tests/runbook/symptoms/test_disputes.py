@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -85,7 +86,7 @@ async def test_staff_read_both_sides_in_the_books_and_until_when_in_temporal(cas
         ("payer", "Nothing came"),
     ]
     told = await case.details_say("Statements so far: 2")
-    assert f"About {case.paid}. Open until " in told
+    assert re.search(rf"About {case.paid}, .+ paid by {case.payer.id} to {case.payee.id}\. Open until ", told)
     assert "Nothing came" not in told
 
 

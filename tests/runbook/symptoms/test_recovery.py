@@ -207,7 +207,10 @@ async def test_recovery_abandons_what_lost_its_workflow_before_its_debit(
     assert transfer["id"] in done["abandoned"]
     await reaches(payer, transfer["id"], "failed")
     assert await payer.balance() == FUNDS
-    assert re.search(rf"transfer lost its workflow +state=initiated transfer_id={transfer['id']}", log.read_text())
+    (line,) = (
+        each for each in log.read_text().splitlines() if "transfer lost its workflow" in each and transfer["id"] in each
+    )
+    assert "state=initiated" in line
     assert "1 abandoned, 0 driven on, 0 without an answer" in await details(runbook, done["run"])
 
 
@@ -310,7 +313,8 @@ async def test_a_review_that_is_reset_keeps_its_decisions_and_its_deadline(
     for _ in range(2):
         await reset(runbook, workflow_id)
         await say_it(runbook, workflow_id, "In review until")
-        assert await details(runbook, workflow_id) == before
+        # The rows have the decisions and the deadline. Why the review began, only the lost execution knew.
+        assert await details(runbook, workflow_id) == re.sub(r" Asked for by the rule \w+\.", "", before)
     await Runbook({**runbook.environment, "STAFF_TOKEN": admin.token}).run(approve, TRF=transfer_id)
     await reaches(payer, transfer_id, "completed")
     assert await payee.balance() == BY_TWO

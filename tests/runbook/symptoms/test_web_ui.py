@@ -218,14 +218,12 @@ async def sweep(ui: WebUI, person: Person, transfer_id: str, state: str) -> None
     await until(is_found, f"recovery makes it {state}")
 
 
-async def test_recovery_cancels_a_transfer_that_is_terminated_in_review(
-    ui: WebUI, payer: Person, payee: Person
-) -> None:
+async def test_recovery_fails_a_transfer_that_is_terminated_in_review(ui: WebUI, payer: Person, payee: Person) -> None:
     transfer_id = await in_review(payer, payee, REVIEWED)
     await ui.open((await transfer(payer, transfer_id))["workflow_id"])
     await ui.terminate(REASON)
     assert (await transfer(payer, transfer_id))["state"] == "in_review"
-    await sweep(ui, payer, transfer_id, "cancelled")
+    await sweep(ui, payer, transfer_id, "failed")
     await ui.picture("recovery-schedule")
 
 
