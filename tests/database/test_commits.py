@@ -78,11 +78,14 @@ async def started(command: str, url: str, **settings: str) -> tuple[int | None, 
     )
     assert process.stderr is not None
     try:
-        said = (await asyncio.wait_for(process.stderr.read(), timeout=30)).decode()
-    finally:
-        if process.returncode is None:
-            process.kill()
+        async with asyncio.timeout(30):
+            said = (await process.stderr.read()).decode()
+            # Not killed where it ends by itself: kill() reaps a process that has just ended, and its exit code is lost.
+            await process.wait()
+    except TimeoutError:
+        process.kill()
         await process.wait()
+        raise
     return process.returncode, said
 
 
