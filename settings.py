@@ -5,6 +5,7 @@ Only composition roots (`cli/`, `serve.py`, `worker.py`, `devenv/`) read them an
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
@@ -104,8 +105,23 @@ class Settings(BaseSettings):
     retired_fingerprint_keys: Keys = Field(
         None, description="Former fingerprint keys: they prove what is in the books, and open no new transfer."
     )
+    encryption_keys: Keys = Field(
+        None,
+        description="Encrypt secrets and documents in the database: at least 32 characters each, separated by commas, "
+        "the one that encrypts first.",
+    )
     sandbox_rails: bool = Field(False, description="Customers may make their own deposits and withdrawals.")
     docs: bool = Field(False, description="Serve /docs and /openapi.json.")
+
+    # Mails.
+    smtp_url: SecretStr | None = Field(None, description="smtp:// or smtps://user:password@host:port; sends mails.")
+    mail_folder: Path | None = Field(None, description="Where mails go as files, if smtp_url is unset.")
+    mail_from: str = Field(
+        "Remit <no-reply@localhost>", pattern=r"^[^\r\n]{3,200}$", description="The sender of mails."
+    )
+    web_url: str | None = Field(
+        None, pattern=r"^https?://[^\s#?]+$", description="Where customers' pages are, for the links in mails."
+    )
 
     # The saga.
     decline_from_major: int = Field(
@@ -176,6 +192,18 @@ class Settings(BaseSettings):
         if parts.scheme not in {"postgresql", "postgres"} or not (parts.netloc or parts.query):
             raise ValueError(wanted)
         return url
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_an_smtp_url(cls, url: SecretStr | None) -> SecretStr | None:
+        # The message never repeats the value: there is a password in it.
+        if url is None:
+            return None
+        with suppress(ValueError):
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0:
+                return url
+        raise ValueError("must look like smtp://user:password@host:587 or smtps://…, special characters as %XX")
 
     @field_validator("trusted_proxies")
     @classmethod

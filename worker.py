@@ -23,10 +23,14 @@ from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
 from activities.step_records import StepRecords
 from activities.transfers import TransferSteps
+from database.encryption import Encryption
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
 from ledger.fingerprints import Fingerprints
 from ledger.postgres.book import Book
+from notifications.mail.folder import MailFolder
+from notifications.mail.mail import Mailer, NoMailer
+from notifications.mail.smtp import SmtpMailer
 from notifications.postgres import Messages
 from reviews.review import ReviewPolicy
 from screening.rules import AmountThreshold, ScreeningAnswer, ScreeningRule
@@ -100,6 +104,20 @@ def fingerprints_from(settings: Settings) -> Fingerprints:
     """What makes and checks the fingerprints of orders, with the keys that the settings name."""
     assert settings.fingerprint_keys is not None, "the command line has checked it"
     return Fingerprints(keys_in(settings.fingerprint_keys), keys_in(settings.retired_fingerprint_keys))
+
+
+def encryption_from(settings: Settings) -> Encryption:
+    """What encrypts secrets in the database, with the keys that the settings name."""
+    return Encryption(keys_in(settings.encryption_keys))
+
+
+def mailer_from(settings: Settings) -> Mailer:
+    """How mails are sent: by SMTP, as files in a folder, or not at all."""
+    if settings.smtp_url is not None:
+        return SmtpMailer(settings.smtp_url.get_secret_value(), settings.mail_from)
+    if settings.mail_folder is not None:
+        return MailFolder(settings.mail_folder, settings.mail_from)
+    return NoMailer()
 
 
 def screening_rules(settings: Settings) -> list[ScreeningRule]:

@@ -66,6 +66,10 @@ class Home:
         """The key of the fingerprints of this stack's orders. Without it, no transfer in these books goes on."""
         return kept_secret(self.path / "fingerprint_key")
 
+    def encryption_key(self) -> str:
+        """The key of what is encrypted in this stack's database. Without it, nobody reads that again."""
+        return kept_secret(self.path / "encryption_key")
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Lock the home until the block ends. Raises StackError, which names the holder, if another stack has the lock.

@@ -245,6 +245,10 @@ class Stack:
             known["REMIT_JWT_SECRET"] = self.home.jwt_secret()
         if self._settings.fingerprint_keys is None:
             known["REMIT_FINGERPRINT_KEYS"] = self.home.fingerprint_key()
+        if self._settings.encryption_keys is None:
+            known["REMIT_ENCRYPTION_KEYS"] = self.home.encryption_key()
+        if self._settings.smtp_url is None and self._settings.mail_folder is None:
+            known["REMIT_MAIL_FOLDER"] = str(self.home.path / "mail")
         # The process writes its log files itself, because they rotate; what it says while it starts is caught apart.
         logs = {"REMIT_LOG_FOLDER": str(self.home.log("api").parent)}
         found = logs | {"REMIT_DOCS": "true", "REMIT_SANDBOX_RAILS": "true"} | dict(os.environ) | given | known

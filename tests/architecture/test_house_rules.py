@@ -136,7 +136,8 @@ def knows_sql(path: Path) -> bool:
 
 
 def test_pure_modules_of_nouns_need_the_standard_library_only() -> None:
-    pure = [path for path in sources(*NOUNS) if not knows_sql(path)]
+    # A module named `smtp` speaks to a server, too.
+    pure = [path for path in sources(*NOUNS) if not knows_sql(path) and path.stem != "smtp"]
     assert pure
     outside = {
         (str(path.relative_to(ROOT)), name)

@@ -1,0 +1,78 @@
+"""Encrypts what a column must not show in the clear: AES-256-GCM (NIST SP 800-38D) under keys that rotate.
+
+A text names the key that encrypted it, so a former key still decrypts what it encrypted. It is bound to a `context`,
+for example the column and the row's id: copied into another row, it does not decrypt there.
+"""
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_NONCE_BYTES = 12
+_KEY_BYTES = 32
+_NAME_LENGTH = 8
+_LABEL = b"remit encryption 1"
+
+
+class EncryptionKeyMissing(Exception):
+    """The process does not have the key that a text was encrypted with, or has none at all."""
+
+
+class NotDecryptable(Exception):
+    """The text is no encrypted text, was changed, or belongs to another context."""
+
+
+class Encryption:
+    """The first key encrypts, every key decrypts. Two encryptions of one text differ.
+
+    Give each text of a table a context of its own. With one key, at most 2^32 texts keep AES-GCM's promise.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = {_name_of(key): AESGCM(_derived(key)) for key in keys}
+        self._current = next(iter(self._keys), None)
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a key to encrypt with."""
+        return self._current is not None
+
+    def encrypt(self, text: str, context: str) -> str:
+        """The text as `key.ciphertext`, both printable. Raises `EncryptionKeyMissing` without any key."""
+        if self._current is None:
+            raise EncryptionKeyMissing("no encryption key is set")
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = self._keys[self._current].encrypt(nonce, text.encode(), context.encode())
+        return f"{self._current}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+
+    def decrypt(self, encrypted: str, context: str) -> str:
+        """The text. Raises `EncryptionKeyMissing` for another key's, and `NotDecryptable` for what was changed."""
+        name, _, body = encrypted.partition(".")
+        if name not in self._keys:
+            raise EncryptionKeyMissing(f"no key has the name {name[:_NAME_LENGTH]!r}")
+        try:
+            sealed = base64.b64decode(body, altchars=b"-_", validate=True)
+            return self._keys[name].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode()).decode()
+        except (InvalidTag, binascii.Error, ValueError) as error:
+            raise NotDecryptable(f"a text of {context} does not decrypt") from error
+
+    def is_current(self, encrypted: str) -> bool:
+        """Whether the present key encrypted it. If not, encrypt it anew before its key goes."""
+        return encrypted.partition(".")[0] == self._current
+
+
+def _name_of(key: str) -> str:
+    """Which key it is, without telling anything of it."""
+    return hashlib.sha256(_LABEL + b" name " + key.encode()).hexdigest()[:_NAME_LENGTH]
+
+
+def _derived(key: str) -> bytes:
+    # The setting is text of any length. It was drawn at random, so one expansion is enough: it is no password.
+    return HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=_LABEL).derive(key.encode())

@@ -1,0 +1,49 @@
+"""A mail to one person, and what sends it. Pure: no I/O."""
+
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Plain text to one address. `purpose` is what logs may say of it: they never hold address, subject or text."""
+
+    to: str
+    subject: str
+    text: str
+    purpose: str
+
+    def message(self, sender: str) -> EmailMessage:
+        """The mail as it is sent. A line break in a header raises `ValueError`: no text adds a header."""
+        message = EmailMessage(policy=SMTP)
+        message["From"] = sender
+        message["To"] = self.to
+        message["Subject"] = self.subject
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(self.text)
+        return message
+
+
+class MailNotSent(Exception):
+    """Nobody has accepted the mail, or nobody knows. Sent again, it may arrive twice."""
+
+
+class Mailer(Protocol):
+    """Sends mails. `accepts` is false where no way to send is set: then `send` is not called."""
+
+    accepts: bool
+
+    async def send(self, mail: Mail) -> None:
+        """Hand the mail over. It returns after the mail was accepted, and raises `MailNotSent` otherwise."""
+
+
+class NoMailer:
+    """For an installation that sends no mails."""
+
+    accepts = False
+
+    async def send(self, mail: Mail) -> None:
+        """Nothing to hand it to."""
+        raise MailNotSent(f"no way to send mails is set, so {mail.purpose} was not sent")
