@@ -1,0 +1,159 @@
+"""Who may call what: every route, asked by everybody, with the answer that each of them gets.
+
+A route that is missing here fails the test: whoever adds one says who may call it.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from tests.api.people import PASSWORD, Person, register, registration
+
+REASON = {"reason": "Asked for by the bank, ticket 4711"}
+TRANSFER = {"source_account_id": "{account}", "destination_account_id": "{payee}", "amount": 100, "currency": "USD"}
+
+CALLERS = ("anonymous", "other", "owner", "operator", "admin")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, and the status that each of CALLERS gets, in their order. They ask one after the other."""
+
+    statuses: str
+    body: dict[str, Any] | None = None
+
+
+OPEN = "200 200 200 200 200"
+SIGNED_IN = "401 200 200 200 200"
+OWNER = "401 404 200 404 404"
+OWNER_OR_STAFF = "401 404 200 200 200"
+STAFF = "401 403 403 200 200"
+ADMINS = "401 403 403 403 200"
+
+# What comes first may change what the later ones meet: an account is frozen, then unfrozen.
+CALLS = {
+    # Everybody
+    "health.live": Call(OPEN),
+    "health.ready": Call(OPEN),
+    "problems.get": Call(OPEN),
+    "auth.register": Call("201 201 201 201 201", {"each": "registers somebody else"}),
+    "auth.login": Call(OPEN, {"email": "{email}", "password": PASSWORD}),
+    # Whoever is signed in, for themselves
+    "auth.me": Call(SIGNED_IN),
+    "auth.verify_email": Call("401 422 422 422 422", {"code": "00000000"}),
+    "accounts.list": Call(SIGNED_IN),
+    "accounts.create": Call("401 201 201 201 201", {"currency": "EUR"}),
+    "transfers.list": Call(SIGNED_IN),
+    "disputes.list": Call(SIGNED_IN),
+    # Whose it is
+    "accounts.get": Call(OWNER),
+    "accounts.entries": Call(OWNER),
+    "accounts.deposit": Call("401 404 201 404 404", {"amount": 5_000, "currency": "USD"}),
+    "accounts.withdraw": Call("401 404 201 404 404", {"amount": 100, "currency": "USD"}),
+    "transfers.create": Call("401 404 201 404 404", TRANSFER),
+    "transfers.get": Call(OWNER),
+    "transfers.receipt": Call(OWNER),
+    "transfers.attempts": Call(OWNER),
+    "transfers.reversals": Call(OWNER_OR_STAFF),
+    "transfers.cancel": Call("401 404 409 404 404"),
+    "transfers.retry": Call("401 404 409 404 404"),
+    "transfers.reverse": Call("401 404 403 403 201", {"amount": 1} | REASON),
+    "disputes.create": Call("401 404 409 404 404", {"reason": "It was not me."}),
+    "disputes.get": Call(OWNER_OR_STAFF),
+    "disputes.add_statement": Call("401 404 201 404 404", {"text": "I was asleep."}),
+    # Staff
+    "admin.customers.list": Call(STAFF),
+    "admin.customers.search": Call(STAFF, {"email": "{email}"}),
+    "admin.customers.get": Call(STAFF),
+    "admin.accounts.get": Call(STAFF),
+    "admin.accounts.entries": Call(STAFF),
+    "admin.accounts.freeze": Call(STAFF, REASON),
+    "admin.accounts.unfreeze": Call(STAFF, REASON),
+    "admin.transfers.list": Call(STAFF),
+    "admin.transfers.get": Call(STAFF),
+    "admin.transfers.cancel": Call("401 403 403 409 409", REASON),
+    "admin.transfers.retry": Call("401 403 403 409 409", REASON),
+    "admin.transfers.retry_now": Call("401 403 403 409 409", REASON),
+    "admin.transfers.give_back": Call("401 403 403 409 409", REASON),
+    "admin.transfers.decide": Call("401 403 403 409 409", {"ruling": "approve"} | REASON),
+    "admin.reviews.decide": Call(STAFF, {"transfer_ids": ["{transfer}"], "ruling": "approve"} | REASON),
+    "admin.disputes.list": Call(STAFF),
+    "admin.disputes.hold": Call(STAFF, REASON),
+    "admin.disputes.release": Call(STAFF, REASON),
+    "admin.disputes.decide": Call("401 403 403 200 409", {"ruling": "reject"} | REASON),
+    "admin.books.get": Call(STAFF),
+    "admin.stats.get": Call(STAFF),
+    "admin.actions.list": Call(STAFF),
+    # Admins
+    "admin.customers.issue_email_code": Call("401 403 403 403 201", REASON),
+    "admin.customers.set_role": Call(ADMINS, {"role": "customer"} | REASON),
+    "admin.accounts.set_tier": Call(ADMINS, {"tier": 2} | REASON),
+    "admin.accounts.rebuild": Call(ADMINS, REASON),
+    "admin.accounts.close": Call("401 403 403 403 409", REASON),
+    "admin.books.audit": Call(ADMINS, REASON),
+    "admin.auth_events.list": Call(ADMINS),
+    # Whoever is signed in, at the end
+    "auth.logout": Call("401 204 204 204 204"),
+}
+
+
+@pytest.fixture(scope="module")
+def routes() -> dict[str, tuple[str, str]]:
+    """The method and path of each operation."""
+    no_services: Any = None
+    paths = create_app(no_services, docs=True).openapi()["paths"]
+    return {
+        operation["operationId"]: (method.upper(), path)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    }
+
+
+def test_every_route_says_who_may_call_it(routes: dict[str, tuple[str, str]]) -> None:
+    assert routes.keys() == CALLS.keys()
+
+
+async def test_everybody_gets_the_answer_that_is_theirs(
+    routes: dict[str, tuple[str, str]], ada: Person, ben: Person, operator: Person, admin: Person
+) -> None:
+    eve = await register(ada.http, full_name="Eve Roe")
+    people = {"other": eve, "owner": ada, "operator": operator, "admin": admin}
+    transfer = (await ada.pay(ben, 700)).json()
+    dispute = await ada.post(f"/v1/transfers/{transfer['id']}/disputes", CALLS["disputes.create"].body)
+    assert dispute.status_code == 201, dispute.text
+    known = {
+        "account": ada.account_id,
+        "account_id": ada.account_id,
+        "payee": ben.account_id,
+        "transfer": transfer["id"],
+        "transfer_id": transfer["id"],
+        "dispute_id": dispute.json()["id"],
+        "customer_id": ada.id,
+        "email": ada.email,
+        "code": "forbidden",
+    }
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: filled(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [filled(each) for each in value]
+        return value.format(**known) if isinstance(value, str) else value
+
+    async def asked(operation: str, caller: str) -> int:
+        method, path = routes[operation]
+        headers = {"Authorization": f"Bearer {people[caller].token}"} if caller in people else {}
+        body = registration() if operation == "auth.register" else filled(CALLS[operation].body)
+        if method != "GET":
+            headers["Idempotency-Key"] = secrets.token_hex(16)
+        answer = await ada.http.request(method, path.format(**known), json=body, headers=headers)
+        assert answer.status_code < 500, answer.text
+        return answer.status_code
+
+    answered = {operation: " ".join([str(await asked(operation, caller)) for caller in CALLERS]) for operation in CALLS}
+    expected = {operation: call.statuses for operation, call in CALLS.items()}
+    assert answered == expected
