@@ -26,9 +26,9 @@ class MailFolder:
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{mail.purpose}-{secrets.token_hex(4)}.eml"
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            begun = self._folder / f".{name}"
+            begun = self._folder.joinpath(f".{name}")
             with os.fdopen(os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(bytes(mail.message(self._sender)))
-            begun.rename(self._folder / name)
+            begun.rename(self._folder.joinpath(name))
         except OSError as error:
             raise MailNotSent(f"{mail.purpose} was not written: {error.strerror or error}") from error
