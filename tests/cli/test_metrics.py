@@ -87,6 +87,8 @@ async def test_the_api_serves_metrics_at_a_port_of_their_own_and_nowhere_else(da
         REMIT_JWT_SECRET="x" * 32,
         REMIT_API_PORT=str(ports["api"]),
         REMIT_METRICS_PORT=str(ports["metrics"]),
+        # The tests' PostgreSQL does not wait for its disk.
+        REMIT_SANDBOX_RAILS="true",
     )
     try:
         async with httpx.AsyncClient(trust_env=False) as http:
