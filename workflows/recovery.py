@@ -64,8 +64,6 @@ class RecoveryWorkflow:
                     sweep.abandoned.append(transfer_id)
                     # It finds the transfer ended: it notifies the parties, and shows why it ended.
                     await self._drive(stranded, "Ended by recovery")
-                    # It finds the transfer ended: it notifies the parties, and shows why it ended.
-                    await self._drive(stranded, "Ended by recovery")
             except FailureError as error:
                 if is_cancelled_exception(error):
                     raise

@@ -72,6 +72,21 @@ async def test_a_transfer_terminated_in_review_is_abandoned(
     assert transfer.failure == Abandoned().failure
 
 
+async def test_recovery_starts_one_workflow_for_a_transfer_that_it_ends(
+    saga: Sagas, transfer_reads: TransferReads, alice: Holder, bob: Holder
+) -> None:
+    large = order(alice.id, alice.account_id, bob.account_id, 9_500)
+    handle = await saga.start(large)
+    await ends(transfer_reads, large, State.IN_REVIEW)
+    await handle.terminate("by an operator")
+    swept = await saga.client.start_workflow(
+        RecoveryWorkflow.run, id=f"recovery-{secrets.token_hex(6)}", task_queue=saga.settings.task_queue
+    )
+    assert (await swept.result()).abandoned == [large.transfer_id]
+    started = EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+    assert [event.event_type for event in (await swept.fetch_history()).events].count(started) == 1
+
+
 async def reviewed(saga: Sagas, transfer_reads: TransferReads, large: TransferOrder, ruling: Ruling) -> None:
     """A transfer that lost its workflow in review, and then was decided."""
     handle = await saga.start(large)
