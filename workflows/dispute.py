@@ -20,7 +20,7 @@ from ledger.refusals import OrderForged
 from ledger.transfers import Failure, Standing, TransferOrder
 from workflows import policies, steps
 from workflows.search_attributes import dispute_attributes, search_attributes, summary
-from workflows.step_execution import refusal_in
+from workflows.step_execution import refusal_in, refused_update
 from workflows.transfer.saga import TransferWorkflow
 
 FORGED = OrderForged.__name__
@@ -54,6 +54,7 @@ class DisputeWorkflow:
         self._id = dispute_id
         self._course: DisputeProgress | None = None
         self._news = False
+        self._details = ""
 
     @workflow.run
     async def run(self, dispute_id: DisputeId) -> DisputeState:  # noqa: ARG002 - the constructor has taken it
@@ -61,7 +62,7 @@ class DisputeWorkflow:
         course = await self._step("Read the dispute", steps.read_dispute)
         until = workflow.now() + timedelta(seconds=course.seconds_left)
         while course.state is DisputeState.OPEN:
-            workflow.set_current_details(
+            self._describe(
                 f"About {_disputed_text(course)}. Open until {until:%Y-%m-%d %H:%M} UTC.{_amount_text(course)} "
                 f"Statements so far: {course.statements}, to be read at `GET /v1/disputes/{self._id}`. "
                 "Staff decide by the admin API, or by the update `decide`."
@@ -75,9 +76,7 @@ class DisputeWorkflow:
                 course = await self._step("Deadline: expire it, unless it is decided", steps.expire_dispute)
         if course.state is DisputeState.REVERSING:
             course = await self._reverse(course)
-        workflow.set_current_details(
-            f"{_ENDINGS[course.state]}. {course.outcome or ''} About {_disputed_text(course)}."
-        )
+        self._describe(f"{_ENDINGS[course.state]}. {course.outcome or ''} About {_disputed_text(course)}.")
         await workflow.wait_condition(workflow.all_handlers_finished)
         return course.state
 
@@ -98,6 +97,7 @@ class DisputeWorkflow:
             self._course = await self._step(f"Decide: {decision.ruling}", steps.decide_dispute, decision)
         except FailureError as error:
             if answer := refusal_in(error):
+                workflow.set_current_details(f"{refused_update(answer)}{self._details}")
                 raise ApplicationError(answer.message, type=answer.code) from error
             raise
         self._news = True
@@ -114,6 +114,11 @@ class DisputeWorkflow:
             raise ApplicationError(f"The dispute is {course.state}.", type="dispute_closed")
         if objection := decision.objection(course.parties if course else ()):
             raise ApplicationError(objection, type="decision_refused")
+
+    def _describe(self, details: str) -> None:
+        """Set the current details. They no longer tell of a decision that was refused before."""
+        self._details = details
+        workflow.set_current_details(details)
 
     async def _hears_within(self, limit: timedelta) -> bool:
         """Whether a signal or an update has arrived within the limit."""
@@ -132,7 +137,7 @@ class DisputeWorkflow:
         """Have an ordinary transfer make the reversal, and wait for its end, whichever workflow drives it."""
         order = course.reversal
         assert order is not None
-        workflow.set_current_details(f"Decided: {order.amount} is to go back to the payer. See {order.workflow_id}.")
+        self._describe(f"Decided: {order.amount} is to go back to the payer. See {order.workflow_id}.")
         pause = policies.DISPUTE_FIRST_LOOK
         while (failure := await self._opened(order)) is not None and failure.code == FORGED:
             # The key that signed it was retired meanwhile. Whoever reads the row signs it anew.

@@ -67,6 +67,20 @@ def refusal_in(error: FailureError) -> Failure | None:
     return None
 
 
+def refused_update(refusal: Failure) -> str:
+    """What begins the current details after the update in hand was refused: history calls it completed like any other.
+
+    It comes first, because the Web UI shows about four lines. The reason is in code marks: the Web UI renders Markdown,
+    which would turn `_` of ids and `$` of amounts, or whatever somebody typed as their name, into something else.
+    """
+    update = workflow.current_update_info()
+    name = update.name if update else "update"
+    marks = "`"
+    while marks in refusal.message:
+        marks += "`"
+    return f"REFUSED the last `{name}` ({refusal.code}): {marks}{refusal.message}{marks} "
+
+
 def begin_locally(step: Callable[..., Awaitable[Answer]], *arguments: Any) -> "asyncio.Task[Answer]":
     """Begin a step's local attempt. `local_first` takes it as `begun`; an answer that nobody needs may be dropped."""
     attempt = workflow.start_local_activity(

@@ -158,6 +158,11 @@ def local_steps(history: WorkflowHistory) -> list[str]:
     return [json.loads(details["data"].payloads[0].data)["activity_type"] for details in found if "data" in details]
 
 
+async def details(handle: WorkflowHandle[Any, Any]) -> str:
+    """The current details, as the Web UI and the CLI ask for them."""
+    return str(await handle.query("__temporal_workflow_metadata"))
+
+
 async def builds(handle: WorkflowHandle[Any, Any]) -> list[str]:
     """The versions that completed a workflow's tasks, in the order of their first."""
     history = await handle.fetch_history()

@@ -19,7 +19,7 @@ from ledger.refusals import OrderForged
 from tests.orders import completed, order, staff
 from tests.waiting import until
 from tests.workflows.disputing import TERMS, Case, decide, looked
-from tests.workflows.sagas import Sagas, UnreliableBook, sagas
+from tests.workflows.sagas import Sagas, UnreliableBook, details, sagas
 from workflows.dispute import DisputeWorkflow
 from workflows.search_attributes import (
     AMOUNT_MINOR,
@@ -114,6 +114,20 @@ async def test_who_may_not_decide_is_refused_and_the_dispute_stays_open(saga: Sa
             await decide(handle, decision)
     assert (await case.now()).state is DisputeState.OPEN
     await handle.terminate()
+
+
+async def test_a_refused_decision_is_shown_where_operators_look_until_the_dispute_goes_on(
+    saga: Sagas, case: Case
+) -> None:
+    handle = await case.start(saga)
+    with pytest.raises(WorkflowUpdateFailedError):
+        await decide(handle, case.reverse(2_501))
+    shown = await details(handle)
+    assert "REFUSED the last `decide` (decision_refused): `The amount is more than what is left to reverse.`" in shown
+    assert f"` About {case.dispute.transfer_id}, paid by " in shown
+    await decide(handle, case.reject())
+    await handle.result()
+    assert "REFUSED" not in await details(handle)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from staff.permissions import Role
 from staff.update_input import STAFF_REQUEST_EXAMPLE
 from tests.orders import Holder, later_attempt, order, promoted, staff
 from tests.waiting import until
-from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, line_breaks, sagas
+from tests.workflows.sagas import Handle, Hold, Sagas, UnreliableBook, details, line_breaks, sagas
 from tests.workflows.test_stuck import Outage
 from workflows import policies
 from workflows.transfer.saga import TransferWorkflow
@@ -81,10 +81,6 @@ async def state_of(transfer_reads: TransferReads, wanted: TransferOrder) -> Stat
     transfer = await transfer_reads.visible(wanted.owner_id, wanted.transfer_id)
     assert transfer is not None
     return transfer.state
-
-
-async def details(handle: Handle) -> str:
-    return str(await handle.query("__temporal_workflow_metadata"))
 
 
 async def refused(handle: Handle, update: str, argument: object) -> str:

@@ -13,14 +13,10 @@ from ledger.refusals import REFUSAL_CODES
 from ledger.transfers import Failure, Standing, State, Step, TransferOrder
 from workflows import policies
 from workflows.search_attributes import NEEDS_ATTENTION, TRANSFER_STATE
-from workflows.step_execution import Attention, local_first, refusal_in
+from workflows.step_execution import Attention, local_first, refusal_in, refused_update
 
 Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
-
-
-# Begins the sentence about an update that was refused, until the details say something else.
-_REFUSED = " REFUSED the last "
 
 
 class StepRefused(Exception):
@@ -55,6 +51,7 @@ class TransferExecution:
         self.state = State.INITIATED
         self.attention = Attention(show=self.publish)
         self._details = ""
+        self._refused = ""
         self._published: tuple[State, bool] = (State.INITIATED, False)
 
     @property
@@ -105,16 +102,10 @@ class TransferExecution:
             return await local_first(step, *arguments, summary=summary, attention=quiet)
         except FailureError as error:
             if refusal := refusal_in(error):
-                self._show_refusal(refusal)
+                self._refused = refused_update(refusal)
+                self._show_details()
                 raise ApplicationError(refusal.message, type=refusal.code) from error
             raise
-
-    def _show_refusal(self, refusal: Failure) -> None:
-        """Show a refused update in the current details: Temporal's history calls it completed like any other."""
-        update = workflow.current_update_info()
-        name = f"`{update.name}`" if update else "request"
-        self._details = f"{self._details.partition(_REFUSED)[0]}{_REFUSED}{name} ({refusal.code}): {refusal.message}"
-        self._show_details()
 
     async def wait_until(
         self, condition: Callable[[], bool], within: timedelta | None = None, summary: str | None = None
@@ -138,8 +129,8 @@ class TransferExecution:
         return self._details
 
     def describe(self, details: str) -> None:
-        """Set the current details."""
-        self._details = details
+        """Set the current details. They no longer tell of an update that was refused before."""
+        self._details, self._refused = details, ""
         workflow.set_current_details(details)
 
     def publish(self) -> None:
@@ -161,11 +152,11 @@ class TransferExecution:
 
     def _show_details(self) -> None:
         if not self.attention.stuck:
-            workflow.set_current_details(self._details)
+            workflow.set_current_details(f"{self._refused}{self._details}")
             return
         workflow.set_current_details(
-            f"NEEDS ATTENTION. {self._details} The step has no answer yet and is retried; see Pending Activities "
-            "for why. To act, send the update `retry_now`, or `give_back` while the amount is not delivered."
+            f"{self._refused}NEEDS ATTENTION. {self._details} The step has no answer yet and is retried; see Pending "
+            "Activities for why. To act, send the update `retry_now`, or `give_back` while the amount is not delivered."
         )
 
     def _log(self, *, is_stuck: bool) -> None:
