@@ -27,6 +27,10 @@ from workflows.registration import RECOVERY_SCHEDULE
 from workflows.search_attributes import TRANSFER_STATE
 from workflows.transfer.saga import TransferWorkflow
 
+# Amounts in minor units: from the first on one person reviews, from the second on two.
+REVIEWED, FOUR_EYES = 100_00, 200_00
+FUNDS, SMALL = 1_000_00, 1_00
+
 VERSIONS = re.compile(r"(?:remit:|--(?:versioning-override-)?build-id )[12]\b")
 COUNT_ON_2 = "TemporalWorkerDeploymentVersion='remit:2' AND ExecutionStatus='Running'"
 IT_IS = "Successfully set the current worker deployment version"

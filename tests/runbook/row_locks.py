@@ -24,6 +24,11 @@ _BLOCKED_BY = """
     WHERE $1 = ANY (pg_blocking_pids(pid)) AND clock_timestamp() - query_start < make_interval(secs => $2)
 """
 
+_STEP_WAITS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE application_name = 'remit-worker' AND wait_event_type = 'Lock'
+"""
+
 
 class Held:
     """A lock until its block ends, or until somebody ends its session. Remit's timeouts do not end it."""
@@ -97,5 +102,20 @@ async def _reports_url(owner: "Connection", database_url: str) -> str:
     """The login of a program that is not ours. It is no superuser, so people may end its sessions."""
     if not await owner.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reports')"):
         await owner.execute("CREATE ROLE reports LOGIN PASSWORD 'reports' IN ROLE remit_app")
+    # The databases of the compose file let in nobody whom they do not name.
+    await owner.execute(f"GRANT CONNECT ON DATABASE {urlsplit(database_url).path[1:]} TO reports")
     parts = urlsplit(database_url)
     return urlunsplit(parts._replace(netloc=f"reports:reports@{parts.hostname}:{parts.port}"))
+
+
+async def a_step_waits(database_url: str) -> None:
+    """Wait until a worker's step waits for the row that the test has locked."""
+
+    async def waits() -> bool:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return bool(await connection.fetchval(_STEP_WAITS))
+        finally:
+            await connection.close()
+
+    await until(waits, "a step waits for the row")

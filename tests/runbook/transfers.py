@@ -1,14 +1,21 @@
-"""What an operator reads of one transfer, by commands of the pages."""
+"""What an operator reads of one transfer, by commands of the pages, and one that is in transit."""
 
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+from devenv.stack import Running
 from tests.api.people import Person
 from tests.runbook.commands import Runbook
+from tests.runbook.row_locks import account_held
 from tests.waiting import until
 
 EXAMPLE = "transfer/cus_…/rent-november"
+
+# An amount that one person reviews.
+REVIEWED = 150_00
 
 
 async def described(runbook: Runbook, workflow_id: str) -> str:
@@ -75,3 +82,22 @@ async def recorded_actions(runbook: Runbook, transfer_id: str) -> list[list[str]
     return [
         [actor, json.loads(asked)["ruling"] if asked else action, reason] for _, actor, action, asked, reason in rows
     ]
+
+
+async def transfer(person: Person, transfer_id: str) -> dict[str, Any]:
+    """The transfer as its customer reads it."""
+    return dict((await person.get(f"/v1/transfers/{transfer_id}")).json())
+
+
+@asynccontextmanager
+async def in_transit(stack: Running, payer: Person, payee: Person) -> AsyncIterator[dict[str, Any]]:
+    """A transfer whose amount has left the payer and cannot reach the payee while the block lasts."""
+    async with account_held(stack.database_url, payee.account_id):
+        before = await payer.balance()
+        sent = (await payer.pay(payee, 90_00, prefer="wait=0")).json()
+
+        async def has_left() -> bool:
+            return await payer.balance() == before - 90_00
+
+        await until(has_left, "the amount is in transit")
+        yield sent

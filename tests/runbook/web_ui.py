@@ -10,10 +10,12 @@ from urllib.parse import quote
 from playwright.async_api import Browser, Error, Frame, Locator, Page, async_playwright
 from playwright.async_api import TimeoutError as NotSeen
 
+from tests.runbook.commands import Runbook
 from tests.waiting import until
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 15_000
+REASON = "ticket 4711"
 
 
 def browser() -> str:
@@ -255,3 +257,9 @@ async def _text(frame: Frame) -> str:
     except Error:
         return ""
     return shown
+
+
+def on_page(runbook: Runbook, data: str, **who: str) -> str:
+    """The JSON that the page gives to type, with this person's id."""
+    assert data in runbook.page
+    return data.replace("cus_…", who["by"])

@@ -141,14 +141,19 @@ async def test_while_temporal_is_away_it_is_alive_and_not_ready_and_both_are_cou
     assert health.status_code == 200
     assert (ready.status_code, ready.json()["code"]) == (503, "temporal_unavailable")
 
+    refused = 1
+
     async def is_ready() -> bool:
-        return (await http.get("/ready")).status_code == 200
+        nonlocal refused
+        answer = await http.get("/ready")
+        refused += answer.status_code == 503
+        return answer.status_code == 200
 
     await until(is_ready, "the API is ready again")
     after = await metrics(http)
-    for counted in ('route="/health",status="200"', 'route="/ready",status="503"'):
+    for counted, times in (('route="/health",status="200"', 1), ('route="/ready",status="503"', refused)):
         name = f'remit_http_requests_total{{method="GET",{counted}}}'
-        assert after[name] == before.get(name, 0) + 1
+        assert after[name] == before.get(name, 0) + times
 
 
 async def test_a_worker_is_healthy_where_temporal_has_heard_of_it(runbook: Runbook) -> None:
@@ -196,11 +201,12 @@ async def metrics(http: httpx.AsyncClient) -> dict[str, float]:
 async def test_a_healthy_transfer_has_one_marker_for_each_step(
     stack: Running, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
-    done = (await payer.pay(payee, AMOUNT, "rent-november")).json()["workflow_id"]
+    sent = (await payer.pay(payee, AMOUNT, "rent-november")).json()
+    done = sent["workflow_id"]
     assert done == transfer_workflow_id(CustomerId(payer.id), "rent-november")
     await ends_as(runbook, done, "COMPLETED")
     shown = await described(runbook, done)
-    assert f'StaticSummary  "$12.55 {payer.account_id} → {payee.account_id}"' in shown
+    assert f'StaticSummary  "$12.55 {payer.account_id} → {payee.account_id}, {sent["id"]}"' in shown
     assert await details(runbook, done) == "Completed: the amount is with the destination."
     happened = await events(runbook, done)
     assert "ActivityTaskScheduled" not in happened

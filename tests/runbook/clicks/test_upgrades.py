@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 from temporalio.client import Client
 
 from database.connections import Database
@@ -19,7 +20,7 @@ from tests.api.people import Person
 from tests.orders import FINGERPRINTS, order
 from tests.runbook.commands import Runbook
 from tests.runbook.conftest import REVIEW_FROM
-from tests.runbook.web_ui import WebUI, running_browser, web_ui
+from tests.runbook.web_ui import WebUI, web_ui
 from tests.waiting import until
 from worker import build_worker
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES, search_attributes
@@ -55,8 +56,8 @@ async def separate(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator
 
 
 @pytest.fixture
-async def ui(separate: SeparateTemporal, screenshots: Path) -> AsyncIterator[WebUI]:
-    async with running_browser() as chromium, web_ui(chromium, separate.ui_url, screenshots) as ui:
+async def ui(separate: SeparateTemporal, chromium: Browser, screenshots: Path) -> AsyncIterator[WebUI]:
+    async with web_ui(chromium, separate.ui_url, screenshots) as ui:
         yield ui
 
 
