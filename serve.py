@@ -44,7 +44,7 @@ from ledger.postgres.proof.running_totals import settle_totals
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
 from reviews.postgres import Reviews
-from settings import Settings
+from settings import Settings, texts_in
 from staff.postgres.actions import StaffActions
 from staff.postgres.open_work import OpenWorkReads
 from staff.postgres.operators import Operators
@@ -53,7 +53,7 @@ from staff.postgres.roles import Roles
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
-from worker import build_worker, connect_temporal, fingerprints_from, promotion
+from worker import build_worker, codec_from, connect_temporal, fingerprints_from, promotion
 from workflows.registration import register_missing
 
 log = structlog.get_logger()
@@ -167,6 +167,7 @@ def compose_api(
         gauges=ApiGauges(OpenWorkReads(database), temporal),
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),
+        codec=codec_from(settings),
         readiness=Readiness(database, temporal),
     )
     return ApiProcess(services, completions, queues)
@@ -197,6 +198,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
             docs=settings.docs,
             proxies=trusted_networks(settings.trusted_proxies or ""),
             metrics=settings.metrics_port is None,
+            origins=texts_in(settings.cors_origins),
         )
         server = http_server(app, settings.api_host, settings.api_port)
         stop = asyncio.Event()

@@ -3,6 +3,7 @@
 Only composition roots (`cli/`, `serve.py`, `worker.py`, `devenv/`) read them and pass plain values on.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -39,6 +40,11 @@ def keys_in(given: SecretStr | None) -> list[str]:
     return [key for part in given.get_secret_value().split(",") if (key := part.strip())] if given else []
 
 
+def texts_in(given: str | None) -> list[str]:
+    """The values of a setting that takes several, separated by commas."""
+    return [text for part in (given or "").split(",") if (text := part.strip())]
+
+
 def _checked_keys(given: SecretStr | None) -> SecretStr | None:
     # The message never repeats a key.
     keys = keys_in(given)
@@ -69,6 +75,15 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     temporal_api_key: SecretStr | None = Field(None, description="For Temporal Cloud; switches TLS on.")
     temporal_tls: bool = False
+    temporal_tls_ca: Path | None = Field(None, description="PEM: who signs the server's certificate; turns TLS on.")
+    temporal_tls_cert: Path | None = Field(None, description="PEM: our certificate, where the server asks for one.")
+    temporal_tls_key: Path | None = Field(None, description="PEM: its private key.")
+    temporal_tls_name: str | None = Field(None, description="The name in the server's certificate, if not its host.")
+    history_keys: Keys = Field(
+        None,
+        description="Encrypt what Temporal keeps: at least 32 characters each, separated by commas, the one that "
+        "encrypts first. Unset: it is kept in the clear.",
+    )
     temporal_ui_url: str | None = Field(None, description="Web UI, for links in answers to operators.")
     task_queue: str = "transfers"
     build_id: str | None = Field(
@@ -109,6 +124,9 @@ class Settings(BaseSettings):
         None,
         description="Encrypt secrets and documents in the database: at least 32 characters each, separated by commas, "
         "the one that encrypts first.",
+    )
+    cors_origins: str | None = Field(
+        None, description="Origins, with commas, whose pages may call the API from a browser. Unset: none."
     )
     sandbox_rails: bool = Field(False, description="Customers may make their own deposits and withdrawals.")
     docs: bool = Field(False, description="Serve /docs and /openapi.json.")
@@ -204,6 +222,25 @@ class Settings(BaseSettings):
             if parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0:
                 return url
         raise ValueError("must look like smtp://user:password@host:587 or smtps://…, special characters as %XX")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, listed: str | None) -> str | None:
+        for each in texts_in(listed):
+            if not re.fullmatch(r"https?://[\w.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?", each):
+                raise ValueError(f"{each} is no origin: give scheme, host and port, like https://bank.example.com")
+        return listed
+
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        """Refuse half of a client certificate, and files that nobody can read."""
+        if (self.temporal_tls_cert is None) != (self.temporal_tls_key is None):
+            raise ValueError("REMIT_TEMPORAL_TLS_CERT and REMIT_TEMPORAL_TLS_KEY belong together: set both.")
+        for name in ("temporal_tls_ca", "temporal_tls_cert", "temporal_tls_key"):
+            file = getattr(self, name)
+            if file is not None and not os.access(file, os.R_OK):
+                raise ValueError(f"{PREFIX}{name.upper()}={file} cannot be read: give the path of a PEM file.")
+        return self
 
     @field_validator("trusted_proxies")
     @classmethod

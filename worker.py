@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.service import KeepAliveConfig
+from temporalio.service import KeepAliveConfig, TLSConfig
 from temporalio.worker import (
     PollerBehaviorAutoscaling,
     UnsandboxedWorkflowRunner,
@@ -36,8 +36,8 @@ from reviews.review import ReviewPolicy
 from screening.rules import AmountThreshold, ScreeningAnswer, ScreeningRule
 from settings import Settings, keys_in
 from workflows import policies
+from workflows.codec import EncryptingCodec, converter_with
 from workflows.dispute import DisputeWorkflow
-from workflows.payloads import DATA_CONVERTER
 from workflows.recovery import RecoveryWorkflow
 from workflows.task_executor import EventLoopExecutor
 from workflows.transfer.saga import TransferWorkflow
@@ -79,8 +79,8 @@ async def connect_temporal(settings: Settings) -> Client:
             settings.temporal_address,
             namespace=settings.temporal_namespace,
             api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
-            tls=settings.temporal_tls or settings.temporal_api_key is not None,
-            data_converter=DATA_CONVERTER,
+            tls=_tls(settings),
+            data_converter=converter_with(codec_from(settings)),
             keep_alive_config=KEEP_ALIVE,
             connect_timeout=CONNECT_TIMEOUT,
         )
@@ -88,6 +88,23 @@ async def connect_temporal(settings: Settings) -> Client:
         raise RuntimeError(
             f"Temporal at {settings.temporal_address} does not answer: {_cause_in(str(error))}"
         ) from error
+
+
+def _tls(settings: Settings) -> TLSConfig | bool:
+    """How the connection to Temporal is encrypted: by our certificates, by the system's, or not at all."""
+    files = (settings.temporal_tls_ca, settings.temporal_tls_cert, settings.temporal_tls_key)
+    if not any(files) and settings.temporal_tls_name is None:
+        return settings.temporal_tls or settings.temporal_api_key is not None
+    ca, cert, key = (file.read_bytes() if file else None for file in files)
+    return TLSConfig(
+        server_root_ca_cert=ca, domain=settings.temporal_tls_name, client_cert=cert, client_private_key=key
+    )
+
+
+def codec_from(settings: Settings) -> EncryptingCodec | None:
+    """What encrypts and decrypts the histories in Temporal; None where they are kept in the clear."""
+    keys = keys_in(settings.history_keys)
+    return EncryptingCodec(Encryption(keys)) if keys else None
 
 
 # The SDK's error nests the reason in what Rust prints of its own errors.

@@ -16,9 +16,10 @@ from api.contract.document import TITLE, openapi_document
 from api.customers import routes as customers
 from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
+from api.histories import routes as histories
 from api.http import health
 from api.http.exchange import Exchange
-from api.http.middleware import BodyLimit, RequestRecords
+from api.http.middleware import BodyLimit, RequestRecords, allow_origins
 from api.http.problems import handle_problems, problem_responses
 from api.http.repeats import handle_repeats
 from api.reviews import routes as reviews
@@ -30,11 +31,18 @@ from api.transfers import routes as transfers
 from api.transfers import staff_routes as staff_transfers
 
 
-def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = (), metrics: bool = True) -> FastAPI:
+def create_app(
+    services: Services,
+    *,
+    docs: bool,
+    proxies: Sequence[str] = (),
+    metrics: bool = True,
+    origins: Sequence[str] = (),
+) -> FastAPI:
     """The application over these services. The caller opens and closes their connections.
 
     `proxies` are the addresses and networks whose `X-Forwarded-For` says where a request comes from. `metrics`: serve
-    them here, and not on a port of their own.
+    them here, and not on a port of their own. `origins`: whose pages may call the API from a browser.
     """
     app = _routed()
     app.state.remit = services
@@ -46,6 +54,8 @@ def create_app(services: Services, *, docs: bool, proxies: Sequence[str] = (), m
     handle_repeats(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Exchange)
+    if origins:
+        allow_origins(app, origins)
     app.add_middleware(RequestRecords)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(proxies))
     return app
@@ -90,6 +100,7 @@ def _routed() -> FastAPI:
         books,
         staff,
         staff_auth,
+        histories,
     ):
         app.include_router(room.router)
     app.include_router(contract.router)

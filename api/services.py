@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from temporalio.converter import PayloadCodec
 
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
@@ -62,6 +63,7 @@ class Services:
     readiness: Readiness
     sign_ins: SignIns
     login_limits: LoginLimits
+    codec: PayloadCodec | None
 
 
 async def services_of(request: Request) -> Services:

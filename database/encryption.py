@@ -46,26 +46,49 @@ class Encryption:
 
     def encrypt(self, text: str, context: str) -> str:
         """The text as `key.ciphertext`, both printable. Raises `EncryptionKeyMissing` without any key."""
-        if self._current is None:
-            raise EncryptionKeyMissing("no encryption key is set")
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = self._keys[self._current].encrypt(nonce, text.encode(), context.encode())
-        return f"{self._current}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+        name, sealed = self._sealed(text.encode(), context)
+        return f"{name}.{base64.urlsafe_b64encode(sealed).decode()}"
 
     def decrypt(self, encrypted: str, context: str) -> str:
         """The text. Raises `EncryptionKeyMissing` for another key's, and `NotDecryptable` for what was changed."""
         name, _, body = encrypted.partition(".")
-        if name not in self._keys:
-            raise EncryptionKeyMissing(f"no key has the name {name[:_NAME_LENGTH]!r}")
+        self._check_known(name)
         try:
-            sealed = base64.b64decode(body, altchars=b"-_", validate=True)
-            return self._keys[name].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode()).decode()
-        except (InvalidTag, binascii.Error, ValueError) as error:
+            return self._opened(name, base64.b64decode(body, altchars=b"-_", validate=True), context).decode()
+        except (binascii.Error, ValueError) as error:
             raise NotDecryptable(f"a text of {context} does not decrypt") from error
+
+    def encrypt_bytes(self, data: bytes, context: str) -> bytes:
+        """The same for bytes: the key's name, then the ciphertext."""
+        name, sealed = self._sealed(data, context)
+        return name.encode() + sealed
+
+    def decrypt_bytes(self, encrypted: bytes, context: str) -> bytes:
+        """The bytes. Raises like `decrypt`."""
+        name = encrypted[:_NAME_LENGTH].decode(errors="replace")
+        return self._opened(name, encrypted[_NAME_LENGTH:], context)
 
     def is_current(self, encrypted: str) -> bool:
         """Whether the present key encrypted it. If not, encrypt it anew before its key goes."""
         return encrypted.partition(".")[0] == self._current
+
+    def _sealed(self, data: bytes, context: str) -> tuple[str, bytes]:
+        """The name of the key that encrypted it, and the nonce with the ciphertext."""
+        if self._current is None:
+            raise EncryptionKeyMissing("no encryption key is set")
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return self._current, nonce + self._keys[self._current].encrypt(nonce, data, context.encode())
+
+    def _opened(self, name: str, sealed: bytes, context: str) -> bytes:
+        self._check_known(name)
+        try:
+            return self._keys[name].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
+        except (InvalidTag, ValueError) as error:
+            raise NotDecryptable(f"a text of {context} does not decrypt") from error
+
+    def _check_known(self, name: str) -> None:
+        if name not in self._keys:
+            raise EncryptionKeyMissing(f"no key has the name {name[:_NAME_LENGTH]!r}")
 
 
 def _name_of(key: str) -> str:

@@ -1,9 +1,12 @@
-"""Middleware for every request: a limit on its body, its line in the log, and a count and a duration by route."""
+"""Middleware for every request: a limit on its body, its line in the log, a count and a duration by route, and CORS."""
 
 import time
+from collections.abc import Sequence
 
 import structlog
+from fastapi import FastAPI
 from prometheus_client import Counter, Histogram
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,6 +18,30 @@ MAX_BODY_BYTES = 64 * 1024
 
 # Load balancers and collectors ask for these all the time; a line for each answer would bury the others.
 UNLOGGED = frozenset({"/health", "/ready", "/metrics"})
+
+CORS_METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
+# What pages of other origins may send and read. `X-Namespace` comes from Temporal's Web UI, when it asks for payloads.
+CORS_TAKEN = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Prefer",
+    "Request-Id",
+    "X-CSRF-Token",
+    "X-Namespace",
+)
+CORS_SHOWN = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Request-Id",
+    "Retry-After",
+)
+CORS_SECONDS = 600
 
 REQUESTS = Counter("remit_http_requests_total", "Requests by route and status", ["method", "route", "status"])
 SECONDS = Histogram(
@@ -95,6 +122,22 @@ class RequestRecords:
                 write(
                     "request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1)
                 )
+
+
+def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
+    """Let pages of these origins call the application, with the cookies of whoever is signed in.
+
+    A browser asks before it sends a token or a body to another origin (CORS, https://fetch.spec.whatwg.org).
+    """
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_credentials=True,
+        allow_methods=CORS_METHODS,
+        allow_headers=CORS_TAKEN,
+        expose_headers=CORS_SHOWN,
+        max_age=CORS_SECONDS,
+    )
 
 
 def _declared_bytes(scope: Scope) -> int:

@@ -143,6 +143,11 @@ PROBLEMS: Mapping[str, Meaning] = {
     "more_held_than_balance": Meaning(
         409, "More is held than the balance would be", "Release what the account's disputes hold, then rebuild it."
     ),
+    "payload_not_decryptable": Meaning(
+        422,
+        "A payload does not decrypt",
+        "Its key is not in REMIT_HISTORY_KEYS, or the payload was changed.",
+    ),
     "audit_running": Meaning(409, "An audit is running", "Try again after it has ended."),
     "body_too_large": Meaning(413, "The body is too large", "Send at most 65,536 bytes."),
     "uri_too_long": Meaning(414, "The URL is too long", "Send a path and query of at most 8,192 bytes."),

@@ -84,6 +84,8 @@ CALLS = {
     "admin.disputes.hold": Call(STAFF, REASON),
     "admin.disputes.release": Call(STAFF, REASON),
     "admin.disputes.decide": Call("401 403 403 200 409", {"ruling": "reject"} | REASON),
+    "admin.codec.decode": Call(STAFF, {"payloads": []}),
+    "admin.codec.encode": Call(STAFF, {"payloads": []}),
     "admin.books.get": Call(STAFF),
     "admin.stats.get": Call(STAFF),
     "admin.actions.list": Call(STAFF),

@@ -190,7 +190,12 @@ NOT_IN_CONTAINERS = {
     "temporal_port": "no server is embedded",
     "temporal_ui_port": "the compose file publishes it",
     "temporal_tls": "Temporal is on the inner network",
+    "temporal_tls_ca": "Temporal is on the inner network",
+    "temporal_tls_cert": "Temporal is on the inner network",
+    "temporal_tls_key": "Temporal is on the inner network",
+    "temporal_tls_name": "Temporal is on the inner network",
     "temporal_api_key": "Temporal is on the inner network",
+    "mail_folder": "containers send mails by SMTP",
     "log_folder": "containers log to Docker, which rotates",
     "task_queue": "the namespace is Remit's alone",
 }
