@@ -151,6 +151,7 @@ def compose_api(
         tokens=Tokens(secret, settings.access_token_seconds, clock_difference),
         cursors=Cursors.from_secret(secret),
         sandbox_rails=settings.sandbox_rails,
+        default_currency=settings.default_currency,
         operators=Operators(database, queues, book.fingerprints, reports, settings.audit_timeout_seconds),
         roles=Roles(database, four_eyes_after),
         transfer_searches=TransferSearches(reports),

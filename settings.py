@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.fingerprints import LEAST_CHARACTERS
+from ledger.money import is_currency
 
 PREFIX = "REMIT_"
 
@@ -129,6 +130,7 @@ class Settings(BaseSettings):
         None, description="Origins, with commas, whose pages may call the API from a browser. Unset: none."
     )
     sandbox_rails: bool = Field(False, description="Customers may make their own deposits and withdrawals.")
+    default_currency: str = Field("INR", description="Of a first account whose registration names no currency.")
     docs: bool = Field(False, description="Serve /docs and /openapi.json.")
 
     # Mails.
@@ -241,6 +243,13 @@ class Settings(BaseSettings):
             if file is not None and not os.access(file, os.R_OK):
                 raise ValueError(f"{PREFIX}{name.upper()}={file} cannot be read: give the path of a PEM file.")
         return self
+
+    @field_validator("default_currency")
+    @classmethod
+    def _is_a_currency(cls, code: str) -> str:
+        if not is_currency(code):
+            raise ValueError(f"must be an ISO 4217 code of a currency in circulation, such as USD, not {code}")
+        return code
 
     @field_validator("trusted_proxies")
     @classmethod

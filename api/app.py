@@ -13,6 +13,7 @@ from api.auth import staff_routes as staff_auth
 from api.books import routes as books
 from api.contract import routes as contract
 from api.contract.document import TITLE, openapi_document
+from api.currencies import routes as currencies
 from api.customers import routes as customers
 from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
@@ -91,6 +92,7 @@ def _routed() -> FastAPI:
     for room in (transfers, accounts, auth, reversals, disputes, health):
         app.include_router(room.router)
     for room in (
+        currencies,
         customers,
         staff_accounts,
         staff_transfers,

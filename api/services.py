@@ -46,6 +46,7 @@ class Services:
     tokens: Tokens
     cursors: Cursors
     sandbox_rails: bool
+    default_currency: str
     operators: Operators
     roles: Roles
     transfer_searches: TransferSearches

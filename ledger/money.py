@@ -8,7 +8,7 @@ MAX_AMOUNT_MINOR = 2**53 - 1
 
 
 def _minor_unit_digits() -> Mapping[str, int]:
-    """Digits after the decimal point per ISO 4217 code; metals and test codes, which have none, are left out."""
+    """Digits after the decimal point per ISO 4217 code; metals, test codes and units of account are left out."""
     two = """
         AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP
         CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES
@@ -25,7 +25,17 @@ def _minor_unit_digits() -> Mapping[str, int]:
 # Source: ISO 4217 list one, as published by SIX (currencies in circulation).
 MINOR_UNIT_DIGITS: Mapping[str, int] = _minor_unit_digits()
 
-_SYMBOLS = {"EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "KRW": "₩", "NGN": "₦", "USD": "$", "VND": "₫"}
+# Of currencies whose symbol names no other one. Amounts in all others begin with the code.
+SYMBOLS: Mapping[str, str] = {
+    "EUR": "€",
+    "GBP": "£",
+    "INR": "₹",
+    "JPY": "¥",
+    "KRW": "₩",
+    "NGN": "₦",
+    "USD": "$",
+    "VND": "₫",
+}
 
 
 def is_currency(code: str) -> bool:
@@ -50,6 +60,6 @@ class Money:
         digits = MINOR_UNIT_DIGITS[self.currency]
         major, minor = divmod(abs(self.amount_minor), 10**digits)
         sign = "-" if self.amount_minor < 0 else ""
-        symbol = _SYMBOLS.get(self.currency, f"{self.currency} ")
+        symbol = SYMBOLS.get(self.currency, f"{self.currency} ")
         fraction = f".{minor:0{digits}d}" if digits else ""
         return f"{sign}{symbol}{major:,}{fraction}"

@@ -21,7 +21,9 @@ class RegisterIn(In):
     email: Email
     password: NewPassword
     full_name: Annotated[str, Text, Field(max_length=200, examples=["Ada Obi"])]
-    currency: Currency
+    currency: Currency | None = Field(
+        None, description="Of the first account; the default of GET /v1/currencies, where it is not given"
+    )
     identity_document: IdentityDocumentIn
 
 

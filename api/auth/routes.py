@@ -27,12 +27,13 @@ router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=CheckedRoute)
     responses=problem_responses("invalid_json", "email_taken", "validation_failed", "too_busy", "database_unavailable"),
 )
 async def register(wanted: RegisterIn, remit: Remit, client: CurrentClient) -> RegisteredOut:
-    """Open the first account in the given currency, and sign the customer in."""
+    """Open the first account, in the given currency or the default one, and sign the customer in."""
     password_hash = await hash_password(wanted.password.get_secret_value(), client)
     document = wanted.identity_document
+    currency = wanted.currency or remit.default_currency
     try:
         customer, account = await remit.customers.register(
-            wanted.email, password_hash, wanted.full_name, document.type, document.number, wanted.currency, client
+            wanted.email, password_hash, wanted.full_name, document.type, document.number, currency, client
         )
     except EmailTaken as error:
         raise Problem("email_taken") from error

@@ -45,3 +45,9 @@ def test_major_units_become_minor_ones_by_the_currency(currency: str, amount_min
 
 def test_metals_test_codes_and_other_words_are_no_currency() -> None:
     assert not any(map(is_currency, ("XAU", "XXX", "XTS", "usd", "", "DOLLAR")))
+
+
+def test_the_digits_of_a_currency_are_those_of_iso_4217() -> None:
+    wanted = {"INR": 2, "USD": 2, "EUR": 2, "NGN": 2, "MGA": 2, "MRU": 2, "JPY": 0, "KRW": 0, "CLP": 0, "ISK": 0}
+    wanted |= {"KWD": 3, "BHD": 3, "JOD": 3, "OMR": 3, "TND": 3, "IQD": 3, "LYD": 3}
+    assert {code: MINOR_UNIT_DIGITS[code] for code in wanted} == wanted
