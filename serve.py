@@ -28,6 +28,7 @@ from api.temporal import TemporalGateway
 from api.transfers.acceptance import Acceptance
 from api.transfers.completion import Completions
 from api.web_ui import WebUi
+from customers.payees.postgres import Payees
 from customers.postgres import Customers
 from customers.sign_ins.networks import trusted_networks
 from customers.sign_ins.postgres import SignIns
@@ -169,6 +170,7 @@ def compose_api(
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),
         codec=codec_from(settings),
+        payees=Payees(database, settings.payee_checks),
         readiness=Readiness(database, temporal),
     )
     return ApiProcess(services, completions, queues)

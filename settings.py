@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     )
     sandbox_rails: bool = Field(False, description="Customers may make their own deposits and withdrawals.")
     default_currency: str = Field("INR", description="Of a first account whose registration names no currency.")
+    payee_checks: int = Field(50, ge=1, description="How many account numbers a customer may check in 15 minutes.")
     docs: bool = Field(False, description="Serve /docs and /openapi.json.")
 
     # Mails.

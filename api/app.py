@@ -23,6 +23,7 @@ from api.http.exchange import Exchange
 from api.http.middleware import BodyLimit, RequestRecords, allow_origins
 from api.http.problems import handle_problems, problem_responses
 from api.http.repeats import handle_repeats
+from api.payees import routes as payees
 from api.reviews import routes as reviews
 from api.services import Services
 from api.staff import routes as staff
@@ -93,6 +94,7 @@ def _routed() -> FastAPI:
         app.include_router(room.router)
     for room in (
         currencies,
+        payees,
         customers,
         staff_accounts,
         staff_transfers,

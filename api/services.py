@@ -15,6 +15,7 @@ from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
 from api.transfers.acceptance import Acceptance
 from api.web_ui import WebUi
+from customers.payees.postgres import Payees
 from customers.postgres import Customers
 from customers.sign_ins.postgres import SignIns
 from database.connections import Database
@@ -65,6 +66,7 @@ class Services:
     sign_ins: SignIns
     login_limits: LoginLimits
     codec: PayloadCodec | None
+    payees: Payees
 
 
 async def services_of(request: Request) -> Services:

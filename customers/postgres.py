@@ -11,6 +11,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     bindparam,
     delete,
     func,
@@ -33,7 +34,7 @@ from database.rows import dataclass_of
 from database.statements import Row, execute, fetch_first, fetch_only
 from ledger.accounts import Account
 from ledger.chain import genesis_hash
-from ledger.ids import CustomerId, new_account_id, new_customer_id
+from ledger.ids import AccountId, CustomerId, new_account_id, new_customer_id
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import accounts
 
@@ -119,14 +120,16 @@ class Customers:
                 await record_auth_event(connection, AuthEventKind.REGISTERED, client, customer_id, customer_id)
         return customer_of(customer), account_of(account)
 
-    async def open_account(self, owner_id: CustomerId, currency: str, keep: Keep[Account] = keeps_nothing) -> Account:
+    async def open_account(
+        self, owner_id: CustomerId, currency: str, keep: Keep[Account] = keeps_nothing, name: str | None = None
+    ) -> Account:
         """A new, empty account.
 
         Raises `AccountExists` for a second one in the same currency, and `IdentityMissing` for staff.
         """
         async with self._database.transaction() as connection:
             try:
-                row = await fetch_only(connection, _new_account(owner_id, currency))
+                row = await fetch_only(connection, _new_account(owner_id, currency, name))
             except asyncpg.UniqueViolationError as error:
                 raise AccountExists(currency) from error
             except asyncpg.CheckViolationError as error:
@@ -136,6 +139,13 @@ class Customers:
             account = account_of(row)
             await keep(connection, account)
         return account
+
+    async def rename_account(self, owner_id: CustomerId, account_id: AccountId, name: str | None) -> Account | None:
+        """Let the customer's account have this name, or none; None: they have no such account."""
+        own = and_(accounts.c.id == account_id, accounts.c.owner_id == owner_id)
+        async with self._database.connection() as connection:
+            row = await fetch_first(connection, update(accounts).where(own).values(name=name).returning(*ACCOUNT))
+        return account_of(row) if row else None
 
     async def by_email(self, email: str) -> Customer | None:
         """The customer who registered with this address (lower case)."""
@@ -195,9 +205,9 @@ def customer_of(row: Row) -> Customer:
     return dataclass_of(Customer, row)
 
 
-def _new_account(owner_id: CustomerId, currency: str) -> Executable:
+def _new_account(owner_id: CustomerId, currency: str, name: str | None = None) -> Executable:
     account_id = new_account_id()
     new = insert(accounts).values(
-        id=account_id, owner_id=owner_id, currency=currency, head_hash=genesis_hash(account_id)
+        id=account_id, owner_id=owner_id, currency=currency, head_hash=genesis_hash(account_id), name=name
     )
     return new.returning(*ACCOUNT)

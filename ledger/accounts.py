@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from ledger.account_numbers import AccountNumber
 from ledger.ids import AccountId, CustomerId
 
 
@@ -31,6 +32,7 @@ class Account:
 
     `version` counts its entries and `head_hash` is the hash of the newest one: the chain that makes an edited, dropped
     or reordered entry visible. `held_minor` is the part of the balance that is kept for reversals.
+    `number` is what payers may use for its id, and `name` what its owner calls it.
     """
 
     id: AccountId
@@ -43,6 +45,8 @@ class Account:
     head_hash: bytes
     created_at: datetime
     held_minor: int
+    number: AccountNumber
+    name: str | None = None
 
     @property
     def available_minor(self) -> int:

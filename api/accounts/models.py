@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from api.http.fields import Amount, Currency, CurrencyCode, In, Metadata, Text, Whole
+from api.http.fields import AccountName, Amount, Currency, CurrencyCode, In, Metadata, NumberOut, Text, Whole
 from api.staff.models import ReasonIn
 from ledger.accounts import Account, AccountStatus
 from ledger.ids import AccountId, CustomerId, TransferId
@@ -15,6 +15,13 @@ from ledger.transfers import Leg
 
 class AccountIn(In):
     currency: Currency
+    name: AccountName | None = None
+
+
+class AccountNameIn(In):
+    """What the customer calls the account; null removes the name."""
+
+    name: AccountName | None
 
 
 class CashIn(In):
@@ -29,6 +36,8 @@ class CashIn(In):
 class AccountOut(BaseModel):
     id: AccountId
     owner_id: CustomerId
+    number: NumberOut
+    name: str | None = Field(description="What its owner calls it", examples=["Holidays"])
     currency: CurrencyCode
     status: AccountStatus
     tier: int
@@ -42,6 +51,8 @@ class AccountOut(BaseModel):
         return cls(
             id=account.id,
             owner_id=account.owner_id,
+            number=account.number,
+            name=account.name,
             currency=account.currency,
             status=account.status,
             tier=account.tier,

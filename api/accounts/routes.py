@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response, status
 
 from api.accounts.entries import entries_page
-from api.accounts.models import AccountIn, AccountOut, AccountsOut, CashIn, EntriesOut
+from api.accounts.models import AccountIn, AccountNameIn, AccountOut, AccountsOut, CashIn, EntriesOut
 from api.auth.sessions import CurrentSession, Session
 from api.contract.response_headers import CREATED
 from api.http.fields import Cursor, PageSize
@@ -49,7 +49,7 @@ async def open_account(
     """Opens an empty account. A customer has at most one per currency."""
     keep = answers.keep(AccountOut.of, status.HTTP_201_CREATED, _location)
     try:
-        account = await remit.customers.open_account(session.customer.id, wanted.currency, keep)
+        account = await remit.customers.open_account(session.customer.id, wanted.currency, keep, name=wanted.name)
     except AccountExists as error:
         raise Problem("account_exists", f"You hold an account in {wanted.currency} already.") from error
     except IdentityMissing as error:
@@ -67,6 +67,20 @@ async def open_account(
 async def account(account_id: AccountId, session: CurrentSession, remit: Remit) -> AccountOut:
     """The balance is in the currency's minor unit. `version` counts the account's entries."""
     return AccountOut.of(await _own_account(account_id, session, remit))
+
+
+@router.patch(
+    "/{account_id}",
+    operation_id="accounts.rename",
+    summary="Name an account",
+    responses=problem_responses(*_READING, "account_not_found", "invalid_json", "validation_failed"),
+)
+async def rename(account_id: AccountId, wanted: AccountNameIn, session: CurrentSession, remit: Remit) -> AccountOut:
+    """Sets what the customer calls the account. Only they and staff see the name. A repeat changes nothing."""
+    renamed = await remit.customers.rename_account(session.customer.id, account_id, wanted.name)
+    if renamed is None:
+        raise Problem("account_not_found")
+    return AccountOut.of(renamed)
 
 
 @router.get(

@@ -63,6 +63,8 @@ def describe_ids(document: dict[str, Any]) -> None:
             or_system = field in _OR_SYSTEM and not name.endswith("In")
             if field == "destination_account_id":
                 described.setdefault("examples", [_OTHER_ACCOUNT])
+            if field == "destination_account_id" and name == "TransferIn":
+                continue  # or its number: the validation says both
             _describe(described, kind, or_system=or_system)
 
 

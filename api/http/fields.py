@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from api.http.problems import MOST_FIELD_ERRORS
+from ledger.account_numbers import ACCOUNT_NUMBER, AccountNumber, compact, is_account_number, looks_like_a_number
 from ledger.ids import ACCOUNT_ID, TRANSFER_ID, AccountId, TransferId
 from ledger.money import MAX_AMOUNT_MINOR, is_currency
 
@@ -120,6 +121,45 @@ NormalForm = AfterValidator(_normalised_password)
 
 
 AccountIdIn = Annotated[AccountId, StringConstraints(pattern=f"^{ACCOUNT_ID.pattern}$")]
+
+
+_NUMBER = {"pattern": f"^{ACCOUNT_NUMBER.pattern}$"}
+_ID_OR_NUMBER = f"^({ACCOUNT_ID.pattern}|{ACCOUNT_NUMBER.pattern})$"
+_NUMBER_EXAMPLE = "RM04404040404040"
+
+
+def _account_number(typed: str) -> str:
+    number = compact(typed)
+    if not is_account_number(number):
+        raise ValueError("is no account number: a digit is wrong or missing")
+    return number
+
+
+def _id_or_number(typed: str) -> str:
+    return _account_number(typed) if looks_like_a_number(typed) else typed
+
+
+# An account number in a path, in any spelling.
+NumberIn = Annotated[
+    str,
+    Path(max_length=40, description="Spaces and small letters do not matter", examples=[_NUMBER_EXAMPLE]),
+    AfterValidator(_account_number),
+]
+
+NumberOut = Annotated[
+    AccountNumber,
+    Field(description="What payers may use for its id", examples=[_NUMBER_EXAMPLE], json_schema_extra=_NUMBER),
+]
+
+# The account that is paid: its id, or its number in any spelling.
+PayeeAccountIn = Annotated[
+    str,
+    BeforeValidator(lambda given: _id_or_number(given) if isinstance(given, str) else given),
+    StringConstraints(pattern=_ID_OR_NUMBER),
+    Field(json_schema_extra={"pattern": _ID_OR_NUMBER}),
+]
+
+AccountName = Annotated[str, Text, Field(max_length=60, examples=["Holidays"])]
 
 
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page size")]

@@ -81,6 +81,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "not_found": Meaning(404, "Not found", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
+    "payee_not_found": Meaning(404, "No such payee", "No open account has this number."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
@@ -171,6 +172,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "too_many_attempts": Meaning(
         429, "Too many failed sign-ins", "Wait for the seconds in Retry-After, then try again."
+    ),
+    "too_many_payee_checks": Meaning(
+        429, "Too many payee checks", "Wait for the seconds in Retry-After, then check another number."
     ),
     "headers_too_large": Meaning(
         431, "The headers are too large", "Send at most 8,192 bytes a header, and 16,384 bytes of them all."

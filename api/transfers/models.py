@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from api.http.fields import AccountIdIn, Amount, Currency, CurrencyCode, In, Metadata, Text
+from api.http.fields import AccountIdIn, Amount, Currency, CurrencyCode, In, Metadata, PayeeAccountIn, Text
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.refusals import REFUSAL_CODES
 from ledger.transfers import Kind, Leg, State, Transfer
@@ -13,7 +13,7 @@ from ledger.transfers import Kind, Leg, State, Transfer
 
 class TransferIn(In):
     source_account_id: AccountIdIn
-    destination_account_id: AccountIdIn
+    destination_account_id: PayeeAccountIn = Field(description="The account's id, or its number")
     amount: Amount
     currency: Currency
     note: Annotated[str, Text, Field(max_length=140, examples=["Rent, November"])] | None = None

@@ -10,6 +10,7 @@ from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, REPLAYED, KeptAnswers
 from api.http.route import CheckedRoute
+from api.payees.routes import payee_account
 from api.services import Remit
 from api.transfers.acceptance import TransferRequest
 from api.transfers.filters import TransferFilters
@@ -31,7 +32,10 @@ _READING = ("not_authenticated", "token_expired", "database_unavailable")
     status_code=status.HTTP_201_CREATED,
     operation_id="transfers.create",
     summary="Transfer money",
-    responses=MOVING_RESPONSES | problem_responses("validation_failed", "same_account", "idempotency_key_reused"),
+    responses=MOVING_RESPONSES
+    | problem_responses(
+        "payee_not_found", "validation_failed", "same_account", "idempotency_key_reused", "too_many_payee_checks"
+    ),
 )
 async def transfer_money(
     wanted: TransferIn,
@@ -41,16 +45,17 @@ async def transfer_money(
     wait: WaitSeconds,
     response: Response,
 ) -> TransferOut:
-    """Move an amount from one of my accounts to any account.
+    """Move an amount from one of my accounts to any account, named by its id or its number.
 
     Answers 201 once the transfer is final and 202 when it is still under way after the wait. A refusal (too little
     money, a frozen account, …) is an outcome, not an error: 201 with `state: "failed"` and a `failure`.
     """
-    if wanted.source_account_id == wanted.destination_account_id:
+    destination = await payee_account(remit, session, wanted.destination_account_id)
+    if wanted.source_account_id == destination:
         raise Problem("same_account")
     requested = TransferRequest(
         wanted.source_account_id,
-        wanted.destination_account_id,
+        destination,
         wanted.amount,
         wanted.currency,
         note=wanted.note,

@@ -38,6 +38,8 @@ accounts = Table(
     required("head_hash", LargeBinary),
     required("created_at", Timestamp, server_default=text("now()")),
     required("held_minor", BigInteger, server_default="0"),
+    required("number", Text, server_default=text("new_account_number()")),
+    Column("name", Text),
     UniqueConstraint("owner_id", "currency"),
 )
 
@@ -77,6 +79,7 @@ IS_COMPLETED = one_of(transfers.c.state, [State.COMPLETED])
 ENDED_OTHERWISE = one_of(transfers.c.state, (state for state in State if state.is_final and state != State.COMPLETED))
 RARE_KIND = transfers.c.kind != literal_column(f"'{Kind.TRANSFER}'", Text)
 
+Index("accounts_by_number", accounts.c.number, unique=True)
 Index("accounts_by_time", accounts.c.created_at)
 
 # Each list has an index on the columns that it fixes, then on its order.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from customers.postgres import Customers
 from ledger import rules
+from ledger.account_numbers import AccountNumber
 from ledger.accounts import Account, AccountStatus
 from ledger.chain import genesis_hash
 from ledger.ids import (
@@ -57,6 +58,7 @@ from tests.orders import Holder, holder, order
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OWNER = new_customer_id()
+NUMBER = AccountNumber("RM04404040404040")
 MINE, THEIRS = new_account_id(), new_account_id()
 
 
@@ -66,7 +68,7 @@ def account(
     currency: str = "USD",
     status: AccountStatus = AccountStatus.ACTIVE,
 ) -> Account:
-    return Account(account_id, OWNER, currency, status, 1, balance_minor, 0, genesis_hash(account_id), NOW, 0)
+    return Account(account_id, OWNER, currency, status, 1, balance_minor, 0, genesis_hash(account_id), NOW, 0, NUMBER)
 
 
 def transfer(

@@ -1,0 +1,13 @@
+"""Payees as answers."""
+
+from pydantic import BaseModel, Field
+
+from api.http.fields import CurrencyCode, NumberOut
+
+
+class PayeeOut(BaseModel):
+    """Whom a payment to an account number reaches."""
+
+    number: NumberOut
+    masked_name: str = Field(description="The first letter of each of the holder's names", examples=["B*** S***"])
+    currency: CurrencyCode
