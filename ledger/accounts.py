@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ledger.account_numbers import AccountNumber
 from ledger.ids import AccountId, CustomerId
+from ledger.transfers import Side
 
 
 class AccountStatus(StrEnum):
@@ -26,6 +27,18 @@ NEXT_STATUS: Mapping[AccountStatus, frozenset[AccountStatus]] = {
 assert NEXT_STATUS.keys() == set(AccountStatus)
 
 
+class Freeze(StrEnum):
+    """What a freeze stops: money that leaves the account, money that reaches it, or both. Never a refund to it."""
+
+    DEBITS = "debits"
+    CREDITS = "credits"
+    BOTH = "both"
+
+    def stops(self, side: Side) -> bool:
+        """Whether the account may not be on this side of a transfer."""
+        return self is Freeze.BOTH or self is (Freeze.DEBITS if side == "source" else Freeze.CREDITS)
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A customer's account in one currency.
@@ -33,6 +46,7 @@ class Account:
     `version` counts its entries and `head_hash` is the hash of the newest one: the chain that makes an edited, dropped
     or reordered entry visible. `held_minor` is the part of the balance that is kept for reversals.
     `number` is what payers may use for its id, and `name` what its owner calls it.
+    `frozen` says what is stopped, while the status is `frozen`.
     """
 
     id: AccountId
@@ -47,11 +61,16 @@ class Account:
     held_minor: int
     number: AccountNumber
     name: str | None = None
+    frozen: Freeze | None = None
 
     @property
     def available_minor(self) -> int:
         """What may be spent: the balance without what is held."""
         return self.balance_minor - self.held_minor
+
+    def is_stopped(self, side: Side) -> bool:
+        """Whether a freeze keeps the account from being on this side of a transfer."""
+        return self.status is AccountStatus.FROZEN and (self.frozen is None or self.frozen.stops(side))
 
     def holding_less(self, released_minor: int) -> "Account":
         """The account with so much less held."""

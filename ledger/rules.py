@@ -233,7 +233,7 @@ def _objections_to_account(order: TransferOrder, account: Account, side: Side) -
         yield CurrencyMismatch(account.id, side, order.currency)
     if account.status is AccountStatus.CLOSED:
         yield AccountClosed(account.id, side)
-    if account.status is AccountStatus.FROZEN:
+    if account.is_stopped(side):
         yield AccountFrozen(account.id, side)
 
 

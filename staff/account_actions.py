@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ledger.accounts import NEXT_STATUS, Account, AccountStatus
+from ledger.accounts import NEXT_STATUS, Account, AccountStatus, Freeze
 from ledger.ids import AccountId
 from ledger.money import Money
 from ledger.refusals import ActionRefused
@@ -15,6 +15,30 @@ STATUS_AFTER: Mapping[Action, AccountStatus] = {
     Action.UNFREEZE_ACCOUNT: AccountStatus.ACTIVE,
     Action.CLOSE_ACCOUNT: AccountStatus.CLOSED,
 }
+
+
+@dataclass(eq=False)
+class FrozenAlready(ActionRefused):
+    """The account is frozen in just this way. Another way is a change, and allowed."""
+
+    code = "account_already_frozen"
+    account_id: AccountId
+    frozen: Freeze
+
+    def __str__(self) -> str:
+        what = "debits and credits" if self.frozen is Freeze.BOTH else str(self.frozen)
+        return f"Account {self.account_id} is frozen for {what} already."
+
+
+@dataclass(eq=False)
+class NotFrozen(ActionRefused):
+    """Only a frozen account can be unfrozen."""
+
+    code = "account_not_frozen"
+    account_id: AccountId
+
+    def __str__(self) -> str:
+        return f"Account {self.account_id} is not frozen."
 
 
 @dataclass(eq=False)
@@ -53,15 +77,16 @@ class HoldsMoney(ActionRefused):
 
 @dataclass(eq=False)
 class MoneyInTransit(ActionRefused):
-    """An account is closed only when no transfer may still bring money to it."""
+    """An account is closed only when every transfer from or to it has ended."""
 
     code = "account_in_transit"
     account_id: AccountId
     transfers: int
 
     def __str__(self) -> str:
-        number = "1 transfer is" if self.transfers == 1 else f"{self.transfers} transfers are"
-        return f"{number} in transit from or to account {self.account_id}; it can be closed once they have ended."
+        number = "1 transfer" if self.transfers == 1 else f"{self.transfers} transfers"
+        have = "has" if self.transfers == 1 else "have"
+        return f"{number} from or to account {self.account_id} {have} not ended; it can be closed afterwards."
 
 
 def check_account_action(actor: Actor, action: Action, account: Account) -> None:
@@ -71,15 +96,23 @@ def check_account_action(actor: Actor, action: Action, account: Account) -> None
         raise ConflictOfInterest(action)
 
 
-def check_status_change(account: Account, wanted: AccountStatus, transfers_in_transit: int) -> None:
-    """Raises unless the account may take this status. What it already has it may always keep."""
-    if wanted is account.status:
-        return
-    if wanted not in NEXT_STATUS[account.status]:
+def check_status_change(
+    account: Account, wanted: AccountStatus, frozen: Freeze | None, transfers_in_progress: int
+) -> None:
+    """Raises unless the account may become this, which must be another thing than it is.
+
+    A freeze may become wider, narrower or another one; `frozen` says what it stops.
+    """
+    if account.status is AccountStatus.CLOSED:
         raise ClosedForGood(account.id)
+    if wanted is AccountStatus.FROZEN and frozen is not None and frozen is account.frozen:
+        raise FrozenAlready(account.id, frozen)
+    if wanted is AccountStatus.ACTIVE and account.status is not AccountStatus.FROZEN:
+        raise NotFrozen(account.id)
+    assert wanted is account.status or wanted in NEXT_STATUS[account.status]
     if wanted is not AccountStatus.CLOSED:
         return
     if account.balance_minor:
         raise HoldsMoney(account.id, Money(account.balance_minor, account.currency))
-    if transfers_in_transit:
-        raise MoneyInTransit(account.id, transfers_in_transit)
+    if transfers_in_progress:
+        raise MoneyInTransit(account.id, transfers_in_progress)

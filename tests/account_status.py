@@ -2,7 +2,7 @@
 
 from database.connections import Database
 from devenv.demo.postgres import SET_STATUS
-from ledger.accounts import Account, AccountStatus
+from ledger.accounts import Account, AccountStatus, Freeze
 from ledger.ids import AccountId
 from ledger.postgres.rows import account_of
 from ledger.refusals import AccountNotFound
@@ -18,3 +18,9 @@ async def set_account_status(database: Database, account_id: AccountId, status: 
     if row is None:
         raise AccountNotFound(account_id)
     return account_of(row)
+
+
+async def set_freeze(database: Database, account_id: AccountId, frozen: Freeze) -> None:
+    """Freeze an account in this way, or change how it is frozen."""
+    async with database.connection() as connection:
+        await connection.execute("UPDATE accounts SET status = 'frozen', frozen = $2 WHERE id = $1", account_id, frozen)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from api.http.fields import AccountName, Amount, Currency, CurrencyCode, In, Metadata, NumberOut, Text, Whole
 from api.staff.models import ReasonIn
-from ledger.accounts import Account, AccountStatus
+from ledger.accounts import Account, AccountStatus, Freeze
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.postgres.account_reads import AccountEntry
 from ledger.transfers import Leg
@@ -40,6 +40,7 @@ class AccountOut(BaseModel):
     name: str | None = Field(description="What its owner calls it", examples=["Holidays"])
     currency: CurrencyCode
     status: AccountStatus
+    frozen: Freeze | None = Field(description="What a freeze stops; null: the account is not frozen")
     tier: int
     balance: int
     held: int = Field(description="The part of the balance that cannot be spent, because a payment is disputed")
@@ -55,6 +56,7 @@ class AccountOut(BaseModel):
             name=account.name,
             currency=account.currency,
             status=account.status,
+            frozen=account.frozen,
             tier=account.tier,
             balance=account.balance_minor,
             held=account.held_minor,
@@ -97,6 +99,10 @@ class EntriesOut(BaseModel):
 
 
 MAX_TIER = 9
+
+
+class FreezeIn(ReasonIn):
+    frozen: Freeze = Field(Freeze.BOTH, description="What the account may not do from now on")
 
 
 class TierIn(ReasonIn):

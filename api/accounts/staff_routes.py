@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from api.accounts.entries import entries_page
-from api.accounts.models import AccountFileOut, EntriesOut, TierIn
+from api.accounts.models import AccountFileOut, EntriesOut, FreezeIn, TierIn
 from api.http.fields import Cursor, PageSize
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -55,22 +55,23 @@ async def entries(
     "/freeze",
     operation_id="admin.accounts.freeze",
     summary="Freeze an account",
-    responses=problem_responses(*_CHANGING, "account_closed"),
+    responses=problem_responses(*_CHANGING, "account_closed", "account_already_frozen"),
 )
 async def freeze(
     account_id: AccountId,
-    wanted: ReasonIn,
+    wanted: FreezeIn,
     actor: Annotated[Actor, Depends(may(Action.FREEZE_ACCOUNT))],
     remit: Remit,
     answers: KeptAnswers,
 ) -> AccountFileOut:
-    """No money moves from or to the account until it is unfrozen, except refunds to it.
+    """Stops debits, credits or both until the account is unfrozen. Refunds reach it all the same.
 
-    A step that has locked the account ends first. Amounts in transit to the account return to their source.
+    A step that has locked the account ends first. Amounts in transit to an account whose credits are frozen return to
+    their source. Freezing a frozen account in another way changes what is stopped; in the same way, it is refused.
     """
     keep = answers.keep(AccountFileOut.of)
     return AccountFileOut.of(
-        await remit.operators.set_status(actor, Action.FREEZE_ACCOUNT, account_id, wanted.reason, keep)
+        await remit.operators.set_status(actor, Action.FREEZE_ACCOUNT, account_id, wanted.reason, keep, wanted.frozen)
     )
 
 
@@ -78,7 +79,7 @@ async def freeze(
     "/unfreeze",
     operation_id="admin.accounts.unfreeze",
     summary="Unfreeze an account",
-    responses=problem_responses(*_CHANGING, "account_closed"),
+    responses=problem_responses(*_CHANGING, "account_closed", "account_not_frozen"),
 )
 async def unfreeze(
     account_id: AccountId,
@@ -98,7 +99,7 @@ async def unfreeze(
     "/close",
     operation_id="admin.accounts.close",
     summary="Close an account for good (admins)",
-    responses=problem_responses(*_CHANGING, "account_not_empty", "account_in_transit"),
+    responses=problem_responses(*_CHANGING, "account_closed", "account_not_empty", "account_in_transit"),
 )
 async def close(
     account_id: AccountId,
@@ -107,7 +108,7 @@ async def close(
     remit: Remit,
     answers: KeptAnswers,
 ) -> AccountFileOut:
-    """The account must be empty, with nothing in transit from or to it. A closed account never opens again."""
+    """The account must be empty, and every transfer from or to it must have ended. It never opens again."""
     keep = answers.keep(AccountFileOut.of)
     return AccountFileOut.of(
         await remit.operators.set_status(actor, Action.CLOSE_ACCOUNT, account_id, wanted.reason, keep)

@@ -134,9 +134,13 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "transfer_not_final": Meaning(409, "The transfer is not final yet", "A transfer has a receipt after it is final."),
     "account_closed": Meaning(409, "The account is closed", "A closed account never opens again."),
+    "account_already_frozen": Meaning(
+        409, "The account is frozen already", "It is frozen in just this way. Freeze it in another way, or unfreeze it."
+    ),
+    "account_not_frozen": Meaning(409, "The account is not frozen", "Only a frozen account can be unfrozen."),
     "account_not_empty": Meaning(409, "The account is not empty", "Only an empty account can be closed."),
     "account_in_transit": Meaning(
-        409, "Money is in transit", "The account can be closed when no transfer is in transit from or to it."
+        409, "Transfers are in progress", "The account can be closed when every transfer from or to it has ended."
     ),
     "entries_broken": Meaning(
         409, "The account's entries were changed", "The account is unchanged. Restore its entries from a backup first."

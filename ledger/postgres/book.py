@@ -15,7 +15,7 @@ import asyncpg
 
 from database.connections import Database, Unavailable, transaction_on
 from ledger import rules
-from ledger.accounts import Account
+from ledger.accounts import Account, AccountStatus
 from ledger.fingerprints import Fingerprints
 from ledger.ids import AccountId, TransferId
 from ledger.postgres.account_queue import AccountQueues
@@ -222,8 +222,8 @@ class Book:
         if cached is None:
             return None
         transfer, account, now = cached
-        if may_use_hold(transfer, account):
-            return None
+        if may_use_hold(transfer, account) or account.status is not AccountStatus.ACTIVE:
+            return None  # what a freeze stops is read under the lock: the write below compares the status alone
         try:
             change = decide(transfer, step.attempt, account, now)
         except (Refusal, LedgerConflict):

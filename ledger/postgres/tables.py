@@ -40,6 +40,7 @@ accounts = Table(
     required("held_minor", BigInteger, server_default="0"),
     required("number", Text, server_default=text("new_account_number()")),
     Column("name", Text),
+    Column("frozen", Text),
     UniqueConstraint("owner_id", "currency"),
 )
 

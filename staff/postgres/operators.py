@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, func, or_, select, update
 
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
-from database.statements import fetch_only, fetch_value, one_of
-from ledger.accounts import Account, AccountStatus
+from database.statements import fetch_only, fetch_value
+from ledger.accounts import Account, AccountStatus, Freeze
 from ledger.fingerprints import Fingerprints
 from ledger.ids import AccountId
 from ledger.postgres.account_queue import AccountQueues
@@ -21,8 +21,7 @@ from ledger.postgres.audit import AUDIT_TIMEOUT_SECONDS, Audit, AuditInProgress,
 from ledger.postgres.locks import lock_account_for_staff
 from ledger.postgres.rebuild import rebuild
 from ledger.postgres.rows import ACCOUNT, account_of
-from ledger.postgres.tables import accounts, transfers
-from ledger.transfers import State
+from ledger.postgres.tables import NOT_FINAL, accounts, transfers
 from staff.account_actions import STATUS_AFTER, NoSuchAccount, check_account_action, check_status_change
 from staff.actions import AuditRunning
 from staff.permissions import Action, Actor, check_allowed
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
 BOOKS = "books"
 
 
-_IN_TRANSIT = select(func.count()).where(
-    one_of(transfers.c.state, [State.DEBITED]),
+_IN_PROGRESS = select(func.count()).where(
+    NOT_FINAL,
     or_(
         transfers.c.source_account_id == bindparam("account_id"),
         transfers.c.destination_account_id == bindparam("account_id"),
@@ -80,16 +79,22 @@ class Operators:
         account_id: AccountId,
         reason: str,
         keep: Keep[Account] = keeps_nothing,
+        frozen: Freeze = Freeze.BOTH,
     ) -> Account:
-        """Freeze, unfreeze or close an account. Closing needs it empty, and nothing in transit from or to it."""
+        """Freeze, unfreeze or close an account. Closing needs it empty, and every transfer from or to it ended.
+
+        `frozen` is what a freeze stops from now on, also if another freeze is there. What changes nothing is refused:
+        `FrozenAlready`, `NotFrozen`, `ClosedForGood`.
+        """
         wanted = STATUS_AFTER[action]
+        stops = frozen if wanted is AccountStatus.FROZEN else None
         async with self._account(actor, action, account_id) as (connection, account):
             # Read after the lock, in a statement of its own: it sees every debit that came before.
             closing = wanted is AccountStatus.CLOSED
-            in_transit = await fetch_value(connection, _IN_TRANSIT, account_id=account_id) if closing else 0
-            check_status_change(account, wanted, in_transit)
-            changed = await _set(connection, account_id, status=wanted)
-            before, after = {"status": account.status}, {"status": changed.status}
+            in_progress = await fetch_value(connection, _IN_PROGRESS, account_id=account_id) if closing else 0
+            check_status_change(account, wanted, stops, in_progress)
+            changed = await _set(connection, account_id, status=wanted, frozen=stops)
+            before, after = _status_of(account), _status_of(changed)
             await record_action(connection, actor, action, account_id, reason, before, after)
             await keep(connection, changed)
         return changed
@@ -157,6 +162,10 @@ class Operators:
 async def _set(connection: "Connection", account_id: AccountId, **values: object) -> Account:
     changed = update(accounts).where(accounts.c.id == account_id).values(**values)
     return account_of(await fetch_only(connection, changed.returning(*ACCOUNT)))
+
+
+def _status_of(account: Account) -> Recorded:
+    return {"status": account.status, "frozen": account.frozen}
 
 
 def _balance_of(account: Account) -> Recorded:

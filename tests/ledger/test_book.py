@@ -7,7 +7,7 @@ import pytest
 
 from customers.postgres import Customers
 from database.connections import Database
-from ledger.accounts import AccountStatus
+from ledger.accounts import AccountStatus, Freeze
 from ledger.ids import WORLD, AccountId
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.audit import audit
@@ -22,7 +22,7 @@ from ledger.refusals import (
     UnknownTransfer,
 )
 from ledger.transfers import Ending, Failure, Leg, State, Step, TransferOrder
-from tests.account_status import set_account_status
+from tests.account_status import set_account_status, set_freeze
 from tests.orders import Holder, funded, holder, later_attempt, order
 
 REFUSED = Failure("account_frozen", "Account frozen.")
@@ -179,6 +179,34 @@ async def test_a_refund_reaches_a_frozen_and_a_closed_source(
     await set_account_status(book.database, alice.account_id, status)
     await book.refund(Ending(Step(wanted.transfer_id, 1), REFUSED))
     assert await balances(account_reads, alice) == [10_000]
+
+
+@pytest.mark.parametrize("frozen", Freeze)
+async def test_a_freeze_stops_what_it_says_and_never_a_refund(
+    book: Book, account_reads: AccountReads, alice: Holder, bob: Holder, frozen: Freeze
+) -> None:
+    out = order(alice.id, alice.account_id, bob.account_id, 1_000)
+    await book.open_transfer(out)
+    await book.debit(Step(out.transfer_id, 1))
+    await set_freeze(book.database, alice.account_id, frozen)
+    await book.refund(Ending(Step(out.transfer_id, 1), REFUSED))
+    assert await balances(account_reads, alice) == [10_000]
+
+    paid, received = (
+        order(alice.id, alice.account_id, bob.account_id, 100),
+        order(alice.id, WORLD, alice.account_id, 50),
+    )
+    for wanted, stopped in ((paid, frozen is not Freeze.CREDITS), (received, frozen is not Freeze.DEBITS)):
+        foreseen = (await book.open_transfer(wanted)).objection
+        assert (foreseen is not None and foreseen.code == "account_frozen") == stopped
+        try:
+            await book.debit(Step(wanted.transfer_id, 1))
+            await book.credit(Step(wanted.transfer_id, 1))
+        except AccountFrozen:
+            assert stopped
+            await book.refund(Ending(Step(wanted.transfer_id, 1), REFUSED))
+        else:
+            assert not stopped
 
 
 async def test_freezing_an_account_that_does_not_exist_says_so(book: Book) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from customers.postgres import Customers
 from database.connections import Database
-from ledger.accounts import AccountStatus
+from ledger.accounts import AccountStatus, Freeze
 from ledger.ids import AccountId, CustomerId
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
@@ -16,7 +16,7 @@ from ledger.postgres.row_cache import MOST_ROWS, RowCache
 from ledger.refusals import AccountFrozen, IllegalTransition
 from ledger.transfers import Ending, State, Step, Transfer, TransferOrder
 from staff.postgres.reversal_record import record_reversal
-from tests.account_status import set_account_status
+from tests.account_status import set_account_status, set_freeze
 from tests.orders import FINGERPRINTS, Holder, funded, holder, order
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,6 +82,18 @@ async def test_an_account_frozen_elsewhere_is_refused_though_it_is_cached_as_act
     await set_account_status(elsewhere.database, alice.account_id, AccountStatus.FROZEN)
     with pytest.raises(AccountFrozen):
         await book.debit(step)
+
+
+async def test_a_freeze_that_was_widened_elsewhere_is_refused_though_it_is_cached_as_narrow(
+    book: Book, elsewhere: Book, alice: Holder, bob: Holder
+) -> None:
+    await set_freeze(elsewhere.database, alice.account_id, Freeze.CREDITS)
+    step = await opened(book, alice, bob, 100)
+    await set_freeze(elsewhere.database, alice.account_id, Freeze.BOTH)
+    with pytest.raises(AccountFrozen):
+        await book.debit(step)
+    await set_freeze(elsewhere.database, alice.account_id, Freeze.CREDITS)
+    assert (await book.debit(step)).state is State.DEBITED
 
 
 async def test_money_that_came_in_elsewhere_counts_though_the_cached_balance_is_too_low(

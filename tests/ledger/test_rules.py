@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from customers.postgres import Customers
 from ledger import rules
 from ledger.account_numbers import AccountNumber
-from ledger.accounts import Account, AccountStatus
+from ledger.accounts import Account, AccountStatus, Freeze
 from ledger.chain import genesis_hash
 from ledger.ids import (
     CLEARING,
@@ -67,8 +67,10 @@ def account(
     balance_minor: int = 0,
     currency: str = "USD",
     status: AccountStatus = AccountStatus.ACTIVE,
+    frozen: Freeze | None = None,
 ) -> Account:
-    return Account(account_id, OWNER, currency, status, 1, balance_minor, 0, genesis_hash(account_id), NOW, 0, NUMBER)
+    genesis = genesis_hash(account_id)
+    return Account(account_id, OWNER, currency, status, 1, balance_minor, 0, genesis, NOW, 0, NUMBER, frozen=frozen)
 
 
 def transfer(
@@ -291,25 +293,34 @@ def sides(draw: st.DrawFn, account_id: AccountId) -> Account | None:
             account_id,
             draw(st.sampled_from([0, 99, 100, MAX_AMOUNT_MINOR - 100, MAX_AMOUNT_MINOR - 99])),
             draw(st.sampled_from(["USD", "EUR"])),
-            draw(st.sampled_from(AccountStatus)),
+            *draw(
+                st.sampled_from(
+                    [
+                        (AccountStatus.ACTIVE, None),
+                        (AccountStatus.CLOSED, None),
+                        *((AccountStatus.FROZEN, frozen) for frozen in Freeze),
+                    ]
+                )
+            ),
         )
     return draw(st.sampled_from([None, account(account_id, 100)]))
 
 
-def against(side: Account | None) -> set[str]:
+def against(side: Account | None, stopped_by: Freeze) -> set[str]:
     if side is None:
         return {"account_not_found"}
     mismatch = {"currency_mismatch"} if side.currency != "USD" else set()
-    return mismatch | ({f"account_{side.status}"} if side.status is not AccountStatus.ACTIVE else set())
+    closed = {"account_closed"} if side.status is AccountStatus.CLOSED else set()
+    return mismatch | closed | ({"account_frozen"} if side.frozen in (stopped_by, Freeze.BOTH) else set())
 
 
 def against_source(source: Account | None) -> set[str]:
-    return against(source) | ({"insufficient_funds"} if source and source.balance_minor < 100 else set())
+    return against(source, Freeze.DEBITS) | ({"insufficient_funds"} if source and source.balance_minor < 100 else set())
 
 
 def against_destination(destination: Account | None) -> set[str]:
     full = destination and destination.balance_minor + 100 > 2**53 - 1
-    return against(destination) | ({"balance_limit_exceeded"} if full else set())
+    return against(destination, Freeze.CREDITS) | ({"balance_limit_exceeded"} if full else set())
 
 
 def first_of(codes: set[str]) -> str | None:

@@ -109,10 +109,18 @@ async def test_every_change_is_recorded_and_every_refusal_is_not(
 ) -> None:
     frozen = await admin.post(path("accounts/{account}/freeze"), REASON)
     assert (frozen.json()["id"], frozen.json()["status"]) == (ben.account_id, "frozen")
+    twice = await admin.post(path("accounts/{account}/freeze"), REASON)
+    assert (twice.status_code, twice.json()["code"]) == (409, "account_already_frozen")
     refused = (await ada.pay(ben, 100)).json()
     assert (refused["state"], refused["failure"]["code"]) == ("failed", "account_frozen")
     assert (await admin.post(path("accounts/{account}/unfreeze"), REASON)).json()["status"] == "active"
+    open_ = await admin.post(path("accounts/{account}/unfreeze"), REASON)
+    assert (open_.status_code, open_.json()["code"]) == (409, "account_not_frozen")
+    debits = await admin.post(path("accounts/{account}/freeze"), {"frozen": "debits"} | REASON)
+    assert (debits.json()["status"], debits.json()["frozen"]) == ("frozen", "debits")
     assert (await ada.pay(ben, 100)).json()["state"] == "completed"
+    assert (await ben.pay(ada, 100)).json()["failure"]["code"] == "account_frozen"
+    await admin.post(path("accounts/{account}/unfreeze"), REASON)
     full = await admin.post(path("accounts/{account}/close"), REASON)
     assert (full.status_code, full.json()["code"]) == (409, "account_not_empty")
     assert "$1.00" in full.json()["detail"]
@@ -121,7 +129,8 @@ async def test_every_change_is_recorded_and_every_refusal_is_not(
     again = await admin.post(path("accounts/{account}/unfreeze"), REASON)
     assert (again.status_code, again.json()["code"]) == (409, "account_closed")
     recorded = await actions(admin, subject=ben.account_id)
-    assert [one["after"]["status"] for one in recorded] == ["frozen", "active", "closed"]
+    assert [one["after"]["frozen"] for one in recorded] == ["both", None, "debits", None, None]
+    assert [one["after"]["status"] for one in recorded] == ["frozen", "active", "frozen", "active", "closed"]
     assert {(one["actor_id"], one["actor_role"], one["reason"]) for one in recorded} == {
         (admin.id, "admin", REASON["reason"])
     }
