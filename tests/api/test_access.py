@@ -39,6 +39,7 @@ CALLS = {
     "health.live": Call(OPEN),
     "health.ready": Call(OPEN),
     "problems.get": Call(OPEN),
+    "currencies.list": Call(OPEN),
     "auth.register": Call("201 201 201 201 201", {"each": "registers somebody else"}),
     "auth.login": Call(OPEN, {"email": "{email}", "password": PASSWORD}),
     # Whoever is signed in, for themselves
@@ -48,8 +49,10 @@ CALLS = {
     "accounts.create": Call("401 201 201 201 201", {"currency": "EUR"}),
     "transfers.list": Call(SIGNED_IN),
     "disputes.list": Call(SIGNED_IN),
+    "payees.get": Call("401 404 404 404 404"),
     # Whose it is
     "accounts.get": Call(OWNER),
+    "accounts.rename": Call(OWNER, {"name": "Rent"}),
     "accounts.entries": Call(OWNER),
     "accounts.deposit": Call("401 404 201 404 404", {"amount": 5_000, "currency": "USD"}),
     "accounts.withdraw": Call("401 404 201 404 404", {"amount": 100, "currency": "USD"}),
@@ -70,8 +73,8 @@ CALLS = {
     "admin.customers.get": Call(STAFF),
     "admin.accounts.get": Call(STAFF),
     "admin.accounts.entries": Call(STAFF),
-    "admin.accounts.freeze": Call(STAFF, REASON),
-    "admin.accounts.unfreeze": Call(STAFF, REASON),
+    "admin.accounts.freeze": Call("401 403 403 200 409", REASON),
+    "admin.accounts.unfreeze": Call("401 403 403 200 409", REASON),
     "admin.transfers.list": Call(STAFF),
     "admin.transfers.get": Call(STAFF),
     "admin.transfers.cancel": Call("401 403 403 409 409", REASON),
@@ -137,6 +140,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
         "customer_id": ada.id,
         "email": ada.email,
         "code": "forbidden",
+        "number": "RM04404040404040",
     }
 
     def filled(value: Any) -> Any:
