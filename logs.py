@@ -6,6 +6,7 @@ folder, the lines of the API and of the worker go to files of their own, which r
 
 import gzip
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -72,12 +73,22 @@ def configure_logging(settings: Settings, process: str = "api") -> None:
     handlers = _handlers(settings.log_folder, process)
     for handler in handlers:
         handler.setFormatter(formatter)
+    _leave_out_what_no_line_shows()
     logging.basicConfig(level=settings.log_level, handlers=handlers, force=True)
     sys.excepthook = _log_the_end
     # A line per request to Temporal or per connection does not help an operator.
     for name in ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "alembic", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     _take_temporals_lines()
+
+
+def _leave_out_what_no_line_shows() -> None:
+    """The caller, thread and process of each line: to find them out takes a third of the time of a line in JSON.
+
+    https://docs.python.org/3/howto/logging.html#optimization
+    """
+    logging._srcfile = None  # noqa: SLF001 - documented there
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _take_temporals_lines() -> None:
@@ -163,7 +174,7 @@ class CompressedFiles(RotatingFileHandler):
         """Whether the file is full. Unlike the library, this does not format the line a second time to find out."""
         if self.stream is None:
             self.stream = self._open()
-        return self.stream.tell() >= self.maxBytes
+        return os.fstat(self.stream.fileno()).st_size >= self.maxBytes  # every line before is in the file
 
     def doRollover(self) -> None:  # noqa: N802 - the library's
         """Begin a new file, once the one before is compressed: the old files move up by one."""
