@@ -47,9 +47,12 @@ DATA_CONVERTER = DataConverter(payload_converter_class=CachedTypesPayloadConvert
 def _to_payload(value: Any) -> Payload:
     if dataclasses.is_dataclass(value) or isinstance(value, str | int | list | dict):
         try:
-            return Payload(metadata={"encoding": _JSON}, data=orjson.dumps(value))
+            payload = Payload(data=orjson.dumps(value))
         except TypeError:
             pass  # half of a surrogate pair, an integer of more than 64 bits, a key that is not text
+        else:
+            payload.metadata["encoding"] = _JSON  # as an argument it would cost more than the JSON
+            return payload
     return _SDK.to_payloads([value])[0]
 
 
@@ -71,7 +74,8 @@ def _reader(hint: Any) -> Reader:
     if typing.get_origin(hint) is list:
         (item,) = typing.get_args(hint)
         return partial(_list, _reader(item))
-    if isinstance(hint, types.UnionType) and typing.get_args(hint)[1:] == (types.NoneType,):
+    # `X | None` is of the first kind for a class, and of the second one for a `NewType`.
+    if typing.get_origin(hint) in (types.UnionType, typing.Union) and typing.get_args(hint)[1:] == (types.NoneType,):
         return partial(_optional, _reader(typing.get_args(hint)[0]))
     return _class_reader(hint) if isinstance(hint, type) else partial(value_to_type, hint)
 
