@@ -43,6 +43,7 @@ from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
 from ledger.postgres.proof.running_totals import settle_totals
+from ledger.postgres.proof.snapshots import take_due_snapshots
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
 from reviews.postgres import Reviews
@@ -304,6 +305,7 @@ async def keep_totals(database: Database) -> NoReturn:
     while True:
         try:
             await settle_totals(database)
+            await take_due_snapshots(database)
         except Unavailable as error:
             log.warning("the running totals were not brought up to date", error=" ".join(str(error).split()))
         await asyncio.sleep(SETTLE_EVERY_SECONDS)

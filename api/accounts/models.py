@@ -9,7 +9,7 @@ from api.http.fields import AccountName, Amount, Currency, CurrencyCode, In, Met
 from api.staff.models import ReasonIn
 from ledger.accounts import Account, AccountStatus, Freeze
 from ledger.ids import AccountId, CustomerId, TransferId
-from ledger.postgres.account_reads import AccountEntry
+from ledger.postgres.account_reads import AccountEntry, AccountStatistics, PastBalance
 from ledger.transfers import Leg
 
 
@@ -42,8 +42,9 @@ class AccountOut(BaseModel):
     status: AccountStatus
     frozen: Freeze | None = Field(description="What a freeze stops; null: the account is not frozen")
     tier: int
-    balance: int
+    balance: int = Field(description="What is posted: held and available together")
     held: int = Field(description="The part of the balance that cannot be spent, because a payment is disputed")
+    available: int = Field(description="What may be spent: the balance without what is held", examples=[374_500])
     version: int
     created_at: datetime
 
@@ -60,8 +61,79 @@ class AccountOut(BaseModel):
             tier=account.tier,
             balance=account.balance_minor,
             held=account.held_minor,
+            available=account.available_minor,
             version=account.version,
             created_at=account.created_at,
+        )
+
+
+class BalanceOut(BaseModel):
+    """An account's balance at a moment. `held` and `available` are known for the present only."""
+
+    account_id: AccountId
+    currency: CurrencyCode
+    at: datetime
+    balance: int = Field(description="Posted until then. An amount in transit has left its source")
+    held: int | None
+    available: int | None
+    version: int = Field(description="How many entries the account had")
+
+    @classmethod
+    def of(cls, account: Account, at: datetime) -> "BalanceOut":
+        return cls(
+            account_id=account.id,
+            currency=account.currency,
+            at=at,
+            balance=account.balance_minor,
+            held=account.held_minor,
+            available=account.available_minor,
+            version=account.version,
+        )
+
+    @classmethod
+    def of_past(cls, account: Account, past: PastBalance) -> "BalanceOut":
+        return cls(
+            account_id=account.id,
+            currency=account.currency,
+            at=past.at,
+            balance=past.balance_minor,
+            held=None,
+            available=None,
+            version=past.version,
+        )
+
+
+class StatisticsOut(BaseModel):
+    """Totals since the account's first entry, in the currency's minor unit. What came back is taken off again."""
+
+    account_id: AccountId
+    currency: CurrencyCode
+    total_deposited: int = Field(examples=[500_000])
+    total_withdrawn: int = Field(examples=[0])
+    total_transferred_in: int = Field(examples=[0])
+    total_transferred_out: int = Field(examples=[125_500])
+    deposits: int = Field(examples=[1])
+    withdrawals: int = Field(examples=[0])
+    transfers_in: int = Field(examples=[0])
+    transfers_out: int = Field(examples=[1])
+    version: int = Field(description="How many entries were counted", examples=[2])
+    last_activity_at: datetime | None = Field(description="When the newest entry was recorded")
+
+    @classmethod
+    def of(cls, account: Account, found: AccountStatistics) -> "StatisticsOut":
+        return cls(
+            account_id=account.id,
+            currency=account.currency,
+            total_deposited=found.deposited_minor,
+            total_withdrawn=found.withdrawn_minor,
+            total_transferred_in=found.incoming_minor,
+            total_transferred_out=found.outgoing_minor,
+            deposits=found.deposits,
+            withdrawals=found.withdrawals,
+            transfers_in=found.incoming,
+            transfers_out=found.outgoing,
+            version=found.version,
+            last_activity_at=found.last_activity_at,
         )
 
 

@@ -1,9 +1,22 @@
 """A customer's accounts, their statements, deposits and withdrawals."""
 
-from fastapi import APIRouter, Response, status
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+from pydantic import AwareDatetime
 
 from api.accounts.entries import entries_page
-from api.accounts.models import AccountIn, AccountNameIn, AccountOut, AccountsOut, CashIn, EntriesOut
+from api.accounts.models import (
+    AccountIn,
+    AccountNameIn,
+    AccountOut,
+    AccountsOut,
+    BalanceOut,
+    CashIn,
+    EntriesOut,
+    StatisticsOut,
+)
 from api.auth.sessions import CurrentSession, Session
 from api.contract.response_headers import CREATED
 from api.http.fields import Cursor, PageSize
@@ -81,6 +94,43 @@ async def rename(account_id: AccountId, wanted: AccountNameIn, session: CurrentS
     if renamed is None:
         raise Problem("account_not_found")
     return AccountOut.of(renamed)
+
+
+@router.get(
+    "/{account_id}/balance",
+    operation_id="accounts.balance",
+    summary="Read an account's balance, now or at a moment",
+    responses=problem_responses(*_READING, "account_not_found", "validation_failed"),
+)
+async def balance(
+    account_id: AccountId,
+    session: CurrentSession,
+    remit: Remit,
+    at: Annotated[
+        AwareDatetime | None, Query(description="A moment with its offset from UTC; the present, where it is not given")
+    ] = None,
+) -> BalanceOut:
+    """With `at`: the balance after the last entry that was recorded by then. A moment to come is the present.
+
+    Once a moment is a minute ago, its balance never changes. What was held then is not kept, so `held` and `available`
+    are null.
+    """
+    own = await _own_account(account_id, session, remit)
+    if at is None:
+        return BalanceOut.of(own, datetime.now(UTC))
+    return BalanceOut.of_past(own, await remit.account_reads.balance_at(account_id, at))
+
+
+@router.get(
+    "/{account_id}/stats",
+    operation_id="accounts.stats",
+    summary="Read an account's statistics",
+    responses=problem_responses(*_READING, "account_not_found", "validation_failed"),
+)
+async def stats(account_id: AccountId, session: CurrentSession, remit: Remit) -> StatisticsOut:
+    """Added up from the entries, at this moment. Reversals count as transfers."""
+    own = await _own_account(account_id, session, remit)
+    return StatisticsOut.of(own, await remit.account_reads.statistics(account_id))
 
 
 @router.get(

@@ -32,6 +32,93 @@ class AccountEntry:
     recorded_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class PastBalance:
+    """What was booked to an account until a moment: the balance after the last entry that was recorded by then.
+
+    An amount in transit has left its source. What was held of the balance then is not kept.
+    """
+
+    at: datetime
+    balance_minor: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatistics:
+    """All that ever happened to an account, in numbers and in minor units.
+
+    An amount that came back because its transfer was compensated is taken off again. Reversals count as transfers.
+    `balance_minor` is what was deposited and came in, less what was withdrawn and went out.
+    """
+
+    version: int
+    balance_minor: int
+    deposits: int
+    deposited_minor: int
+    withdrawals: int
+    withdrawn_minor: int
+    incoming: int
+    incoming_minor: int
+    outgoing: int
+    outgoing_minor: int
+    last_activity_at: datetime | None
+
+
+# Versions follow the time, so the moment is found as a word is in a dictionary: twenty entries of a million are read.
+# Where an entry is missing, because somebody has deleted it, all of them are.
+_PAST_BALANCE = """
+    WITH RECURSIVE moment AS (SELECT least($2, clock_timestamp()) AS at),
+    search AS (
+        SELECT 0::bigint AS low, version AS high FROM accounts WHERE id = $1
+        UNION ALL
+        SELECT CASE WHEN e.recorded_at <= (SELECT at FROM moment) THEN s.middle ELSE s.low END,
+            CASE WHEN e.recorded_at <= (SELECT at FROM moment) THEN s.high ELSE s.middle - 1 END
+        FROM (SELECT low, high, (low + high + 1) / 2 AS middle FROM search WHERE low < high) s
+        JOIN entries e ON e.account_id = $1 AND e.version = s.middle
+    ),
+    last AS (
+        SELECT coalesce(
+            (SELECT low FROM search WHERE low = high),
+            (SELECT max(version) FROM entries WHERE account_id = $1 AND recorded_at <= (SELECT at FROM moment)),
+            0
+        ) AS version
+    )
+    SELECT (SELECT at FROM moment) AS at, coalesce(e.balance_after, 0) AS balance_minor, last.version
+    FROM last LEFT JOIN entries e ON e.account_id = $1 AND e.version = last.version
+"""
+
+# A snapshot counts only if its entry is the one that it was taken of.
+_STATISTICS = """
+    WITH snapshot AS (
+        SELECT s.* FROM account_snapshots s
+        JOIN entries e ON (e.account_id, e.version) = (s.account_id, s.version)
+            AND (e.hash, e.balance_after) = (s.hash, s.balance_minor)
+        WHERE s.account_id = $1 ORDER BY s.version DESC LIMIT 1
+    ),
+    tail AS (
+        SELECT max(version) AS version, max(recorded_at) AS recorded_at, sum(amount_minor) AS balance_minor,
+            sum(deposits) AS deposits, sum(deposited_minor) AS deposited_minor,
+            sum(withdrawals) AS withdrawals, sum(withdrawn_minor) AS withdrawn_minor,
+            sum(incoming) AS incoming, sum(incoming_minor) AS incoming_minor,
+            sum(outgoing) AS outgoing, sum(outgoing_minor) AS outgoing_minor
+        FROM entry_totals
+        WHERE account_id = $1 AND version > coalesce((SELECT version FROM snapshot), 0)
+    )
+    SELECT coalesce(tail.version, s.version, 0) AS version,
+        coalesce(tail.recorded_at, s.recorded_at) AS last_activity_at,
+        (coalesce(s.balance_minor, 0) + coalesce(tail.balance_minor, 0))::bigint AS balance_minor,
+        (coalesce(s.deposits, 0) + coalesce(tail.deposits, 0))::bigint AS deposits,
+        (coalesce(s.deposited_minor, 0) + coalesce(tail.deposited_minor, 0))::bigint AS deposited_minor,
+        (coalesce(s.withdrawals, 0) + coalesce(tail.withdrawals, 0))::bigint AS withdrawals,
+        (coalesce(s.withdrawn_minor, 0) + coalesce(tail.withdrawn_minor, 0))::bigint AS withdrawn_minor,
+        (coalesce(s.incoming, 0) + coalesce(tail.incoming, 0))::bigint AS incoming,
+        (coalesce(s.incoming_minor, 0) + coalesce(tail.incoming_minor, 0))::bigint AS incoming_minor,
+        (coalesce(s.outgoing, 0) + coalesce(tail.outgoing, 0))::bigint AS outgoing,
+        (coalesce(s.outgoing_minor, 0) + coalesce(tail.outgoing_minor, 0))::bigint AS outgoing_minor
+    FROM tail LEFT JOIN snapshot s ON true
+"""
+
 _OWN_ACCOUNTS = (
     select(*ACCOUNT).where(accounts.c.owner_id == bindparam("owner_id")).order_by(accounts.c.created_at, accounts.c.id)
 )
@@ -69,6 +156,23 @@ class AccountReads:
         async with self._database.connection() as connection:
             row = await fetch_first(connection, _ACCOUNT, account_id=account_id)
         return account_of(row) if row else None
+
+    async def balance_at(self, account_id: AccountId, at: datetime) -> PastBalance:
+        """The balance at a moment, for ever the same once the moment is a minute ago. The future is now.
+
+        A step may record a time that is up to a minute old. The caller has checked whose account it is.
+        """
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_PAST_BALANCE, account_id, at)
+        assert row is not None, "one row is always selected"
+        return dataclass_of(PastBalance, row)
+
+    async def statistics(self, account_id: AccountId) -> AccountStatistics:
+        """Totals since the account's first entry. The caller has checked whose account it is."""
+        async with self._reports.connection() as connection:
+            row = await connection.fetchrow(_STATISTICS, account_id)
+        assert row is not None, "one row is always selected"
+        return dataclass_of(AccountStatistics, row)
 
     async def entries(self, account_id: AccountId, below_version: int, limit: int) -> Page[AccountEntry]:
         """Entries with a version below the given one, newest first. The caller has checked whose account it is."""

@@ -57,6 +57,36 @@ SELECT 'entry_matches_account', e.account_id || ' version ' || e.version,
 FROM lines e JOIN postings p USING (transfer_id, attempt, leg) LEFT JOIN accounts a ON a.id = e.account_id
 WHERE a.currency IS DISTINCT FROM p.currency
 
+UNION ALL
+SELECT 'account_snapshot', n.account_id || ' version ' || n.version,
+    format('a snapshot of balance %s, with totals that differ from its entries by %s', n.balance_minor,
+        ARRAY[n.deposited_minor - coalesce(p.deposited_minor, 0) - f.deposited_minor,
+            n.withdrawn_minor - coalesce(p.withdrawn_minor, 0) - f.withdrawn_minor,
+            n.incoming_minor - coalesce(p.incoming_minor, 0) - f.incoming_minor,
+            n.outgoing_minor - coalesce(p.outgoing_minor, 0) - f.outgoing_minor])
+FROM starts s
+JOIN account_snapshots n ON n.account_id = s.account_id AND n.version > s.version AND n.version <= s.upto
+LEFT JOIN entries e ON (e.account_id, e.version) = (n.account_id, n.version)
+LEFT JOIN LATERAL (
+    SELECT * FROM account_snapshots p WHERE p.account_id = n.account_id AND p.version < n.version
+    ORDER BY p.version DESC LIMIT 1
+) p ON true
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(t.deposits), 0) AS deposits, coalesce(sum(t.deposited_minor), 0) AS deposited_minor,
+        coalesce(sum(t.withdrawals), 0) AS withdrawals, coalesce(sum(t.withdrawn_minor), 0) AS withdrawn_minor,
+        coalesce(sum(t.incoming), 0) AS incoming, coalesce(sum(t.incoming_minor), 0) AS incoming_minor,
+        coalesce(sum(t.outgoing), 0) AS outgoing, coalesce(sum(t.outgoing_minor), 0) AS outgoing_minor
+    FROM entry_totals t
+    WHERE t.account_id = n.account_id AND t.version > coalesce(p.version, 0) AND t.version <= n.version
+) f
+WHERE (e.balance_after, e.hash, e.recorded_at) IS DISTINCT FROM (n.balance_minor, n.hash, n.recorded_at)
+    OR (n.deposits, n.withdrawals, n.incoming, n.outgoing) IS DISTINCT FROM
+        (coalesce(p.deposits, 0) + f.deposits, coalesce(p.withdrawals, 0) + f.withdrawals,
+            coalesce(p.incoming, 0) + f.incoming, coalesce(p.outgoing, 0) + f.outgoing)
+    OR (n.deposited_minor, n.withdrawn_minor, n.incoming_minor, n.outgoing_minor) IS DISTINCT FROM
+        (coalesce(p.deposited_minor, 0) + f.deposited_minor, coalesce(p.withdrawn_minor, 0) + f.withdrawn_minor,
+            coalesce(p.incoming_minor, 0) + f.incoming_minor, coalesce(p.outgoing_minor, 0) + f.outgoing_minor)
+
 -- section: transfers
 WITH legs AS (
     SELECT transfer_id, attempt, array_agg(leg ORDER BY leg) AS legs FROM some_postings GROUP BY transfer_id, attempt

@@ -228,6 +228,32 @@ totals_position = Table(
     Column("candidate_xid", BigInteger),
 )
 
+# Totals of an account up to one of its entries. Only functions of the migrations write them.
+account_snapshots = Table(
+    "account_snapshots",
+    METADATA,
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    required("balance_minor", BigInteger),
+    required("hash", LargeBinary),
+    required("recorded_at", Timestamp),
+    required("deposits", BigInteger),
+    required("deposited_minor", BigInteger),
+    required("withdrawals", BigInteger),
+    required("withdrawn_minor", BigInteger),
+    required("incoming", BigInteger),
+    required("incoming_minor", BigInteger),
+    required("outgoing", BigInteger),
+    required("outgoing_minor", BigInteger),
+)
+
+snapshots_position = Table(
+    "snapshots_position",
+    METADATA,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    required("looked_until", Timestamp, server_default=text("clock_timestamp()")),
+)
+
 audited_heads = Table(
     "audited_heads",
     METADATA,

@@ -54,6 +54,8 @@ CALLS = {
     "accounts.get": Call(OWNER),
     "accounts.rename": Call(OWNER, {"name": "Rent"}),
     "accounts.entries": Call(OWNER),
+    "accounts.balance": Call(OWNER),
+    "accounts.stats": Call(OWNER),
     "accounts.deposit": Call("401 404 201 404 404", {"amount": 5_000, "currency": "USD"}),
     "accounts.withdraw": Call("401 404 201 404 404", {"amount": 100, "currency": "USD"}),
     "transfers.create": Call("401 404 201 404 404", TRANSFER),

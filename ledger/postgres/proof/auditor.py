@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ledger.fingerprints import FingerprintKeyMissing, Fingerprints, TransferAltered
 from ledger.postgres.proof import sections
 from ledger.postgres.proof.running_totals import settle_once
+from ledger.postgres.proof.snapshots import take_snapshots
 from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ class Auditor:
     async def _accounts(self, *, is_standby: bool) -> None:
         async for accounts in self._parts():
             ids = [one.id for one in accounts]
+            if not is_standby:
+                await take_snapshots(self._connection, ids, within_seconds=STATEMENT_SECONDS)
             is_clean = await self._check(sections.ACCOUNTS, ids, [one.since for one in accounts], ENTRIES_AT_ONCE)
             if is_clean and not is_standby:
                 versions = [one.version for one in accounts]
