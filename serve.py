@@ -48,6 +48,7 @@ from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
 from reviews.postgres import Reviews
 from settings import Settings, texts_in
+from staff.fundings.postgres import FundingAccounts, record_funding
 from staff.postgres.actions import StaffActions
 from staff.postgres.open_work import OpenWorkReads
 from staff.postgres.operators import Operators
@@ -120,8 +121,15 @@ def open_book(
     """The book on these connections. With `completions`, it wakes requests that wait for a transfer it completes."""
     fingerprints = fingerprints_from(settings)
     if completions is None:
-        return Book(database, fingerprints, record_reversal, queues=queues)
-    return Book(database, fingerprints, record_reversal, completions.announce, queues=queues)
+        return Book(database, fingerprints, record_reversal, queues=queues, record_funding=record_funding)
+    return Book(
+        database,
+        fingerprints,
+        record_reversal,
+        completions.announce,
+        queues=queues,
+        record_funding=record_funding,
+    )
 
 
 def compose_api(
@@ -172,6 +180,7 @@ def compose_api(
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),
         codec=codec_from(settings),
+        funding_accounts=FundingAccounts(database, settings.funding_floor_major),
         payees=Payees(database, settings.payee_checks),
         readiness=Readiness(database, temporal),
     )

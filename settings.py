@@ -144,6 +144,14 @@ class Settings(BaseSettings):
         None, pattern=r"^https?://[^\s#?]+$", description="Where customers' pages are, for the links in mails."
     )
 
+    # Fundings.
+    funding_floor_major: int = Field(
+        1_000_000, ge=0, description="How far each funding account may go below zero, in major units of its currency."
+    )
+    funding_four_eyes_from_major: int = Field(
+        10_000, ge=1, description="A funding of this amount or more needs the approval of a second person."
+    )
+
     # The saga.
     decline_from_major: int = Field(
         10_000, ge=1, description="Screening declines this amount and more, in major units of its currency."

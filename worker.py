@@ -33,7 +33,7 @@ from notifications.mail.mail import Mailer, NoMailer
 from notifications.mail.smtp import SmtpMailer
 from notifications.postgres import Messages
 from reviews.review import ReviewPolicy
-from screening.rules import AmountThreshold, ScreeningAnswer, ScreeningRule
+from screening.rules import AmountThreshold, FundingThreshold, ScreeningAnswer, ScreeningRule
 from settings import Settings, keys_in
 from workflows import policies
 from workflows.codec import EncryptingCodec, converter_with
@@ -139,7 +139,10 @@ def mailer_from(settings: Settings) -> Mailer:
 
 def screening_rules(settings: Settings) -> list[ScreeningRule]:
     """What every transfer is screened by. Add rules here; the strictest answer counts."""
-    rules: list[ScreeningRule] = [AmountThreshold(settings.decline_from_major)]
+    rules: list[ScreeningRule] = [
+        AmountThreshold(settings.decline_from_major),
+        FundingThreshold(settings.funding_four_eyes_from_major),
+    ]
     if settings.review_from_major is not None:
         rules.append(AmountThreshold(settings.review_from_major, ScreeningAnswer.REVIEW))
     return rules

@@ -17,6 +17,7 @@ from api.currencies import routes as currencies
 from api.customers import routes as customers
 from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
+from api.fundings import routes as fundings
 from api.histories import routes as histories
 from api.http import health
 from api.http.exchange import Exchange
@@ -97,6 +98,7 @@ def _routed() -> FastAPI:
         payees,
         customers,
         staff_accounts,
+        fundings,
         staff_transfers,
         interventions,
         reviews,

@@ -26,6 +26,7 @@ from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
 from reviews.postgres import Reviews
+from staff.fundings.postgres import FundingAccounts
 from staff.postgres.actions import StaffActions
 from staff.postgres.operators import Operators
 from staff.postgres.roles import Roles
@@ -67,6 +68,7 @@ class Services:
     login_limits: LoginLimits
     codec: PayloadCodec | None
     payees: Payees
+    funding_accounts: FundingAccounts
 
 
 async def services_of(request: Request) -> Services:

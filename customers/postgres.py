@@ -34,7 +34,7 @@ from database.rows import dataclass_of
 from database.statements import Row, execute, fetch_first, fetch_only
 from ledger.accounts import Account
 from ledger.chain import genesis_hash
-from ledger.ids import AccountId, CustomerId, new_account_id, new_customer_id
+from ledger.ids import SYSTEM_CUSTOMER, AccountId, CustomerId, new_account_id, new_customer_id
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import accounts
 
@@ -167,6 +167,7 @@ class Customers:
         found = (
             select(*CUSTOMER)
             .where(
+                customers.c.id != SYSTEM_CUSTOMER,
                 email.op("~>=~")(email_prefix),
                 email.op("~<=~")(email_prefix + _LAST_CHARACTER),
             )

@@ -46,7 +46,8 @@ class Account:
     `version` counts its entries and `head_hash` is the hash of the newest one: the chain that makes an edited, dropped
     or reordered entry visible. `held_minor` is the part of the balance that is kept for reversals.
     `number` is what payers may use for its id, and `name` what its owner calls it.
-    `frozen` says what is stopped, while the status is `frozen`.
+    `frozen` says what is stopped, while the status is `frozen`. Only
+    funding accounts, which are the system's, have an overdraft: how far their balance may go below zero.
     """
 
     id: AccountId
@@ -62,11 +63,12 @@ class Account:
     number: AccountNumber
     name: str | None = None
     frozen: Freeze | None = None
+    overdraft_minor: int = 0
 
     @property
     def available_minor(self) -> int:
-        """What may be spent: the balance without what is held."""
-        return self.balance_minor - self.held_minor
+        """What may be spent: the balance without what is held, and what it may go below zero."""
+        return self.balance_minor - self.held_minor + self.overdraft_minor
 
     def is_stopped(self, side: Side) -> bool:
         """Whether a freeze keeps the account from being on this side of a transfer."""

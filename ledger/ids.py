@@ -20,6 +20,9 @@ WORLD = AccountId("world")
 CLEARING = AccountId("clearing")
 SYSTEM_ACCOUNTS = frozenset({WORLD, CLEARING})
 
+# Who owns the funding accounts. It has a row, which never changes, and cannot sign in.
+SYSTEM_CUSTOMER = CustomerId("cus_systemaaaaaaaaaaaaaaaaaaaa")
+
 _BODY = "[a-z2-7]{26}"
 CUSTOMER_ID = re.compile(f"cus_{_BODY}")
 ACCOUNT_ID = re.compile(f"acc_{_BODY}")

@@ -236,6 +236,17 @@ class NotReversible(LedgerConflict):
 
 
 @dataclass(eq=False)
+class NotFundable(LedgerConflict):
+    """A funding that staff may not ask for, or that cannot be recorded."""
+
+    transfer_id: TransferId
+    why: str
+
+    def __str__(self) -> str:
+        return f"Funding {self.transfer_id} is not possible: {self.why}."
+
+
+@dataclass(eq=False)
 class UnknownTransfer(LedgerConflict):
     """A step for a transfer that was never opened."""
 

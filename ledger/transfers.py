@@ -53,13 +53,15 @@ assert NEXT_STATE.keys() == set(State)
 class Kind(StrEnum):
     """What a transfer is to its customers. Deposits and withdrawals are transfers from and to `world`.
 
-    A reversal brings all or part of a completed transfer back to where it came from.
+    A reversal brings all or part of a completed transfer back to where it came from. A funding
+    comes from an account of the system, at the request of staff.
     """
 
     TRANSFER = "transfer"
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
     REVERSAL = "reversal"
+    FUNDING = "funding"
 
 
 class Leg(StrEnum):

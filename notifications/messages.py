@@ -11,7 +11,7 @@ def ending_messages(order: TransferOrder, standing: Standing) -> dict[AccountId,
     """
     why = f" {_reason(order, standing.failure)}" if standing.failure else ""
     ended = f"Your {order.kind} {order.transfer_id} of {order.amount} is {standing.state}.{why}"
-    told = {order.customer_account_id: ended}
+    told = {} if order.kind is Kind.FUNDING else {order.customer_account_id: ended}  # the system reads none
     if standing.state is State.COMPLETED:
         told.setdefault(order.destination_account_id, f"You received {order.amount} by transfer {order.transfer_id}.")
     return {account_id: body for account_id, body in told.items() if account_id not in SYSTEM_ACCOUNTS}

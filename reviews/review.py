@@ -10,7 +10,7 @@ from enum import StrEnum
 from ledger.ids import CustomerId, TransferId
 from ledger.money import major_to_minor
 from ledger.refusals import ActionRefused, LedgerConflict, ReviewExpired, ReviewRejected
-from ledger.transfers import Failure, Standing, State, Transfer, TransferOrder
+from ledger.transfers import Failure, Kind, Standing, State, Transfer, TransferOrder
 from staff.permissions import RoleTooYoung
 from staff.update_input import Unclear, texts_in
 
@@ -128,9 +128,11 @@ class ReviewPolicy:
     four_eyes_from_major: int | None
 
     def terms(self, order: TransferOrder) -> ReviewTerms:
-        """The terms of this order's review."""
-        two = self.four_eyes_from_major is not None and order.amount_minor >= major_to_minor(
-            self.four_eyes_from_major, order.currency
+        """The terms of this order's review. Who asks for a funding is one of two already, and cannot approve it."""
+        two = (
+            order.kind is not Kind.FUNDING
+            and self.four_eyes_from_major is not None
+            and order.amount_minor >= major_to_minor(self.four_eyes_from_major, order.currency)
         )
         return ReviewTerms(self.deadline_seconds, self.remind_after_seconds, approvals=2 if two else 1)
 
@@ -216,7 +218,11 @@ def made_before(
         raise DecidedTooLate(transfer.id, "approved already" if ruling is Ruling.APPROVE else "rejected already")
     if earlier is not None:
         raise DecidedAlready(CustomerId(decision.decider))
-    if too_young is not None and decision.ruling is Ruling.APPROVE and (terms is None or terms.approvals > 1):
+    if (
+        too_young is not None
+        and decision.ruling is Ruling.APPROVE
+        and (terms is None or terms.approvals > 1 or transfer.kind is Kind.FUNDING)
+    ):
         raise too_young
     return None
 

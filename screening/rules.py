@@ -52,12 +52,25 @@ class AmountThreshold:
         """The answer from the threshold on; below it, allowed.
 
         A reversal brings back what was screened on its way out: declining it would keep the money where it should not
-        be, and a review would hold up a payee who gives back of their own will.
+        be, and a review would hold up a payee who gives back of their own will. Fundings have a rule of their own.
         """
-        if order.kind is Kind.REVERSAL:
+        if order.kind in (Kind.REVERSAL, Kind.FUNDING):
             return ScreeningAnswer.ALLOW
         reached = order.amount_minor >= major_to_minor(self.from_major, order.currency)
         return self.answer if reached else ScreeningAnswer.ALLOW
+
+
+@dataclass(frozen=True, slots=True)
+class FundingThreshold:
+    """Sends fundings from `from_major` major units of their currency on to review: two people are needed for them."""
+
+    from_major: int
+    name: str = "funding_four_eyes"
+
+    def screen(self, order: TransferOrder) -> ScreeningAnswer:
+        """Review from the threshold on; who asked for the funding cannot approve it."""
+        is_large = order.amount_minor >= major_to_minor(self.from_major, order.currency)
+        return ScreeningAnswer.REVIEW if order.kind is Kind.FUNDING and is_large else ScreeningAnswer.ALLOW
 
 
 def screen(order: TransferOrder, rules: Sequence[ScreeningRule]) -> Verdict:

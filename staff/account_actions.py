@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ledger.accounts import NEXT_STATUS, Account, AccountStatus, Freeze
-from ledger.ids import AccountId
+from ledger.ids import SYSTEM_CUSTOMER, AccountId
 from ledger.money import Money
 from ledger.refusals import ActionRefused
 from staff.permissions import Action, Actor, ConflictOfInterest, check_allowed
@@ -39,6 +39,21 @@ class NotFrozen(ActionRefused):
 
     def __str__(self) -> str:
         return f"Account {self.account_id} is not frozen."
+
+
+# What staff may do to an account that fundings come from.
+OF_THE_SYSTEM = frozenset({Action.FREEZE_ACCOUNT, Action.UNFREEZE_ACCOUNT, Action.REBUILD_ACCOUNT})
+
+
+@dataclass(eq=False)
+class SystemsAccount(ActionRefused):
+    """An account of the system can be frozen and rebuilt, and stays as it is otherwise."""
+
+    code = "account_of_system"
+    account_id: AccountId
+
+    def __str__(self) -> str:
+        return f"Account {self.account_id} is the system's: it can be frozen, unfrozen and rebuilt only."
 
 
 @dataclass(eq=False)
@@ -94,6 +109,8 @@ def check_account_action(actor: Actor, action: Action, account: Account) -> None
     check_allowed(actor, action)
     if account.owner_id == actor.id:
         raise ConflictOfInterest(action)
+    if account.owner_id == SYSTEM_CUSTOMER and action not in OF_THE_SYSTEM:
+        raise SystemsAccount(account.id)
 
 
 def check_status_change(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ledger.ids import CustomerId
+from ledger.ids import SYSTEM_CUSTOMER, CustomerId
 from ledger.refusals import ActionRefused
 
 
@@ -39,6 +39,7 @@ class Action(StrEnum):
     DECIDE_DISPUTE = "decide_dispute"
     HOLD_AMOUNT = "hold_amount"
     RELEASE_AMOUNT = "release_amount"
+    FUND_ACCOUNT = "fund_account"
 
 
 class Channel(StrEnum):
@@ -75,6 +76,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.DECIDE_DISPUTE: STAFF,
     Action.HOLD_AMOUNT: STAFF,
     Action.RELEASE_AMOUNT: STAFF,
+    Action.FUND_ACCOUNT: STAFF,
 }
 
 
@@ -183,6 +185,8 @@ def check_grant(actor: Actor, customer_id: CustomerId) -> None:
     `actor.role` must have been read together with the customer's row lock.
     """
     check_allowed(actor, Action.GRANT_ROLE)
+    if customer_id == SYSTEM_CUSTOMER:
+        raise NoSuchCustomer(customer_id)  # it has a row, which never changes, and is nobody
     if customer_id == actor.id:
         raise ConflictOfInterest(Action.GRANT_ROLE)
 

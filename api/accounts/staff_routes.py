@@ -99,7 +99,9 @@ async def unfreeze(
     "/close",
     operation_id="admin.accounts.close",
     summary="Close an account for good (admins)",
-    responses=problem_responses(*_CHANGING, "account_closed", "account_not_empty", "account_in_transit"),
+    responses=problem_responses(
+        *_CHANGING, "account_closed", "account_of_system", "account_not_empty", "account_in_transit"
+    ),
 )
 async def close(
     account_id: AccountId,
@@ -119,7 +121,7 @@ async def close(
     "/tier",
     operation_id="admin.accounts.set_tier",
     summary="Move an account to a tier (admins)",
-    responses=problem_responses(*_CHANGING),
+    responses=problem_responses(*_CHANGING, "account_of_system"),
 )
 async def set_tier(
     account_id: AccountId,

@@ -138,6 +138,7 @@ PROBLEMS: Mapping[str, Meaning] = {
         409, "The account is frozen already", "It is frozen in just this way. Freeze it in another way, or unfreeze it."
     ),
     "account_not_frozen": Meaning(409, "The account is not frozen", "Only a frozen account can be unfrozen."),
+    "account_of_system": Meaning(409, "The account is the system's", "It can be frozen, unfrozen and rebuilt only."),
     "account_not_empty": Meaning(409, "The account is not empty", "Only an empty account can be closed."),
     "account_in_transit": Meaning(
         409, "Transfers are in progress", "The account can be closed when every transfer from or to it has ended."

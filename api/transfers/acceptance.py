@@ -53,6 +53,7 @@ class TransferRequest:
     reverses_transfer_id: TransferId | None = None
     all_that_is_left: bool = False  # of a reversal: the request names no amount
     metadata: dict[str, str] | None = None
+    kind: Kind | None = None  # None: what its accounts say
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,9 @@ def order_for(owner_id: CustomerId, key: str, requested: TransferRequest) -> Tra
         owner_id=owner_id,
         idempotency_key=key,
         fingerprint=UNSIGNED,
-        kind=Kind.REVERSAL if reverses else kind_of(requested.source_account_id, requested.destination_account_id),
+        kind=Kind.REVERSAL
+        if reverses
+        else requested.kind or kind_of(requested.source_account_id, requested.destination_account_id),
         source_account_id=requested.source_account_id,
         destination_account_id=requested.destination_account_id,
         amount_minor=requested.amount_minor,
@@ -126,8 +129,8 @@ class Acceptance:
         """
         order = self._book.fingerprints.signed(order)
         known = await self._known(order)
-        # For a reversal the caller has already checked that this customer may reverse the payment.
-        if known.account is None and order.kind is not Kind.REVERSAL:
+        # For these the caller has already checked that this customer may reverse the payment, or fund an account.
+        if known.account is None and order.kind not in (Kind.REVERSAL, Kind.FUNDING):
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
         first = _first_of(known, order)
         if first is not None:

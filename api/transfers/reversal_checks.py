@@ -10,7 +10,7 @@ from ledger.money import Money
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals, Reversible
 from ledger.reversals import left_of, objection_to_reversing
-from ledger.transfers import State, Transfer
+from ledger.transfers import Kind, State, Transfer
 from staff.permissions import ALLOWED, STAFF, Action, Actor, ConflictOfInterest, NotAllowed, Role
 
 
@@ -56,7 +56,10 @@ async def may_reverse(reversals: Reversals, me: Customer, transfer_id: TransferI
 
 
 async def check_is_given_back(account_reads: AccountReads, me: Customer, transfer: Transfer) -> None:
-    """Refuse staff who reversed for others: their requests must be recorded. Payees, and other transfers, pass."""
+    """Refuse staff who reversed or funded for others: their requests must be recorded. Payees, and others, pass."""
+    if transfer.kind is Kind.FUNDING:
+        detail = f"You asked for this as staff: somebody else of the staff uses /v1/admin/transfers/{transfer.id}."
+        raise Problem("forbidden", detail)
     if transfer.reverses_transfer_id is None:
         return
     if await account_reads.own(me.id, transfer.source_account_id) is None:

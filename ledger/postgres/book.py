@@ -41,13 +41,14 @@ from ledger.postgres.rows import (
     account_of,
     transfer_of,
 )
-from ledger.refusals import LedgerConflict, OrderForged, OrderMismatch, Refusal
+from ledger.refusals import LedgerConflict, NotFundable, OrderForged, OrderMismatch, Refusal
 from ledger.rules import Change
-from ledger.transfers import Ending, Leg, Opened, Side, Standing, State, Step, Transfer, TransferOrder
+from ledger.transfers import Ending, Kind, Leg, Opened, Side, Standing, State, Step, Transfer, TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
 
+RecordFunding = Callable[["Connection", TransferOrder], Awaitable[None]]
 OnFinal = Callable[[TransferId, Transfer | None], None]
 Check = Callable[["Connection", Step], Awaitable[None]]
 Decide = Callable[[Transfer, int, Account | None, datetime], Change | None]
@@ -113,6 +114,11 @@ _NAMED_BY_KEY = "SELECT transfer_id FROM keys WHERE owner_id = $1 AND idempotenc
 _TRANSACTION_ID_INDEX = "transfers_transaction_id"
 
 
+async def refuse_funding(_: "Connection", order: TransferOrder) -> None:
+    """Of a book that can record none. Raises `NotFundable`."""
+    raise NotFundable(order.transfer_id, "this process cannot record it")
+
+
 class Book:
     """Steps as transactions. Each is safe to repeat after any error, even if it committed and only the answer was lost.
 
@@ -128,8 +134,11 @@ class Book:
         on_final: OnFinal = lambda *_: None,
         *,
         queues: AccountQueues | None = None,
+        record_funding: RecordFunding = refuse_funding,
     ) -> None:
         """`record_reversal` writes the record of a reversal into the transaction that opens it.
+
+        `record_funding` does the same for a funding; a book without it opens none.
 
         `on_final` is called after the commit with each transfer that this book finds in a final state or brings to
         it: with the row, where this book has just written or read it.
@@ -139,6 +148,7 @@ class Book:
         self._database = database
         self._fingerprints = fingerprints
         self._record_reversal = record_reversal
+        self._record_funding = record_funding
         self._on_final = on_final
         self._queues = queues or AccountQueues()
         self._cache = RowCache()
@@ -164,11 +174,14 @@ class Book:
         or no new attempt. Its key names the first transfer from then on if it repeats that movement, and stays free if
         it names another one.
 
-        A reversal takes its part of the original here, or fails at once where too little of it is left.
+        A reversal takes its part of the original here, or fails at once where too little of it is left. A funding is
+        recorded here, in the same transaction. Raises `NotFundable` where its record is refused.
         """
         self._fingerprints.check(order)
         if order.reverses_transfer_id is not None:
             return await self._open_reversal(order)
+        if order.kind is Kind.FUNDING:
+            return await self._open_funding(order)
         async with self._database.connection() as connection:
             opened, _ = await self._open(connection, order)
         return self._announced_opening(opened)
@@ -222,8 +235,8 @@ class Book:
         if cached is None:
             return None
         transfer, account, now = cached
-        if may_use_hold(transfer, account) or account.status is not AccountStatus.ACTIVE:
-            return None  # what a freeze stops is read under the lock: the write below compares the status alone
+        if may_use_hold(transfer, account) or account.status is not AccountStatus.ACTIVE or account.overdraft_minor:
+            return None  # what a freeze stops, and the floor, are read under the lock: the write does not compare them
         try:
             change = decide(transfer, step.attempt, account, now)
         except (Refusal, LedgerConflict):
@@ -312,6 +325,14 @@ class Book:
                     transfer, opened.standing.attempt, State.FAILED, reversal.refusal.failure, now
                 )
                 opened = Opened((await _write(connection, transfer, change)).standing)
+        return self._announced_opening(opened)
+
+    async def _open_funding(self, order: TransferOrder) -> Opened:
+        """One transaction with the record of who asked for it and why."""
+        async with self._database.transaction() as connection:
+            opened, began = await self._open(connection, order)
+            if began and opened.standing.attempt == 1:
+                await self._record_funding(connection, order)
         return self._announced_opening(opened)
 
     def _announced_opening(self, opened: Opened) -> Opened:

@@ -102,7 +102,8 @@ _REBUILD = f"""
         balance_minor = coalesce((SELECT balance_after FROM head), 0),
         version = coalesce((SELECT version FROM head), 0),
         head_hash = coalesce((SELECT hash FROM head), sha256(convert_to(a.id, 'UTF8')))
-    WHERE a.id = $1 AND a.held_minor <= coalesce((SELECT balance_after FROM head), 0) RETURNING {ACCOUNT_COLUMNS}
+    WHERE a.id = $1 AND (a.held_minor = 0 OR a.held_minor <= coalesce((SELECT balance_after FROM head), 0))
+    RETURNING {ACCOUNT_COLUMNS}
 """
 
 

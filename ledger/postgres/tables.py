@@ -41,6 +41,7 @@ accounts = Table(
     required("number", Text, server_default=text("new_account_number()")),
     Column("name", Text),
     Column("frozen", Text),
+    required("overdraft_minor", BigInteger, server_default="0"),
     UniqueConstraint("owner_id", "currency"),
 )
 

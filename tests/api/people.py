@@ -14,6 +14,7 @@ from database.connections import STEPS, Database
 from ledger.postgres.book import Book
 from serve import ApiProcess, compose_api, keep_registered, run_until_stopped
 from settings import Settings
+from staff.fundings.postgres import record_funding
 from staff.postgres.reversal_record import record_reversal
 from tests.waiting import until
 from worker import fingerprints_from
@@ -114,7 +115,14 @@ async def running_api(
     assert settings.database_url is not None
     async with Database(settings.database_url, settings.database_connections, limits=STEPS) as steps_database:
         announce, queues = process.completions.announce, process.queues
-        steps_book = book(steps_database, fingerprints_from(settings), record_reversal, announce, queues=queues)
+        steps_book = book(
+            steps_database,
+            fingerprints_from(settings),
+            record_reversal,
+            announce,
+            queues=queues,
+            record_funding=record_funding,
+        )
         running = asyncio.create_task(run_until_stopped(temporal, steps_book, settings, stop, with_worker=worker))
         registering = asyncio.create_task(keep_registered(temporal, settings)) if registers else None
         try:

@@ -84,6 +84,9 @@ CALLS = {
     "admin.transfers.retry_now": Call("401 403 403 409 409", REASON),
     "admin.transfers.give_back": Call("401 403 403 409 409", REASON),
     "admin.transfers.decide": Call("401 403 403 409 409", {"ruling": "approve"} | REASON),
+    "admin.fundings.create": Call(
+        "401 403 403 201 201", {"account_id": "{account}", "amount": 100, "currency": "USD"} | REASON
+    ),
     "admin.reviews.decide": Call(STAFF, {"transfer_ids": ["{transfer}"], "ruling": "approve"} | REASON),
     "admin.disputes.list": Call(STAFF),
     "admin.disputes.hold": Call(STAFF, REASON),

@@ -157,7 +157,7 @@ async def test_an_index_that_was_left_invalid_is_made_again(
 ) -> None:
     folder = with_one_more(tmp_path, UNIQUE)
     twins = [await holder(customers) for _ in range(2)]
-    await owner.execute("UPDATE customers SET full_name = 'Twin'")
+    await owner.execute("UPDATE customers SET full_name = 'Twin' WHERE id = ANY ($1)", [twin.id for twin in twins])
     with pytest.raises(asyncpg.UniqueViolationError):
         await migrate(database_url, folder=folder)
     is_valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('probe_index')"
