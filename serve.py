@@ -23,6 +23,8 @@ from api.http.connection_limits import LimitedConnection
 from api.http.metrics import ApiGauges
 from api.http.paging import Cursors
 from api.http.readiness import Readiness
+from api.limits.postgres import RateWindows
+from api.limits.rate_limits import RateLimits, RatePolicy
 from api.services import Services
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
@@ -146,7 +148,8 @@ def compose_api(
     book = open_book(database, settings, completions, queues)
     transfer_reads = TransferReads(database, reports)
     temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
-    acceptance = Acceptance(temporal, transfer_reads, book, completions, sandbox_rails=settings.sandbox_rails)
+    sandbox, most = settings.sandbox_rails, settings.most_in_flight
+    acceptance = Acceptance(temporal, transfer_reads, book, completions, sandbox_rails=sandbox, most_in_flight=most)
     sign_ins = SignIns(database)
     actions, files = StaffActions(database), TransferFiles(database)
     reversals, disputes = Reversals(database), Disputes(database)
@@ -181,10 +184,20 @@ def compose_api(
         login_limits=LoginLimits(sign_ins),
         codec=codec_from(settings),
         funding_accounts=FundingAccounts(database, settings.funding_floor_major),
+        rate_limits=rate_limits_from(settings, database),
         payees=Payees(database, settings.payee_checks),
         readiness=Readiness(database, temporal),
     )
     return ApiProcess(services, completions, queues)
+
+
+def rate_limits_from(settings: Settings, database: Database) -> RateLimits:
+    """The limits on requests, counted together with the other processes of the API."""
+    general, strict = settings.most_requests
+    seconds = settings.rate_window_seconds
+    return RateLimits(
+        RateWindows(database), RatePolicy("general", general, seconds), RatePolicy("strict", strict, seconds)
+    )
 
 
 async def serve_api(settings: Settings, *, with_worker: bool) -> None:
@@ -230,6 +243,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         )
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
         registering = asyncio.create_task(keep_registered(process.services.temporal, settings))
+        counting = asyncio.create_task(process.services.rate_limits.keep_sharing())
         measured: asyncio.Task[None] | None = None
         if settings.metrics_port is not None:
             collectors = http_server(create_metrics_app(process.services), settings.api_host, settings.metrics_port)
@@ -240,6 +254,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         log.info("api starts", host=settings.api_host, port=settings.api_port, worker=with_worker)
         await server.serve()
         registering.cancel()
+        counting.cancel()
         stop.set()
         await running
         if measured is not None:

@@ -21,6 +21,10 @@ from ledger.money import is_currency
 
 PREFIX = "REMIT_"
 
+# Requests in a window, and transfers in flight, where no setting says so. A sandbox is for trying and measuring.
+RATE, STRICT_RATE, SANDBOX_RATE = 500, 50, 1_000_000
+IN_FLIGHT = 100
+
 # Variables with our prefix that are no settings: the compose file, the bench and the tests read them.
 OTHER_VARIABLES = frozenset(
     "BENCH_SETTING CHAOS_ROUNDS CHAOS_SEED CHROMIUM HISTORY_RETENTION OPERATOR_PASSWORD OWNER_PASSWORD SCREENSHOTS "
@@ -126,6 +130,21 @@ class Settings(BaseSettings):
         description="Encrypt secrets and documents in the database: at least 32 characters each, separated by commas, "
         "the one that encrypts first.",
     )
+    rate_limit: int | None = Field(
+        None, ge=1, description="Requests of one address in a window. Unset: 500, or a million with sandbox rails."
+    )
+    strict_rate_limit: int | None = Field(
+        None,
+        ge=1,
+        description="The same for sign-ins and movements of money, by address and by customer. Unset: 50, or a million "
+        "with sandbox rails.",
+    )
+    rate_window_seconds: int = Field(900, ge=1, le=86_400, description="The length of a window.")
+    transfers_in_flight: int | None = Field(
+        None,
+        ge=1,
+        description="Transfers of one customer that have not ended. Unset: 100, or any number with sandbox rails.",
+    )
     cors_origins: str | None = Field(
         None, description="Origins, with commas, whose pages may call the API from a browser. Unset: none."
     )
@@ -195,6 +214,17 @@ class Settings(BaseSettings):
     audit_timeout_seconds: int = Field(3600, ge=1, description="An audit that takes longer is given up.")
     log_format: str = Field("console", pattern="^(console|json)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @property
+    def most_requests(self) -> tuple[int, int]:
+        """Requests of one address in a window, and those that sign in or move money."""
+        general, strict = (SANDBOX_RATE, SANDBOX_RATE) if self.sandbox_rails else (RATE, STRICT_RATE)
+        return self.rate_limit or general, self.strict_rate_limit or strict
+
+    @property
+    def most_in_flight(self) -> int | None:
+        """Transfers of one customer that have not ended; None: any number."""
+        return self.transfers_in_flight or (None if self.sandbox_rails else IN_FLIGHT)
 
     @field_validator("temporal_address")
     @classmethod

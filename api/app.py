@@ -24,6 +24,7 @@ from api.http.exchange import Exchange
 from api.http.middleware import BodyLimit, RequestRecords, allow_origins
 from api.http.problems import handle_problems, problem_responses
 from api.http.repeats import handle_repeats
+from api.limits.by_client import RateLimited
 from api.payees import routes as payees
 from api.reviews import routes as reviews
 from api.services import Services
@@ -56,6 +57,7 @@ def create_app(
     handle_problems(app)
     handle_repeats(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RateLimited)
     app.add_middleware(Exchange)
     if origins:
         allow_origins(app, origins)

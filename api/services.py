@@ -11,6 +11,7 @@ from api.auth.tokens import Tokens
 from api.http.metrics import ApiGauges
 from api.http.paging import Cursors
 from api.http.readiness import Readiness
+from api.limits.rate_limits import RateLimits
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
 from api.transfers.acceptance import Acceptance
@@ -67,6 +68,7 @@ class Services:
     sign_ins: SignIns
     login_limits: LoginLimits
     codec: PayloadCodec | None
+    rate_limits: RateLimits
     payees: Payees
     funding_accounts: FundingAccounts
 

@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from structlog.contextvars import bind_contextvars
 
 from api.http.problems import Problem
+from api.limits.by_client import check_customer
 from api.services import Remit
 from customers.customer import Customer
 from customers.sign_ins.networks import Client, client_at
@@ -27,7 +28,7 @@ _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT")
 
 
 async def current_session(
-    remit: Remit, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request, remit: Remit, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Session:
     """The session of the request's bearer token. Raises a problem (401) without a valid one."""
     if sent is None:
@@ -37,6 +38,7 @@ async def current_session(
     if customer is None:
         raise Problem("not_authenticated", "The access token was revoked. Sign in again.")
     bind_contextvars(customer_id=customer.id)  # for the lines of this request
+    await check_customer(request.scope, remit.rate_limits, customer.id)
     return Session(customer, claims.token_id, claims.expires_at)
 
 

@@ -61,11 +61,11 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     components["schemas"] |= _problem_schemas()
     components["examples"] = problem_examples()
     components["headers"] = HEADERS
-    for path in document["paths"].values():
-        for method, operation in path.items():
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
             _describe_parameters(operation)
-            _add_shared_answers(method, operation)
-            describe_headers(method, operation)
+            _add_shared_answers(path, method, operation)
+            describe_headers(path, method, operation)
     describe_ids(document)
     for path in document["paths"].values():
         for operation in path.values():
@@ -95,9 +95,11 @@ def _describe_parameters(operation: dict[str, Any]) -> None:
             schema |= {"minLength": 1, "pattern": r"^[\x20-\x7e]+$"}
 
 
-def _add_shared_answers(method: str, operation: dict[str, Any]) -> None:
+def _add_shared_answers(path: str, method: str, operation: dict[str, Any]) -> None:
     """The problems that every operation of its kind can answer, and 304 for what is read."""
     codes = ["header_repeated", "validation_failed", "internal_error"]
+    if path.startswith("/v1/"):
+        codes.append("rate_limited")
     if method != "get":
         codes.append("body_too_large")
     if "requestBody" in operation:

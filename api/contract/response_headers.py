@@ -30,6 +30,16 @@ HEADERS: dict[str, Any] = {
         "schema": {"type": "string", "pattern": "^wait=[0-9]{1,2}$"},
         "example": "wait=10",
     },
+    "RateLimit": {
+        "description": "Of a policy: the requests that are left (`r`) and the seconds until its next window (`t`).",
+        "schema": {"type": "string"},
+        "example": '"general";r=499;t=840',
+    },
+    "RateLimit-Policy": {
+        "description": "The policy: its requests (`q`) in a window of so many seconds (`w`).",
+        "schema": {"type": "string"},
+        "example": '"general";q=500;w=900',
+    },
     "Request-Id": {
         "description": "The id that the request was sent with, or a new one. Log lines and problems hold it.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~:+/=@-]{1,128}$"},
@@ -62,11 +72,13 @@ _OF_STATUS = {
 }
 
 
-def describe_headers(method: str, operation: dict[str, Any]) -> None:
+def describe_headers(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add the headers of each answer of an operation, by its status and by what the request may say."""
     taken = {parameter["name"] for parameter in operation.get("parameters", ())}
     for status, answer in operation["responses"].items():
         names = {"Request-Id", *_OF_STATUS.get(status, ())}
+        if path.startswith("/v1/"):
+            names |= {"RateLimit", "RateLimit-Policy"}
         if status == "200" and method == "get":
             names.add("ETag")
         if status.startswith("2") and "Idempotency-Key" in taken:

@@ -175,6 +175,12 @@ PROBLEMS: Mapping[str, Meaning] = {
     "verification_code_invalid": Meaning(
         422, "The code is not valid", "It has expired, or it was made for another customer or address."
     ),
+    "rate_limited": Meaning(429, "Too many requests", "Wait for the seconds in Retry-After. Then a new window begins."),
+    "too_many_in_flight": Meaning(
+        429,
+        "Too many transfers are under way",
+        "Wait until some of your transfers have ended, then send the request again with the same key.",
+    ),
     "too_many_attempts": Meaning(
         429, "Too many failed sign-ins", "Wait for the seconds in Retry-After, then try again."
     ),

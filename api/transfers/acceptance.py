@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from api.http.problems import Problem
+from api.limits.in_flight import TransfersInFlight
 from api.temporal import StartedOrder, TemporalGateway
 from api.transfers.completion import Completions
 from database.connections import RowHeld
@@ -110,8 +111,13 @@ class Acceptance:
         completions: Completions,
         *,
         sandbox_rails: bool = False,
+        most_in_flight: int | None = None,
     ) -> None:
-        """`sandbox_rails`: customers may make deposits and withdrawals, so those that ended may be tried again."""
+        """`sandbox_rails`: customers may make deposits and withdrawals, so those that ended may be tried again.
+
+        `most_in_flight` transfers of one customer may be under way; None: any number.
+        """
+        self._in_flight = TransfersInFlight(transfer_reads, most_in_flight)
         self._temporal = temporal
         self._transfer_reads = transfer_reads
         self._book = book
@@ -137,6 +143,8 @@ class Acceptance:
             await self._take_key(order, first)
             if first.state.is_final:
                 return Accepted(first, replayed=True)
+        if first is None and foreseen is None:
+            foreseen = await self._in_flight.objection(order.owner_id)
         if foreseen and first is None and not await self._is_started(order):
             raise foreseen
         async with self._completions.watch(order.transfer_id) as watch:

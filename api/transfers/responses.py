@@ -22,6 +22,7 @@ MOVING_PROBLEMS = (
     "body_too_large",
     "validation_failed",
     "idempotency_key_reused",
+    "too_many_in_flight",
     "temporal_unavailable",
     "database_unavailable",
 )

@@ -211,6 +211,12 @@ class TransferReads:
             has_answer=row["has_answer"],
         )
 
+    async def in_flight(self, owner_id: CustomerId, most: int) -> int:
+        """How many transfers of this customer have not ended, counted up to `most`."""
+        counted = select(transfers.c.id).where(transfers.c.owner_id == owner_id, NOT_FINAL).limit(most).subquery()
+        async with self._database.connection() as connection:
+            return int(await fetch_value(connection, select(func.count()).select_from(counted)))
+
     async def visible(self, customer_id: CustomerId, transfer_id: TransferId) -> Transfer | None:
         """The transfer, if this customer may see it."""
         async with self._database.connection() as connection:

@@ -17,6 +17,7 @@ OWNED_BY_ALEMBIC = {"alembic_version"}
 # Each of these modules adds its tables to METADATA when it is imported.
 for module in (
     "customers.payees.postgres",
+    "api.limits.postgres",
     "customers.postgres",
     "customers.sign_ins.postgres",
     "database.answers",

@@ -21,7 +21,7 @@ from tests.api.people import Person, register, running_api, transfer_body
         ("PUT", "/v1/transfers", "GET, HEAD, POST"),
         ("DELETE", "/v1/accounts", "GET, HEAD, POST"),
         ("GET", "/v1/auth/login", "POST"),
-        ("POST", "/v1/accounts/acc_x", "GET, HEAD"),
+        ("POST", "/v1/accounts/acc_x", "GET, HEAD, PATCH"),
         ("POST", "/health", "GET, HEAD"),
     ],
 )
