@@ -18,12 +18,16 @@ class EventLoopExecutor(ThreadPoolExecutor):
     """
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
-        """Call it from the event loop's thread only, as the SDK does."""
+        """Call it from the event loop's thread only, as the SDK does, through `run_in_executor`.
+
+        Returns a future of the event loop, which `run_in_executor` passes on as it is. One for several threads would
+        cost locks, callbacks in both directions and another turn of the loop.
+        """
         loop = asyncio.get_running_loop()
-        future: Future[Result] = Future()
+        future: asyncio.Future[Result] = loop.create_future()
 
         def run() -> None:
-            if not future.set_running_or_notify_cancel():
+            if future.cancelled():
                 return
             try:
                 future.set_result(fn(*args, **kwargs))
@@ -34,4 +38,4 @@ class EventLoopExecutor(ThreadPoolExecutor):
                 asyncio._set_running_loop(loop)  # noqa: SLF001 - documented for implementers of event loops
 
         loop.call_soon(run)
-        return future
+        return future  # type: ignore[return-value]

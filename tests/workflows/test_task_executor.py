@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -47,16 +46,6 @@ async def test_a_workflow_task_that_is_cancelled_before_it_begins_does_not_run()
     finally:
         loop.set_exception_handler(None)
     assert (ran, errors) == ([], [])
-
-
-async def test_a_workflow_task_that_runs_cannot_be_cancelled() -> None:
-    futures: list[Future[bool]] = []
-
-    def activate() -> bool:
-        return futures[0].cancel()
-
-    futures.append(EventLoopExecutor().submit(activate))
-    assert await asyncio.wrap_future(futures[0]) is False
 
 
 async def test_a_workflow_task_waits_for_the_next_turn_of_the_event_loop() -> None:
