@@ -62,7 +62,7 @@ SELECT e.account_id, e.version, e.amount_minor, e.balance_after, e.recorded_at, 
         AS incoming_minor,
     CASE WHEN t.kind = 'withdrawal' OR e.leg = 'credit' THEN 0 WHEN e.leg = 'refund' THEN -1 ELSE 1 END AS outgoing,
     CASE WHEN t.kind = 'withdrawal' OR e.leg = 'credit' THEN 0 ELSE -e.amount_minor END AS outgoing_minor
-FROM entries e JOIN transfers t ON t.id = e.transfer_id
+FROM entries e CROSS JOIN LATERAL (SELECT kind FROM transfers WHERE id = e.transfer_id LIMIT 1) t
 """
 
 # Entries of funding accounts are negative. A balance below its floor is refused with the account's row, which the same

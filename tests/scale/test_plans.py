@@ -15,6 +15,7 @@ from database.paging import Place
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.audit import audit, totals
 from ledger.postgres.proof.running_totals import settle_totals
+from ledger.postgres.proof.snapshots import SNAPSHOT_EVERY
 from ledger.postgres.transfer_reads import TransferFilter, TransferReads, Unfinished
 from ledger.transfers import Kind, State
 from staff.postgres.stats import LedgerStats
@@ -61,6 +62,10 @@ async def settled(large: Large) -> None:
     began = time.monotonic()
     async with Database(large.url, connections=1) as database:
         await settle_totals(database)
+        async with database.connection() as taking:
+            merchant = [large.merchant.account_id]
+            while await taking.fetchval("SELECT take_snapshots($1, $2)", merchant, SNAPSHOT_EVERY):
+                pass
     tell(f"\nall {large.transfers:,} transfers counted in {time.monotonic() - began:.1f} s")
 
 
@@ -107,8 +112,10 @@ async def test_a_customers_lists_read_no_table_from_end_to_end(
         **{f"transfers in {state}": TransferFilter(state=state) for state in State},
     }.items():
         await check(explained, f"{who}: {what}", partial(reads.find, party.id, wanted, PAGE))
-    entries = AccountReads(explained).entries
-    await check(explained, f"{who}: entries", partial(entries, party.account_id, 1_000_000_000, PAGE))
+    accounts, account_id = AccountReads(explained), party.account_id
+    await check(explained, f"{who}: entries", partial(accounts.entries, account_id, 1_000_000_000, PAGE))
+    await check(explained, f"{who}: balance at a moment", partial(accounts.balance_at, account_id, MIDDLE[0]))
+    await check(explained, f"{who}: statistics", partial(accounts.statistics, account_id))
 
 
 async def test_figures_read_no_table_from_end_to_end(explained: ExplainedDatabase) -> None:

@@ -29,7 +29,7 @@ AMOUNT = 99_00
 ADMIN = "remit admin create --email ops@example.com --full-name 'Olu Ade'       # asks for a password"
 FREEZE = """act accounts/acc_…/freeze   '{"reason": "ticket 4711"}'    # staff"""
 UNFREEZE = """act accounts/acc_…/unfreeze '{"reason": "ticket 4711"}'    # staff"""
-CLOSE = """act accounts/acc_…/close    '{"reason": "ticket 4711"}'    # admins; empty, and nothing in transit from or to it"""
+CLOSE = """act accounts/acc_…/close    '{"reason": "ticket 4711"}'    # admins; empty, and no transfer from or to it in progress"""
 REBUILD = """act accounts/acc_…/rebuild  '{"reason": "ticket 4711"}'    # admins"""
 
 
