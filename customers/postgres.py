@@ -23,6 +23,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from customers.customer import AccountExists, Customer, EmailTaken, IdentityMissing
+from customers.registrations.postgres import (
+    KeyedRegistration,
+    Registration,
+    find_registration,
+    record_registration,
+)
 from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.networks import Client
 from customers.sign_ins.postgres import record_auth_event
@@ -98,8 +104,12 @@ class Customers:
         document_number: str,
         currency: str,
         client: Client | None = None,
+        asked: KeyedRegistration | None = None,
     ) -> tuple[Customer, Account]:
-        """A new customer with a first, empty account, or `EmailTaken` and neither. On record, if a `client` asked."""
+        """A new customer with a first, empty account, or `EmailTaken` and neither. On record, if a `client` asked.
+
+        With `asked`, `registered` finds them by its key.
+        """
         customer_id = new_customer_id()
         # Skipped where the address is taken, and not refused by the index: PostgreSQL's log would repeat the address.
         new = insert_or_skip(customers).values(
@@ -115,10 +125,20 @@ class Customers:
             customer = await fetch_first(connection, new.returning(*CUSTOMER))
             if customer is None:
                 raise EmailTaken
-            account = await fetch_only(connection, _new_account(customer_id, currency))
+            account = account_of(await fetch_only(connection, _new_account(customer_id, currency)))
+            if asked is not None:
+                await record_registration(connection, Registration(customer_id, account.id, asked.request), asked.key)
             if client is not None:
                 await record_auth_event(connection, AuthEventKind.REGISTERED, client, customer_id, customer_id)
-        return customer_of(customer), account_of(account)
+        return customer_of(customer), account
+
+    async def registered(self, email: str, key: str) -> tuple[Customer, Registration] | None:
+        """Who has registered with this address (lower case) by a request under this key, and how."""
+        async with self._database.connection() as connection:
+            row = await fetch_first(connection, _BY_EMAIL, email=email)
+            customer = customer_of(row) if row else None
+            known = await find_registration(connection, customer.id, key) if customer else None
+        return (customer, known) if customer and known else None
 
     async def open_account(
         self, owner_id: CustomerId, currency: str, keep: Keep[Account] = keeps_nothing, name: str | None = None

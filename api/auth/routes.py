@@ -1,6 +1,9 @@
 """Customers register, sign in and sign out."""
 
-from fastapi import APIRouter, status
+import hashlib
+import json
+
+from fastapi import APIRouter, Response, status
 
 from api.accounts.models import AccountOut
 from api.auth.models import EmailCodeIn, LoginIn, RegisteredOut, RegisterIn, TokenOut
@@ -8,13 +11,18 @@ from api.auth.passwords import hash_password, password_matches
 from api.auth.sessions import CurrentClient, CurrentSession
 from api.customers.models import CustomerOut
 from api.http.fields import normalised_email
+from api.http.headers import OptionalIdempotencyKey
 from api.http.problems import Problem, problem_responses
+from api.http.repeats import KEYED, REPLAYED
 from api.http.route import CheckedRoute
-from api.services import Remit
-from customers.customer import EmailTaken
+from api.services import Remit, Services
+from customers.customer import Customer, EmailTaken
+from customers.registrations.postgres import KeyedRegistration, Registration
 from customers.sign_ins.backoff import account_named
 from customers.sign_ins.events import AuthEventKind
+from customers.sign_ins.networks import Client
 from customers.sign_ins.postgres import SignInAttempt
+from ledger.accounts import Account
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=CheckedRoute)
 
@@ -24,25 +32,86 @@ router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=CheckedRoute)
     status_code=status.HTTP_201_CREATED,
     operation_id="auth.register",
     summary="Register a customer and open their first account",
-    responses=problem_responses("invalid_json", "email_taken", "validation_failed", "too_busy", "database_unavailable"),
+    responses=problem_responses(
+        "invalid_json",
+        "email_taken",
+        "validation_failed",
+        *KEYED,
+        "too_many_attempts",
+        "too_busy",
+        "database_unavailable",
+    ),
 )
-async def register(wanted: RegisterIn, remit: Remit, client: CurrentClient) -> RegisteredOut:
-    """Open the first account, in the given currency or the default one, and sign the customer in."""
+async def register(
+    wanted: RegisterIn, remit: Remit, client: CurrentClient, response: Response, key: OptionalIdempotencyKey
+) -> RegisteredOut:
+    """Open the first account in the given currency or the default one, and sign the customer in.
+
+    A repeat with the same key and body gets the same customer and account as they are now, and a new token. The key
+    belongs to the address that registers, and is none of the customer's later keys.
+    """
+    asked = KeyedRegistration(key, _digest(wanted)) if key else None
+    if asked and (known := await remit.customers.registered(wanted.email, asked.key)):
+        return await _registered_before(known, asked, wanted, remit, client, response)
     password_hash = await hash_password(wanted.password.get_secret_value(), client)
     document = wanted.identity_document
     currency = wanted.currency or remit.default_currency
     try:
         customer, account = await remit.customers.register(
-            wanted.email, password_hash, wanted.full_name, document.type, document.number, currency, client
+            wanted.email,
+            password_hash,
+            wanted.full_name,
+            document.type,
+            document.number,
+            currency,
+            client,
+            asked,
         )
     except EmailTaken as error:
+        # An equal request may have been first by a moment.
+        if asked and (known := await remit.customers.registered(wanted.email, asked.key)):
+            return await _registered_before(known, asked, wanted, remit, client, response)
         raise Problem("email_taken") from error
+    return _signed_in(customer, account, remit)
+
+
+async def _registered_before(
+    known: tuple[Customer, Registration],
+    asked: KeyedRegistration,
+    wanted: RegisterIn,
+    remit: Remit,
+    client: Client,
+    response: Response,
+) -> RegisteredOut:
+    """Answer a repeat. It hands out a token, so its password counts as at a sign-in: nobody can try out many."""
+    customer, registration = known
+    if registration.request != asked.request:
+        raise Problem("idempotency_key_reused")
+    password = wanted.password.get_secret_value()
+    async with remit.login_limits.sign_in(SignInAttempt(client, account_named(wanted.email))) as outcome:
+        if not await password_matches(customer, password, client):
+            await outcome.failed(customer)
+            raise Problem("idempotency_key_reused")
+        await outcome.succeeded(customer)
+    account = await remit.account_reads.find(registration.account_id)
+    assert account is not None, "accounts are never deleted"
+    response.headers[REPLAYED] = "true"
+    return _signed_in(customer, account, remit)
+
+
+def _signed_in(customer: Customer, account: Account, remit: Services) -> RegisteredOut:
     return RegisteredOut(
         customer=CustomerOut.of(customer),
         account=AccountOut.of(account),
         access_token=remit.tokens.issue(customer.id, customer.session_generation),
         expires_in=remit.tokens.seconds,
     )
+
+
+def _digest(wanted: RegisterIn) -> str:
+    """SHA-256 over what was asked for, without the password: a digest of that would be easy to try out."""
+    said = wanted.model_dump(mode="json", exclude={"password"}, exclude_unset=True)
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @router.post(
