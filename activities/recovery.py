@@ -5,6 +5,7 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import structlog
 from temporalio import activity
@@ -12,12 +13,16 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from disputes.postgres.disputes import Disputes
+from ledger.postgres.abandonments import record_abandonment
 from ledger.postgres.book import Book
 from ledger.postgres.transfer_reads import Unfinished
-from ledger.recovery import Stranded, StrandedTransfers
-from ledger.refusals import Abandoned, LedgerConflict
-from ledger.transfers import Ending, State, Step, TransferOrder
-from reviews.postgres import refuse_decided, review_is_decided
+from ledger.recovery import Stranded, StrandedTransfers, SweepRun
+from ledger.refusals import Abandoned, LedgerConflict, ReviewRejected
+from ledger.transfers import Failure, State, Step, Transfer, TransferOrder
+from reviews.postgres import find_rejection, review_is_decided
+
+if TYPE_CHECKING:
+    from database.connections import Connection
 
 log = structlog.get_logger()
 
@@ -45,6 +50,13 @@ def report_progress() -> None:
     """Tell Temporal that the step goes on. One that does not is tried again."""
     if activity.in_activity():
         activity.heartbeat()
+
+
+def _this_run() -> SweepRun:
+    info = activity.info()
+    assert info.workflow_id is not None, "a sweep is a workflow"
+    assert info.workflow_run_id is not None
+    return SweepRun(info.workflow_id, info.workflow_run_id)
 
 
 class RecoverySteps:
@@ -99,13 +111,20 @@ class RecoverySteps:
 
     @activity.defn
     async def abandon_stranded(self, step: Step) -> bool:
-        """Fail a transfer whose money has not left its source, as `abandoned`. It may be tried again.
+        """Fail a transfer whose money has not left its source, and record that this sweep did.
 
-        False, without a change, if it has moved on, or if its review was decided meanwhile: then a later sweep resumes
-        it.
+        As `abandoned`: it may be tried again; as `review_rejected` where a reviewer rejected it before its review
+        began. False, without a change, if it has moved on, or if its review was decided meanwhile: then a later sweep
+        resumes it.
         """
+
+        async def judge(connection: "Connection", found: Transfer) -> Failure:
+            is_rejected = await find_rejection(connection, step)
+            await record_abandonment(connection, found, _this_run(), State.FAILED)
+            return (ReviewRejected() if is_rejected else Abandoned()).failure
+
         try:
-            await self._book.end(Ending(step, Abandoned().failure), State.FAILED, check=refuse_decided)
+            await self._book.fail(step, judge)
         except LedgerConflict:
             return False
         return True

@@ -1,6 +1,7 @@
 """Transfers that lost their workflow, and what recovery did about each. Pure: Temporal knows which workflows run."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ledger.transfers import State, TransferOrder
 from ledger.workflow_ids import recovery_workflow_id
@@ -34,6 +35,27 @@ class StrandedTransfers:
 
     stranded: list[Stranded]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRun:
+    """The run of recovery that acts, as Temporal knows it."""
+
+    workflow_id: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandonment:
+    """That recovery ended an attempt, kept for good: which run, when and why, and the states before and after."""
+
+    attempt: int
+    workflow_id: str
+    run_id: str
+    reason: str
+    state_before: State
+    state_after: State
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,10 +270,15 @@ async def review_is_decided(connection: "Connection", step: Step) -> bool:
     return outcome(decisions[step.transfer_id], terms[step.transfer_id]) is not None
 
 
-async def refuse_decided(connection: "Connection", step: Step) -> None:
-    """Raises `ReviewDecided` where the review of this attempt is decided. The caller holds the transfer's lock."""
+async def find_rejection(connection: "Connection", step: Step) -> bool:
+    """Whether somebody has rejected this attempt before its review began. The caller holds the transfer's lock.
+
+    Raises `ReviewDecided` where its review has begun and is decided.
+    """
     if await review_is_decided(connection, step):
         raise ReviewDecided(step.transfer_id, step.attempt)
+    decisions = await _decisions_of(connection, [(step.transfer_id, step.attempt)])
+    return any(decision.ruling is Ruling.REJECT for decision in decisions[step.transfer_id])
 
 
 async def _read(connection: "Connection", step: Step, transfer: Transfer) -> Review:

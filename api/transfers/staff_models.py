@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from api.staff.models import ActionOut
 from api.transfers.models import AttemptOut, TransferOut
 from ledger.ids import AccountId, CustomerId, PostingId
-from ledger.transfers import Leg, Transfer
+from ledger.transfers import Leg, State, Transfer
 from staff.postgres.transfer_file import TransferFile
 
 
@@ -65,6 +65,18 @@ class MessageOut(BaseModel):
     created_at: datetime
 
 
+class AbandonmentOut(BaseModel):
+    """That recovery ended an attempt which had lost its workflow: which run of it, when and why."""
+
+    attempt: int
+    workflow_id: str = Field(description="The sweep, in Temporal", examples=["recovery-workflow-2026-11-21T20:00:00Z"])
+    run_id: str = Field(examples=["0b5d6a5e-4a0e-4c55-8a5b-4f2f3c7f9d11"])
+    reason: str
+    state_before: State
+    state_after: State
+    recorded_at: datetime
+
+
 class TransferFileOut(AnyTransferOut):
     """All that is known of a transfer, in one snapshot. Each list is oldest first."""
 
@@ -73,6 +85,7 @@ class TransferFileOut(AnyTransferOut):
     entries: list[EntryFactOut]
     messages: list[MessageOut]
     actions: list[ActionOut] = Field(description="What staff did with it, by the API and in Temporal")
+    abandonments: list[AbandonmentOut] = Field(description="The attempts that recovery ended")
 
     @classmethod
     def of_file(cls, file: TransferFile, temporal_url: str | None) -> "TransferFileOut":
@@ -83,4 +96,5 @@ class TransferFileOut(AnyTransferOut):
             entries=[EntryFactOut.model_validate(found, from_attributes=True) for found in file.entries],
             messages=[MessageOut.model_validate(found, from_attributes=True) for found in file.messages],
             actions=[ActionOut.model_validate(found, from_attributes=True) for found in file.actions],
+            abandonments=[AbandonmentOut.model_validate(found, from_attributes=True) for found in file.abandonments],
         )

@@ -142,6 +142,11 @@ def _staff_acted(facts: Mapping[str, Any], _: Transfer) -> str:
     return f"{facts['action']} by {who}, {facts['reason']!r}: {facts['outcome']}{answer}"
 
 
+def _recovery_ended(facts: Mapping[str, Any], _: Transfer) -> str:
+    states = f"from {facts['before']} to {facts['after']}"
+    return f"attempt {facts['attempt']} {states} by {facts['workflow']} (run {facts['run']}): {facts['reason']}"
+
+
 _TEXTS: Mapping[str, Callable[[Mapping[str, Any], Transfer], str]] = {
     "accepted": _accepted,
     "debit": _leg,
@@ -151,6 +156,7 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any], Transfer], str]] = {
     "reviewers_reminded": lambda facts, _: f"attempt {facts['attempt']}",
     "review_decided": lambda facts, _: f"{facts['ruling']} by {facts['by']}: {facts['reason']}",
     "staff_acted": _staff_acted,
+    "recovery_ended": _recovery_ended,
     "message": lambda facts, _: f"to {facts['to']}: {facts['body']}",
     "dispute_opened": lambda facts, _: f"{facts['dispute']} by {facts['by']}: {facts['reason']}",
     "dispute_statement": lambda facts, _: f"{facts['dispute']} by {facts['by']}: {facts['text']}",

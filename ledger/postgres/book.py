@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from database.answers import Keep, keeps_nothing
 from database.connections import Database, Unavailable, transaction_on
 from ledger import rules
 from ledger.accounts import Account, AccountStatus
 from ledger.fingerprints import Fingerprints
 from ledger.ids import AccountId, TransferId
-from ledger.postgres.account_queue import AccountQueues
+from ledger.postgres.account_queue import AccountQueues, Turn
 from ledger.postgres.locks import lock_transfer, lock_transfer_and_account
 from ledger.postgres.postings import write, write_if_unchanged
 from ledger.postgres.reversals import (
@@ -43,14 +44,14 @@ from ledger.postgres.rows import (
 )
 from ledger.refusals import LedgerConflict, NotFundable, OrderForged, OrderMismatch, Refusal
 from ledger.rules import Change
-from ledger.transfers import Ending, Kind, Leg, Opened, Side, Standing, State, Step, Transfer, TransferOrder
+from ledger.transfers import Ending, Failure, Kind, Leg, Opened, Side, Standing, State, Step, Transfer, TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
 
 RecordFunding = Callable[["Connection", TransferOrder], Awaitable[None]]
 OnFinal = Callable[[TransferId, Transfer | None], None]
-Check = Callable[["Connection", Step], Awaitable[None]]
+Judge = Callable[["Connection", Transfer], Awaitable[Failure]]
 Decide = Callable[[Transfer, int, Account | None, datetime], Change | None]
 
 # One round trip writes the key and the transfer, unless the key is in use, and reads both accounts. The transfer's row
@@ -210,26 +211,39 @@ class Book:
 
         return await self._take_turn(ending.step, "source", decide)
 
-    async def end(self, ending: Ending, state: State, check: Check | None = None) -> Standing:
+    async def end(self, ending: Ending, state: State, keep: Keep[Transfer] = keeps_nothing) -> Standing:
         """End a transfer whose money never left the source, as `failed` or `cancelled`.
 
-        `check` is called under the transfer's lock. If it raises, nothing has changed.
+        `keep` keeps the answer to the request in the same transaction.
         """
         async with self._database.transaction() as connection:
             transfer = await end_transfer(connection, ending, state)
-            if check is not None:
-                await check(connection, ending.step)
+            await keep(connection, transfer)
+        return self._announced(transfer)
+
+    async def fail(self, step: Step, judge: Judge) -> Standing:
+        """Fail a transfer whose money never left the source, for the reason that `judge` gives.
+
+        It is called under the transfer's lock with the row as it is, and what it writes commits with the ending. If it
+        raises, nothing has changed. A repeat finds the transfer failed, and asks nobody.
+        """
+        async with self._database.transaction() as connection:
+            found, now = await lock_transfer(connection, step.transfer_id)
+            change = rules.decide_end(found, step.attempt, State.FAILED, None, now)
+            if change is not None:
+                change = replace(change, failure=await judge(connection, found))
+            transfer = await _write(connection, found, change)
         return self._announced(transfer)
 
     async def _take_turn(self, step: Step, side: Side, decide: Decide) -> Standing:
         """A step on one account: written at once if both cached rows are current, else decided under the locks."""
-        async with self._queues.turn(step.account_id):
-            transfer = await self._write_from_cache(step, side, decide)
+        async with self._queues.turn(step.account_id) as turn:
+            transfer = await self._write_from_cache(step, side, decide, turn)
             if transfer is None:
-                transfer = await self._write_locked(step, side, decide)
+                transfer = await self._write_locked(step, side, decide, turn)
         return self._announced(transfer)
 
-    async def _write_from_cache(self, step: Step, side: Side, decide: Decide) -> Transfer | None:
+    async def _write_from_cache(self, step: Step, side: Side, decide: Decide, turn: Turn) -> Transfer | None:
         """One round trip. None: a row is not cached or has changed, and nothing was written."""
         cached = self._cache.transfer_and_account(step.transfer_id, side)
         if cached is None:
@@ -245,13 +259,15 @@ class Book:
             return None
         self._forget(transfer, account)
         async with self._database.connection() as connection:
+            turn.has_connection()
             if not await write_if_unchanged(connection, change, account):
                 return None
         self._remember(change, account)
         return change.after
 
-    async def _write_locked(self, step: Step, side: Side, decide: Decide) -> Transfer:
+    async def _write_locked(self, step: Step, side: Side, decide: Decide, turn: Turn) -> Transfer:
         async with self._database.transaction() as connection:
+            turn.has_connection()
             transfer, account, now = await lock_transfer_and_account(connection, step.transfer_id, side)
             self._fingerprints.check_row(transfer)  # cached rows were checked when they were read
             self._forget(transfer, account)

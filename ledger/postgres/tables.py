@@ -165,6 +165,19 @@ attempts = Table(
     required("ended_at", Timestamp),
 )
 
+abandonments = Table(
+    "abandonments",
+    METADATA,
+    Column("transfer_id", Text, ForeignKey("transfers.id"), primary_key=True),
+    Column("attempt", SmallInteger, primary_key=True),
+    required("workflow_id", Text),
+    required("run_id", Text),
+    required("reason", Text),
+    required("state_before", Text),
+    required("state_after", Text),
+    required("recorded_at", Timestamp, server_default=text("clock_timestamp()")),
+)
+
 postings = Table(
     "postings",
     METADATA,

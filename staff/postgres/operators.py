@@ -19,7 +19,7 @@ from ledger.ids import AccountId
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.audit import AUDIT_TIMEOUT_SECONDS, Audit, AuditInProgress, audit
 from ledger.postgres.locks import lock_account_for_staff
-from ledger.postgres.rebuild import rebuild
+from ledger.postgres.proof.rebuild import rebuild
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import NOT_FINAL, accounts, transfers
 from staff.account_actions import STATUS_AFTER, NoSuchAccount, check_account_action, check_status_change
@@ -151,7 +151,11 @@ class Operators:
         that takes too long.
         """
         check_allowed(actor, action)
-        async with self._queues.turn(account_id, for_staff=True), self._database.transaction() as connection:
+        async with (
+            self._queues.turn(account_id, for_staff=True) as turn,
+            self._database.transaction() as connection,
+        ):
+            turn.has_connection()
             account = await lock_account_for_staff(connection, account_id)
             if account is None:
                 raise NoSuchAccount(account_id)

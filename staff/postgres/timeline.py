@@ -67,6 +67,10 @@ _EVENTS = """
             'message', failure_message)
         FROM transfers WHERE id = $1 AND completed_at IS NOT NULL
         UNION ALL
+        SELECT recorded_at, 7, 'recovery_ended', jsonb_build_object('attempt', attempt, 'workflow', workflow_id,
+            'run', run_id, 'reason', reason, 'before', state_before, 'after', state_after)
+        FROM abandonments WHERE transfer_id = $1
+        UNION ALL
         SELECT created_at, 8, 'message', jsonb_build_object('to', customer_id, 'occasion', occasion, 'body', body)
         FROM messages WHERE transfer_id = $1
         UNION ALL

@@ -9,10 +9,12 @@ from database.connections import Database
 from database.rows import columns_for, dataclass_of
 from database.statements import fetch, fetch_first
 from ledger.ids import AccountId, CustomerId, PostingId, TransferId
+from ledger.postgres.abandonments import abandonments_of
 from ledger.postgres.reversals import hidden_from
 from ledger.postgres.rows import TRANSFER, transfer_of
 from ledger.postgres.tables import entries, postings, transfers
 from ledger.postgres.transfer_reads import attempts_before
+from ledger.recovery import Abandonment
 from ledger.transfers import Attempt, Leg, Transfer
 from notifications.postgres import messages
 from staff.actions import StaffAction
@@ -68,6 +70,7 @@ class TransferFile:
     entries: list[EntryFact]
     messages: list[TransferMessage]
     actions: list[StaffAction]
+    abandonments: list[Abandonment]
 
 
 _TRANSFER = select(*TRANSFER).where(transfers.c.id == bindparam("transfer_id"))
@@ -104,7 +107,7 @@ class TransferFiles:
         return transfer_of(row) if row else None
 
     async def read(self, reader_id: CustomerId, transfer_id: TransferId) -> TransferFile | None:
-        """A transfer with its attempts, postings, entries, messages, and the actions about it.
+        """A transfer with its attempts, postings, entries, messages, the actions about it, and what recovery ended.
 
         Staff see no attempt of others to reverse what they were paid themselves: neither the reversal nor the action.
         """
@@ -124,4 +127,5 @@ class TransferFiles:
                 entries=[dataclass_of(EntryFact, each) for each in await fetch(connection, _ENTRIES, **found)],
                 messages=[dataclass_of(TransferMessage, each) for each in await fetch(connection, _MESSAGES, **found)],
                 actions=await actions_about(connection, reader_id, transfer_id),
+                abandonments=await abandonments_of(connection, transfer_id),
             )

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,11 +22,16 @@ from temporalio.testing import ActivityEnvironment
 from activities.recovery import RUNNING, RecoverySteps
 from customers.postgres import Customers
 from database.connections import Database
+from ledger.ids import CustomerId
+from ledger.postgres.abandonments import abandonments_of
 from ledger.postgres.book import Book
 from ledger.recovery import StrandedTransfers
-from ledger.transfers import Ending, State, Step, TransferOrder
+from ledger.rules import ended_by_staff
+from ledger.transfers import Ending, Failure, State, Step, TransferOrder
 from reviews.postgres import Reviews
 from reviews.review import Decision, ReviewTerms, Ruling
+from staff.postgres.timeline import Timelines
+from staff.postgres.transfer_file import TransferFiles
 from tests.orders import funded, holder, order, staff
 from tests.waiting import until
 from workflows.transfer.saga import TransferWorkflow
@@ -136,7 +142,7 @@ async def test_one_sweep_finds_at_most_its_limit_and_answers_that_there_are_more
     steps = RecoverySteps(client, book, 0, at_most=1)
     first = await steps.find_stranded()
     assert (orders_of(first), first.more) == (orders[RUNS : RUNS + 1], True)
-    await steps.abandon_stranded(Step(orders[RUNS].transfer_id, 1))
+    await ActivityEnvironment().run(steps.abandon_stranded, Step(orders[RUNS].transfer_id, 1))
     second = await steps.find_stranded()
     assert (orders_of(second), second.more) == (orders[RUNS + 1 :], False)
 
@@ -186,7 +192,7 @@ async def test_a_transfer_that_is_decided_after_the_sweep_found_it_is_not_abando
     await approve()
     assert not await is_decided()  # two must approve
     await approve()
-    assert not await steps.abandon_stranded(lost)
+    assert not await ActivityEnvironment().run(steps.abandon_stranded, lost)
     assert (await reviews.read(lost)).standing.state is State.IN_REVIEW
     assert await is_decided()
 
@@ -200,3 +206,51 @@ async def test_a_sweep_reports_each_transfer_that_it_looks_at(
     found = await environment.run(RecoverySteps(client, book, 0).find_stranded)
     assert orders_of(found) == orders[RUNS:]
     assert len(reports) >= len(orders)
+
+
+async def test_a_transfer_that_was_rejected_before_its_review_began_ends_as_rejected_and_not_as_abandoned(
+    client: Client, book: Book, database: Database, orders: list[TransferOrder]
+) -> None:
+    lost, reviews = Step(orders[RUNS].transfer_id, 1), Reviews(database, timedelta(0))
+    await reviews.decide(lost, Decision(await staff(database), Ruling.REJECT, "known fraud"))
+    assert await ActivityEnvironment().run(RecoverySteps(client, book, 0).abandon_stranded, lost)
+    ended = await TransferFiles(database).find_transfer(lost.transfer_id)
+    assert ended is not None
+    assert (ended.state, ended.failure and ended.failure.code) == (State.FAILED, "review_rejected")
+    assert ended_by_staff(ended)
+
+
+async def test_an_attempt_that_recovery_ended_is_on_record_with_the_run_the_reason_and_both_states(
+    client: Client, book: Book, database: Database, orders: list[TransferOrder]
+) -> None:
+    wanted, steps = orders[RUNS], RecoverySteps(client, book, 0)
+    lost = Step(wanted.transfer_id, 1)
+    await Reviews(database, timedelta(0)).begin(lost, ReviewTerms(3_600, 1_800, approvals=1))
+    info = replace(ActivityEnvironment.default_info(), workflow_id="recovery-1", workflow_run_id="run-1")
+    for run_id in ("run-1", "run-2"):  # a repeat keeps the first
+        environment = ActivityEnvironment()
+        environment.info = replace(info, workflow_run_id=run_id)
+        assert await environment.run(steps.abandon_stranded, lost)
+    file = await TransferFiles(database).read(CustomerId("cus_of_staff"), lost.transfer_id)
+    assert file is not None
+    (kept,) = file.abandonments
+    assert (kept.attempt, kept.workflow_id, kept.run_id) == (1, "recovery-1", "run-1")
+    assert (kept.state_before, kept.state_after) == (State.IN_REVIEW, State.FAILED)
+    assert kept.reason.startswith("No workflow ran for it, and nothing had happened to it since ")
+    timeline = await Timelines(database).read(lost.transfer_id)
+    assert timeline is not None
+    (event,) = [event for event in timeline.events if event.name == "recovery_ended"]
+    assert (event.facts["run"], event.facts["reason"]) == ("run-1", kept.reason)
+
+
+async def test_a_transfer_that_recovery_could_not_end_leaves_no_record(
+    client: Client, book: Book, database: Database, orders: list[TransferOrder]
+) -> None:
+    lost = orders[RUNS]
+    await book.debit(Step(lost.transfer_id, 1, lost.source_account_id))
+    assert not await ActivityEnvironment().run(
+        RecoverySteps(client, book, 0).abandon_stranded, Step(lost.transfer_id, 1)
+    )
+    async with database.connection() as connection:
+        assert await abandonments_of(connection, lost.transfer_id) == []
+    await book.refund(Ending(Step(lost.transfer_id, 1, lost.source_account_id), Failure("account_closed", "gone")))

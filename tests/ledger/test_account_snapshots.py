@@ -10,8 +10,8 @@ from ledger.ids import WORLD
 from ledger.postgres.account_reads import AccountReads, AccountStatistics
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
+from ledger.postgres.proof.rebuild import rebuild
 from ledger.postgres.proof.snapshots import take_due_snapshots
-from ledger.postgres.rebuild import rebuild
 from ledger.refusals import EntriesBroken
 from ledger.transfers import Ending, Failure, Step
 from tests.connections import Connection

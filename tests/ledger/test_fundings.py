@@ -7,7 +7,7 @@ from database.connections import Database
 from ledger.ids import WORLD, AccountId, CustomerId
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
-from ledger.postgres.rebuild import rebuild
+from ledger.postgres.proof.rebuild import rebuild
 from ledger.refusals import NotFundable
 from ledger.transfers import Ending, Failure, Kind, State, Step, TransferOrder
 from staff.fundings.postgres import FundingAccounts, record_funding

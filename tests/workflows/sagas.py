@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from database.answers import Keep, keeps_nothing
 from database.connections import Database, Unavailable
 from ledger.ids import AccountId
-from ledger.postgres.book import Book, Check
+from ledger.postgres.book import Book, Judge
 from ledger.postgres.row_cache import RowCache
 from ledger.refusals import LedgerConflict
-from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
+from ledger.transfers import Ending, Opened, Standing, State, Step, Transfer, TransferOrder
 from notifications.postgres import Messages
 from screening.rules import ScreeningRule
 from settings import Settings
@@ -73,8 +74,11 @@ class UnreliableBook(Book):
     async def refund(self, ending: Ending) -> Standing:
         return await self.through("refund", partial(super().refund, ending))
 
-    async def end(self, ending: Ending, state: State, check: Check | None = None) -> Standing:
-        return await self.through("end", partial(super().end, ending, state, check))
+    async def end(self, ending: Ending, state: State, keep: Keep[Transfer] = keeps_nothing) -> Standing:
+        return await self.through("end", partial(super().end, ending, state, keep))
+
+    async def fail(self, step: Step, judge: Judge) -> Standing:
+        return await self.through("end", partial(super().fail, step, judge))
 
 
 class UnreliableMessages(Messages):
