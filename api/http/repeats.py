@@ -82,11 +82,6 @@ class Repeats:
 
         return kept
 
-    async def keep_now(self, answer: BaseModel) -> None:
-        """Keep the answer to an act that has happened, and that changes nothing if it happens again."""
-        async with self.database.connection() as connection:
-            await self.keep(_itself)(connection, answer)
-
     async def name_attempt(self, attempt: int) -> None:
         """Use the key up for this attempt, before it begins: a repeat begins the same one, and no other."""
         if self.asked is None or self.begun is not None:
@@ -140,10 +135,6 @@ def handle_repeats(app: FastAPI) -> None:
         if known is None or known.status is None:  # another retry has named its attempt this moment
             return Problem("too_busy").response()
         return AnsweredBefore(known).response()
-
-
-def _itself(answer: BaseModel) -> BaseModel:
-    return answer
 
 
 async def _answered(database: Database, asked: KeyedRequest) -> KeptAnswer | None:

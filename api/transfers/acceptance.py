@@ -24,6 +24,7 @@ from api.http.problems import Problem
 from api.limits.in_flight import TransfersInFlight
 from api.temporal import StartedOrder, TemporalGateway
 from api.transfers.completion import Completions
+from database.answers import Keep, keeps_nothing
 from database.connections import RowHeld
 from ledger.fingerprints import TransferAltered
 from ledger.ids import AccountId, CustomerId, TransferId, transfer_id_for
@@ -207,14 +208,14 @@ class Acceptance:
         assert begun is not None, "the transfer was just read"
         return begun
 
-    async def cancel(self, transfer: Transfer) -> Transfer:
+    async def cancel(self, transfer: Transfer, keep: Keep[Transfer] = keeps_nothing) -> Transfer:
         """Cancel a transfer whose money has not left its source. A repeat finds it cancelled.
 
         The ledger decides under its locks: it refuses a debit after the cancellation. Raises a problem (409) after the
         debit. The workflow is cancelled too, so that it does not wait for a reviewer; if that fails,
-        it notices at its next step.
+        it notices at its next step. `keep` keeps the answer in the ledger's transaction.
         """
-        standing = await self._end_as_cancelled(transfer)
+        standing = await self._end_as_cancelled(transfer, keep)
         await self._temporal.cancel(transfer.workflow_id)
         cancelled = await self._transfer_reads.visible(transfer.owner_id, standing.transfer_id)
         assert cancelled is not None, "transfers are never deleted"
@@ -231,11 +232,11 @@ class Acceptance:
         assert found is not None, "transfers are never deleted"
         return found
 
-    async def _end_as_cancelled(self, transfer: Transfer) -> Standing:
+    async def _end_as_cancelled(self, transfer: Transfer, keep: Keep[Transfer]) -> Standing:
         """Retries, because a debit that waits for its account's lock holds the transfer's until its lock timeout."""
         for tries_left in reversed(range(CANCEL_TRIES)):
             try:
-                return await self._book.end(Ending(Step(transfer.id, transfer.attempt)), State.CANCELLED)
+                return await self._book.end(Ending(Step(transfer.id, transfer.attempt)), State.CANCELLED, keep)
             except IllegalTransition as conflict:
                 raise Problem("too_late_to_cancel", f"The transfer is {conflict.state}.") from conflict
             except RowHeld:

@@ -129,9 +129,12 @@ async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit,
     """
     found = await _asked_by_me(transfer_id, session, remit)
     await check_is_given_back(remit.account_reads, session.customer, found)
-    cancelled = TransferOut.of(await remit.acceptance.cancel(found), session.customer.id)
-    await answers.keep_now(cancelled)
-    return cancelled
+    me = session.customer.id
+
+    def shown(cancelled: Transfer) -> TransferOut:
+        return TransferOut.of(cancelled, me)
+
+    return shown(await remit.acceptance.cancel(found, answers.keep(shown)))
 
 
 @router.post(
