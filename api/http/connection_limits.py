@@ -4,12 +4,16 @@ uvicorn limits none of these for its fast parser, httptools. So this is uvicorn'
 """
 
 import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from structlog.contextvars import bound_contextvars
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -58,6 +62,21 @@ class _Refused(Exception):
         self.code = code
 
 
+class _Flow(FlowControl):
+    """Says when the connection is read again: what is missing then is the client's to send."""
+
+    def __init__(self, transport: asyncio.Transport, on_resumed: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._on_resumed = on_resumed
+
+    def resume_reading(self) -> None:
+        """Also called where nothing was paused."""
+        was_paused = self.read_paused
+        super().resume_reading()
+        if was_paused:
+            self._on_resumed()
+
+
 class LimitedConnection(HttpToolsProtocol):
     """One connection of a client, which closes once the client exceeds a limit."""
 
@@ -76,11 +95,13 @@ class LimitedConnection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._read_timer: asyncio.TimerHandle | None = None
         self._refusal: str | None = None
+        self._waiting = _WAITING.setdefault(server_state, OrderedDict())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, in place of the one that has waited longest for a request if there are too many."""
-        is_full = len(self.connections) >= MAX_CONNECTIONS and not _close_longest_waiting(self.connections)
+        is_full = len(self.connections) >= MAX_CONNECTIONS and not _close_longest_waiting(self._waiting)
         super().connection_made(cast("asyncio.Transport", transport))
+        self.flow = _Flow(cast("asyncio.Transport", transport), self._limit_wait)
         self._wait_for(_Phase.HEAD)
         self._limit_wait()
         if is_full:
@@ -90,6 +111,7 @@ class LimitedConnection(HttpToolsProtocol):
         """The client or we have closed it."""
         self._stop_timer()
         self._stop_read_timer()
+        self._waiting.pop(self, None)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -173,6 +195,7 @@ class LimitedConnection(HttpToolsProtocol):
         if self._phase is _Phase.ANSWER and not self._unanswered():
             self._wait_for(_Phase.IDLE)
         else:
+            self._note_wait()
             self._limit_wait()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -185,13 +208,14 @@ class LimitedConnection(HttpToolsProtocol):
         self.transport.abort()
 
     @property
-    def waiting_since(self) -> float | None:
-        """Since when it waits for a whole request; None while one is answered."""
-        return None if self._is_answering() else self._since
+    def is_waiting(self) -> bool:
+        """Whether it waits for a whole request, and owes no answer."""
+        return not self._is_answering()
 
     def close_for_another(self) -> None:
         """Make room. Nothing that was accepted is lost: no request is being answered."""
         self.transport.abort()
+        self._waiting.pop(self, None)
         self.connections.discard(self)  # the loop reports the loss later, and more connections may come before that
 
     def _unanswered(self) -> RequestResponseCycle | None:
@@ -208,6 +232,12 @@ class LimitedConnection(HttpToolsProtocol):
         self._stop_timer()
         self._phase = phase
         self._since = self.loop.time()
+        self._waiting.pop(self, None)
+        self._note_wait()
+
+    def _note_wait(self) -> None:
+        if self in self.connections:  # a request may end after its connection
+            self._waiting.setdefault(self)
 
     def _limit_wait(self) -> None:
         """Limit the time for what is not whole yet. While we do not read on, the client's time stands still."""
@@ -264,18 +294,19 @@ class LimitedConnection(HttpToolsProtocol):
             self.transport.write_eof()
 
 
-def _close_longest_waiting(connections: set[Any]) -> bool:
+# The connections of each server by how long they have waited, the longest first. Those that answer a request are taken
+# out when they are met there, and come back when they wait again: so the longest is found without looking at all.
+_WAITING: WeakKeyDictionary[ServerState, OrderedDict[LimitedConnection, None]] = WeakKeyDictionary()
+
+
+def _close_longest_waiting(waiting: OrderedDict[LimitedConnection, None]) -> bool:
     """Close the connection that has waited longest for a request. False: all of them answer one."""
-    waiting = [
-        (each.waiting_since, id(each), each)
-        for each in connections
-        if isinstance(each, LimitedConnection) and each.waiting_since is not None
-    ]
-    if not waiting:
-        return False
-    _, _, longest = min(waiting)
-    longest.close_for_another()
-    return True
+    while waiting:
+        longest, _ = waiting.popitem(last=False)
+        if longest.is_waiting:
+            longest.close_for_another()
+            return True
+    return False
 
 
 def _as_http(problem: Problem) -> bytes:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import create_app
 from api.http import connection_limits
+from api.http.connection_limits import LimitedConnection
 from database.connections import Database
 from devenv.processes.ports import free_port
 from serve import compose_api, http_server
@@ -219,6 +220,84 @@ async def test_a_new_connection_takes_the_place_of_the_one_that_has_waited_longe
     assert await waiting[0].is_closed()
     assert not await waiting[9].is_closed(0.2)
     assert max([await api.health_seconds() for _ in range(5)]) < 1
+
+
+async def test_the_connection_that_has_waited_longest_is_found_without_a_look_at_all_others(
+    api: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = 0
+    own = vars(LimitedConnection)["is_waiting"]
+
+    def is_waiting(connection: LimitedConnection) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return bool(own.__get__(connection))
+
+    monkeypatch.setattr(LimitedConnection, "is_waiting", property(is_waiting))
+    monkeypatch.setattr(connection_limits, "MAX_CONNECTIONS", 100)
+    waiting = [await api.connect(HEAD) for _ in range(100)]
+
+    async def are_all_there() -> bool:
+        return len(api.connections) == 100
+
+    await until(are_all_there, "all are connected")
+    for _ in range(20):
+        await api.connect(HEAD)
+    assert all([await client.is_closed() for client in waiting[:20]])
+    assert not await waiting[20].is_closed(0.1)
+    assert looked_at == 20
+
+
+async def test_a_connection_that_answers_is_not_closed_for_another_and_waits_again_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection_limits, "MAX_CONNECTIONS", 2)
+    may_answer = asyncio.Event()
+
+    async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await may_answer.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    async with serving(slow) as api:
+        try:
+            busy = await api.connect(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+
+            async def is_busy() -> bool:
+                return any(not each.is_waiting for each in api.connections)
+
+            await until(is_busy, "the request is being answered")
+            idle = await api.connect(HEAD)
+            second = await api.connect(HEAD)
+            assert await idle.is_closed()
+        finally:
+            may_answer.set()
+        await busy.head()
+        third = await api.connect(HEAD)
+        assert await second.is_closed()
+        await api.connect(HEAD)
+        assert await busy.is_closed(), "it has waited longer than the third"
+        assert not await third.is_closed(0.1)
+
+
+async def test_a_client_that_stops_in_a_body_that_came_with_its_head_is_refused_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection_limits, "BODY_SECONDS", 0.3)
+
+    async def read_all(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    async with serving(read_all) as api:
+        client = await api.connect()
+
+        async def is_connected() -> bool:
+            return bool(api.connections)
+
+        await until(is_connected, "the server reads the rest in one piece")
+        client.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n20000\r\n" + b"x" * 100_000)
+        assert await client.answers(seconds=3) == (408, "request_too_slow")
 
 
 async def test_requests_in_turn_and_at_once_are_answered_on_one_connection(api: Served) -> None:
