@@ -43,6 +43,15 @@ FROM starts s JOIN audited_heads d ON d.account_id = s.account_id LEFT JOIN acco
 LEFT JOIN entries e ON (e.account_id, e.version) = (d.account_id, d.version)
 WHERE a.id IS NULL OR (e.balance_after, e.hash) IS DISTINCT FROM (d.balance_minor, d.hash)
 
+-- A clean audit has verified every entry of its time. The times of both are minutes apart, whatever any clock does.
+UNION ALL
+SELECT 'entry_dated_before_audit', l.account_id || ' version ' || l.version,
+    format('dated %s, but a clean audit of everything until %s found no such entry', l.recorded_at, c.audited_until)
+FROM lines l JOIN (SELECT max(audited_until) AS audited_until FROM audits WHERE findings = 0) c
+    ON l.recorded_at <= c.audited_until
+LEFT JOIN audited_heads d ON d.account_id = l.account_id
+WHERE l.version > coalesce(d.version, 0)
+
 UNION ALL
 SELECT 'entry_matches_posting', l.account_id || ' version ' || l.version,
     CASE WHEN p.id IS NULL THEN 'an entry without a posting'

@@ -12,8 +12,9 @@ from database.connections import Database
 from ledger.postgres.audit import Broken, Totals, audit, audit_on
 from ledger.postgres.proof.sections import EVERY_SECTION
 from tests.connections import Connection
+from tests.ledger.book_changes import Tampering
 from tests.ledger.scene import scene
-from tests.ledger.tamperings import TAMPERINGS, UNSEEN, Tampering
+from tests.ledger.tamperings import TAMPERINGS, UNSEEN
 from tests.ledger.test_running_totals import settle
 
 

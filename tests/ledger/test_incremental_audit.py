@@ -1,6 +1,8 @@
 """An audit continues where the last one that found the books clean ended; a full one trusts no earlier audit."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, cast
 
 import asyncpg
@@ -8,6 +10,8 @@ import pytest
 
 from customers.postgres import Customers
 from database.connections import Database, Unavailable
+from ledger.chain import entry_hash
+from ledger.ids import AccountId, PostingId, TransferId
 from ledger.postgres.audit import AuditInProgress, audit
 from ledger.postgres.book import Book
 from ledger.postgres.proof import auditor
@@ -40,6 +44,14 @@ CUT_OFF = """
     DELETE FROM entries WHERE account_id = '{account}' AND version > {version};
     UPDATE accounts a SET version = e.version, balance_minor = e.balance_after, head_hash = e.hash
         FROM entries e WHERE a.id = '{account}' AND (e.account_id, e.version) = ('{account}', {version});
+    SET session_replication_role = DEFAULT
+"""
+
+
+GAP = """
+    SET session_replication_role = replica;
+    UPDATE entries SET version = 1000000000000 WHERE account_id = '{account}' AND version = {version};
+    UPDATE accounts SET version = 1000000000000 WHERE id = '{account}';
     SET session_replication_role = DEFAULT
 """
 
@@ -146,6 +158,78 @@ async def test_an_account_with_more_entries_than_one_part_holds_is_verified_in_p
     assert ("hash_chain", f"{ada.account_id} version 4") in await invariants(database, full=True)
 
 
+async def test_a_posting_with_a_date_before_the_last_audit_is_found_though_all_sums_are_right(
+    database: Database, owner: Connection, customers: Customers, book: Book, ada: Holder
+) -> None:
+    ben = await holder(customers)
+    paid = order(ada.id, ada.account_id, ben.account_id, 5)
+    await completed(book, paid)
+    await settle(owner, database)
+    assert (await audit(database, FINGERPRINTS)).clean
+    at = await owner.fetchval("SELECT max(audited_until) - interval '1 minute' FROM audits")
+    async with database.transaction() as application:
+        for leg, account, amount in (("debit", ada.account_id, -300), ("credit", ben.account_id, 300)):
+            await post_again(application, paid.transfer_id, leg, account, amount, at)
+        assert await application.fetchval("SELECT advance_heads($1, $2)", [ada.account_id], [6]) == 0
+    for full in (False, True):
+        found = await invariants(database, full=full)
+        assert {subject for invariant, subject in found if invariant == "entry_dated_before_audit"} == {
+            f"{ada.account_id} version 6",
+            f"{ben.account_id} version 2",
+        }
+
+
+async def post_again(
+    application: Any, transfer_id: TransferId, leg: str, account_id: AccountId, amount: int, at: datetime
+) -> None:
+    """Post what follows from the account's entries, for an attempt that never was, as a hijacked process could."""
+    sides = (account_id, "clearing") if leg == "debit" else ("clearing", account_id)
+    await application.execute(
+        "INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor, currency,"
+        " recorded_at) VALUES ($1, 2, $2, $3, $4, $5, 'USD', $6)",
+        *(transfer_id, leg, *sides, abs(amount), at),
+    )
+    row = await application.fetchrow("SELECT version, balance_minor, head_hash FROM accounts WHERE id = $1", account_id)
+    version, before, after = row["version"] + 1, row["balance_minor"], row["balance_minor"] + amount
+    posting_id = PostingId(f"pst_{transfer_id[4:]}_2_{leg}")
+    digest = entry_hash(row["head_hash"], account_id, version, posting_id, amount, before, after, at)
+    await application.execute(
+        "INSERT INTO entries VALUES ($1, $2, $3, 2, $4, $5, $6, $7, $8, $9)",
+        *(account_id, version, transfer_id, leg, amount, before, after, at, digest),
+    )
+    await application.execute(
+        "UPDATE accounts SET version = $2, balance_minor = $3, head_hash = $4 WHERE id = $1",
+        *(account_id, version, after, digest),
+    )
+
+
+async def test_no_head_is_asked_to_pass_what_is_broken_so_that_each_entry_is_read_once(
+    database: Database, owner: Connection, book: Book, ada: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor, "ENTRIES_AT_ONCE", 2)
+    for _ in range(8):
+        await deposited(book, ada.id, ada.account_id, 10)
+    await owner.execute(EDITED.format(account=ada.account_id, version=3))
+    asked: list[tuple[object, ...]] = []
+
+    def note(statement: str, values: tuple[object, ...]) -> None:
+        if "advance_heads" in statement:
+            asked.append(values)
+
+    watched = Watched(owner, note)
+    found = await auditor.Auditor(cast(Any, watched), FINGERPRINTS, full=True).findings()
+    assert "hash_chain" in {invariant for invariant, _, _ in found}
+    assert asked == [([ada.account_id], [2])]
+
+
+async def test_a_version_that_was_set_very_high_is_found_and_delays_no_audit(
+    database: Database, owner: Connection, ada: Holder
+) -> None:
+    await owner.execute(GAP.format(account=ada.account_id, version=4))
+    found = {one.invariant for one in (await audit(database, limit_seconds=20)).broken}
+    assert found >= {"entries_without_gaps", "hash_chain"}
+
+
 async def test_a_running_total_that_was_edited_is_found_by_a_full_audit(
     database: Database, owner: Connection, ada: Holder
 ) -> None:
@@ -209,10 +293,13 @@ async def test_an_audit_that_is_given_up_leaves_no_lock_and_the_next_one_runs(
 
 
 class Watched:
-    """A connection that notes the time limit of each statement."""
+    """A connection that notes the time limit of each statement, and tells what is asked."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self, connection: Connection, tell: Callable[[str, tuple[object, ...]], object] = lambda *_: None
+    ) -> None:
         self._connection = connection
+        self._tell = tell
         self.limits: dict[str, float | None] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -220,6 +307,7 @@ class Watched:
 
         def noted(statement: str, *values: object, **options: Any) -> Any:
             self.limits[statement] = options.get("timeout")
+            self._tell(statement, values)
             return method(statement, *values, **options)
 
         return noted
