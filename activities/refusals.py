@@ -6,6 +6,7 @@ So is a busy account, but when the step comes again is not the retry policy's to
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from ledger.postgres.account_queue import AccountBusy
@@ -25,10 +26,12 @@ def refusals_as_answers() -> Iterator[None]:
     try:
         yield
     except AccountBusy as busy:
-        if busy.again_after is None:
+        if not busy.is_held:
             raise
+        # A local attempt does not come again: the step goes on as a regular one at once.
+        again_after = None if activity.info().is_local else busy.take_place()
         raise ApplicationError(
-            str(busy), type=type(busy).__name__, next_retry_delay=busy.again_after, category=BENIGN
+            str(busy), type=type(busy).__name__, next_retry_delay=again_after, category=BENIGN
         ) from busy
     except (Refusal, ActionRefused) as refusal:
         side = refusal.side if isinstance(refusal, Refusal) else None

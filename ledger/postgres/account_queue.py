@@ -11,9 +11,10 @@ time tries, and the others are told when to come again.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 
 from database.connections import RowHeld, Unavailable
 from ledger.ids import SYSTEM_ACCOUNTS, AccountId
@@ -30,7 +31,7 @@ HELD_AFTER = timedelta(milliseconds=500)
 # When steps on a held account come again: the first after this pause, then so many a second. However many they are,
 # they leave the worker and Temporal to other accounts.
 FIRST_RETURN = timedelta(milliseconds=200)
-RETURNS_A_SECOND = 20
+RETURNS_A_SECOND = 10
 
 # The accounts whose last failure is kept. Beyond that, the oldest is dropped.
 MOST_FAILURES = 1_000
@@ -39,15 +40,25 @@ _NO_ANSWER = "The first step in the queue has no answer yet."
 
 
 class AccountBusy(Unavailable):
-    """The account's turn did not come. Nothing was done.
+    """The account's turn did not come. Nothing was done."""
 
-    `again_after` says when to come again; None: the account is not known to be held, so as usual.
-    """
-
-    def __init__(self, account_id: AccountId, why: str, again_after: timedelta | None = None) -> None:
+    def __init__(self, account_id: AccountId, why: str, places: "_LastFailure | None" = None) -> None:
         super().__init__(why)
         self.account_id = account_id
-        self.again_after = again_after
+        self._places = places
+
+    @property
+    def is_held(self) -> bool:
+        """Whether another transaction is known to hold the account. If not, come again as usual."""
+        return self._places is not None
+
+    def take_place(self) -> timedelta:
+        """When to come again to an account that is held: nobody else does then.
+
+        Only who does come then takes a place: one that nobody uses makes all others wait for longer.
+        """
+        assert self._places is not None, "it is not held"
+        return self._places.take()
 
 
 class _LastFailure:
@@ -58,12 +69,30 @@ class _LastFailure:
         self.is_held = is_held
         self._next_return_ns = 0
 
-    def again_after(self) -> timedelta:
+    def take(self) -> timedelta:
         """The place of one more step among those that come again."""
         now = time.monotonic_ns()
         place = max(now + FIRST_RETURN // timedelta(microseconds=1) * 1_000, self._next_return_ns)
         self._next_return_ns = place + 1_000_000_000 // RETURNS_A_SECOND
         return timedelta(microseconds=(place - now) // 1_000)
+
+
+class Turn:
+    """The turn of one step, or of staff, on an account."""
+
+    def __init__(self, takes_too_long: Callable[[], None] | None) -> None:
+        self._takes_too_long = takes_too_long
+        self._watch: asyncio.TimerHandle | None = None
+
+    def has_connection(self) -> None:
+        """PostgreSQL is asked from now on. A wait for a connection before that says nothing about the account."""
+        if self._watch is None and self._takes_too_long is not None:
+            self._watch = asyncio.get_running_loop().call_later(HELD_AFTER.total_seconds(), self._takes_too_long)
+
+    def is_over(self) -> None:
+        """Nobody waits behind it any more."""
+        if self._watch is not None:
+            self._watch.cancel()
 
 
 class _Queue:
@@ -98,22 +127,24 @@ class AccountQueues:
         self._failures: dict[AccountId, _LastFailure] = {}
 
     @asynccontextmanager
-    async def turn(self, account_id: AccountId, *, for_staff: bool = False) -> AsyncIterator[None]:
+    async def turn(self, account_id: AccountId, *, for_staff: bool = False) -> AsyncIterator[Turn]:
         """Hold the account's turn for the block. `world` has no queue. Staff come before steps.
+
+        The block says when it has its connection: from then on, a turn that takes too long means a row that is held.
 
         Raises `AccountBusy` if the turn does not come in time, with the last failure on this account as its cause; at
         once for a step if another transaction holds the account. A row that is held in the block raises it, too.
         """
         if account_id in SYSTEM_ACCOUNTS:
-            yield
+            yield Turn(None)
             return
         queue = self._queues.setdefault(account_id, _Queue())
         try:
             await self._take(queue, account_id, for_staff=for_staff)
-            watch = asyncio.get_running_loop().call_later(HELD_AFTER.total_seconds(), self._refuse_steps, account_id)
+            turn = Turn(partial(self._refuse_steps, account_id))
             has_answer = True
             try:
-                yield
+                yield turn
             except RowHeld as held:
                 has_answer = False
                 self._keep(account_id, _LastFailure(str(held), is_held=True))
@@ -128,7 +159,7 @@ class AccountQueues:
             finally:
                 if has_answer:  # also a refusal
                     self._failures.pop(account_id, None)
-                watch.cancel()
+                turn.is_over()
                 queue.pass_on()
         finally:
             if not queue.length and self._queues.get(account_id) is queue:
@@ -170,7 +201,7 @@ class AccountQueues:
 
     def _busy(self, account_id: AccountId, failure: _LastFailure) -> AccountBusy:
         why = f"{failure.cause} (Steps of this process come again one after the other: {account_id} is busy.)"
-        return AccountBusy(account_id, why, failure.again_after())
+        return AccountBusy(account_id, why, failure)
 
     def _too_late(self, account_id: AccountId, queue: _Queue) -> AccountBusy:
         failure = self._failures.get(account_id)

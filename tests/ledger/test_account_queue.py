@@ -4,10 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
-from database.connections import RowHeld, Unavailable
+from activities.refusals import refusals_as_answers
+from customers.postgres import Customers
+from database.connections import Database, RowHeld, Unavailable
 from ledger.ids import AccountId
 from ledger.postgres.account_queue import (
     FIRST_RETURN,
@@ -17,6 +23,10 @@ from ledger.postgres.account_queue import (
     AccountBusy,
     AccountQueues,
 )
+from ledger.postgres.book import Book
+from ledger.transfers import State, Step
+from staff.postgres.reversal_record import record_reversal
+from tests.orders import FINGERPRINTS, funded, holder, order
 
 ACCOUNT, OTHER = AccountId("acc_busy"), AccountId("acc_other")
 AWAY = "PostgreSQL did not answer: ConnectionRefusedError: [Errno 111] Connect call failed"
@@ -30,12 +40,14 @@ async def fails_once(queues: AccountQueues, account_id: AccountId = ACCOUNT, err
 
 
 @asynccontextmanager
-async def kept(queues: AccountQueues, account_id: AccountId = ACCOUNT) -> AsyncIterator[None]:
-    """Somebody else has the turn."""
+async def kept(queues: AccountQueues, account_id: AccountId = ACCOUNT, *, asks: bool = True) -> AsyncIterator[None]:
+    """Somebody else has the turn, and asks PostgreSQL, or waits for a connection."""
     has_it, over = asyncio.Event(), asyncio.Event()
 
     async def keep() -> None:
-        async with queues.turn(account_id):
+        async with queues.turn(account_id) as turn:
+            if asks:
+                turn.has_connection()
             has_it.set()
             await over.wait()
 
@@ -99,11 +111,64 @@ async def test_steps_behind_a_held_account_are_sent_away_and_later_ones_at_once(
         assert time.monotonic() - began < HELD_AFTER.total_seconds() + 0.5
         began = time.monotonic()
         waited += await asyncio.gather(*(sent_away(queues) for _ in range(1_980)))
-        assert time.monotonic() - began < 0.5
-    places = sorted(busy.again_after.total_seconds() for busy in waited if busy.again_after)
-    assert len(places) == 2_000
+        assert time.monotonic() - began < HELD_AFTER.total_seconds() + 0.5
+    places = sorted(busy.take_place().total_seconds() for busy in waited)
     assert places[0] == pytest.approx(FIRST_RETURN.total_seconds(), abs=0.1)
     assert places[-1] == pytest.approx(2_000 / RETURNS_A_SECOND, rel=0.1)
+
+
+async def test_steps_behind_one_that_waits_for_a_connection_stay_in_line() -> None:
+    queues = AccountQueues()
+    async with kept(queues, asks=False):
+        waiting = asyncio.create_task(enters(queues))
+        await asyncio.sleep(HELD_AFTER.total_seconds() + 0.2)
+        assert not waiting.done()
+    await waiting
+    async with kept(queues):
+        waiting = asyncio.create_task(enters(queues))
+        await asyncio.sleep(0)
+        assert not waiting.done(), "the account does not count as held"
+    await waiting
+
+
+async def test_steps_of_a_process_that_has_no_connection_free_wait_for_one_and_send_nobody_away(
+    database_url: str, book: Book, customers: Customers
+) -> None:
+    ada, ben = await funded(customers, book, 1_000), await holder(customers)
+    orders = [order(ada.id, ada.account_id, ben.account_id, 100) for _ in range(2)]
+    for each in orders:
+        await book.open_transfer(each)
+    async with Database(database_url, connections=1) as database:
+        alone = Book(database, FINGERPRINTS, record_reversal)
+        async with database.connection():
+            debits = [asyncio.create_task(alone.debit(Step(each.transfer_id, 1, ada.account_id))) for each in orders]
+            await asyncio.sleep(HELD_AFTER.total_seconds() + 0.2)
+        assert [(await debit).state for debit in debits] == [State.DEBITED] * 2
+    for each in orders:
+        await book.credit(Step(each.transfer_id, 1, ben.account_id))
+
+
+async def test_a_local_attempt_takes_no_place_among_those_that_come_again() -> None:
+    queues = AccountQueues()
+
+    async def step() -> None:
+        with refusals_as_answers():
+            async with queues.turn(ACCOUNT):
+                raise AssertionError("the turn came")
+
+    async def sent_away_from(*, local: bool) -> timedelta | None:
+        environment = ActivityEnvironment()
+        environment.info = replace(environment.info, is_local=local)
+        with pytest.raises(ApplicationError) as busy:
+            await environment.run(step)
+        return busy.value.next_retry_delay
+
+    await fails_once(queues, error=RowHeld(HELD))
+    async with kept(queues):
+        assert [await sent_away_from(local=True) for _ in range(100)] == [None] * 100
+        first = await sent_away_from(local=False)
+        assert first is not None
+        assert first.total_seconds() == pytest.approx(FIRST_RETURN.total_seconds(), abs=0.1)
 
 
 async def test_of_a_held_account_one_step_at_a_time_tries_and_the_first_success_lets_all_in() -> None:
@@ -136,7 +201,7 @@ async def test_a_step_that_finds_the_row_held_says_which_account_is_busy() -> No
     with pytest.raises(AccountBusy, match=f"{ACCOUNT} is busy. {HELD}") as busy:
         async with queues.turn(ACCOUNT):
             raise RowHeld(HELD)
-    assert busy.value.again_after is None  # it was its turn: the retry policy says when the next one is
+    assert not busy.value.is_held  # it was its turn: the retry policy says when the next one is
 
 
 async def test_staff_come_before_waiting_steps_and_are_not_sent_away() -> None:
