@@ -173,6 +173,25 @@ async def test_the_database_itself_refuses_the_application_a_role_without_two_ad
             )
 
 
+async def test_the_database_itself_does_not_count_who_issued_the_code_for_the_address(
+    roles: Roles, database: Database, admins: list[Actor], bob: CustomerId
+) -> None:
+    first, second, third = admins
+    await roles.record_verification(first, bob, REASON)
+
+    async def raised_by(*actors: Actor) -> None:
+        async with database.transaction() as connection:
+            for actor in actors:
+                await record_action(
+                    connection, actor, Action.REQUEST_ROLE, bob, REASON, None, None, {"role": Role.OPERATOR}
+                )
+            await connection.execute("UPDATE customers SET role = 'operator' WHERE id = $1", bob)
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only by two admins"):
+        await raised_by(first, second)
+    await raised_by(second, third)
+
+
 async def test_ten_consoles_at_once_make_one_admin_and_one_record(database: Database) -> None:
     grants = OwnerGrants(database)
     made = await asyncio.gather(
