@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devenv.errors import StackError
+from devenv.processes.log_files import rotate
 
 POLL_SECONDS = 0.05
-LOG_LIMIT_BYTES = 20_000_000
 SHOWN_LOG_LINES = 15
 
 PR_SET_PDEATHSIG = 1
@@ -72,6 +72,7 @@ class Process:
     def __init__(self, child: Child) -> None:
         self.child = child
         self.started_at = time.monotonic()
+        self.was_ready = False
         self._popen = self._spawn()
 
     @classmethod
@@ -120,6 +121,7 @@ class Process:
                 )
             missing = await self.child.ready()
             if missing is None and self.alive:
+                self.was_ready = True
                 return
             await asyncio.sleep(POLL_SECONDS)
         limit = f"{self.child.ready_seconds:g} s"
@@ -158,7 +160,8 @@ class Process:
     def last_lines(self) -> str:
         """The last log lines of this run of the child, formatted to follow the first line of an error."""
         with suppress(OSError), self.child.log.open("rb") as log:
-            log.seek(self._log_start)
+            # Unless it was rotated: then all of it is of this run.
+            log.seek(self._log_start if log.seek(0, os.SEEK_END) >= self._log_start else 0)
             lines = log.read()[-20_000:].decode(errors="replace").splitlines()[-SHOWN_LOG_LINES:]
             if lines:
                 return "".join(f"\n  | {line[:400]}" for line in lines) + f"\n  | (from {self.child.log})"
@@ -167,9 +170,8 @@ class Process:
     def _spawn(self) -> "subprocess.Popen[bytes]":
         child, account = self.child, self.child.account
         child.log.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            if child.log.stat().st_size > LOG_LIMIT_BYTES:
-                child.log.replace(child.log.with_suffix(".log.1"))
+        with suppress(OSError):  # a full disk: it goes on in the file that there is
+            rotate(child.log)
         with os.fdopen(os.open(child.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             log.seek(0, os.SEEK_END)
             self._log_start = log.tell()

@@ -17,6 +17,7 @@ import psutil
 
 from devenv.errors import StackError
 from devenv.files import read_json, write_private
+from devenv.processes.log_files import rotate
 from devenv.processes.process import Child, Process, Say
 
 FIRST_PAUSE_SECONDS = 0.2
@@ -24,6 +25,7 @@ LONGEST_PAUSE_SECONDS = 10.0
 STABLE_AFTER_SECONDS = 60.0
 LEFTOVER_SECONDS = 20.0
 RECORD_PAUSE_SECONDS = 1.0
+ROTATION_PAUSE_SECONDS = 10.0
 CLOCKS_DIFFER_SECONDS = 2.0
 
 
@@ -44,6 +46,7 @@ class Supervisor:
         self._processes: dict[str, Process] = {}
         self._watches: list[asyncio.Task[None]] = []
         self._recording: asyncio.Task[None] | None = None
+        self._rotating: asyncio.Task[None] | None = None
 
     @property
     def pids(self) -> dict[str, int]:
@@ -56,12 +59,14 @@ class Supervisor:
         Raises StackError when it does not get ready. Several children may be started at the same time.
         """
         assert child.name in self._order, child.name
+        if self._rotating is None:
+            self._rotating = asyncio.create_task(self._rotate_logs(), name="rotate log files")
         await self._spawn(child)
         self._watches.append(asyncio.create_task(self._watch(child), name=f"watch {child.name}"))
 
     async def stop(self) -> None:
         """End all children, each within its limit (at once when `hurry` is set), and remove the record."""
-        tasks = [*self._watches, self._recording] if self._recording else self._watches
+        tasks = [*self._watches, *filter(None, (self._recording, self._rotating))]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -88,19 +93,32 @@ class Supervisor:
         while True:
             process = self._processes[child.name]
             await process.ended()
-            if process.lived_seconds >= STABLE_AFTER_SECONDS:
+            if process.was_ready and process.lived_seconds >= STABLE_AFTER_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
             died = f"{child.name} (pid {process.pid}) has died: {process.how_it_ended()}"
             self._say(f"{died}. Starting it again in {pause:g} s; its log is {child.log}")
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-            try:
-                await self._spawn(child)
-                self._say(f"{child.name} runs again (pid {self._processes[child.name].pid})")
-            except StackError as problem:
-                self._say(str(problem))
-            except OSError as problem:
-                self._say(f"{child.name} cannot be started: {problem}. Trying again in {pause:g} s")
+            # As often as there is not even a process: the long life of the one before says nothing about the next.
+            while self._processes[child.name] is process:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                await self._start_again(child, pause)
+
+    async def _start_again(self, child: Child, next_pause: float) -> None:
+        try:
+            await self._spawn(child)
+            self._say(f"{child.name} runs again (pid {self._processes[child.name].pid})")
+        except StackError as problem:
+            self._say(str(problem))
+        except OSError as problem:
+            self._say(f"{child.name} cannot be started: {problem}. Trying again in {next_pause:g} s")
+
+    async def _rotate_logs(self) -> None:
+        """Keep the log files of the children small. A full disk leaves them as they are until the next look."""
+        while True:
+            await asyncio.sleep(ROTATION_PAUSE_SECONDS)
+            for process in list(self._processes.values()):
+                with suppress(OSError):
+                    await asyncio.to_thread(rotate, process.child.log)
 
     def _record_or_retry(self, write: Callable[[], None]) -> None:
         """Write a file about the children. Where that fails, both files are written as soon as they can be."""
