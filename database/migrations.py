@@ -26,7 +26,7 @@ _FOLDER = Path(__file__).resolve().parents[1] / "migrations"
 _ADVISORY_LOCK = 7_265_420_113
 _POLL_SECONDS = 0.2
 
-# A migration that does not get its lock lets others pass, and tries again for so long, with pauses that grow.
+# A statement that does not get its lock lets others pass, and is tried again for so long, with pauses that grow.
 RETRY_SECONDS = 600
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
 
@@ -39,7 +39,7 @@ async def migrate(database_url: str, *, folder: Path = _FOLDER, retry_seconds: f
 
     No migration waits for a lock for longer than half a second, because everybody else waits behind it. It is tried
     again instead; migrations that are done stay done. Raises `Unavailable` where PostgreSQL gave no answer, and where
-    a lock was not to be had within `retry_seconds`.
+    a statement did not get its lock within `retry_seconds`.
     """
     engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
@@ -74,8 +74,10 @@ async def _lock(connection: AsyncConnection) -> None:
 
 
 async def _upgrade_patiently(connection: AsyncConnection, folder: Path, retry_seconds: float) -> None:
-    until = asyncio.get_running_loop().time() + retry_seconds
-    pause = _FIRST_PAUSE_SECONDS
+    """Each statement has `retry_seconds` from its first failure on: an index that was made before it took its time."""
+    clock = asyncio.get_running_loop()
+    failing: str | None = None
+    until = pause = 0.0
     while True:
         try:
             await connection.run_sync(_upgrade, folder)
@@ -84,7 +86,9 @@ async def _upgrade_patiently(connection: AsyncConnection, folder: Path, retry_se
             await connection.rollback()
             if getattr(error.orig, "sqlstate", None) not in _LOCK_ERRORS:
                 raise
-            if asyncio.get_running_loop().time() > until:
+            if error.statement != failing:
+                failing, until, pause = error.statement, clock.time() + retry_seconds, _FIRST_PAUSE_SECONDS
+            if clock.time() >= until:
                 raise Unavailable(
                     f"A migration did not get its lock within {retry_seconds:g} s: {error.orig}"
                 ) from error

@@ -31,6 +31,14 @@ def upgrade():
     op.execute("ALTER TABLE transfers ADD COLUMN probe text")
 """
 
+LATE_SECONDS = 0.8
+NEEDS_THE_TABLE_LATE = f"""
+from alembic import op
+def upgrade():
+    op.execute("SELECT pg_sleep({LATE_SECONDS})")
+    op.execute("ALTER TABLE transfers ADD COLUMN probe text")
+"""
+
 BESIDE_THE_LOAD = """
 from database.schema_changes import add_constraint, create_index
 def upgrade():
@@ -122,6 +130,28 @@ async def test_a_migration_that_never_gets_its_lock_gives_up_and_changes_nothing
         await migrate(database_url, folder=folder, retry_seconds=0)
     await holds.rollback()
     assert await reader.fetchval("SELECT count(*) FROM information_schema.columns WHERE column_name = 'probe'") == 0
+
+
+async def test_a_statement_has_its_whole_time_for_retries_however_long_the_ones_before_it_took(
+    owner: Connection, reader: Connection, database_url: str, tmp_path: Path
+) -> None:
+    folder = with_one_more(tmp_path, NEEDS_THE_TABLE_LATE)
+    holds = owner.transaction()
+    await holds.start()
+    await owner.fetch("SELECT id FROM transfers LIMIT 1")
+    migration = asyncio.create_task(migrate(database_url, folder=folder, retry_seconds=LATE_SECONDS / 2))
+
+    async def waits() -> bool:
+        return bool(await reader.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode LIKE 'Access%'"))
+
+    async def has_failed() -> bool:
+        return not await waits()
+
+    await until(waits, "its second statement waits for its lock")
+    await until(has_failed, "it did not get it")
+    await holds.rollback()
+    await migration
+    assert await reader.fetchval("SELECT count(*) FROM information_schema.columns WHERE column_name = 'probe'") == 1
 
 
 async def test_indexes_and_constraints_are_added_while_money_moves(
