@@ -4,7 +4,6 @@ A step locks the dispute before it reads the transfer. Nothing here moves money:
 is a transfer like any other, and the book writes it. The messages to the parties commit with their step.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -101,11 +100,26 @@ def _recorded(column: ColumnElement[Any]) -> ScalarSelect[Any]:
 
 _HELD = select(holds.c.amount_minor).where(holds.c.transfer_id == disputes.c.transfer_id).correlate(disputes)
 
-KEEPING = (DisputeState.OPEN, DisputeState.REVERSING, DisputeState.REVERSAL_FAILED)
+_KEEPING = (DisputeState.OPEN, DisputeState.REVERSING, DisputeState.REVERSAL_FAILED)
+# What staff did last about the hold of a dispute. One for which they held nothing, or released it, keeps none.
+_LAST_ABOUT_HOLD = (
+    select(staff_actions.c.action)
+    .where(
+        staff_actions.c.subject == disputes.c.id,
+        one_of(staff_actions.c.action, (Action.HOLD_AMOUNT, Action.RELEASE_AMOUNT)),
+    )
+    .order_by(staff_actions.c.recorded_at.desc(), staff_actions.c.id.desc())
+    .limit(1)
+)
 # An open dispute may keep all of it.
 _KEPT_BY_OTHERS = select(
     func.coalesce(func.sum(func.coalesce(disputes.c.amount_minor, bindparam("amount_minor", type_=BigInteger))), 0)
-).where(disputes.c.transfer_id == bindparam("transfer_id"), disputes.c.id != bindparam("dispute_id"))
+).where(
+    disputes.c.transfer_id == bindparam("transfer_id"),
+    disputes.c.id != bindparam("dispute_id"),
+    one_of(disputes.c.state, _KEEPING),
+    _LAST_ABOUT_HOLD.scalar_subquery() == Action.HOLD_AMOUNT,
+)
 
 _READ = select(
     disputes,
@@ -407,22 +421,17 @@ async def _limit_hold(connection: "Connection", dispute: Dispute, transfer: Tran
     if hold is None:
         return
     # Read under the account's lock: of two disputes that end at once, the second one sees that the first has ended.
-    others = await kept_by_others(connection, dispute, transfer, KEEPING)
+    others = await kept_by_others(connection, dispute, transfer)
     most = amount_held_after(dispute.state, dispute.amount_minor) + others
     await set_hold(connection, transfer.id, transfer.destination_account_id, hold.limited_to(most))
 
 
-async def kept_by_others(
-    connection: "Connection", dispute: Dispute, transfer: Transfer, states: Sequence[DisputeState]
-) -> int:
-    """The most that other disputes of the transfer in these states may keep held.
-
-    Final only under the account's lock.
-    """
+async def kept_by_others(connection: "Connection", dispute: Dispute, transfer: Transfer) -> int:
+    """The most that other disputes of the transfer may keep held. Final only under the account's lock."""
     return int(
         await fetch_value(
             connection,
-            _KEPT_BY_OTHERS.where(one_of(disputes.c.state, states)),
+            _KEPT_BY_OTHERS,
             dispute_id=dispute.id,
             transfer_id=transfer.id,
             amount_minor=transfer.amount_minor,

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
-from disputes.dispute import Dispute, DisputeState, NothingToHold, amount_to_hold, check_may_hold
+from disputes.dispute import Dispute, NothingToHold, amount_to_hold, check_may_hold
 from disputes.postgres.disputes import (
-    KEEPING,
     DisputeFile,
     keep_file,
     kept_by_others,
@@ -50,7 +49,7 @@ class DisputeHolds:
             before = await hold_for(connection, transfer.id)
             left = transfer.amount_minor - await taken_of(connection, transfer.id)
             held = min(amount_to_hold(dispute, left), account.available_minor + before.amount_minor)
-            others = await kept_by_others(connection, dispute, transfer, KEEPING)
+            others = await kept_by_others(connection, dispute, transfer)
             if others:
                 held = max(held, before.amount_minor)
             if not held:
@@ -67,17 +66,15 @@ class DisputeHolds:
     ) -> Dispute:
         """Release what is held, and what a reversal under way took of it: its refund holds nothing again.
 
-        What another dispute of the transfer may keep stays held; of two whose reversals failed, each releases all.
-        Where nothing is held, nothing changes, and it is recorded.
+        What another dispute of the transfer may keep stays held, unless staff released it or never held for it. Where
+        nothing is held, nothing changes, and it is recorded.
         """
         async with self._database.transaction() as connection:
             dispute = await self._open(connection, dispute_id, actor, Action.RELEASE_AMOUNT)
             transfer = await transfer_of_dispute(connection, dispute)
             await lock_account(connection, transfer.destination_account_id)
             before = await hold_for(connection, transfer.id)
-            # Both would keep the other's for ever if a failed reversal's counted for a failed one.
-            keeping = KEEPING if dispute.state is DisputeState.OPEN else (DisputeState.OPEN, DisputeState.REVERSING)
-            after = before.limited_to(await kept_by_others(connection, dispute, transfer, keeping))
+            after = before.limited_to(await kept_by_others(connection, dispute, transfer))
             await set_hold(connection, transfer.id, transfer.destination_account_id, after)
             held = after.amount_minor
             await _record(connection, actor, Action.RELEASE_AMOUNT, dispute, reason, before.amount_minor, held)

@@ -300,7 +300,40 @@ async def test_of_disputes_about_one_transfer_a_failed_one_keeps_its_amount_unti
     assert await scene.amounts() == (PAID, 80)
     await scene.disputes.expire(third.id)
     await scene.holds.release(failed[0].id, scene.olu, "ticket 4711")
+    assert await scene.amounts() == (PAID, 50)
+    await scene.holds.release(failed[1].id, scene.olu, "ticket 4711")
     assert await scene.amounts() == (PAID, 0)
+
+
+async def test_a_dispute_for_which_nothing_was_held_keeps_nothing_of_anothers_hold(scene: Scene) -> None:
+    first = await scene.opened()
+    await scene.held(first)
+    await scene.ruled(first, DisputeRuling.REVERSE, 30)
+    award = await scene.awarded(first)
+    await scene.book.open_transfer(award)
+    await scene.book.end(Ending(Step(award.transfer_id, 1), None), State.FAILED)
+    await scene.disputes.close(first.id, impossible=False)
+    await scene.opened()
+    await scene.holds.release(first.id, scene.olu, "ticket 4711")
+    assert await scene.amounts() == (PAID, 0)
+
+
+@pytest.mark.parametrize("first_refunded", [0, 1])
+async def test_of_two_reversals_that_are_compensated_as_much_is_held_again_as_before_in_either_order(
+    scene: Scene, first_refunded: int
+) -> None:
+    dispute = await scene.opened()
+    await scene.held(dispute)
+    given_back = [reversal(scene.paid, scene.payee.id, amount) for amount in (400, 200)]
+    for each in given_back:
+        await scene.book.open_transfer(each)
+        await scene.book.debit(Step(each.transfer_id, 1))
+    assert await scene.amounts() == (0, 0)
+    for each in (given_back[first_refunded], given_back[1 - first_refunded]):
+        await scene.book.refund(Ending(Step(each.transfer_id, 1), None))
+        balance, held = await scene.amounts()
+        assert held <= balance
+    assert await scene.amounts() == (PAID, PAID)
 
 
 async def test_of_two_disputes_about_one_transfer_that_end_at_once_none_leaves_a_hold(scene: Scene) -> None:
