@@ -1,10 +1,11 @@
-"""Two customers, a dispute between them, and a book whose faults a test chooses."""
+"""Two customers, a dispute between them, decisions of reviewers, and a book whose faults a test chooses."""
 
 import pytest
 
 from customers.postgres import Customers
 from database.connections import Database
-from tests.orders import Holder, funded, holder
+from reviews.review import Decision, Ruling
+from tests.orders import Holder, funded, holder, staff
 from tests.workflows.disputing import Case, opened
 from tests.workflows.sagas import UnreliableBook
 
@@ -30,3 +31,19 @@ async def bob(customers: Customers) -> Holder:
 @pytest.fixture
 async def case(database: Database, alice: Holder, bob: Holder) -> Case:
     return await opened(database, alice, bob)
+
+
+@pytest.fixture
+async def approve(database: Database) -> Decision:
+    return Decision(await staff(database), Ruling.APPROVE, "known customer")
+
+
+@pytest.fixture
+async def approve_too(database: Database) -> Decision:
+    """By somebody else."""
+    return Decision(await staff(database), Ruling.APPROVE, "called the customer")
+
+
+@pytest.fixture
+async def reject(database: Database) -> Decision:
+    return Decision(await staff(database), Ruling.REJECT, "asks to be paid twice")
