@@ -25,6 +25,7 @@ from api.http.paging import Cursors
 from api.http.readiness import Readiness
 from api.limits.postgres import RateWindows
 from api.limits.rate_limits import RateLimits, RatePolicy
+from api.request_ids import SendRequestId
 from api.services import Services
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
@@ -147,7 +148,7 @@ def compose_api(
     completions, queues = Completions(worker_is_here=with_worker), AccountQueues()
     book = open_book(database, settings, completions, queues)
     transfer_reads = TransferReads(database, reports)
-    temporal = TemporalGateway(partial(connect_temporal, settings), settings.task_queue)
+    temporal = TemporalGateway(partial(connect_temporal, settings, SendRequestId()), settings.task_queue)
     sandbox, most = settings.sandbox_rails, settings.most_in_flight
     acceptance = Acceptance(temporal, transfer_reads, book, completions, sandbox_rails=sandbox, most_in_flight=most)
     sign_ins = SignIns(database)

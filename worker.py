@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import KeepAliveConfig, TLSConfig
 from temporalio.worker import (
@@ -40,6 +40,7 @@ from workflows.codec import EncryptingCodec, converter_with
 from workflows.dispute import DisputeWorkflow
 from workflows.payload_visits import leave_out_idle_visits
 from workflows.recovery import RecoveryWorkflow
+from workflows.step_headers import RequestHeader
 from workflows.task_executor import EventLoopExecutor
 from workflows.transfer.saga import TransferWorkflow
 from workflows.versioned import AutoUpgradedDispute, AutoUpgradedRecovery
@@ -72,7 +73,7 @@ KEEP_ALIVE = KeepAliveConfig(interval_millis=1_000, timeout_millis=1_500)
 CONNECT_TIMEOUT = timedelta(seconds=2)
 
 
-async def connect_temporal(settings: Settings) -> Client:
+async def connect_temporal(settings: Settings, *interceptors: Interceptor) -> Client:
     """A client of the namespace that the settings name. Raises `RuntimeError` where Temporal does not answer."""
     assert settings.temporal_address is not None, "the command line has checked it"
     try:
@@ -84,6 +85,7 @@ async def connect_temporal(settings: Settings) -> Client:
             data_converter=converter_with(codec_from(settings)),
             keep_alive_config=KEEP_ALIVE,
             connect_timeout=CONNECT_TIMEOUT,
+            interceptors=interceptors,
         )
     except RuntimeError as error:
         raise RuntimeError(
@@ -226,7 +228,7 @@ def build_worker(
         # The sandbox looks for blocking calls, so it keeps the SDK's threads and their deadlock detection.
         workflow_task_executor=EventLoopExecutor() if isinstance(runner, UnsandboxedWorkflowRunner) else None,
         deployment_config=deployment(settings.build_id),
-        interceptors=[StepRecords()],
+        interceptors=[StepRecords(), RequestHeader()],
         max_cached_workflows=MOST_CACHED,
         max_concurrent_workflow_tasks=AT_ONCE,
         max_concurrent_local_activities=AT_ONCE,

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
+from structlog.contextvars import bind_contextvars
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
@@ -31,6 +32,9 @@ TRANSFERS_ENDED = Counter(
     ["kind", "state", "failure_code"],
 )
 
+# The header with the id of the request that started the workflow. The workflow's side is in `workflows`.
+REQUEST_ID = "request-id"
+
 # The arguments of the step that runs in this context, for the fields of its log lines.
 _ARGUMENTS: ContextVar[Any] = ContextVar("arguments of the step", default=())
 
@@ -46,6 +50,8 @@ class StepRecords(Interceptor):
 class _RecordedStep(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's names
         _ARGUMENTS.set(input.args)
+        if request_id := input.headers.get(REQUEST_ID):
+            bind_contextvars(request_id=request_id.data.decode())
         outcome, started = "no_answer", perf_counter()
         try:
             answer = await self.next.execute_activity(input)

@@ -55,6 +55,14 @@ async def test_a_step_without_an_answer_is_one_line_an_attempt_with_the_reason_f
     assert runs == sorted(set(runs), key=lambda run: (not run[0], run[1])), "one line for each attempt, in their order"
 
 
+async def test_the_lines_of_a_step_hold_the_id_of_the_request_that_started_its_transfer(story: Story) -> None:
+    paid = [line for line in story.lines("api") if (line.get("route"), line.get("method")) == ("/v1/transfers", "POST")]
+    started_by = paid[2]["request_id"]
+    lines = [line for line in story.events("worker", story.stuck["id"]) if "activity" in line]
+    assert lines
+    assert {line.get("request_id") for line in lines} == {started_by}
+
+
 async def test_needs_attention_and_healed_are_lines_about_the_transfer(story: Story) -> None:
     async def is_healed() -> bool:
         return any(line["event"].startswith("healed") for line in story.events("worker", story.stuck["id"]))
