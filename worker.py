@@ -38,9 +38,9 @@ from settings import Settings, keys_in
 from workflows import policies
 from workflows.codec import EncryptingCodec, converter_with
 from workflows.dispute import DisputeWorkflow
+from workflows.interceptors.step_headers import RequestHeader
 from workflows.payload_visits import leave_out_idle_visits
 from workflows.recovery import RecoveryWorkflow
-from workflows.step_headers import RequestHeader
 from workflows.task_executor import EventLoopExecutor
 from workflows.transfer.saga import TransferWorkflow
 from workflows.versioned import AutoUpgradedDispute, AutoUpgradedRecovery

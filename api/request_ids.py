@@ -6,7 +6,7 @@ from structlog.contextvars import get_contextvars
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 
-from workflows.step_headers import REQUEST_ID
+from workflows.interceptors.step_headers import REQUEST_ID
 
 
 class SendRequestId(Interceptor):
