@@ -122,9 +122,11 @@ def open_book(
     queues: AccountQueues | None = None,
 ) -> Book:
     """The book on these connections. With `completions`, it wakes requests that wait for a transfer it completes."""
-    fingerprints = fingerprints_from(settings)
+    fingerprints, limits = fingerprints_from(settings), settings.limits()
     if completions is None:
-        return Book(database, fingerprints, record_reversal, queues=queues, record_funding=record_funding)
+        return Book(
+            database, fingerprints, record_reversal, queues=queues, record_funding=record_funding, limits=limits
+        )
     return Book(
         database,
         fingerprints,
@@ -132,6 +134,7 @@ def open_book(
         completions.announce,
         queues=queues,
         record_funding=record_funding,
+        limits=limits,
     )
 
 
@@ -167,6 +170,7 @@ def compose_api(
         cursors=Cursors.from_secret(secret),
         sandbox_rails=settings.sandbox_rails,
         default_currency=settings.default_currency,
+        limits=settings.limits(),
         operators=Operators(database, queues, book.fingerprints, reports, settings.audit_timeout_seconds),
         roles=Roles(database, four_eyes_after),
         transfer_searches=TransferSearches(reports),

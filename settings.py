@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.fingerprints import LEAST_CHARACTERS
+from ledger.limits.tier_limits import LimitTable
 from ledger.money import is_currency
 
 PREFIX = "REMIT_"
@@ -61,6 +62,10 @@ def _checked_keys(given: SecretStr | None) -> SecretStr | None:
 
 
 Keys = Annotated[SecretStr | None, AfterValidator(_checked_keys)]
+
+
+# Currency, tier, limit, major units.
+_TIER_LIMITS = TypeAdapter(dict[str, dict[str, dict[str, int | None]]])
 
 
 class Settings(BaseSettings):
@@ -174,6 +179,14 @@ class Settings(BaseSettings):
     # The saga.
     decline_from_major: int = Field(
         10_000, ge=1, description="Screening declines this amount and more, in major units of its currency."
+    )
+
+    tier_limits: str | None = Field(
+        None,
+        description='Other limits of tiers, as JSON by currency (`*`: all), tier and limit: {"INR": {"1": {…}}}.',
+    )
+    transaction_cap_major: int | None = Field(
+        None, ge=1, description="The most that any one transaction moves, in major units, scaled. Unset: no cap."
     )
 
     review_from_major: int | None = Field(
@@ -296,6 +309,23 @@ class Settings(BaseSettings):
         for each in filter(None, (part.strip() for part in (listed or "").split(","))):
             ip_network(each, strict=False)  # its message says what is wrong
         return listed
+
+    @model_validator(mode="after")
+    def _has_limits(self) -> Self:
+        """Refuse limits of what does not exist: a misspelt one would silently limit nothing."""
+        self.limits()
+        return self
+
+    def limits(self) -> LimitTable:
+        """What accounts may send and hold."""
+        try:
+            changes = _TIER_LIMITS.validate_json(self.tier_limits or "{}", strict=True)
+            return LimitTable(changes, self.transaction_cap_major)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"REMIT_TIER_LIMITS: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        except ValueError as error:
+            raise ValueError(f"REMIT_TIER_LIMITS: {error}") from error
 
     @model_validator(mode="after")
     def _reminds_before_the_deadline(self) -> Self:

@@ -23,6 +23,7 @@ from database.connections import Database
 from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
+from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
@@ -50,6 +51,7 @@ class Services:
     cursors: Cursors
     sandbox_rails: bool
     default_currency: str
+    limits: LimitTable
     operators: Operators
     roles: Roles
     transfer_searches: TransferSearches

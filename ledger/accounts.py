@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from ledger.account_numbers import AccountNumber
 from ledger.ids import AccountId, CustomerId
+from ledger.limits.sent_totals import Spending
 from ledger.transfers import Side
 
 
@@ -48,6 +49,7 @@ class Account:
     `number` is what payers may use for its id, and `name` what its owner calls it.
     `frozen` says what is stopped, while the status is `frozen`. Only
     funding accounts, which are the system's, have an overdraft: how far their balance may go below zero.
+    The last three count what it has sent, for its limits.
     """
 
     id: AccountId
@@ -64,6 +66,9 @@ class Account:
     name: str | None = None
     frozen: Freeze | None = None
     overdraft_minor: int = 0
+    spent_on: date | None = None
+    spent_day_minor: int = 0
+    spent_month_minor: int = 0
 
     @property
     def available_minor(self) -> int:
@@ -73,6 +78,11 @@ class Account:
     def is_stopped(self, side: Side) -> bool:
         """Whether a freeze keeps the account from being on this side of a transfer."""
         return self.status is AccountStatus.FROZEN and (self.frozen is None or self.frozen.stops(side))
+
+    @property
+    def spending(self) -> Spending:
+        """What it has sent, for its limits."""
+        return Spending(self.spent_on, self.spent_day_minor, self.spent_month_minor)
 
     def holding_less(self, released_minor: int) -> "Account":
         """The account with so much less held."""

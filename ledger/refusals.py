@@ -1,9 +1,11 @@
 """Refusals: a business "no", with a code from one closed list. Never retried, and never an error of the service."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from ledger.ids import AccountId, TransferId
+from ledger.limits.tier_limits import LimitName
 from ledger.money import Money
 from ledger.transfers import Failure, Side, State
 
@@ -88,6 +90,30 @@ class AccountFrozen(Refusal):
 
 
 @dataclass(eq=False)
+class LimitExceeded(Refusal):
+    """A limit of the source does not leave room for the amount: for one transaction, a day or a month.
+
+    `side` is None where the service's cap for one transaction refuses a deposit, whose source is nobody's.
+    """
+
+    code = "limit_exceeded"
+    side: Side | None
+    limit: LimitName
+    most: Money
+    left: Money
+    resets_at: datetime | None = None
+
+    def __str__(self) -> str:
+        if self.resets_at is None:
+            return f"The limit for one transaction is {self.most}."
+        period = "day" if self.limit is LimitName.DAILY_TOTAL else "month"
+        return (
+            f"The source account may send {self.most} a {period}: {self.left} is left until "
+            f"{self.resets_at:%Y-%m-%d %H:%M} UTC."
+        )
+
+
+@dataclass(eq=False)
 class ReversalTooLarge(Refusal):
     """Other reversals have taken, or are taking, so much of the transfer that this reversal does not fit."""
 
@@ -115,15 +141,18 @@ class InsufficientFunds(Refusal):
 
 @dataclass(eq=False)
 class BalanceLimitExceeded(Refusal):
-    """The destination would hold more than an account can."""
+    """The destination would hold more than it may. `left` is how much more fits; None: that is not the reader's."""
 
     code = "balance_limit_exceeded"
     side = "destination"
     account_id: AccountId
     limit: Money
+    left: Money | None = None
 
     def __str__(self) -> str:
-        return f"The destination account can hold at most {self.limit}."
+        if self.left is None:
+            return "The destination account would hold more than it may."
+        return f"The destination account may hold {self.limit}: {self.left} more fits."
 
 
 @dataclass(eq=False)
@@ -177,6 +206,7 @@ REFUSALS: tuple[type[Refusal], ...] = (
     CurrencyMismatch,
     AccountClosed,
     AccountFrozen,
+    LimitExceeded,
     ReversalTooLarge,
     InsufficientFunds,
     BalanceLimitExceeded,
@@ -185,7 +215,8 @@ REFUSALS: tuple[type[Refusal], ...] = (
     ReviewExpired,
     Abandoned,
 )
-REFUSAL_CODES = tuple(refusal.code for refusal in REFUSALS)
+# Two refusals share a code: what a limit leaves, and what is left of a transfer.
+REFUSAL_CODES = tuple(dict.fromkeys(refusal.code for refusal in REFUSALS))
 
 
 class LedgerConflict(Exception):

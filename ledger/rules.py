@@ -12,6 +12,8 @@ from datetime import datetime
 from ledger.accounts import Account, AccountStatus
 from ledger.chain import entry_hash
 from ledger.ids import CLEARING, WORLD, AccountId, posting_id
+from ledger.limits.sent_totals import Spending
+from ledger.limits.tier_limits import COUNTED, LIMITED, LimitName, LimitTable
 from ledger.money import MAX_AMOUNT_MINOR, Money
 from ledger.refusals import (
     REFUSALS,
@@ -22,6 +24,7 @@ from ledger.refusals import (
     CurrencyMismatch,
     IllegalTransition,
     InsufficientFunds,
+    LimitExceeded,
     Refusal,
     ReviewRejected,
     SameAccount,
@@ -36,7 +39,7 @@ _ENDED_BY_STAFF = frozenset({CANCELLED_IN_TRANSIT.code, ReviewRejected.code})
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a customer's statement: what a posting did to their balance."""
+    """One line of a customer's statement: what a posting did to their balance, and to what counts for their limits."""
 
     account_id: AccountId
     version: int
@@ -44,10 +47,19 @@ class Entry:
     balance_before: int
     balance_after: int
     hash: bytes
+    spending: Spending
 
     def after(self, account: Account) -> Account:
         """The account once this is written."""
-        return replace(account, balance_minor=self.balance_after, version=self.version, head_hash=self.hash)
+        return replace(
+            account,
+            balance_minor=self.balance_after,
+            version=self.version,
+            head_hash=self.hash,
+            spent_on=self.spending.day,
+            spent_day_minor=self.spending.day_minor,
+            spent_month_minor=self.spending.month_minor,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,9 @@ def first_refusal(refusals: Iterator[Refusal]) -> Refusal | None:
     return min(refusals, key=lambda refusal: REFUSALS.index(type(refusal)), default=None)
 
 
-def objection_to(order: TransferOrder, source: Account | None, destination: Account | None) -> Refusal | None:
+def objection_to(
+    order: TransferOrder, source: Account | None, destination: Account | None, limits: LimitTable, now: datetime
+) -> Refusal | None:
     """The first refusal that can be foreseen from unlocked reads, before screening and before any money moves.
 
     Advice, not a decision: `decide_debit` and `decide_credit` ask again under the locks. What is held for a reversal is
@@ -100,14 +114,16 @@ def objection_to(order: TransferOrder, source: Account | None, destination: Acco
         source = replace(source, held_minor=0)
 
     def objections() -> Iterator[Refusal]:
-        yield from _objections_to_source(order, source)
-        yield from _objections_to_destination(order, destination)
+        yield from _objections_to_source(order, source, limits, now)
+        yield from _objections_to_destination(order, destination, limits)
 
     return first_refusal(objections())
 
 
-def decide_debit(transfer: Transfer, attempt: int, source: Account | None, now: datetime) -> Change | None:
-    """Take the amount from the source into clearing. `source` is None for `world`, which is never refused.
+def decide_debit(
+    transfer: Transfer, attempt: int, source: Account | None, limits: LimitTable, now: datetime
+) -> Change | None:
+    """Take the amount from the source into clearing. `source` is None for `world`, which only the cap ever refuses.
 
     For a reversal, what the source's account holds for it counts as free: its `held_minor` leaves that out.
     """
@@ -115,20 +131,26 @@ def decide_debit(transfer: Transfer, attempt: int, source: Account | None, now: 
     if transfer.state in (State.DEBITED, State.COMPLETED, State.COMPENSATED):
         return None
     _may_become(transfer, State.DEBITED, "the debit")
-    if refusal := first_refusal(_objections_to_source(transfer.order, source)):
+    if refusal := first_refusal(_objections_to_source(transfer.order, source, limits, now)):
         raise refusal
-    entry = _entry(transfer, Leg.DEBIT, source, -transfer.amount_minor, now)
+    spending = None
+    if source is not None and transfer.kind in COUNTED:
+        now = source.spending.not_before(now)
+        spending = source.spending.plus(transfer.amount_minor, now)
+    entry = _entry(transfer, Leg.DEBIT, source, -transfer.amount_minor, now, spending)
     posting = _posting(transfer, Leg.DEBIT, transfer.source_account_id, CLEARING, entry)
     return Change(transfer, State.DEBITED, now, posting)
 
 
-def decide_credit(transfer: Transfer, attempt: int, destination: Account | None, now: datetime) -> Change | None:
+def decide_credit(
+    transfer: Transfer, attempt: int, destination: Account | None, limits: LimitTable, now: datetime
+) -> Change | None:
     """Hand the amount from clearing to the destination. `destination` is None for `world`."""
     _of_this_attempt(transfer, attempt, "the credit")
     if transfer.state is State.COMPLETED:
         return None
     _may_become(transfer, State.COMPLETED, "the credit")
-    if refusal := first_refusal(_objections_to_destination(transfer.order, destination)):
+    if refusal := first_refusal(_objections_to_destination(transfer.order, destination, limits)):
         raise refusal
     entry = _entry(transfer, Leg.CREDIT, destination, transfer.amount_minor, now)
     posting = _posting(transfer, Leg.CREDIT, CLEARING, transfer.destination_account_id, entry)
@@ -140,6 +162,8 @@ def decide_refund(
 ) -> Change | None:
     """Return the amount from clearing to the source. Never refused: a frozen or closed source gets its money back.
 
+    What the debit has used of a day's and a month's total is free again.
+
     Where nothing was taken yet, it leaves a tombstone instead: the transfer ends as cancelled, and a debit that
     arrives afterwards is refused by the state.
     """
@@ -149,7 +173,11 @@ def decide_refund(
     if transfer.state is not State.DEBITED:
         return decide_end(transfer, attempt, State.CANCELLED, failure, now)
     _may_become(transfer, State.COMPENSATED, "the refund")
-    entry = _entry(transfer, Leg.REFUND, source, transfer.amount_minor, now)
+    spending = None
+    if source is not None and transfer.kind in COUNTED:
+        # What is in transit was changed last by its debit.
+        spending = source.spending.minus(transfer.amount_minor, transfer.updated_at)
+    entry = _entry(transfer, Leg.REFUND, source, transfer.amount_minor, now, spending)
     posting = _posting(transfer, Leg.REFUND, CLEARING, transfer.source_account_id, entry)
     return Change(transfer, State.COMPENSATED, now, posting, failure)
 
@@ -204,20 +232,45 @@ def _may_become(transfer: Transfer, state: State, step: str) -> None:
         raise IllegalTransition(transfer.id, transfer.state, step)
 
 
-def _objections_to_source(order: TransferOrder, source: Account | None) -> Iterator[Refusal]:
+def _objections_to_source(
+    order: TransferOrder, source: Account | None, limits: LimitTable, now: datetime
+) -> Iterator[Refusal]:
     if order.source_account_id == order.destination_account_id:
         yield SameAccount(order.source_account_id)
     if order.source_account_id == WORLD:
+        yield from _objections_to_deposit(order, limits)
         return
     if source is None:
         yield AccountNotFound(order.source_account_id, "source")
         return
     yield from _objections_to_account(order, source, "source")
+    if order.kind in COUNTED:
+        yield from _objections_to_sending(order, source, limits, now)
     if source.available_minor < order.amount_minor:
         yield InsufficientFunds(source.id, Money(order.amount_minor - source.available_minor, source.currency))
 
 
-def _objections_to_destination(order: TransferOrder, destination: Account | None) -> Iterator[Refusal]:
+def _objections_to_deposit(order: TransferOrder, limits: LimitTable) -> Iterator[Refusal]:
+    cap = limits.cap_minor(order.currency) if order.kind in LIMITED else None
+    if cap is not None and order.amount_minor > cap:
+        most = Money(cap, order.currency)
+        yield LimitExceeded(None, LimitName.ONE_TRANSACTION, most, most)
+
+
+def _objections_to_sending(
+    order: TransferOrder, source: Account, limits: LimitTable, now: datetime
+) -> Iterator[Refusal]:
+    for allowance in limits.sending(source.tier, source.currency, source.spending, now):
+        if not allowance.fits(order.amount_minor):
+            assert allowance.limit_minor is not None
+            assert allowance.left_minor is not None
+            most, left = Money(allowance.limit_minor, source.currency), Money(allowance.left_minor, source.currency)
+            yield LimitExceeded("source", allowance.name, most, left, allowance.resets_at)
+
+
+def _objections_to_destination(
+    order: TransferOrder, destination: Account | None, limits: LimitTable
+) -> Iterator[Refusal]:
     if order.destination_account_id == WORLD:
         return
     if destination is None:
@@ -226,6 +279,14 @@ def _objections_to_destination(order: TransferOrder, destination: Account | None
     yield from _objections_to_account(order, destination, "destination")
     if destination.balance_minor + order.amount_minor > MAX_AMOUNT_MINOR:
         yield BalanceLimitExceeded(destination.id, Money(MAX_AMOUNT_MINOR, destination.currency))
+    allowance = limits.holding(destination.tier, destination.currency, destination.balance_minor)
+    if order.kind in LIMITED and not allowance.fits(order.amount_minor):
+        assert allowance.limit_minor is not None
+        assert allowance.left_minor is not None
+        # A payer learns neither limit nor balance of the payee; a depositor's account is their own.
+        is_told = order.kind in (Kind.DEPOSIT, Kind.FUNDING)
+        left = Money(allowance.left_minor, destination.currency) if is_told else None
+        yield BalanceLimitExceeded(destination.id, Money(allowance.limit_minor, destination.currency), left)
 
 
 def _objections_to_account(order: TransferOrder, account: Account, side: Side) -> Iterator[Refusal]:
@@ -241,7 +302,14 @@ def _posting(transfer: Transfer, leg: Leg, debit: AccountId, credit: AccountId, 
     return Posting(leg, debit, credit, transfer.amount_minor, transfer.currency, entry)
 
 
-def _entry(transfer: Transfer, leg: Leg, account: Account | None, amount_minor: int, now: datetime) -> Entry | None:
+def _entry(
+    transfer: Transfer,
+    leg: Leg,
+    account: Account | None,
+    amount_minor: int,
+    now: datetime,
+    spending: Spending | None = None,
+) -> Entry | None:
     if account is None:
         return None
     version = account.version + 1
@@ -250,7 +318,7 @@ def _entry(transfer: Transfer, leg: Leg, account: Account | None, amount_minor: 
     digest = entry_hash(
         account.head_hash, account.id, version, posting, amount_minor, account.balance_minor, after, now
     )
-    return Entry(account.id, version, amount_minor, account.balance_minor, after, digest)
+    return Entry(account.id, version, amount_minor, account.balance_minor, after, digest, spending or account.spending)
 
 
 def kind_of(source: AccountId, destination: AccountId) -> Kind:

@@ -9,6 +9,7 @@ from api.http.fields import AccountName, Amount, Currency, CurrencyCode, In, Met
 from api.staff.models import ReasonIn
 from ledger.accounts import Account, AccountStatus, Freeze
 from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.limits.tier_limits import LimitTable, LimitUse
 from ledger.postgres.account_reads import AccountEntry, AccountStatistics, PastBalance
 from ledger.transfers import Leg
 
@@ -139,6 +140,49 @@ class StatisticsOut(BaseModel):
 
 class AccountsOut(BaseModel):
     items: list[AccountOut]
+
+
+class LimitOut(BaseModel):
+    """One limit, in the currency's minor unit. `limit` null: none."""
+
+    limit: int | None = Field(examples=[30_000_000])
+    used: int = Field(examples=[125_500])
+    left: int | None = Field(description="The most that still fits; null: anything", examples=[29_874_500])
+    resets_at: datetime | None = Field(description="When `used` begins again at 0; null: it is no total over time")
+
+    @classmethod
+    def of(cls, allowance: LimitUse) -> "LimitOut":
+        return cls(
+            limit=allowance.limit_minor,
+            used=allowance.used_minor,
+            left=allowance.left_minor,
+            resets_at=allowance.resets_at,
+        )
+
+
+class LimitsOut(BaseModel):
+    """What an account may send and hold now, by its tier. Reversals and refunds are never limited."""
+
+    account_id: AccountId
+    tier: int
+    currency: CurrencyCode
+    one_transaction: LimitOut
+    daily_total: LimitOut
+    monthly_total: LimitOut
+    highest_balance: LimitOut
+
+    @classmethod
+    def of(cls, account: Account, limits: LimitTable, now: datetime) -> "LimitsOut":
+        allowances = [
+            *limits.sending(account.tier, account.currency, account.spending, now),
+            limits.holding(account.tier, account.currency, account.balance_minor),
+        ]
+        return cls(
+            account_id=account.id,
+            tier=account.tier,
+            currency=account.currency,
+            **{each.name.value: LimitOut.of(each) for each in allowances},
+        )
 
 
 class EntryOut(BaseModel):

@@ -15,6 +15,7 @@ from api.accounts.models import (
     BalanceOut,
     CashIn,
     EntriesOut,
+    LimitsOut,
     StatisticsOut,
 )
 from api.auth.sessions import CurrentSession, Session
@@ -131,6 +132,21 @@ async def stats(account_id: AccountId, session: CurrentSession, remit: Remit) ->
     """Added up from the entries, at this moment. Reversals count as transfers."""
     own = await _own_account(account_id, session, remit)
     return StatisticsOut.of(own, await remit.account_reads.statistics(account_id))
+
+
+@router.get(
+    "/{account_id}/limits",
+    operation_id="accounts.limits",
+    summary="Read an account's limits",
+    responses=problem_responses(*_READING, "account_not_found"),
+)
+async def limits(account_id: AccountId, session: CurrentSession, remit: Remit) -> LimitsOut:
+    """What the account may send and hold, how much of it is used, and when a total begins again."""
+    found = await remit.account_reads.find_with_time(account_id, session.customer.id)
+    if found is None:
+        raise Problem("account_not_found")
+    account, now = found
+    return LimitsOut.of(account, remit.limits, now)
 
 
 @router.get(

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from api.accounts.entries import entries_page
-from api.accounts.models import AccountFileOut, EntriesOut, FreezeIn, TierIn
+from api.accounts.models import AccountFileOut, EntriesOut, FreezeIn, LimitsOut, TierIn
 from api.http.fields import Cursor, PageSize
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -32,6 +32,21 @@ _CHANGING = (*ACTING, *KEYED, "account_not_found")
 async def account(account_id: AccountId, _: Staff, remit: Remit) -> AccountFileOut:
     """The balance is in the currency's minor unit. `version` counts the entries; `head_hash` is their last hash."""
     return AccountFileOut.of(await _any_account(account_id, remit))
+
+
+@router.get(
+    "/limits",
+    operation_id="admin.accounts.limits",
+    summary="Read any account's limits",
+    responses=problem_responses(*READING, "account_not_found"),
+)
+async def limits(account_id: AccountId, _: Staff, remit: Remit) -> LimitsOut:
+    """With the same contents as for its owner."""
+    found = await remit.account_reads.find_with_time(account_id)
+    if found is None:
+        raise NoSuchAccount(account_id)
+    account, now = found
+    return LimitsOut.of(account, remit.limits, now)
 
 
 @router.get(

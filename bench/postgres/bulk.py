@@ -6,13 +6,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from ledger.chain import entry_hash
 from ledger.ids import CLEARING, AccountId, CustomerId, TransferId, posting_id
+from ledger.limits.sent_totals import Spending
+from ledger.limits.tier_limits import COUNTED
 from ledger.transfers import Failure, Leg, State, TransferOrder
 
 if TYPE_CHECKING:
@@ -38,7 +40,11 @@ _LEGS: dict[State, tuple[Leg, ...]] = {
     State.COMPENSATED: (Leg.DEBIT, Leg.REFUND),
 }
 
-_SET_ACCOUNT = "UPDATE accounts SET balance_minor = $2, version = $3, head_hash = $4 WHERE id = $1"
+_SET_ACCOUNT = """
+    UPDATE accounts SET balance_minor = $2, version = $3, head_hash = $4, spent_on = $5::date, spent_day_minor = $6,
+        spent_month_minor = $7
+    WHERE id = $1
+"""
 
 
 @dataclass(slots=True)
@@ -50,6 +56,17 @@ class BulkAccount:
     balance_minor: int
     version: int
     head_hash: bytes
+    spent_on: date | None = None
+    spent_day_minor: int = 0
+    spent_month_minor: int = 0
+
+    def count(self, order: TransferOrder, leg: Leg, at: datetime) -> None:
+        """Count a debit, or the refund of one of the same time, as the ledger does."""
+        if order.kind not in COUNTED or leg is Leg.CREDIT:
+            return
+        spending = Spending(self.spent_on, self.spent_day_minor, self.spent_month_minor)
+        after = (spending.plus if leg is Leg.DEBIT else spending.minus)(order.amount_minor, at)
+        self.spent_on, self.spent_day_minor, self.spent_month_minor = after.day, after.day_minor, after.month_minor
 
     def enter(self, transfer_id: TransferId, leg: Leg, amount_minor: int, at: datetime) -> tuple[Any, ...]:
         """Add the account's next entry. Returns its row."""
@@ -121,6 +138,7 @@ class BulkRows:
             if account is not None:
                 amount = -order.amount_minor if is_debit else order.amount_minor
                 self.entries.append(account.enter(order.transfer_id, leg, amount, at))
+                account.count(order, leg, at)
 
     async def write(self, connection: "Connection") -> None:
         """Write all rows in one transaction, and forget them."""
@@ -152,6 +170,17 @@ async def write_accounts(connection: "Connection", accounts: list[BulkAccount]) 
     async with connection.transaction():
         await connection.executemany(
             _SET_ACCOUNT,
-            [(one.id, one.balance_minor, one.version, one.head_hash) for one in accounts],
+            [
+                (
+                    one.id,
+                    one.balance_minor,
+                    one.version,
+                    one.head_hash,
+                    one.spent_on,
+                    one.spent_day_minor,
+                    one.spent_month_minor,
+                )
+                for one in accounts
+            ],
             timeout=COPY_SECONDS,
         )

@@ -12,7 +12,10 @@ from ledger.transfers import State
 
 BATCH = 20_000
 
-_ACCOUNTS = "SELECT id, owner_id, balance_minor, version, head_hash FROM accounts ORDER BY id"
+_ACCOUNTS = """
+    SELECT id, owner_id, balance_minor, version, head_hash, spent_on, spent_day_minor, spent_month_minor
+    FROM accounts ORDER BY id
+"""
 
 
 async def fill_with_entries(

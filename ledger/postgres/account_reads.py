@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, select
 
 from database.connections import Database
+from database.metadata import CLOCK
 from database.paging import Page, fetch_page
 from database.rows import columns_for, dataclass_of
 from database.statements import Row, fetch, fetch_first
@@ -125,6 +126,8 @@ _OWN_ACCOUNTS = (
 _ACCOUNT = select(*ACCOUNT).where(accounts.c.id == bindparam("account_id"))
 _OWN_ACCOUNT = _ACCOUNT.where(accounts.c.owner_id == bindparam("owner_id"))
 
+_ACCOUNT_NOW = _ACCOUNT.add_columns(CLOCK.label("now"))
+
 _ENTRIES = (
     select(*columns_for(AccountEntry, entries))
     .where(entries.c.account_id == bindparam("account_id"), entries.c.version < bindparam("below_version"))
@@ -173,6 +176,15 @@ class AccountReads:
             row = await connection.fetchrow(_STATISTICS, account_id)
         assert row is not None, "one row is always selected"
         return dataclass_of(AccountStatistics, row)
+
+    async def find_with_time(
+        self, account_id: AccountId, owner_id: CustomerId | None = None
+    ) -> tuple[Account, datetime] | None:
+        """Any account, or if `owner_id` is given only one of theirs, with PostgreSQL's time."""
+        wanted = _ACCOUNT_NOW if owner_id is None else _ACCOUNT_NOW.where(accounts.c.owner_id == owner_id)
+        async with self._database.connection() as connection:
+            row = await fetch_first(connection, wanted, account_id=account_id)
+        return (account_of(row), row["now"]) if row else None
 
     async def entries(self, account_id: AccountId, below_version: int, limit: int) -> Page[AccountEntry]:
         """Entries with a version below the given one, newest first. The caller has checked whose account it is."""

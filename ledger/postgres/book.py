@@ -19,6 +19,7 @@ from ledger import rules
 from ledger.accounts import Account, AccountStatus
 from ledger.fingerprints import Fingerprints
 from ledger.ids import AccountId, TransferId
+from ledger.limits.tier_limits import DEFAULT_LIMITS, LimitTable
 from ledger.postgres.account_queue import AccountQueues, Turn
 from ledger.postgres.locks import lock_transfer, lock_transfer_and_account
 from ledger.postgres.postings import write, write_if_unchanged
@@ -136,6 +137,7 @@ class Book:
         *,
         queues: AccountQueues | None = None,
         record_funding: RecordFunding = refuse_funding,
+        limits: LimitTable = DEFAULT_LIMITS,
     ) -> None:
         """`record_reversal` writes the record of a reversal into the transaction that opens it.
 
@@ -152,6 +154,7 @@ class Book:
         self._record_funding = record_funding
         self._on_final = on_final
         self._queues = queues or AccountQueues()
+        self._limits = limits
         self._cache = RowCache()
 
     @property
@@ -197,11 +200,19 @@ class Book:
 
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing."""
-        return await self._take_turn(step, "source", rules.decide_debit)
+
+        def decide(transfer: Transfer, attempt: int, source: Account | None, now: datetime) -> Change | None:
+            return rules.decide_debit(transfer, attempt, source, self._limits, now)
+
+        return await self._take_turn(step, "source", decide)
 
     async def credit(self, step: Step) -> Standing:
         """Hand the amount from clearing to the destination."""
-        return await self._take_turn(step, "destination", rules.decide_credit)
+
+        def decide(transfer: Transfer, attempt: int, destination: Account | None, now: datetime) -> Change | None:
+            return rules.decide_credit(transfer, attempt, destination, self._limits, now)
+
+        return await self._take_turn(step, "destination", decide)
 
     async def refund(self, ending: Ending) -> Standing:
         """Return the amount from clearing to the source, or leave a tombstone where none was taken."""
@@ -311,7 +322,11 @@ class Book:
         for account in accounts.values():
             self._cache.accounts.remember(account.id, account, now)
         objection = rules.objection_to(
-            order, accounts.get(order.source_account_id), accounts.get(order.destination_account_id)
+            order,
+            accounts.get(order.source_account_id),
+            accounts.get(order.destination_account_id),
+            self._limits,
+            now,
         )
         foreseen = objection.failure if objection else None
         if rows[0]["opened_at"]:

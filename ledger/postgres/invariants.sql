@@ -2,7 +2,7 @@
 -- Columns: invariant (which claim), subject (where), detail (expected against found).
 --
 -- Each section is one statement, and so one snapshot. `proof/sections.py` puts in front of it which part of the books it
--- looks at: `starts` and `lines` (accounts and their entries), or `some_transfers`, `some_postings`, `some_entries` and
+-- looks at: `starts` and `lines` (accounts and their entries), `spending` (what accounts have sent), or `some_transfers`, `some_postings`, `some_entries` and
 -- `some_keys`. A table's own name means all of its rows: use it only to look up what a row of the part refers to.
 
 -- section: accounts
@@ -96,6 +96,15 @@ WHERE (e.balance_after, e.hash, e.recorded_at) IS DISTINCT FROM (n.balance_minor
     OR (n.deposited_minor, n.withdrawn_minor, n.incoming_minor, n.outgoing_minor) IS DISTINCT FROM
         (coalesce(p.deposited_minor, 0) + f.deposited_minor, coalesce(p.withdrawn_minor, 0) + f.withdrawn_minor,
             coalesce(p.incoming_minor, 0) + f.incoming_minor, coalesce(p.outgoing_minor, 0) + f.outgoing_minor)
+
+-- section: spending
+SELECT 'spending_is_sum_of_debits' AS invariant, a.id AS subject,
+    format('%s on %s and %s in its month; its debits add up to %s on %s and %s', a.spent_day_minor,
+        coalesce(a.spent_on::text, 'no day'), a.spent_month_minor, s.spent_day_minor,
+        coalesce(s.spent_on::text, 'no day'), s.spent_month_minor) AS detail
+FROM spending s JOIN accounts a ON a.id = s.account_id
+WHERE (a.spent_on, a.spent_day_minor, a.spent_month_minor) IS DISTINCT FROM
+    (s.spent_on, s.spent_day_minor, s.spent_month_minor)
 
 -- section: transfers
 WITH legs AS (

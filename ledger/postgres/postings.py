@@ -8,8 +8,8 @@ from ledger.rules import Change
 if TYPE_CHECKING:
     from database.connections import Connection
 
-# The places of all statements here: $1-$7 the transfer and its new state, $8-$13 the posting, $14-$19 the entry and
-# what the account becomes, $20-$24 what account and transfer were decided on.
+# The places of all statements here: $1-$7 the transfer and its new state, $8-$13 the posting, $14-$22 the entry and
+# what the account becomes, $23-$30 what account and transfer were decided on.
 _SET_STATE = """
     UPDATE transfers SET state = $2, updated_at = $3, failure_code = $4, failure_message = $5, failure_side = $7,
         completed_at = CASE WHEN $6::boolean THEN $3::timestamptz END
@@ -27,7 +27,10 @@ _ENTRY = """
     SELECT $14, $15::bigint, $1, $8::smallint, $9, $16::bigint, $17::bigint, $18::bigint, $3, $19::bytea
 """
 
-_SET_BALANCE = "UPDATE accounts SET balance_minor = $18, version = $15, head_hash = $19"
+_SET_BALANCE = """
+    UPDATE accounts SET balance_minor = $18, version = $15, head_hash = $19, spent_on = $20::date,
+        spent_day_minor = $21::bigint, spent_month_minor = $22::bigint
+"""
 
 _WRITE_STATE = f"{_SET_STATE} WHERE id = $1"
 
@@ -49,15 +52,16 @@ _WRITE_POSTING_AND_ENTRY = f"""
 # is older than a minute, because its process was stopped meanwhile: the running totals rely on it.
 _WRITE_IF_UNCHANGED = f"""
     WITH t AS MATERIALIZED (
-        SELECT id FROM transfers WHERE id = $1 AND attempt = $8 AND state = $23
+        SELECT id FROM transfers WHERE id = $1 AND attempt = $8 AND state = $26
             AND $3::timestamptz > clock_timestamp() - interval '1 minute'
         FOR NO KEY UPDATE
     ),
     a AS (
         {_SET_BALANCE} FROM t
         WHERE accounts.id = $14 AND accounts.version = $15::bigint - 1 AND accounts.balance_minor = $17
-            AND accounts.head_hash = $20 AND accounts.status = $21 AND accounts.tier = $22
-            AND accounts.held_minor = $24::bigint
+            AND accounts.head_hash = $23 AND accounts.status = $24 AND accounts.tier = $25
+            AND accounts.held_minor = $27::bigint AND accounts.spent_on IS NOT DISTINCT FROM $28::date
+            AND accounts.spent_day_minor = $29::bigint AND accounts.spent_month_minor = $30::bigint
         RETURNING 1
     ),
     stated AS ({_SET_STATE} FROM a WHERE transfers.id = $1),
@@ -93,6 +97,9 @@ async def write_if_unchanged(connection: "Connection", change: Change, account: 
         account.tier,
         change.transfer.state,
         account.held_minor,
+        account.spent_on,
+        account.spent_day_minor,
+        account.spent_month_minor,
     )
     return found is not None
 
@@ -134,4 +141,7 @@ def _entry(change: Change) -> tuple[object, ...]:
         entry.balance_before,
         entry.balance_after,
         entry.hash,
+        entry.spending.day,
+        entry.spending.day_minor,
+        entry.spending.month_minor,
     )

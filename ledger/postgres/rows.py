@@ -21,8 +21,8 @@ ACCOUNT_COLUMNS = """
     a.id AS a_id, a.owner_id AS a_owner_id, a.currency AS a_currency, a.status AS a_status, a.tier AS a_tier,
     a.balance_minor AS a_balance_minor, a.version AS a_version, a.head_hash AS a_head_hash,
     a.created_at AS a_created_at, a.held_minor AS a_held_minor,
-    a.number AS a_number, a.name AS a_name, a.frozen AS a_frozen,
-    a.overdraft_minor AS a_overdraft_minor
+    a.number AS a_number, a.name AS a_name, a.frozen AS a_frozen, a.overdraft_minor AS a_overdraft_minor,
+    a.spent_on AS a_spent_on, a.spent_day_minor AS a_spent_day_minor, a.spent_month_minor AS a_spent_month_minor
 """
 
 # The same columns for statements that SQLAlchemy Core builds.

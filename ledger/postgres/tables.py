@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Computed,
+    Date,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -42,6 +43,9 @@ accounts = Table(
     Column("name", Text),
     Column("frozen", Text),
     required("overdraft_minor", BigInteger, server_default="0"),
+    Column("spent_on", Date),
+    required("spent_day_minor", BigInteger, server_default="0"),
+    required("spent_month_minor", BigInteger, server_default="0"),
     UniqueConstraint("owner_id", "currency"),
 )
 
@@ -276,6 +280,9 @@ audited_heads = Table(
     required("balance_minor", BigInteger),
     required("hash", LargeBinary),
     required("audited_at", Timestamp, server_default=text("clock_timestamp()")),
+    Column("spent_on", Date),
+    required("spent_day_minor", BigInteger, server_default="0"),
+    required("spent_month_minor", BigInteger, server_default="0"),
 )
 
 audits = Table(

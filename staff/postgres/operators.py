@@ -6,7 +6,7 @@ because everything is as requested is recorded too, with equal states before and
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, or_, select, update
 
@@ -25,7 +25,6 @@ from ledger.postgres.tables import NOT_FINAL, accounts, transfers
 from staff.account_actions import STATUS_AFTER, NoSuchAccount, check_account_action, check_status_change
 from staff.actions import AuditRunning
 from staff.permissions import Action, Actor, check_allowed
-from staff.postgres.actions import State as Recorded
 from staff.postgres.actions import record_action
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ class Operators:
     async def rebuild(
         self, actor: Actor, account_id: AccountId, reason: str, keep: Keep[Account] = keeps_nothing
     ) -> Account:
-        """Set an account's balance, version and head hash to what its entries say, if those are what was written.
+        """Set an account's row to what its entries say, if those are what was written: all but what staff set.
 
         Raises `EntriesBroken`, with what was found, where an entry was edited, dropped or added behind the book, and
         `MoreHeldThanBalance` where disputes hold more than the entries leave.
@@ -121,6 +120,8 @@ class Operators:
         async with self._account(actor, Action.REBUILD_ACCOUNT, account_id) as (connection, account):
             changed = await rebuild(connection, account_id)
             before, after = _balance_of(account), _balance_of(changed)
+            if account.spending != changed.spending:
+                before, after = before | _spending_of(account), after | _spending_of(changed)
             await record_action(connection, actor, Action.REBUILD_ACCOUNT, account_id, reason, before, after)
             await keep(connection, changed)
         return changed
@@ -168,9 +169,17 @@ async def _set(connection: "Connection", account_id: AccountId, **values: object
     return account_of(await fetch_only(connection, changed.returning(*ACCOUNT)))
 
 
-def _status_of(account: Account) -> Recorded:
+def _status_of(account: Account) -> dict[str, Any]:
     return {"status": account.status, "frozen": account.frozen}
 
 
-def _balance_of(account: Account) -> Recorded:
+def _balance_of(account: Account) -> dict[str, Any]:
     return {"balance": account.balance_minor, "version": account.version, "head_hash": account.head_hash.hex()}
+
+
+def _spending_of(account: Account) -> dict[str, Any]:
+    return {
+        "spent_on": account.spent_on and account.spent_on.isoformat(),
+        "spent_day": account.spent_day_minor,
+        "spent_month": account.spent_month_minor,
+    }

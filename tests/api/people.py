@@ -122,6 +122,7 @@ async def running_api(
             announce,
             queues=queues,
             record_funding=record_funding,
+            limits=settings.limits(),
         )
         running = asyncio.create_task(run_until_stopped(temporal, steps_book, settings, stop, with_worker=worker))
         registering = asyncio.create_task(keep_registered(temporal, settings)) if registers else None

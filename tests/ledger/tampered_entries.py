@@ -4,6 +4,26 @@ from tests.ledger.book_changes import Tampering
 
 TAMPERED_ENTRIES = [
     Tampering(
+        "what an account has sent today is edited",
+        "UPDATE accounts SET spent_day_minor = 0 WHERE id = '{alice}'",
+        {"spending_is_sum_of_debits alice"},
+    ),
+    Tampering(
+        "what an account has sent this month is edited",
+        "UPDATE accounts SET spent_month_minor = spent_month_minor - 1 WHERE id = '{bob}'",
+        {"spending_is_sum_of_debits bob"},
+    ),
+    Tampering(
+        "the day on which an account has sent something is moved",
+        "UPDATE accounts SET spent_on = spent_on + 1 WHERE id = '{alice}'",
+        {"spending_is_sum_of_debits alice"},
+    ),
+    Tampering(
+        "an account that never sent anything is said to have",
+        "UPDATE accounts SET spent_on = '2026-01-01' WHERE id = '{dora}'",
+        {"spending_is_sum_of_debits dora"},
+    ),
+    Tampering(
         "an entry is dated before a clean audit that did not find it",
         """
         INSERT INTO audits (is_full, began_at, findings, audited_until)
@@ -23,6 +43,7 @@ TAMPERED_ENTRIES = [
             "entries_without_gaps alice version 2",
             "entry_matches_posting alice version 2",
             "hash_chain alice version 2",
+            "spending_is_sum_of_debits alice",
         },
     ),
     Tampering(
@@ -32,6 +53,7 @@ TAMPERED_ENTRIES = [
             "entries_without_gaps alice version 3",
             "entry_matches_posting alice version 2",
             "hash_chain alice version 2",
+            "spending_is_sum_of_debits alice",
         },
     ),
     Tampering(
@@ -149,6 +171,7 @@ TAMPERED_ENTRIES = [
         {
             "balance_is_fold alice",
             "entry_matches_posting moving/1/debit",
+            "spending_is_sum_of_debits alice",
         },
     ),
     Tampering(
@@ -162,6 +185,7 @@ TAMPERED_ENTRIES = [
         {
             "entry_matches_posting moving/1/debit",
             "zero_sum USD",
+            "spending_is_sum_of_debits alice",
         },
     ),
     Tampering(
@@ -176,6 +200,7 @@ TAMPERED_ENTRIES = [
         {
             "in_transit USD",
             "legs_match_state moving attempt 1",
+            "spending_is_sum_of_debits alice",
         },
     ),
     Tampering(

@@ -191,6 +191,7 @@ TAMPERED_TRANSFERS = [
             "in_transit USD",
             "key_names_transfer moving",
             "posting_matches_transfer moving/1/debit",
+            "spending_is_sum_of_debits alice",
         },
     ),
     Tampering(
@@ -200,6 +201,7 @@ TAMPERED_TRANSFERS = [
             "key_names_transfer done",
             "posting_matches_transfer done/1/credit",
             "posting_matches_transfer done/1/debit",
+            "spending_is_sum_of_debits alice",
         },
     ),
     Tampering(

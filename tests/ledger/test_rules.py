@@ -23,6 +23,7 @@ from ledger.ids import (
     new_customer_id,
     posting_id,
 )
+from ledger.limits.tier_limits import DEFAULT_LIMITS, LimitName
 from ledger.money import MAX_AMOUNT_MINOR, Money
 from ledger.refusals import (
     REFUSAL_CODES,
@@ -36,6 +37,7 @@ from ledger.refusals import (
     FraudDeclined,
     IllegalTransition,
     InsufficientFunds,
+    LimitExceeded,
     Refusal,
     ReversalTooLarge,
     ReviewExpired,
@@ -68,9 +70,10 @@ def account(
     currency: str = "USD",
     status: AccountStatus = AccountStatus.ACTIVE,
     frozen: Freeze | None = None,
+    tier: int = 3,
 ) -> Account:
     genesis = genesis_hash(account_id)
-    return Account(account_id, OWNER, currency, status, 1, balance_minor, 0, genesis, NOW, 0, NUMBER, frozen=frozen)
+    return Account(account_id, OWNER, currency, status, tier, balance_minor, 0, genesis, NOW, 0, NUMBER, frozen=frozen)
 
 
 def transfer(
@@ -226,6 +229,7 @@ ONE_OF_EACH: dict[type[Refusal], Refusal] = {
         CurrencyMismatch(MINE, "source", "USD"),
         AccountClosed(MINE, "source"),
         AccountFrozen(MINE, "source"),
+        LimitExceeded("source", LimitName.DAILY_TOTAL, Money(2, "USD"), Money(1, "USD"), NOW),
         ReversalTooLarge(TransferId("trf_one"), Money(1, "USD")),
         InsufficientFunds(MINE, Money(1, "USD")),
         BalanceLimitExceeded(MINE, Money(1, "USD")),
@@ -332,7 +336,7 @@ def test_the_foreseen_refusal_is_the_first_of_all_that_apply(
     source: Account | None, destination: Account | None, same: bool
 ) -> None:
     wanted = order(OWNER, MINE, MINE if same else THEIRS, 100)
-    objection = rules.objection_to(wanted, source, source if same else destination)
+    objection = rules.objection_to(wanted, source, source if same else destination, DEFAULT_LIMITS, NOW)
     codes = against_source(source) | against_destination(source if same else destination)
     assert (objection.code if objection else None) == first_of(codes | ({"same_account"} if same else set()))
 
@@ -343,11 +347,11 @@ def test_a_debit_is_refused_with_the_first_refusal_of_its_source(source: Account
     opened = transfer(State.INITIATED)
     if code:
         with pytest.raises(Refusal) as refusal:
-            rules.decide_debit(opened, 1, source, NOW)
+            rules.decide_debit(opened, 1, source, DEFAULT_LIMITS, NOW)
         assert refusal.value.code == code
     else:
         assert source is not None
-        change = rules.decide_debit(opened, 1, source, NOW)
+        change = rules.decide_debit(opened, 1, source, DEFAULT_LIMITS, NOW)
         assert change is not None
         assert change.posting is not None
         assert change.posting.entry is not None
@@ -360,11 +364,11 @@ def test_a_credit_is_refused_with_the_first_refusal_of_its_destination(destinati
     debited = transfer(State.DEBITED)
     if code:
         with pytest.raises(Refusal) as refusal:
-            rules.decide_credit(debited, 1, destination, NOW)
+            rules.decide_credit(debited, 1, destination, DEFAULT_LIMITS, NOW)
         assert refusal.value.code == code
     else:
         assert destination is not None
-        change = rules.decide_credit(debited, 1, destination, NOW)
+        change = rules.decide_credit(debited, 1, destination, DEFAULT_LIMITS, NOW)
         assert change is not None
         assert change.posting is not None
         assert change.posting.entry is not None
@@ -375,7 +379,7 @@ def test_a_credit_is_refused_with_the_first_refusal_of_its_destination(destinati
 def test_a_debit_from_an_account_to_itself_is_refused(both: AccountId) -> None:
     opened = transfer(State.INITIATED, source=both, destination=both)
     with pytest.raises(SameAccount):
-        rules.decide_debit(opened, 1, None if both == WORLD else account(balance_minor=100), NOW)
+        rules.decide_debit(opened, 1, None if both == WORLD else account(balance_minor=100), DEFAULT_LIMITS, NOW)
 
 
 @pytest.mark.parametrize("status", AccountStatus)
@@ -392,6 +396,8 @@ def test_system_accounts_cannot_be_named_as_clearing() -> None:
             order(OWNER, source, destination, 1),
             account(balance_minor=1) if source == MINE else None,
             account() if destination == MINE else None,
+            DEFAULT_LIMITS,
+            NOW,
         )
         assert isinstance(objection, AccountNotFound)
 
@@ -400,8 +406,8 @@ def test_system_accounts_cannot_be_named_as_clearing() -> None:
 def test_a_step_of_another_attempt_is_never_taken(state: State, attempt: int) -> None:
     standing, rich = transfer(state), account(balance_minor=100)
     steps: list[Callable[[], object]] = [
-        lambda: rules.decide_debit(standing, attempt, rich, NOW),
-        lambda: rules.decide_credit(standing, attempt, rich, NOW),
+        lambda: rules.decide_debit(standing, attempt, rich, DEFAULT_LIMITS, NOW),
+        lambda: rules.decide_credit(standing, attempt, rich, DEFAULT_LIMITS, NOW),
         lambda: rules.decide_refund(standing, attempt, rich, None, NOW),
         lambda: rules.decide_end(standing, attempt, State.FAILED, None, NOW),
         lambda: rules.decide_end(standing, attempt, State.CANCELLED, None, NOW),

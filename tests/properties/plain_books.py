@@ -2,7 +2,7 @@
 
 Written from what Remit promises and never from `ledger/rules.py`: two descriptions of one thing that check each other.
 Disputes are not here: who may say what is theirs, and the reversal that one ends in is a reversal like any other.
-Names stand for ids (`ann.USD`, `ann-1`), and states and refusals are plain words, so that a difference can be read.
+Names stand for ids (`ann.JPY`, `ann-1`), and states and refusals are plain words, so that a difference can be read.
 """
 
 from collections import Counter
@@ -21,6 +21,12 @@ MAY_BECOME = {
     "compensated": {"initiated"},
     "failed": {"initiated"},
     "cancelled": set(),
+}
+
+# Of ann's accounts; ben's have none. All of a story happens in one day, so the month's total alone limits KRW.
+LIMITS = {
+    "JPY": {"one_transaction": 99, "daily_total": 120, "monthly_total": None, "highest_balance": 150},
+    "KRW": {"one_transaction": None, "daily_total": None, "monthly_total": 40, "highest_balance": 60},
 }
 
 DECIDED_FIRST = (
@@ -133,9 +139,9 @@ class Known:
 
 @dataclass(frozen=True)
 class Picture:
-    """All that can be seen of the books: per account the balance, number of entries and status; every transfer."""
+    """All that can be seen of the books: per account balance, number of entries, status, sent; every transfer."""
 
-    accounts: dict[str, tuple[int, int, str]]
+    accounts: dict[str, tuple[int, int, str, int]]
     transfers: dict[str, str]
 
 
@@ -158,6 +164,7 @@ class PlainBooks:
         self.balance = dict.fromkeys(accounts, 0)
         self.entries = dict.fromkeys(self.balance, 0)
         self.status = dict.fromkeys(self.balance, "active")
+        self.sent = dict.fromkeys(self.balance, 0)
         self.transfers: dict[str, Known] = {}
         # By key: the request that has it, and the transfer that it names.
         self.keys: dict[str, tuple[TransferRequest, str]] = {}
@@ -167,7 +174,7 @@ class PlainBooks:
     def copy(self) -> "PlainBooks":
         twin = PlainBooks(())
         twin.balance, twin.entries, twin.status = self.balance.copy(), self.entries.copy(), self.status.copy()
-        twin.keys = self.keys.copy()
+        twin.keys, twin.sent = self.keys.copy(), self.sent.copy()
         twin.transfers, twin.in_transit, twin.world = self.transfers.copy(), self.in_transit.copy(), self.world.copy()
         return twin
 
@@ -192,7 +199,10 @@ class PlainBooks:
 
     def picture(self) -> Picture:
         return Picture(
-            {name: (self.balance[name], self.entries[name], self.status[name]) for name in self.balance},
+            {
+                name: (self.balance[name], self.entries[name], self.status[name], self.sent[name])
+                for name in self.balance
+            },
             {name: f"{known.standing}, attempt {known.attempt}" for name, known in self.transfers.items()},
         )
 
@@ -270,6 +280,7 @@ class PlainBooks:
         self._may(known, "debited")
         self._unless(self._against(wish, wish.source, -wish.amount))
         self._pay(wish.source, wish.currency, -wish.amount)
+        self._count(wish, wish.amount)
         self.in_transit[wish.currency] += wish.amount
         return self._becomes(known, "debited")
 
@@ -292,6 +303,7 @@ class PlainBooks:
         self._may(known, "compensated")
         self.in_transit[wish.currency] -= wish.amount
         self._pay(wish.source, wish.currency, wish.amount)
+        self._count(wish, -wish.amount)
         return self._becomes(known, "compensated", reason)
 
     def _end(self, known: Known, state: str, reason: str | None) -> str:
@@ -312,6 +324,11 @@ class PlainBooks:
         else:
             self.balance[account] += amount
             self.entries[account] += 1
+
+    def _count(self, wish: TransferRequest, amount: int) -> None:
+        """What is brought back does not count, and neither does what comes from outside."""
+        if wish.source != WORLD and wish.reverses is None:
+            self.sent[wish.source] += amount
 
     def _becomes(self, known: Known, state: str, reason: str | None = None) -> str:
         after = replace(known, state=state, reason=reason)
@@ -347,11 +364,26 @@ class PlainBooks:
                 "currency_mismatch": _currency(account) != wish.currency,
                 "account_closed": self.status[account] == "closed",
                 "account_frozen": self.status[account] == "frozen",
+                "limit_exceeded": change < 0 and self._sends_too_much(wish, account),
                 "insufficient_funds": after < 0,
-                "balance_limit_exceeded": change > 0 and after > MOST,
+                "balance_limit_exceeded": change > 0 and after > self._most(wish, account),
             }.items()
             if applies
         }
+
+    def _sends_too_much(self, wish: TransferRequest, account: str) -> bool:
+        if wish.reverses or not account.startswith("ann."):
+            return False
+        limits, sent = LIMITS[_currency(account)], self.sent[account] + wish.amount
+        totals = [limits["daily_total"], limits["monthly_total"]]
+        return any(most is not None and sent > most for most in totals) or wish.amount > (
+            limits["one_transaction"] or MOST
+        )
+
+    @staticmethod
+    def _most(wish: TransferRequest, account: str) -> int:
+        limited = account.startswith("ann.") and wish.reverses is None
+        return (limited and LIMITS[_currency(account)]["highest_balance"]) or MOST
 
     @staticmethod
     def _first(codes: set[str]) -> str | None:

@@ -11,6 +11,7 @@ from customers.postgres import Customers
 from database.connections import Database
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD, AccountId, CustomerId, TransferId, new_account_id
+from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.refusals import IllegalTransition, LedgerConflict, NotReversible, OrderMismatch, Refusal, UnknownTransfer
@@ -25,8 +26,10 @@ from tests.properties.plain_books import Answer, AtOnce, Move, Open, Picture, Pl
 from tests.properties.stories import ACCOUNTS, CURRENCIES, OWNERS, PROLOGUE, Story, stories
 
 LONG_RUN_SECONDS = 3_600
+LIMITS = LimitTable({currency: {"1": limits} for currency, limits in plain.LIMITS.items()})
 
-_ACCOUNTS = "SELECT id, balance_minor, version, status FROM accounts"
+_ACCOUNTS = "SELECT id, balance_minor, version, status, spent_day_minor FROM accounts"
+_WITHOUT_LIMITS = "UPDATE accounts SET tier = 3 WHERE owner_id = $1"
 _TRANSFERS = "SELECT id, state, failure_code, attempt FROM transfers"
 
 
@@ -44,7 +47,7 @@ class Teller:
     async def at(cls, database: Database) -> "Teller":
         teller = cls(
             database,
-            Book(database, FINGERPRINTS, record_reversal),
+            Book(database, FINGERPRINTS, record_reversal, limits=LIMITS),
             {},
             {plain.WORLD: WORLD, plain.NOBODY: new_account_id()},
             {},
@@ -58,6 +61,8 @@ class Teller:
             for currency in others:
                 opened = await customers.open_account(customer.id, currency)
                 teller.accounts[f"{owner}.{currency}"] = opened.id
+        async with database.connection() as connection:
+            await connection.execute(_WITHOUT_LIMITS, teller.owners["ben"])
         teller.names = {account_id: name for name, account_id in teller.accounts.items()}
         return teller
 
@@ -82,7 +87,7 @@ class Teller:
             accounts = await connection.fetch(_ACCOUNTS)
             transfers = await connection.fetch(_TRANSFERS)
         return Picture(
-            {self.names[row["id"]]: (row["balance_minor"], row["version"], row["status"]) for row in accounts},
+            {self.names[row["id"]]: tuple(row)[1:] for row in accounts},
             {self.names[row["id"]]: f"{_standing(*row[1:3])}, attempt {row['attempt']}" for row in transfers},
         )
 
@@ -115,7 +120,7 @@ class Teller:
         return wanted
 
     def _transfer_id(self, name: str) -> TransferId:
-        return self._order(TransferRequest(name, plain.WORLD, plain.WORLD, 1, "USD")).transfer_id
+        return self._order(TransferRequest(name, plain.WORLD, plain.WORLD, 1, "JPY")).transfer_id
 
     def _said(self, standing: Standing) -> str:
         said = _standing(standing.state, standing.failure.code if standing.failure else None)

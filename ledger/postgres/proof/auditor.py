@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ENTRIES_AT_ONCE = 20_000
 TRANSFERS_AT_ONCE = 2_000
 ACCOUNTS_AT_ONCE = 5_000
+SPENDERS_AT_ONCE = 200
 TRANSFERS_COUNTED_AT_ONCE = 50_000
 
 # Other requests of this process have their turn after so many orders: about 10 ms.
@@ -71,6 +72,8 @@ _CHANGED_ACCOUNTS = f"""
     WHERE a.id > $1 AND ($2::text IS NULL OR a.id <= $2) AND (
         (a.version, a.balance_minor) <> (coalesce(h.version, 0), coalesce(h.balance_minor, 0))
         OR a.head_hash <> coalesce(h.hash, sha256(convert_to(a.id, 'UTF8')))
+        OR (a.spent_on, a.spent_day_minor, a.spent_month_minor) IS DISTINCT FROM
+            (h.spent_on, coalesce(h.spent_day_minor, 0), coalesce(h.spent_month_minor, 0))
         OR (k.balance_after, k.hash) IS DISTINCT FROM (h.balance_minor, h.hash)
         OR EXISTS (SELECT FROM entries e WHERE e.account_id = a.id AND e.version > a.version)
     )
@@ -93,6 +96,7 @@ _ALL_ACCOUNTS = f"""
 _NEXT_START = "SELECT greatest($2::bigint, min(version) - 2) FROM entries WHERE account_id = $1 AND version > $2"
 
 _ADVANCE = "SELECT advance_heads($1, $2)"
+_NOTE_SPENDING = "SELECT note_spending($1)"
 
 _NOT_FINAL = """
     SELECT id FROM transfers WHERE state IN ('initiated', 'in_review', 'debited') AND created_at <= $1
@@ -178,29 +182,37 @@ class Auditor:
     # Accounts: each entry follows from the one before, and the last one is the balance.
 
     async def _accounts(self, *, is_standby: bool) -> None:
-        async for accounts in self._parts():
-            ids = [one.id for one in accounts]
-            if not is_standby:
-                await take_snapshots(self._connection, ids, within_seconds=STATEMENT_SECONDS)
-            is_clean = await self._check(sections.ACCOUNTS, ids, [one.since for one in accounts], ENTRIES_AT_ONCE)
-            if not is_clean:
-                self._unclean.update(ids)
-            # A head never passes what is not clean. Asked to, the database would read from there on for each part.
-            elif not is_standby and self._unclean.isdisjoint(ids):
-                versions = [one.version for one in accounts]
-                await self._connection.execute(_ADVANCE, ids, versions, timeout=STATEMENT_SECONDS)
-
-    async def _parts(self) -> AsyncIterator[list[_Account]]:
-        """Accounts whose entries together are about `ENTRIES_AT_ONCE`; a larger one in several parts."""
         async for page in self._pages():
-            for accounts in _together(page):
-                yield accounts
-            for large in (one for one in page if one.entries > ENTRIES_AT_ONCE):
-                since = large.since
-                while since < large.version:
-                    upto = min(since + ENTRIES_AT_ONCE, large.version)
-                    yield [_Account(large.id, since, upto)]
-                    since = await self._one(_NEXT_START, large.id, upto)
+            async for accounts in self._parts(page):
+                ids = [one.id for one in accounts]
+                if not is_standby:
+                    await take_snapshots(self._connection, ids, within_seconds=STATEMENT_SECONDS)
+                is_clean = await self._check(sections.ACCOUNTS, ids, [one.since for one in accounts], ENTRIES_AT_ONCE)
+                if not is_clean:
+                    self._unclean.update(ids)
+                # A head never passes what is not clean. Asked to, the database would read from there on for each part.
+                elif not is_standby and self._unclean.isdisjoint(ids):
+                    versions = [one.version for one in accounts]
+                    await self._connection.execute(_ADVANCE, ids, versions, timeout=STATEMENT_SECONDS)
+            await self._spending([one.id for one in page], is_standby=is_standby)
+
+    async def _spending(self, ids: Sequence[str], *, is_standby: bool) -> None:
+        """What the accounts have sent, counted again from the entries of the month."""
+        for first in range(0, len(ids), SPENDERS_AT_ONCE):
+            some = ids[first : first + SPENDERS_AT_ONCE]
+            if await self._check(sections.SPENT, some) and not is_standby:
+                await self._connection.execute(_NOTE_SPENDING, some, timeout=STATEMENT_SECONDS)
+
+    async def _parts(self, page: Sequence[_Account]) -> AsyncIterator[list[_Account]]:
+        """The accounts in parts whose entries together are about `ENTRIES_AT_ONCE`; a larger one in several parts."""
+        for accounts in _together(page):
+            yield accounts
+        for large in (one for one in page if one.entries > ENTRIES_AT_ONCE):
+            since = large.since
+            while since < large.version:
+                upto = min(since + ENTRIES_AT_ONCE, large.version)
+                yield [_Account(large.id, since, upto)]
+                since = await self._one(_NEXT_START, large.id, upto)
 
     async def _pages(self) -> AsyncIterator[list[_Account]]:
         listed = _ALL_ACCOUNTS if self._full else _CHANGED_ACCOUNTS

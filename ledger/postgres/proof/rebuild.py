@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ledger.accounts import Account
 from ledger.ids import AccountId
+from ledger.postgres.proof.counters import SPENDING
 from ledger.postgres.rows import ACCOUNT_COLUMNS, account_of
 from ledger.refusals import EntriesBroken, MoreHeldThanBalance
 
@@ -97,11 +98,17 @@ _FINDINGS = """
 """
 
 _REBUILD = f"""
-    WITH head AS (SELECT * FROM entries WHERE account_id = $1 ORDER BY version DESC LIMIT 1)
+    WITH head AS (SELECT * FROM entries WHERE account_id = $1 ORDER BY version DESC LIMIT 1),
+    wanted AS (SELECT $1::text AS account_id),
+    spending AS ({SPENDING})
     UPDATE accounts a SET
         balance_minor = coalesce((SELECT balance_after FROM head), 0),
         version = coalesce((SELECT version FROM head), 0),
-        head_hash = coalesce((SELECT hash FROM head), sha256(convert_to(a.id, 'UTF8')))
+        head_hash = coalesce((SELECT hash FROM head), sha256(convert_to(a.id, 'UTF8'))),
+        spent_on = spending.spent_on,
+        spent_day_minor = spending.spent_day_minor,
+        spent_month_minor = spending.spent_month_minor
+    FROM spending
     WHERE a.id = $1 AND (a.held_minor = 0 OR a.held_minor <= coalesce((SELECT balance_after FROM head), 0))
     RETURNING {ACCOUNT_COLUMNS}
 """

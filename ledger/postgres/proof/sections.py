@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from ledger.postgres.proof.counters import SPENDING
+
 _TEXT = (Path(__file__).parents[1] / "invariants.sql").read_text()
 _SECTIONS = dict(re.findall(r"^-- section: (\w+)\n(.*?)(?=^-- section: |\Z)", _TEXT, re.DOTALL | re.MULTILINE))
 
@@ -31,6 +33,12 @@ _ACCOUNTS = """
         ) seen
         ORDER BY account_id, version DESC
     )
+"""
+
+# $1: account ids.
+_SPENDING = f"""
+    wanted AS MATERIALIZED (SELECT unnest($1::text[]) AS account_id),
+    spending AS MATERIALIZED ({SPENDING})
 """
 
 _WANTED_TRANSFERS = """
@@ -65,10 +73,11 @@ def _over(part: str, section: str) -> str:
 
 
 ACCOUNTS = _over(_ACCOUNTS, "accounts")
+SPENT = _over(_SPENDING, "spending")
 TRANSFERS_OF_PERIOD = _over(_PERIOD, "transfers")
 TRANSFERS_BY_ID = _over(_TRANSFERS, "transfers")
 DISPUTES = _SECTIONS["disputes"]
 BOOKS = _SECTIONS["books"]
 TOTALS = _SECTIONS["totals"]
-EVERY_SECTION = (ACCOUNTS, TRANSFERS_OF_PERIOD, TRANSFERS_BY_ID, DISPUTES, BOOKS, TOTALS)
-assert _SECTIONS.keys() == {"accounts", "transfers", "disputes", "books", "totals"}
+EVERY_SECTION = (ACCOUNTS, SPENT, TRANSFERS_OF_PERIOD, TRANSFERS_BY_ID, DISPUTES, BOOKS, TOTALS)
+assert _SECTIONS.keys() == {"accounts", "spending", "transfers", "disputes", "books", "totals"}
