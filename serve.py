@@ -50,6 +50,7 @@ from ledger.postgres.proof.snapshots import take_due_snapshots
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
 from reviews.postgres import Reviews
+from screening.postgres.cases import Cases
 from settings import Settings, texts_in
 from staff.fundings.postgres import FundingAccounts, record_funding
 from staff.postgres.actions import StaffActions
@@ -184,6 +185,7 @@ def compose_api(
         dispute_holds=DisputeHolds(database),
         interventions=Interventions(acceptance, temporal, actions, files, reversals, disputes, LateReversals(database)),
         reviews=Reviews(database, four_eyes_after),
+        cases=Cases(database),
         gauges=ApiGauges(OpenWorkReads(database), temporal),
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),

@@ -177,8 +177,8 @@ class Settings(BaseSettings):
     )
 
     # The saga.
-    decline_from_major: int = Field(
-        10_000, ge=1, description="Screening declines this amount and more, in major units of its currency."
+    decline_from_major: int | None = Field(
+        None, ge=1, description="Screening declines this amount and more, in major units of its currency. Unset: none."
     )
 
     tier_limits: str | None = Field(
@@ -190,7 +190,13 @@ class Settings(BaseSettings):
     )
 
     review_from_major: int | None = Field(
-        None, ge=1, description="Screening sends this amount and more to review, in major units. Unset: never."
+        None,
+        ge=0,
+        description="Screening sends this amount and more to review, in major units of its currency. 0: never. Unset: "
+        "from 25,000 US dollars on, scaled for other currencies.",
+    )
+    rules_file: Path | None = Field(
+        None, description="The screening rules, as TOML or JSON, in place of those that come from the settings."
     )
     four_eyes_from_major: int | None = Field(
         None, ge=1, description="A review of this amount or more needs two deciders. Unset: one is enough."
@@ -335,20 +341,30 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _rules_come_from_one_place(self) -> Self:
+        """Refuse thresholds beside a file of rules: nobody could tell which of them count."""
+        if self.rules_file is not None and (self.review_from_major, self.decline_from_major) != (None, None):
+            raise ValueError(
+                "REMIT_RULES_FILE has all rules: unset REMIT_REVIEW_FROM_MAJOR and REMIT_DECLINE_FROM_MAJOR, and say "
+                "in the file from which amounts on transfers are reviewed or declined."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _thresholds_agree(self) -> Self:
         """Refuse thresholds that would silently switch reviews off."""
         review, four_eyes, decline = self.review_from_major, self.four_eyes_from_major, self.decline_from_major
-        if review is not None and review >= decline:
+        if review and decline is not None and review >= decline:
             raise ValueError(
                 f"REMIT_REVIEW_FROM_MAJOR={review} and REMIT_DECLINE_FROM_MAJOR={decline} contradict each other: "
                 "amounts are declined before anybody could review them. Review from a smaller amount."
             )
-        if four_eyes is not None and review is None:
+        if four_eyes is not None and review == 0:
             raise ValueError(
-                f"REMIT_FOUR_EYES_FROM_MAJOR={four_eyes} has no effect: set REMIT_REVIEW_FROM_MAJOR, from which "
-                "amounts are reviewed."
+                f"REMIT_FOUR_EYES_FROM_MAJOR={four_eyes} has no effect with REMIT_REVIEW_FROM_MAJOR=0, which switches "
+                "reviews off."
             )
-        if four_eyes is not None and four_eyes >= decline:
+        if four_eyes is not None and decline is not None and four_eyes >= decline:
             raise ValueError(
                 f"REMIT_FOUR_EYES_FROM_MAJOR={four_eyes} and REMIT_DECLINE_FROM_MAJOR={decline} contradict each other: "
                 "amounts are declined before two people could review them. Ask for four eyes from a smaller amount."

@@ -1,8 +1,11 @@
 """Composition root of a worker: which workflows and activities it runs, with what."""
 
+import json
 import re
+import tomllib
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from temporalio.client import Client, Interceptor
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
@@ -33,7 +36,11 @@ from notifications.mail.mail import Mailer, NoMailer
 from notifications.mail.smtp import SmtpMailer
 from notifications.postgres import Messages
 from reviews.review import ReviewPolicy
-from screening.rules import AmountThreshold, FundingThreshold, ScreeningAnswer, ScreeningRule
+from screening.postgres.rules_in_force import RulesInForce
+from screening.postgres.verdicts import Verdicts
+from screening.rule_sets import RuleSet, RulesInvalid, default_rule_set, rule_set_in, rule_set_of
+from screening.rules import ScreeningRule
+from screening.standard_rules import FundingThreshold
 from settings import Settings, keys_in
 from workflows import policies
 from workflows.codec import EncryptingCodec, converter_with
@@ -140,15 +147,28 @@ def mailer_from(settings: Settings) -> Mailer:
     return NoMailer()
 
 
-def screening_rules(settings: Settings) -> list[ScreeningRule]:
-    """What every transfer is screened by. Add rules here; the strictest answer counts."""
-    rules: list[ScreeningRule] = [
-        AmountThreshold(settings.decline_from_major),
-        FundingThreshold(settings.funding_four_eyes_from_major),
-    ]
-    if settings.review_from_major is not None:
-        rules.append(AmountThreshold(settings.review_from_major, ScreeningAnswer.REVIEW))
-    return rules
+def rule_set_in_file(path: Path) -> RuleSet:
+    """The rule set in a file of TOML, or of JSON by its name. Raises `RulesInvalid`, which names the file."""
+    try:
+        text = path.read_text()
+        found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise RulesInvalid([f"{path}: {error}"]) from error
+    if not isinstance(found, dict) or found.keys() != {"rules"}:
+        raise RulesInvalid([f"{path}: must hold `rules`, a list, and nothing else"])
+    try:
+        return rule_set_in(found["rules"])
+    except RulesInvalid as invalid:
+        raise RulesInvalid([f"{path}: {error}" for error in invalid.errors]) from invalid
+
+
+def configured_rules(settings: Settings) -> RuleSet:
+    """What every transfer is screened by, as the file of rules or the settings say it. Raises `RulesInvalid`."""
+    if settings.rules_file is not None:
+        return rule_set_in_file(settings.rules_file)
+    return default_rule_set(
+        review_from_major=settings.review_from_major, decline_from_major=settings.decline_from_major
+    )
 
 
 def deployment(build_id: str | None) -> WorkerDeploymentConfig | None:
@@ -189,7 +209,11 @@ def build_worker(
         ReviewPolicy(settings.review_deadline_seconds, settings.review_reminder_seconds, settings.four_eyes_from_major),
         timedelta(seconds=settings.four_eyes_after_seconds),
     )
-    screening = ScreeningSteps(screening_rules(settings) if rules is None else rules)
+    rule_set = configured_rules(settings) if rules is None else rule_set_of(rules)
+    screening = ScreeningSteps(
+        RulesInForce(book.database, rule_set, [FundingThreshold(settings.funding_four_eyes_from_major)]),
+        Verdicts(book.database),
+    )
     recovery = RecoverySteps(client, book, settings.recovery_grace_seconds)
     late_reversals = LateReversals(book.database)
     disputes = DisputeSteps(
@@ -209,6 +233,7 @@ def build_worker(
             money.fail_transfer,
             money.cancel_transfer,
             screening.screen_transfer,
+            screening.screen_with_facts,
             review.begin_review,
             review.record_decision,
             review.read_review,

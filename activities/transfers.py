@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.refusals import refusals_as_answers
 from ledger.postgres.book import Book
-from ledger.transfers import Ending, Opened, Standing, State, Step, TransferOrder
+from ledger.transfers import Ending, Opened, ScreenedStep, Standing, State, Step, TransferOrder
 
 
 class TransferSteps:
@@ -27,7 +27,7 @@ class TransferSteps:
         return replace(opened, stuck_after_seconds=self._stuck_after_seconds)
 
     @activity.defn
-    async def debit_source(self, step: Step) -> Standing:
+    async def debit_source(self, step: ScreenedStep) -> Standing:
         """Take the amount from the source into clearing.
 
         Refuses with `account_not_found`, `currency_mismatch`, `account_closed`, `account_frozen` or

@@ -27,6 +27,7 @@ from api.http.repeats import handle_repeats
 from api.limits.by_client import RateLimited
 from api.payees import routes as payees
 from api.reviews import routes as reviews
+from api.screening import case_routes as cases
 from api.services import Services
 from api.staff import routes as staff
 from api.transfers import intervention_routes as interventions
@@ -105,6 +106,7 @@ def _routed() -> FastAPI:
         interventions,
         reviews,
         staff_disputes,
+        cases,
         books,
         staff,
         staff_auth,

@@ -28,6 +28,7 @@ from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
 from reviews.postgres import Reviews
+from screening.postgres.cases import Cases
 from staff.fundings.postgres import FundingAccounts
 from staff.postgres.actions import StaffActions
 from staff.postgres.operators import Operators
@@ -65,6 +66,7 @@ class Services:
     web_ui: WebUi
     interventions: Interventions
     reviews: Reviews
+    cases: Cases
     gauges: ApiGauges
     readiness: Readiness
     sign_ins: SignIns

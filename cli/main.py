@@ -17,6 +17,7 @@ from cli.production import api, worker
 from cli.verify import verify
 from database.commits import NotDurable
 from database.connections import Unavailable
+from screening.rule_sets import RulesInvalid
 from settings import PREFIX, unknown_variables
 
 app = typer.Typer(
@@ -42,6 +43,8 @@ def main() -> None:
         app()
     except (StackError, Unavailable, NotDurable) as error:
         fail(str(error))
+    except RulesInvalid as error:
+        fail("\n".join(error.errors), status=2)
     except ValidationError as error:
         for found in error.errors():
             # A contradiction between settings names them itself.

@@ -13,6 +13,8 @@ PostingId = NewType("PostingId", str)
 ActionId = NewType("ActionId", str)
 DisputeId = NewType("DisputeId", str)
 AuthEventId = NewType("AuthEventId", str)
+CaseId = NewType("CaseId", str)
+RuleSetId = NewType("RuleSetId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -28,6 +30,7 @@ CUSTOMER_ID = re.compile(f"cus_{_BODY}")
 ACCOUNT_ID = re.compile(f"acc_{_BODY}")
 TRANSFER_ID = re.compile(f"trf_{_BODY}")
 DISPUTE_ID = re.compile(f"dsp_{_BODY}")
+CASE_ID = re.compile(f"cas_{_BODY}")
 
 
 def _body(bits: bytes) -> str:
@@ -58,6 +61,16 @@ def new_auth_event_id() -> AuthEventId:
 def new_dispute_id() -> DisputeId:
     """A random, unguessable id."""
     return DisputeId("dsp_" + _body(secrets.token_bytes(16)))
+
+
+def new_case_id() -> CaseId:
+    """A random, unguessable id."""
+    return CaseId("cas_" + _body(secrets.token_bytes(16)))
+
+
+def rule_set_id_for(contents: str) -> RuleSetId:
+    """The one id that these contents can ever have: the same rules give the same id, on any machine."""
+    return RuleSetId("rls_" + _body(hashlib.sha256(contents.encode()).digest()[:16]))
 
 
 def transfer_id_for(owner_id: CustomerId, idempotency_key: str) -> TransferId:

@@ -48,6 +48,28 @@ def major_to_minor(major: int, currency: str) -> int:
     return int(major * 10 ** MINOR_UNIT_DIGITS[currency])
 
 
+_SCALE_OF_ONE = 1_000
+
+
+def _scales() -> Mapping[str, int]:
+    """By how many thousandths an amount of a currency is multiplied."""
+    thousandths = dict.fromkeys(MINOR_UNIT_DIGITS, _SCALE_OF_ONE)
+    thousandths |= dict.fromkeys("BHD JOD KWD OMR".split(), _SCALE_OF_ONE // 10)
+    thousandths |= dict.fromkeys("CLP DJF ISK JPY KMF KRW RWF VUV XAF XOF XPF".split(), 100 * _SCALE_OF_ONE)
+    weakest = "BIF COP GNF IDR IQD IRR KHR LAK LBP MGA MMK MNT PYG SYP TZS UGX UZS VND"
+    thousandths |= dict.fromkeys(weakest.split(), 1_000 * _SCALE_OF_ONE)
+    return thousandths
+
+
+# Rough on purpose, powers of ten only: whoever runs the service sets what its law and its customers need.
+SCALE_THOUSANDTHS: Mapping[str, int] = _scales()
+
+
+def scaled_to_minor(major: int, currency: str) -> int:
+    """`10_000` for every currency is 10,000.00 USD, 1,000,000 JPY and 1,000.000 KWD, in minor units."""
+    return major_to_minor(major, currency) * SCALE_THOUSANDTHS[currency] // _SCALE_OF_ONE
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """An amount in the minor unit of its currency. Compares and prints; arithmetic is done on `amount_minor`."""

@@ -76,13 +76,17 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """All that one step writes, in one statement: the transfer's new state and, where money moves, its posting."""
+    """All that one step writes, in one statement: the transfer's new state and, where money moves, its posting.
+
+    `screened_by` is kept beside the state; None leaves it as it is.
+    """
 
     transfer: Transfer
     state: State
     recorded_at: datetime
     posting: Posting | None = None
     failure: Failure | None = None
+    screened_by: str | None = None
 
     @property
     def after(self) -> Transfer:

@@ -181,6 +181,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ScreenedStep(Step):
+    """The debit's: `screened_by` is the id of the rules that let the transfer pass, kept in the transfer's row."""
+
+    screened_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """A transfer's attempt, state and failure in the ledger: the answer of every step.
 

@@ -1,81 +1,95 @@
-"""Fraud screening: what a rule is, and the one built-in rule. Pure: a rule that calls a network needs an activity."""
+"""What a screening rule is, what it may answer, and how the answers of all rules become one verdict.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Pure: a rule reads the order and the facts that it asked for, and nothing else. Equal orders with equal facts get equal
+answers, today and in a dry run.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
-from ledger.money import major_to_minor
-from ledger.transfers import Kind, TransferOrder
+from ledger.ids import AccountId
+from ledger.transfers import TransferOrder
+from screening.facts import NO_FACTS, Facts, Need
 
 
 class ScreeningAnswer(IntEnum):
-    """The answer of a rule, mildest first. The strictest answer of all rules counts."""
+    """The answer of a rule, mildest first. The strictest answer of all rules decides about the money.
+
+    A flag never stops the money: it marks the account, and opens a case for staff.
+    """
 
     ALLOW = 0
-    REVIEW = 1
-    DECLINE = 2
+    FLAG = 1
+    REVIEW = 2
+    DECLINE = 3
+
+    @classmethod
+    def named(cls, name: str) -> "ScreeningAnswer":
+        """`flag`, `review`, … as configurations write it. Raises `KeyError`."""
+        return cls[name.upper()]
+
+    @property
+    def label(self) -> str:
+        """`flag`, `review`, … as people read it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule objects to: its answer, a code for machines, and a reason that staff read.
+
+    A flag marks `account_id`; None: the account of the customer whose money moves.
+    """
+
+    answer: ScreeningAnswer
+    code: str
+    reason: str
+    account_id: AccountId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The strictest answer, and the rules that gave it. Operators see the rules, customers do not."""
+    """What the rules say together. Operators see the rules that gave the strictest answer; customers do not.
+
+    `rule_set` is the id of the rules that were asked. A verdict that `is_provisional` decides nothing: facts have to
+    be read first, or what was found has to be kept.
+    """
 
     answer: ScreeningAnswer
-    rules: list[str]
+    rules: list[str] = field(default_factory=list)
+    rule_set: str = ""
+    is_provisional: bool = False
 
 
 class ScreeningRule(Protocol):
-    """One rule. It reads nothing but the order, so equal orders get equal answers."""
+    """One rule. A class of one's own needs these three and no base class."""
 
     @property
     def name(self) -> str:
-        """The name that operators see."""
+        """The name that operators see, and the code of its findings."""
 
-    def screen(self, order: TransferOrder) -> ScreeningAnswer:
-        """The rule's answer for the order."""
+    def needs(self, order: TransferOrder) -> Collection[Need]:
+        """The facts that the rule has to see for this order. None where the order alone decides."""
 
-
-@dataclass(frozen=True, slots=True)
-class AmountThreshold:
-    """Gives its answer to an amount from `from_major` major units of its currency on, the threshold included."""
-
-    from_major: int
-    answer: ScreeningAnswer = ScreeningAnswer.DECLINE
-
-    @property
-    def name(self) -> str:
-        """`amount_decline` or `amount_review`."""
-        return f"amount_{self.answer.name.lower()}"
-
-    def screen(self, order: TransferOrder) -> ScreeningAnswer:
-        """The answer from the threshold on; below it, allowed.
-
-        A reversal brings back what was screened on its way out: declining it would keep the money where it should not
-        be, and a review would hold up a payee who gives back of their own will. Fundings have a rule of their own.
-        """
-        if order.kind in (Kind.REVERSAL, Kind.FUNDING):
-            return ScreeningAnswer.ALLOW
-        reached = order.amount_minor >= major_to_minor(self.from_major, order.currency)
-        return self.answer if reached else ScreeningAnswer.ALLOW
+    def screen(self, order: TransferOrder, facts: Facts) -> Finding | None:
+        """What the rule objects to; None: nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class FundingThreshold:
-    """Sends fundings from `from_major` major units of their currency on to review: two people are needed for them."""
-
-    from_major: int
-    name: str = "funding_four_eyes"
-
-    def screen(self, order: TransferOrder) -> ScreeningAnswer:
-        """Review from the threshold on; who asked for the funding cannot approve it."""
-        is_large = order.amount_minor >= major_to_minor(self.from_major, order.currency)
-        return ScreeningAnswer.REVIEW if order.kind is Kind.FUNDING and is_large else ScreeningAnswer.ALLOW
+def needs_of(order: TransferOrder, rules: Sequence[ScreeningRule]) -> frozenset[Need]:
+    """All facts that the rules have to see for this order."""
+    return frozenset(need for rule in rules for need in rule.needs(order))
 
 
-def screen(order: TransferOrder, rules: Sequence[ScreeningRule]) -> Verdict:
-    """The strictest answer of all rules. No rules: allowed."""
-    answers = [(rule.screen(order), rule.name) for rule in rules]
-    strictest = max((answer for answer, _ in answers), default=ScreeningAnswer.ALLOW)
-    named = [name for answer, name in answers if answer is strictest and answer is not ScreeningAnswer.ALLOW]
-    return Verdict(strictest, named)
+def findings_of(order: TransferOrder, rules: Sequence[ScreeningRule], facts: Facts = NO_FACTS) -> list[Finding]:
+    """What the rules object to, in their order."""
+    found = (rule.screen(order, facts) for rule in rules)
+    return [finding for finding in found if finding is not None and finding.answer is not ScreeningAnswer.ALLOW]
+
+
+def verdict_of(findings: Sequence[Finding], rule_set: str = "") -> Verdict:
+    """The strictest answer, and the codes of those who gave it. Without findings: allowed."""
+    strictest = max((finding.answer for finding in findings), default=ScreeningAnswer.ALLOW)
+    codes = dict.fromkeys(finding.code for finding in findings if finding.answer is strictest)
+    return Verdict(strictest, list(codes), rule_set)

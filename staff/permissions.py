@@ -40,6 +40,7 @@ class Action(StrEnum):
     HOLD_AMOUNT = "hold_amount"
     RELEASE_AMOUNT = "release_amount"
     FUND_ACCOUNT = "fund_account"
+    CLOSE_CASE = "close_case"
 
 
 class Channel(StrEnum):
@@ -77,6 +78,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.HOLD_AMOUNT: STAFF,
     Action.RELEASE_AMOUNT: STAFF,
     Action.FUND_ACCOUNT: STAFF,
+    Action.CLOSE_CASE: STAFF,
 }
 
 

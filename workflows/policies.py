@@ -41,6 +41,10 @@ STUCK_AFTER = timedelta(seconds=60)
 REVIEW_READ_INTERVAL = timedelta(minutes=10)
 MOST_REVIEW_READS = 100
 
+# A screening step that ends without a verdict and cannot be retried by Temporal is begun again after such pauses.
+SCREENING_FIRST_PAUSE = timedelta(seconds=5)
+SCREENING_LONGEST_PAUSE = timedelta(minutes=10)
+
 # An open dispute reads its row at this interval without a signal. The history stays short even after weeks.
 DISPUTE_ROUTINE_LOOK = timedelta(hours=3)
 

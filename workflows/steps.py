@@ -10,7 +10,7 @@ from temporalio import activity
 from disputes.dispute import DisputeDecision, DisputeProgress
 from ledger.ids import DisputeId
 from ledger.recovery import StrandedTransfers
-from ledger.transfers import Ending, Failure, Opened, Standing, Step, TransferOrder
+from ledger.transfers import Ending, Failure, Opened, ScreenedStep, Standing, Step, TransferOrder
 from reviews.review import Decision, Review
 from screening.rules import Verdict
 from staff.permissions import Action
@@ -25,7 +25,13 @@ async def open_transfer(order: TransferOrder) -> Opened:
 
 @activity.defn
 async def screen_transfer(order: TransferOrder) -> Verdict:
-    """Ask the fraud rules."""
+    """Ask the screening rules; a provisional answer needs facts, or has to be kept."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def screen_with_facts(order: TransferOrder) -> Verdict:
+    """Ask the screening rules with the facts that they need, and keep the verdict and its flags."""
     raise NotImplementedError
 
 
@@ -66,7 +72,7 @@ async def remind_reviewers(order: TransferOrder) -> None:
 
 
 @activity.defn
-async def debit_source(step: Step) -> Standing:
+async def debit_source(step: ScreenedStep) -> Standing:
     """Take the amount from the source into clearing, or refuse."""
     raise NotImplementedError
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from api.http.fields import AccountName, Amount, Currency, CurrencyCode, In, Metadata, NumberOut, Text, Whole
 from api.staff.models import ReasonIn
 from ledger.accounts import Account, AccountStatus, Freeze
-from ledger.ids import AccountId, CustomerId, TransferId
+from ledger.ids import AccountId, CaseId, CustomerId, TransferId
 from ledger.limits.tier_limits import LimitTable, LimitUse
 from ledger.postgres.account_reads import AccountEntry, AccountStatistics, PastBalance
 from ledger.transfers import Leg
@@ -233,3 +233,13 @@ class AccountFileOut(AccountOut):
     @classmethod
     def of(cls, account: Account) -> "AccountFileOut":
         return cls(**AccountOut.of(account).model_dump(), head_hash=account.head_hash.hex())
+
+
+class MarkedAccountOut(AccountFileOut):
+    """The same, with the case that marks the account."""
+
+    open_case_id: CaseId | None = Field(description="What screening has flagged and nobody has closed yet")
+
+    @classmethod
+    def marked(cls, account: Account, open_case_id: CaseId | None) -> "MarkedAccountOut":
+        return cls(**AccountFileOut.of(account).model_dump(), open_case_id=open_case_id)

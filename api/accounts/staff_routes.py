@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from api.accounts.entries import entries_page
-from api.accounts.models import AccountFileOut, EntriesOut, FreezeIn, LimitsOut, TierIn
+from api.accounts.models import AccountFileOut, EntriesOut, FreezeIn, LimitsOut, MarkedAccountOut, TierIn
 from api.http.fields import Cursor, PageSize
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -29,9 +29,14 @@ _CHANGING = (*ACTING, *KEYED, "account_not_found")
     summary="Get any account",
     responses=problem_responses(*READING, "account_not_found"),
 )
-async def account(account_id: AccountId, _: Staff, remit: Remit) -> AccountFileOut:
-    """The balance is in the currency's minor unit. `version` counts the entries; `head_hash` is their last hash."""
-    return AccountFileOut.of(await _any_account(account_id, remit))
+async def account(account_id: AccountId, reader: Staff, remit: Remit) -> MarkedAccountOut:
+    """The balance is in the currency's minor unit. `version` counts the entries; `head_hash` is their last hash.
+
+    `open_case_id` marks an account that screening has flagged. Of their own accounts, staff do not see it.
+    """
+    found = await _any_account(account_id, remit)
+    open_case = None if found.owner_id == reader.id else await remit.cases.open_case_of(account_id)
+    return MarkedAccountOut.marked(found, open_case)
 
 
 @router.get(

@@ -82,6 +82,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
     "payee_not_found": Meaning(404, "No such payee", "No open account has this number."),
+    "case_not_found": Meaning(404, "No such case", "There is no case with this id."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
@@ -94,6 +95,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "email_not_verified": Meaning(
         409, "The email address is not verified", "Only somebody whose address is verified becomes staff."
     ),
+    "case_closed": Meaning(409, "The case is closed", "A case is closed once. Later flags open another one."),
     "account_exists": Meaning(409, "The account exists already", "You hold an account in this currency already."),
     "too_late": Meaning(409, "It is too late", "The transfer is completed."),
     "nothing_to_retry": Meaning(409, "No step is stuck", "No step is waiting to be retried."),

@@ -13,7 +13,8 @@ from ledger.postgres.book import Book
 from ledger.refusals import FraudDeclined, Refusal
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
 from notifications.postgres import Messages
-from screening.rules import AmountThreshold, ScreeningAnswer, screen
+from screening.rules import findings_of
+from screening.standard_rules import AmountThreshold
 from staff.postgres.reversal_record import record_reversal
 
 RULES = [AmountThreshold(10_000)]
@@ -32,7 +33,7 @@ async def durable_functions(setting: Setting) -> AsyncIterator[Mapping[str, Tran
         async def saga(order: TransferOrder) -> str:
             step = Step(order.transfer_id, order.attempt, order.source_account_id)
             await run({"name": "open"}, book.open_transfer, order)
-            if screen(order, RULES).answer is not ScreeningAnswer.ALLOW:
+            if findings_of(order, RULES):
                 await run({"name": "fail"}, book.end, Ending(step, FraudDeclined().failure), State.FAILED)
                 return State.FAILED.value
             await run({"name": "debit"}, book.debit, step)

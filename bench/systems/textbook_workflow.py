@@ -8,8 +8,9 @@ with workflow.unsafe.imports_passed_through():
     from temporalio.exceptions import ActivityError
 
     from ledger.refusals import FraudDeclined
-    from ledger.transfers import Ending, State, Step, TransferOrder
-    from screening.rules import AmountThreshold, ScreeningAnswer, screen
+    from ledger.transfers import Ending, ScreenedStep, State, Step, TransferOrder
+    from screening.rules import findings_of
+    from screening.standard_rules import AmountThreshold
     from workflows import steps
 
 LIMIT = timedelta(seconds=10)
@@ -24,13 +25,14 @@ class TextbookWorkflow:
     async def run(self, order: TransferOrder) -> str:
         """The final state."""
         step = Step(order.transfer_id, order.attempt, order.source_account_id)
+        screened = ScreenedStep(order.transfer_id, order.attempt, order.source_account_id)
         credit = Step(order.transfer_id, order.attempt, order.destination_account_id)
         await workflow.execute_activity(steps.open_transfer, order, start_to_close_timeout=LIMIT)
-        if screen(order, RULES).answer is not ScreeningAnswer.ALLOW:
+        if findings_of(order, RULES):
             declined = Ending(step, FraudDeclined().failure)
             await workflow.execute_activity(steps.fail_transfer, declined, start_to_close_timeout=LIMIT)
             return State.FAILED.value
-        await workflow.execute_activity(steps.debit_source, step, start_to_close_timeout=LIMIT)
+        await workflow.execute_activity(steps.debit_source, screened, start_to_close_timeout=LIMIT)
         try:
             standing = await workflow.execute_activity(steps.credit_destination, credit, start_to_close_timeout=LIMIT)
         except ActivityError:

@@ -45,7 +45,20 @@ from ledger.postgres.rows import (
 )
 from ledger.refusals import LedgerConflict, NotFundable, OrderForged, OrderMismatch, Refusal
 from ledger.rules import Change
-from ledger.transfers import Ending, Failure, Kind, Leg, Opened, Side, Standing, State, Step, Transfer, TransferOrder
+from ledger.transfers import (
+    Ending,
+    Failure,
+    Kind,
+    Leg,
+    Opened,
+    ScreenedStep,
+    Side,
+    Standing,
+    State,
+    Step,
+    Transfer,
+    TransferOrder,
+)
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -199,10 +212,12 @@ class Book:
             await _write_key(connection, order, first)
 
     async def debit(self, step: Step) -> Standing:
-        """Take the amount from the source into clearing."""
+        """Take the amount from the source into clearing, and keep which rules let it pass."""
 
         def decide(transfer: Transfer, attempt: int, source: Account | None, now: datetime) -> Change | None:
-            return rules.decide_debit(transfer, attempt, source, self._limits, now)
+            change = rules.decide_debit(transfer, attempt, source, self._limits, now)
+            screened_by = step.screened_by if isinstance(step, ScreenedStep) else None
+            return replace(change, screened_by=screened_by) if change and screened_by else change
 
         return await self._take_turn(step, "source", decide)
 

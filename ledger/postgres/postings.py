@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from database.connections import Connection
 
 # The places of all statements here: $1-$7 the transfer and its new state, $8-$13 the posting, $14-$22 the entry and
-# what the account becomes, $23-$30 what account and transfer were decided on.
+# what the account becomes, $23-$30 what account and transfer were decided on. The last one of each statement is the
+# rules that let the transfer pass.
 _SET_STATE = """
     UPDATE transfers SET state = $2, updated_at = $3, failure_code = $4, failure_message = $5, failure_side = $7,
         completed_at = CASE WHEN $6::boolean THEN $3::timestamptz END
 """
+
+_SET_SCREENED_BY = "screened_by = coalesce({place}::text, transfers.screened_by)"
 
 _POSTING = """
     INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor, currency,
@@ -35,13 +38,13 @@ _SET_BALANCE = """
 _WRITE_STATE = f"{_SET_STATE} WHERE id = $1"
 
 _WRITE_POSTING = f"""
-    WITH stated AS ({_SET_STATE} WHERE id = $1),
+    WITH stated AS ({_SET_STATE}, {_SET_SCREENED_BY.format(place="$14")} WHERE id = $1),
     posted AS ({_POSTING})
     SELECT
 """
 
 _WRITE_POSTING_AND_ENTRY = f"""
-    WITH stated AS ({_SET_STATE} WHERE id = $1),
+    WITH stated AS ({_SET_STATE}, {_SET_SCREENED_BY.format(place="$23")} WHERE id = $1),
     posted AS ({_POSTING}),
     entered AS ({_ENTRY})
     {_SET_BALANCE} WHERE id = $14
@@ -64,7 +67,7 @@ _WRITE_IF_UNCHANGED = f"""
             AND accounts.spent_day_minor = $29::bigint AND accounts.spent_month_minor = $30::bigint
         RETURNING 1
     ),
-    stated AS ({_SET_STATE} FROM a WHERE transfers.id = $1),
+    stated AS ({_SET_STATE}, {_SET_SCREENED_BY.format(place="$31")} FROM a WHERE transfers.id = $1),
     posted AS ({_POSTING} FROM a),
     entered AS ({_ENTRY} FROM a)
     SELECT 1 FROM a
@@ -76,9 +79,10 @@ async def write(connection: "Connection", change: Change) -> None:
     if change.posting is None:
         await connection.execute(_WRITE_STATE, *_state(change))
     elif change.posting.entry is None:
-        await connection.execute(_WRITE_POSTING, *_state(change), *_posting(change))
+        await connection.execute(_WRITE_POSTING, *_state(change), *_posting(change), change.screened_by)
     else:
-        await connection.execute(_WRITE_POSTING_AND_ENTRY, *_state(change), *_posting(change), *_entry(change))
+        values = (*_state(change), *_posting(change), *_entry(change))
+        await connection.execute(_WRITE_POSTING_AND_ENTRY, *values, change.screened_by)
 
 
 async def write_if_unchanged(connection: "Connection", change: Change, account: Account) -> bool:
@@ -100,6 +104,7 @@ async def write_if_unchanged(connection: "Connection", change: Change, account: 
         account.spent_on,
         account.spent_day_minor,
         account.spent_month_minor,
+        change.screened_by,
     )
     return found is not None
 

@@ -75,6 +75,7 @@ transfers = Table(
     required("created_at", Timestamp, server_default=text("clock_timestamp()")),
     required("updated_at", Timestamp, server_default=text("clock_timestamp()")),
     Column("completed_at", Timestamp),
+    Column("screened_by", Text),
 )
 
 NOT_FINAL = one_of(transfers.c.state, (state for state in State if not state.is_final))

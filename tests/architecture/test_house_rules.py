@@ -31,6 +31,7 @@ NOUN_STEMS = {
     "account",
     "accounts",
     "actions",
+    "cases",
     "customer",
     "customers",
     "dispute",

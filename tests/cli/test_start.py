@@ -35,15 +35,22 @@ def test_a_variable_that_is_no_setting_of_ours_is_let_pass() -> None:
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({"review_from_major": 10_000}, ("REMIT_REVIEW_FROM_MAJOR", "REMIT_DECLINE_FROM_MAJOR")),
-        ({"four_eyes_from_major": 5}, ("REMIT_FOUR_EYES_FROM_MAJOR", "REMIT_REVIEW_FROM_MAJOR")),
         (
-            {"review_from_major": 5, "four_eyes_from_major": 20_000},
+            {"review_from_major": 10_000, "decline_from_major": 10_000},
+            ("REMIT_REVIEW_FROM_MAJOR", "REMIT_DECLINE_FROM_MAJOR"),
+        ),
+        (
+            {"four_eyes_from_major": 5, "review_from_major": 0},
+            ("REMIT_FOUR_EYES_FROM_MAJOR", "REMIT_REVIEW_FROM_MAJOR"),
+        ),
+        ({"rules_file": "rules.toml", "review_from_major": 5}, ("REMIT_RULES_FILE", "REMIT_REVIEW_FROM_MAJOR")),
+        (
+            {"review_from_major": 5, "four_eyes_from_major": 20_000, "decline_from_major": 10_000},
             ("REMIT_FOUR_EYES_FROM_MAJOR", "REMIT_DECLINE_FROM_MAJOR"),
         ),
     ],
 )
-def test_thresholds_that_contradict_each_other_are_refused(given: dict[str, int], named: tuple[str, str]) -> None:
+def test_thresholds_that_contradict_each_other_are_refused(given: dict[str, object], named: tuple[str, str]) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings.model_validate(given)
     (error,) = refused.value.errors()
@@ -51,7 +58,7 @@ def test_thresholds_that_contradict_each_other_are_refused(given: dict[str, int]
 
 
 async def test_contradictory_thresholds_are_one_line_at_start() -> None:
-    status, _, said = await remit("verify", REMIT_REVIEW_FROM_MAJOR="20000")
+    status, _, said = await remit("verify", REMIT_REVIEW_FROM_MAJOR="20000", REMIT_DECLINE_FROM_MAJOR="10000")
     assert (status, len(said)) == (2, 1)
     assert said[0].startswith("REMIT_REVIEW_FROM_MAJOR=20000 and REMIT_DECLINE_FROM_MAJOR=10000 contradict each other")
 

@@ -25,6 +25,7 @@ for module in (
     "ledger.postgres.tables",
     "notifications.postgres",
     "reviews.postgres",
+    "screening.postgres.tables",
     "staff.postgres.tables",
 ):
     import_module(module)

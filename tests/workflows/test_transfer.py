@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -10,17 +10,14 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from customers.postgres import Customers
 from ledger.accounts import AccountStatus
 from ledger.ids import WORLD
 from ledger.postgres.account_reads import AccountReads
 from ledger.refusals import AccountFrozen, IllegalTransition
 from ledger.transfers import Ending, State, Step, TransferOrder
-from screening.rules import ScreeningAnswer
 from settings import Settings
 from tests.account_status import set_account_status
-from tests.orders import Holder, changed, funded, order
-from tests.waiting import until
+from tests.orders import Holder, changed, order
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, local_steps, sagas
 from workflows.search_attributes import TRANSFER_STATE
 
@@ -92,16 +89,6 @@ async def test_too_little_money_fails_the_transfer_before_screening(
     assert ended.failure is not None
     assert ended.failure.code == "insufficient_funds"
     assert await balances(account_reads, alice, bob) == [10_000, 0]
-
-
-@pytest.mark.parametrize(("amount_minor", "state"), [(999_999, State.COMPLETED), (1_000_000, State.FAILED)])
-async def test_screening_declines_from_its_threshold_on(
-    saga: Sagas, customers: Customers, bob: Holder, amount_minor: int, state: State
-) -> None:
-    rich = await funded(customers, saga.book, 2_000_000)
-    ended = await saga.run(order(rich.id, rich.account_id, bob.account_id, amount_minor))
-    assert ended.state is state
-    assert (ended.failure.code if ended.failure else None) == (None if state is State.COMPLETED else "fraud_declined")
 
 
 async def test_money_that_is_gone_between_open_and_debit_fails_the_transfer(
@@ -307,44 +294,6 @@ async def test_a_transfer_that_is_cancelled_under_a_running_workflow_ends_it_as_
     hold.released.set()
     assert (await handle.result()).state is State.CANCELLED
     assert await balances(account_reads, alice) == [10_000]
-
-
-@dataclass(frozen=True)
-class FailingRule:
-    """A rule that raises instead of answering."""
-
-    error: Exception
-    name: str = "failing_rule"
-
-    def screen(self, order: TransferOrder) -> ScreeningAnswer:
-        raise self.error
-
-
-@pytest.mark.parametrize(
-    "error",
-    [ConnectionError("The provider does not answer"), ApplicationError("Not configured", type="x", non_retryable=True)],
-    ids=["no answer", "an error that reads like a refusal"],
-)
-async def test_screening_that_fails_allows_nothing_and_a_cancel_ends_the_wait_for_it(
-    error: Exception,
-    time_skipping: WorkflowEnvironment,
-    book: UnreliableBook,
-    account_reads: AccountReads,
-    alice: Holder,
-    wanted: TransferOrder,
-) -> None:
-    async with sagas(time_skipping.client, book, [FailingRule(error)]) as saga:
-        handle = await saga.start(wanted)
-
-        async def is_retried() -> bool:
-            description = await handle.describe()
-            return any(activity.attempt > 2 for activity in description.raw_description.pending_activities)
-
-        await until(is_retried, "screening is tried again where operators see it")
-        assert await balances(account_reads, alice) == [10_000]
-        await handle.cancel()
-        assert (await handle.result()).state is State.CANCELLED
-    assert "debit" not in book.calls
 
 
 async def test_a_cancel_that_comes_too_late_still_lets_the_parties_be_told(

@@ -13,9 +13,9 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
-from ledger.refusals import FraudDeclined
+from ledger.refusals import FraudDeclined, IllegalTransition, UnknownTransfer
 from ledger.rules import CANCELLED_IN_TRANSIT
-from ledger.transfers import Ending, Failure, Opened, Standing, State, TransferOrder
+from ledger.transfers import Ending, Failure, Opened, ScreenedStep, Standing, State, TransferOrder
 from screening.rules import ScreeningAnswer, Verdict
 from workflows import policies, steps
 from workflows.step_execution import Attention, WaitCancelled, begin_locally, local_first
@@ -33,6 +33,10 @@ _ENDINGS: Mapping[State, str] = {
 assert _ENDINGS.keys() == {state for state in State if state.is_final}
 
 
+# The conflicts with which the rows of a transfer forbid its screening.
+_ROWS_FORBID = frozenset({IllegalTransition.__name__, UnknownTransfer.__name__})
+
+
 @workflow.defn
 class TransferWorkflow(TransferUpdates):
     """Moves an amount from a source to a destination, or leaves the money where it was."""
@@ -40,6 +44,7 @@ class TransferWorkflow(TransferUpdates):
     @workflow.init
     def __init__(self, order: TransferOrder) -> None:
         super().__init__(order)
+        self._screened_by: str | None = None
 
     @workflow.run
     async def run(self, order: TransferOrder) -> Standing:
@@ -84,7 +89,7 @@ class TransferWorkflow(TransferUpdates):
         """Why the ledger, screening or reviewers refuse the transfer, or None. A cancellation ends every wait."""
         if opened.objection or self._execution.is_cancelled:
             return opened.objection
-        verdict = Verdict(ScreeningAnswer.REVIEW, [])
+        verdict = Verdict(ScreeningAnswer.REVIEW)
         if opened.standing.state is State.INITIATED:
             verdict = await self._screen(screening)
         if verdict.answer is ScreeningAnswer.DECLINE:
@@ -94,16 +99,36 @@ class TransferWorkflow(TransferUpdates):
         return None
 
     async def _screen(self, begun: "asyncio.Task[Verdict] | None") -> Verdict:
-        try:
-            return await self._execution.run(
-                steps.screen_transfer,
-                self._execution.order,
-                "Screening. No money has moved.",
-                begun=begun,
-                cancellable=True,
-            )
-        except WaitCancelled:
-            return Verdict(ScreeningAnswer.ALLOW, [])  # the cancellation is answered before the debit
+        """The verdict of the rules. Only the rows of the transfer may forbid the step; else no verdict is no answer.
+
+        Whatever a step raises for good without being such an answer is tried again after a pause that grows, so that a
+        broken rule lets nothing pass and fills no history.
+        """
+        pause = policies.SCREENING_FIRST_PAUSE
+        while not self._execution.is_cancelled:
+            try:
+                return await self._ask_the_rules(begun)
+            except WaitCancelled:
+                break
+            except (StepRefused, StepForbidden) as no:
+                if no.failure.code in _ROWS_FORBID:
+                    raise
+                begun = None
+                workflow.logger.error("Screening gave no verdict: %s", no.failure.message)
+                summary = "Until screening is tried again, because it gave no verdict"
+                await self._execution.wait_until(lambda: self._execution.is_cancelled, pause, summary)
+                pause = min(2 * pause, policies.SCREENING_LONGEST_PAUSE)
+        return Verdict(ScreeningAnswer.ALLOW)  # the cancellation is answered before the debit
+
+    async def _ask_the_rules(self, begun: "asyncio.Task[Verdict] | None") -> Verdict:
+        """By the order alone, beside the opening; then by the facts, if those matter or something is to be kept."""
+        execution = self._execution
+        details = "Screening. No money has moved."
+        verdict = await execution.run(steps.screen_transfer, execution.order, details, begun=begun, cancellable=True)
+        if verdict.is_provisional:
+            verdict = await execution.run(steps.screen_with_facts, execution.order, details, cancellable=True)
+        self._screened_by = verdict.rule_set
+        return verdict
 
     async def _debit(self, objection: Failure | None) -> Standing:
         """Take the amount from the source, unless somebody objects or cancels."""
@@ -112,10 +137,11 @@ class TransferWorkflow(TransferUpdates):
             return await self._cancel()
         if objection:
             return await self._fail(objection)
+        order = self._execution.order
         try:
             return await self._move(
                 steps.debit_source,
-                self._execution.key,
+                ScreenedStep(order.transfer_id, order.attempt, order.source_account_id, self._screened_by),
                 "Taking the amount from the source: it is still there, or in transit.",
             )
         except StepRefused as refused:

@@ -117,10 +117,14 @@ async def test_a_refusal_is_an_outcome_with_its_reason(ada: Person, ben: Person)
     assert [await ada.balance(), await ben.balance()] == [50_000, 0]
 
 
-async def test_a_large_transfer_is_declined_by_screening(ada: Person, ben: Person) -> None:
-    for _ in range(2):
-        await ada.deposit(600_000)
-    answer = await ada.pay(ben, 1_000_000)
+async def test_a_large_transfer_is_declined_by_screening_from_the_threshold_of_the_settings_on(
+    settings: Settings, database: Database
+) -> None:
+    async with running_api(settings.model_copy(update={"decline_from_major": 100}), database) as http:
+        ada, ben = await register(http), await register(http)
+        for _ in range(2):
+            await ada.deposit(9_999)
+        answer = await ada.pay(ben, 10_000)
     assert (answer.json()["state"], answer.json()["failure"]["code"]) == ("failed", "fraud_declined")
 
 
