@@ -22,6 +22,7 @@ COPY disputes disputes
 COPY ledger ledger
 COPY migrations migrations
 COPY notifications notifications
+COPY onboarding onboarding
 COPY reviews reviews
 COPY screening screening
 COPY staff staff

@@ -49,6 +49,7 @@ from ledger.postgres.proof.running_totals import settle_totals
 from ledger.postgres.proof.snapshots import take_due_snapshots
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
+from onboarding.postgres import Onboarding
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
 from settings import Settings, texts_in
@@ -61,7 +62,15 @@ from staff.postgres.roles import Roles
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
-from worker import build_worker, codec_from, connect_temporal, fingerprints_from, promotion
+from worker import (
+    build_worker,
+    codec_from,
+    connect_temporal,
+    encryption_from,
+    fingerprints_from,
+    promotion,
+    verifier_from,
+)
 from workflows.registration import register_missing
 
 log = structlog.get_logger()
@@ -160,9 +169,10 @@ def compose_api(
     reversals, disputes = Reversals(database), Disputes(database)
     four_eyes_after = timedelta(seconds=settings.four_eyes_after_seconds)
     clock_difference = timedelta(seconds=settings.clock_difference_seconds)
+    encryption = encryption_from(settings)
     services = Services(
         database=database,
-        customers=Customers(database, clock_difference),
+        customers=Customers(database, clock_difference, encryption),
         account_reads=AccountReads(database, reports),
         transfer_reads=transfer_reads,
         acceptance=acceptance,
@@ -193,6 +203,8 @@ def compose_api(
         funding_accounts=FundingAccounts(database, settings.funding_floor_major),
         rate_limits=rate_limits_from(settings, database),
         payees=Payees(database, settings.payee_checks),
+        onboarding=Onboarding(database, encryption),
+        verifier=verifier_from(settings),
         readiness=Readiness(database, temporal),
     )
     return ApiProcess(services, completions, queues)
@@ -307,7 +319,7 @@ async def run_until_stopped(
     connecting = asyncio.create_task(temporal.keep_connecting())
     checking = asyncio.create_task(wait_for_durable_commits(book.database, sandbox=settings.sandbox_rails))
     stopping = asyncio.create_task(stop.wait())
-    watches: list[asyncio.Task[NoReturn]] = []
+    watches: list[asyncio.Task[NoReturn] | asyncio.Task[None]] = []
     try:
         for task in (checking, connecting):
             await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -317,6 +329,7 @@ async def run_until_stopped(
         watches += [asyncio.create_task(temporal.watch()), asyncio.create_task(book.database.watch())]
         if with_worker:
             watches.append(asyncio.create_task(keep_totals(book.database)))
+            watches.append(asyncio.create_task(encrypt_plain_numbers(book.database, settings)))
         if not with_worker:
             await stopping
             return
@@ -340,6 +353,19 @@ async def keep_totals(database: Database) -> NoReturn:
         except Unavailable as error:
             log.warning("the running totals were not brought up to date", error=" ".join(str(error).split()))
         await asyncio.sleep(SETTLE_EVERY_SECONDS)
+
+
+async def encrypt_plain_numbers(database: Database, settings: Settings) -> None:
+    """Encrypt the numbers of documents that were written before numbers were encrypted; mostly there are none."""
+    while True:
+        try:
+            written = await Onboarding(database, encryption_from(settings)).encrypt_anew(plain_only=True)
+        except Unavailable:
+            await asyncio.sleep(SETTLE_EVERY_SECONDS)
+        else:
+            if written:
+                log.info("numbers of documents were encrypted", documents=written)
+            return
 
 
 async def run_worker(settings: Settings) -> None:

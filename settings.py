@@ -176,6 +176,14 @@ class Settings(BaseSettings):
         10_000, ge=1, description="A funding of this amount or more needs the approval of a second person."
     )
 
+    # Onboarding.
+    verifier_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s#]+$",
+        description="Where identity documents are verified, by HTTP.",
+    )
+    verifier_token: SecretStr | None = Field(None, description="The bearer token of the verifier.")
+
     # The saga.
     decline_from_major: int | None = Field(
         None, ge=1, description="Screening declines this amount and more, in major units of its currency. Unset: none."

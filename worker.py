@@ -19,13 +19,17 @@ from temporalio.worker import (
 )
 
 from activities.disputes import DisputeSteps
+from activities.http_verifier import HttpVerifier
 from activities.notifications import NotificationSteps
+from activities.onboarding import OnboardingSteps
 from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
 from activities.step_records import StepRecords
 from activities.transfers import TransferSteps
+from customers.documents.sandbox import PeopleVerify, SandboxVerifier
+from customers.documents.verifier import Verifier
 from database.encryption import Encryption
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
@@ -35,6 +39,7 @@ from notifications.mail.folder import MailFolder
 from notifications.mail.mail import Mailer, NoMailer
 from notifications.mail.smtp import SmtpMailer
 from notifications.postgres import Messages
+from onboarding.postgres import Onboarding
 from reviews.review import ReviewPolicy
 from screening.postgres.rules_in_force import RulesInForce
 from screening.postgres.verdicts import Verdicts
@@ -44,20 +49,22 @@ from screening.standard_rules import FundingThreshold
 from settings import Settings, keys_in
 from workflows import policies
 from workflows.codec import EncryptingCodec, converter_with
+from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.interceptors.step_headers import RequestHeader
 from workflows.payload_visits import leave_out_idle_visits
 from workflows.recovery import RecoveryWorkflow
 from workflows.task_executor import EventLoopExecutor
 from workflows.transfer.saga import TransferWorkflow
-from workflows.versioned import AutoUpgradedDispute, AutoUpgradedRecovery
+from workflows.versioned import AutoUpgradedDispute, AutoUpgradedOnboarding, AutoUpgradedRecovery
 
-WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DisputeWorkflow)
+WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DisputeWorkflow, OnboardingWorkflow)
 # The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
 VERSIONED_WORKFLOWS: Sequence[type] = (
     TransferWorkflow,
     AutoUpgradedRecovery,
     AutoUpgradedDispute,
+    AutoUpgradedOnboarding,
 )
 
 # What Temporal calls all versions of Remit's workers together.
@@ -134,8 +141,13 @@ def fingerprints_from(settings: Settings) -> Fingerprints:
 
 
 def encryption_from(settings: Settings) -> Encryption:
-    """What encrypts secrets in the database, with the keys that the settings name."""
-    return Encryption(keys_in(settings.encryption_keys))
+    """What encrypts secrets in the database, with the keys that the settings name.
+
+    The keys of fingerprints stand behind them, for other values: without a key for encryption the first of them
+    encrypts, and what it has encrypted stays readable after there is one.
+    """
+    others = (*keys_in(settings.fingerprint_keys), *keys_in(settings.retired_fingerprint_keys))
+    return Encryption([*keys_in(settings.encryption_keys), *others])
 
 
 def mailer_from(settings: Settings) -> Mailer:
@@ -171,6 +183,14 @@ def configured_rules(settings: Settings) -> RuleSet:
     )
 
 
+def verifier_from(settings: Settings) -> Verifier:
+    """Who verifies documents: a provider, else test numbers where there are sandbox rails, else staff, one by one."""
+    if settings.verifier_url is not None:
+        token = settings.verifier_token.get_secret_value() if settings.verifier_token else None
+        return HttpVerifier(settings.verifier_url, token)
+    return SandboxVerifier() if settings.sandbox_rails else PeopleVerify()
+
+
 def deployment(build_id: str | None) -> WorkerDeploymentConfig | None:
     """The version that a worker says it is; None for one that has none and runs whatever no version holds.
 
@@ -198,6 +218,7 @@ def build_worker(
     rules: Sequence[ScreeningRule] | None = None,
     workflows: Sequence[type] | None = None,
     messages: Messages | None = None,
+    verifier: Verifier | None = None,
     runner: WorkflowRunner = DIRECT,
 ) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
@@ -221,6 +242,12 @@ def build_worker(
     )
     notification = NotificationSteps(messages or Messages(book.database))
     staff = StaffSteps(book.database)
+    onboarding = OnboardingSteps(
+        client,
+        Onboarding(book.database, encryption_from(settings)),
+        verifier or verifier_from(settings),
+        settings.recovery_grace_seconds,
+    )
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -248,6 +275,9 @@ def build_worker(
             disputes.close_dispute,
             disputes.find_stranded_disputes,
             notification.notify_parties,
+            onboarding.read_onboarding,
+            onboarding.verify_document,
+            onboarding.find_stranded_onboardings,
         ],
         workflow_runner=runner,
         # The sandbox looks for blocking calls, so it keeps the SDK's threads and their deadlock detection.

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
-from activities.recovery import LOOK_UP, report_progress
+from activities.recovery import workflow_runs
 from activities.refusals import refusals_as_answers
 from disputes.dispute import DisputeDecision, DisputeProgress
 from disputes.postgres.disputes import Disputes
@@ -68,20 +67,10 @@ class DisputeSteps:
         """
         await self._late_reversals.end_all()
         found = await self._disputes.not_closed(self._grace_seconds)
-        return [dispute_id for dispute_id in found if not await self._runs(dispute_workflow_id(dispute_id))]
+        return [one for one in found if not await workflow_runs(self._client, dispute_workflow_id(one))]
 
     def _signed(self, progress: DisputeProgress) -> DisputeProgress:
         """The reversal that a decision orders follows from the dispute's row, so this process signs it."""
         if progress.reversal is None:
             return progress
         return replace(progress, reversal=self._fingerprints.signed(progress.reversal))
-
-    async def _runs(self, workflow_id: str) -> bool:
-        report_progress()
-        try:
-            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=LOOK_UP)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return description.status is WorkflowExecutionStatus.RUNNING

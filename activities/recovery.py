@@ -59,6 +59,18 @@ def _this_run() -> SweepRun:
     return SweepRun(info.workflow_id, info.workflow_run_id)
 
 
+async def workflow_runs(client: Client, workflow_id: str) -> bool:
+    """Whether a workflow runs under this ID. Raises `RPCError` where Temporal does not say."""
+    report_progress()
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=LOOK_UP)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return description.status is WorkflowExecutionStatus.RUNNING
+
+
 class RecoverySteps:
     """Finds transfers that have not moved for `grace_seconds`; one that is in progress is left alone.
 
@@ -151,15 +163,7 @@ class RecoverySteps:
 
     async def _is_lost(self, found: Stranded) -> bool:
         """Whether no workflow drives it, and it has not moved: a workflow writes the final state before it ends."""
-        if await self._runs(found.order.workflow_id) or await self._runs(found.recovery_id):
-            return False
-        return await self._unfinished.has_not_moved(found.order, found.state)
-
-    async def _runs(self, workflow_id: str) -> bool:
-        try:
-            description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=LOOK_UP)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+        for workflow_id in (found.order.workflow_id, found.recovery_id):
+            if await workflow_runs(self._client, workflow_id):
                 return False
-            raise
-        return description.status is WorkflowExecutionStatus.RUNNING
+        return await self._unfinished.has_not_moved(found.order, found.state)

@@ -25,6 +25,8 @@ from api.http.middleware import BodyLimit, RequestRecords, allow_origins
 from api.http.problems import handle_problems, problem_responses
 from api.http.repeats import handle_repeats
 from api.limits.by_client import RateLimited
+from api.onboarding import routes as documents
+from api.onboarding import staff_routes as staff_documents
 from api.payees import routes as payees
 from api.reviews import routes as reviews
 from api.screening import case_routes as cases
@@ -99,7 +101,9 @@ def _routed() -> FastAPI:
     for room in (
         currencies,
         payees,
+        documents,
         customers,
+        staff_documents,
         staff_accounts,
         fundings,
         staff_transfers,

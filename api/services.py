@@ -16,6 +16,7 @@ from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
 from api.transfers.acceptance import Acceptance
 from api.web_ui import WebUi
+from customers.documents.verifier import Verifier
 from customers.payees.postgres import Payees
 from customers.postgres import Customers
 from customers.sign_ins.postgres import SignIns
@@ -27,6 +28,7 @@ from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
+from onboarding.postgres import Onboarding
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
 from staff.fundings.postgres import FundingAccounts
@@ -75,6 +77,8 @@ class Services:
     rate_limits: RateLimits
     payees: Payees
     funding_accounts: FundingAccounts
+    onboarding: Onboarding
+    verifier: Verifier
 
 
 async def services_of(request: Request) -> Services:

@@ -5,7 +5,7 @@ Only calls that nobody depends on, such as waking a workflow, log it and return.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,8 +24,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.update_delivery import delivered_update
 from disputes.dispute import Dispute
+from ledger.ids import CustomerId
 from ledger.recovery import Stranded
 from ledger.transfers import Transfer, TransferOrder
+from ledger.workflow_ids import onboarding_workflow_id
+from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.policies import TASK_TIMEOUT
 from workflows.registration import RECOVERY_SCHEDULE
@@ -290,9 +293,37 @@ class TemporalGateway:
                 await self.nudge_review(transfer)
 
         for transfer in transfers:
-            task = asyncio.create_task(nudge(transfer))
-            self._nudging.add(task)
-            task.add_done_callback(self._nudging.discard)
+            self._in_background(nudge(transfer))
+
+    def _in_background(self, call: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(call)
+        self._nudging.add(task)
+        task.add_done_callback(self._nudging.discard)
+
+    def begin_onboarding(self, customer_id: CustomerId) -> None:
+        """Start the workflow of somebody who has registered, in the background; where that fails, recovery does."""
+        self._in_background(self._onboard(customer_id))
+
+    def nudge_onboarding(self, customer_id: CustomerId) -> None:
+        """Have the customer's workflow read its rows again, or start it once more. In the background, too."""
+        self._in_background(self._onboard(customer_id, signal="look_again"))
+
+    async def _onboard(self, customer_id: CustomerId, signal: str | None = None) -> None:
+        try:
+            async with asyncio.timeout(RPC_SECONDS):
+                await self._client.start_workflow(
+                    OnboardingWorkflow.run,
+                    customer_id,
+                    id=onboarding_workflow_id(customer_id),
+                    task_queue=self.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    start_signal=signal,
+                    task_timeout=TASK_TIMEOUT,
+                    static_summary=f"Onboarding of {customer_id}",
+                    rpc_timeout=RPC_LIMIT,
+                )
+        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
+            log.info("the onboarding's workflow did not start", customer_id=customer_id, error=str(error))
 
     async def start_dispute(self, dispute: Dispute) -> None:
         """Start the dispute's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""

@@ -14,6 +14,7 @@ from cli.openapi import openapi
 from cli.overview.show import show
 from cli.overview.status import status
 from cli.production import api, worker
+from cli.reencrypt import reencrypt
 from cli.verify import verify
 from database.commits import NotDurable
 from database.connections import Unavailable
@@ -23,7 +24,7 @@ from settings import PREFIX, unknown_variables
 app = typer.Typer(
     help="Durable money transfers on Temporal and PostgreSQL.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (run, demo, api, worker, migrate, status, show, openapi, verify, bench):
+for command in (run, demo, api, worker, migrate, status, show, openapi, verify, reencrypt, bench):
     app.command()(command)
 app.add_typer(admin.app, name="admin")
 

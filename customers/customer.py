@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from customers.documents.document import DocumentType, RejectionCode, VerificationState
 from ledger.ids import CustomerId
 
 
@@ -12,6 +13,9 @@ class Customer:
 
     `email_verified_at` is when they showed that mail to their address reaches them; None: they have not. Tokens of
     another `session_generation` are refused.
+
+    `verification` is the state of their newest identity document, and the fields behind it tell which one that is;
+    None: they are staff who never showed one.
     """
 
     id: CustomerId
@@ -23,6 +27,10 @@ class Customer:
     role_since: datetime
     email_verified_at: datetime | None
     session_generation: int
+    verification: VerificationState | None
+    rejection_code: RejectionCode | None
+    identity_document_type: DocumentType | None
+    identity_document_end: str | None
 
     @property
     def email_verified(self) -> bool:

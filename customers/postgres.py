@@ -1,6 +1,7 @@
 """Customers and their sessions in PostgreSQL."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import asyncpg
 from sqlalchemy import (
@@ -23,6 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from customers.customer import AccountExists, Customer, EmailTaken, IdentityMissing
+from customers.documents.document import NewDocument, VerificationState, last_characters
+from customers.documents.postgres import add_document
 from customers.registrations.postgres import (
     KeyedRegistration,
     Registration,
@@ -34,15 +37,20 @@ from customers.sign_ins.networks import Client
 from customers.sign_ins.postgres import record_auth_event
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
+from database.encryption import Encryption
 from database.metadata import CLOCK, METADATA, Timestamp, required
 from database.paging import Page, fetch_page
 from database.rows import dataclass_of
-from database.statements import Row, execute, fetch_first, fetch_only
+from database.statements import Row, execute, fetch_first, fetch_only, one_of
 from ledger.accounts import Account
 from ledger.chain import genesis_hash
 from ledger.ids import SYSTEM_CUSTOMER, AccountId, CustomerId, new_account_id, new_customer_id
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import accounts
+from notifications.postgres import write_customer_message
+
+if TYPE_CHECKING:
+    from database.connections import Connection
 
 customers = Table(
     "customers",
@@ -52,15 +60,21 @@ customers = Table(
     required("password_hash", Text),
     required("full_name", Text),
     Column("identity_document_type", Text),
-    Column("identity_document_number", Text),
     required("role", Text, server_default="customer"),
     required("created_at", Timestamp, server_default=text("now()")),
     required("role_since", Timestamp, server_default=text("now()")),
     Column("email_verified_at", Timestamp),
     required("session_generation", Integer, server_default="0"),
+    Column("verification", Text),
+    Column("rejection_code", Text),
+    Column("identity_document_end", Text),
     UniqueConstraint("email"),
 )
 Index("customers_by_email", customers.c.email, postgresql_ops={"email": "text_pattern_ops"})
+
+# Whose document is not decided: few, and each needs its workflow.
+UNDECIDED = one_of(customers.c.verification, (state for state in VerificationState if not state.is_decided))
+Index("customers_undecided", customers.c.created_at, postgresql_where=UNDECIDED)
 
 revoked_tokens = Table(
     "revoked_tokens",
@@ -70,7 +84,8 @@ revoked_tokens = Table(
 )
 
 CUSTOMER_COLUMNS = (
-    "id, email, password_hash, full_name, role, created_at, role_since, email_verified_at, session_generation"
+    "id, email, password_hash, full_name, role, created_at, role_since, email_verified_at, session_generation, "
+    "verification, rejection_code, identity_document_type, identity_document_end"
 )
 CUSTOMER = tuple(customers.c[name] for name in CUSTOMER_COLUMNS.split(", "))
 
@@ -83,15 +98,26 @@ _SIGNED_IN = f"""
 _BY_ID = select(*CUSTOMER).where(customers.c.id == bindparam("customer_id"))
 _BY_EMAIL = select(*CUSTOMER).where(customers.c.email == bindparam("email"))
 
+WELCOME = "Welcome! Your identity is verified: your account can send and receive money."
+
 _LAST_CHARACTER = chr(0x10FFFF)
 
 
 class Customers:
     """All raise `Unavailable` where PostgreSQL gave no answer."""
 
-    def __init__(self, database: Database, clock_difference: timedelta = timedelta(minutes=1)) -> None:
-        """`clock_difference`: how far the clocks of the API's processes and of PostgreSQL may be apart."""
+    def __init__(
+        self,
+        database: Database,
+        clock_difference: timedelta = timedelta(minutes=1),
+        encryption: Encryption | None = None,
+    ) -> None:
+        """`clock_difference`: how far the clocks of the API's processes and of PostgreSQL may be apart.
+
+        `encryption` is needed to register: it encrypts the number of the document.
+        """
         self._database = database
+        self._encryption = encryption or Encryption([])
         # A token that has expired by PostgreSQL's clock is taken by a process whose clock is behind, with its leeway.
         self._revocations_last = 2 * clock_difference
 
@@ -100,15 +126,15 @@ class Customers:
         email: str,
         password_hash: str,
         full_name: str,
-        document_type: str,
-        document_number: str,
+        document: NewDocument,
         currency: str,
         client: Client | None = None,
         asked: KeyedRegistration | None = None,
     ) -> tuple[Customer, Account]:
-        """A new customer with a first, empty account, or `EmailTaken` and neither. On record, if a `client` asked.
+        """A new customer with their document and a first, empty account, or `EmailTaken` and nothing.
 
-        With `asked`, `registered` finds them by its key.
+        What is known of the document holds at once: a customer who is verified gets their welcome, and their account
+        may send money. On record, if a `client` asked. With `asked`, `registered` finds them by its key.
         """
         customer_id = new_customer_id()
         # Skipped where the address is taken, and not refused by the index: PostgreSQL's log would repeat the address.
@@ -117,17 +143,22 @@ class Customers:
             email=email,
             password_hash=password_hash,
             full_name=full_name,
-            identity_document_type=document_type,
-            identity_document_number=document_number,
+            verification=document.finding.state,
+            rejection_code=document.finding.code,
+            identity_document_type=document.type,
+            identity_document_end=last_characters(document.number),
         )
         async with self._database.transaction() as connection:
             new = new.on_conflict_do_nothing(index_elements=[customers.c.email])
             customer = await fetch_first(connection, new.returning(*CUSTOMER))
             if customer is None:
                 raise EmailTaken
+            await add_document(connection, self._encryption, customer_id, document)
             account = account_of(await fetch_only(connection, _new_account(customer_id, currency)))
             if asked is not None:
                 await record_registration(connection, Registration(customer_id, account.id, asked.request), asked.key)
+            if document.finding.state is VerificationState.VERIFIED:
+                await welcome(connection, customer_id)
             if client is not None:
                 await record_auth_event(connection, AuthEventKind.REGISTERED, client, customer_id, customer_id)
         return customer_of(customer), account
@@ -219,6 +250,14 @@ class Customers:
         revoked = insert_or_skip(revoked_tokens).values(token_id=token_id, expires_at=expires_at)
         async with self._database.connection() as connection:
             await execute(connection, revoked.on_conflict_do_nothing().add_cte(expired))
+
+
+async def welcome(connection: "Connection", customer_id: CustomerId) -> None:
+    """Welcome a customer in the transaction that verifies them, which happens once.
+
+    Whoever tells others that there is a new customer does so here.
+    """
+    await write_customer_message(connection, customer_id, "welcomed", WELCOME)
 
 
 def customer_of(row: Row) -> Customer:

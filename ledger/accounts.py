@@ -49,7 +49,8 @@ class Account:
     `number` is what payers may use for its id, and `name` what its owner calls it.
     `frozen` says what is stopped, while the status is `frozen`. Only
     funding accounts, which are the system's, have an overdraft: how far their balance may go below zero.
-    The last three count what it has sent, for its limits.
+    `owner_verified` says whether the owner's identity is verified: until then money comes in, and none leaves. It never
+    becomes false again. `spent_on` and the two after it count what it has sent, for its limits.
     """
 
     id: AccountId
@@ -69,6 +70,7 @@ class Account:
     spent_on: date | None = None
     spent_day_minor: int = 0
     spent_month_minor: int = 0
+    owner_verified: bool = False
 
     @property
     def available_minor(self) -> int:

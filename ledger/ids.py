@@ -15,6 +15,7 @@ DisputeId = NewType("DisputeId", str)
 AuthEventId = NewType("AuthEventId", str)
 CaseId = NewType("CaseId", str)
 RuleSetId = NewType("RuleSetId", str)
+DocumentId = NewType("DocumentId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -56,6 +57,11 @@ def new_action_id() -> ActionId:
 def new_auth_event_id() -> AuthEventId:
     """A random, unguessable id."""
     return AuthEventId("aev_" + _body(secrets.token_bytes(16)))
+
+
+def new_document_id() -> DocumentId:
+    """A random, unguessable id."""
+    return DocumentId("doc_" + _body(secrets.token_bytes(16)))
 
 
 def new_dispute_id() -> DisputeId:

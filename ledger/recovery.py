@@ -60,7 +60,9 @@ class Abandonment:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The result of one sweep: ids of transfers by what it did with them, and ids of disputes that it started again.
+    """The result of one sweep: ids of transfers by what it did with them, and of what it started again.
+
+    `disputes` are ids of disputes, `onboardings` are ids of customers.
 
     `looked_at` counts the stranded transfers that it found. `driven_on` are those that it resumed. `unanswered` has the
     error of each transfer that it could neither end nor resume: the next sweep tries again. `more`: there may be
@@ -73,3 +75,4 @@ class Sweep:
     disputes: list[str] = field(default_factory=list)
     unanswered: dict[str, str] = field(default_factory=dict)
     more: bool = False
+    onboardings: list[str] = field(default_factory=list)

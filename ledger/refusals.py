@@ -90,6 +90,18 @@ class AccountFrozen(Refusal):
 
 
 @dataclass(eq=False)
+class IdentityNotVerified(Refusal):
+    """The owner's identity is not verified: money may come in, and none may leave."""
+
+    code = "identity_not_verified"
+    side = "source"
+    account_id: AccountId
+
+    def __str__(self) -> str:
+        return "The identity of the source account's owner is not verified yet, and no money leaves it until then."
+
+
+@dataclass(eq=False)
 class LimitExceeded(Refusal):
     """A limit of the source does not leave room for the amount: for one transaction, a day or a month.
 
@@ -206,6 +218,7 @@ REFUSALS: tuple[type[Refusal], ...] = (
     CurrencyMismatch,
     AccountClosed,
     AccountFrozen,
+    IdentityNotVerified,
     LimitExceeded,
     ReversalTooLarge,
     InsufficientFunds,

@@ -22,6 +22,7 @@ from ledger.refusals import (
     AccountNotFound,
     BalanceLimitExceeded,
     CurrencyMismatch,
+    IdentityNotVerified,
     IllegalTransition,
     InsufficientFunds,
     LimitExceeded,
@@ -248,6 +249,8 @@ def _objections_to_source(
         yield AccountNotFound(order.source_account_id, "source")
         return
     yield from _objections_to_account(order, source, "source")
+    if not source.owner_verified:
+        yield IdentityNotVerified(source.id)
     if order.kind in COUNTED:
         yield from _objections_to_sending(order, source, limits, now)
     if source.available_minor < order.amount_minor:

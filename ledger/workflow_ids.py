@@ -52,3 +52,8 @@ def dispute_named_in(key: str) -> DisputeId | None:
     """The dispute that a reversal's key names; None: none. A customer may choose such a key, so check the row."""
     room, _, name = key.partition("/")
     return DisputeId(name) if room == "dispute" else None
+
+
+def onboarding_workflow_id(customer_id: CustomerId) -> str:
+    """`onboarding/{customer}`: one for each customer, and so for each address, however often they send a document."""
+    return f"onboarding/{customer_id}"

@@ -41,6 +41,7 @@ class Action(StrEnum):
     RELEASE_AMOUNT = "release_amount"
     FUND_ACCOUNT = "fund_account"
     CLOSE_CASE = "close_case"
+    DECIDE_DOCUMENT = "decide_document"
 
 
 class Channel(StrEnum):
@@ -79,6 +80,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.RELEASE_AMOUNT: STAFF,
     Action.FUND_ACCOUNT: STAFF,
     Action.CLOSE_CASE: STAFF,
+    Action.DECIDE_DOCUMENT: STAFF,
 }
 
 

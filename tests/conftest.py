@@ -33,7 +33,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
-from tests.orders import BOTH_FINGERPRINTS, FINGERPRINTS
+from tests.orders import BOTH_FINGERPRINTS, ENCRYPTION, FINGERPRINTS
 from workflows.payloads import DATA_CONVERTER
 from workflows.registration import register_search_attributes
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
@@ -112,7 +112,7 @@ def book(database: Database) -> Book:
 
 @pytest.fixture
 def customers(database: Database) -> Customers:
-    return Customers(database)
+    return Customers(database, encryption=ENCRYPTION)
 
 
 @pytest.fixture
@@ -182,6 +182,7 @@ FOLDERS = (
     "customers",
     "staff",
     "disputes",
+    "onboarding",
     "reviews",
     "screening",
     "notifications",

@@ -4,8 +4,10 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Any
 
+from customers.documents.document import VERIFIED, DocumentType, NewDocument
 from customers.postgres import Customers
 from database.connections import Database
+from database.encryption import Encryption
 from ledger.fingerprints import Fingerprints
 from ledger.ids import WORLD, AccountId, CustomerId, TransferId, transfer_id_for
 from ledger.postgres.book import Book
@@ -24,6 +26,13 @@ NEXT_FINGERPRINT_KEY = "another fingerprint key of the tests"
 BOTH_FINGERPRINTS = Fingerprints([FINGERPRINT_KEY], retired=[NEXT_FINGERPRINT_KEY])
 
 
+ENCRYPTION_KEY = "an encryption key that only the tests use"
+ENCRYPTION = Encryption([ENCRYPTION_KEY])
+
+# A document that is verified at once.
+DOCUMENT = NewDocument(DocumentType.NIN, "12345678901", VERIFIED)
+
+
 @dataclass(frozen=True)
 class Holder:
     """A customer with one account."""
@@ -34,7 +43,7 @@ class Holder:
 
 async def holder(customers: Customers, currency: str = "USD") -> Holder:
     name = secrets.token_hex(8)
-    customer, account = await customers.register(f"{name}@example.com", "-", name, "NIN", "12345678901", currency)
+    customer, account = await customers.register(f"{name}@example.com", "-", name, DOCUMENT, currency)
     return Holder(customer.id, account.id)
 
 

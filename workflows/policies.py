@@ -67,3 +67,13 @@ SWEEP_ITEMS_BUDGET = timedelta(minutes=3)
 
 # No next sweep starts while one runs. One that does not end by itself, whatever holds it, is ended by Temporal.
 SWEEP_RUN = timedelta(minutes=10)
+
+# One inquiry at a verifier, whose own time limit is shorter, and the pauses between inquiries: one that is down for
+# days is asked once a minute. Staff may decide meanwhile.
+VERIFIER_ATTEMPT = timedelta(seconds=20)
+VERIFIER_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
+)
+
+# A document that waits for staff is read again after this time: a nudge may be lost.
+DOCUMENT_ROUTINE_LOOK = timedelta(hours=3)

@@ -1,4 +1,4 @@
-"""Finishes transfers whose workflow was terminated, deleted, or lost with Temporal's database."""
+"""Finishes what lost its workflow, because that was terminated, deleted, or lost with Temporal's database."""
 
 import asyncio
 from datetime import datetime
@@ -9,8 +9,9 @@ from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_
 
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import Step
-from ledger.workflow_ids import dispute_workflow_id
+from ledger.workflow_ids import dispute_workflow_id, onboarding_workflow_id
 from workflows import policies, steps
+from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.search_attributes import search_attributes, summary
 from workflows.transfer.saga import TransferWorkflow
@@ -43,10 +44,12 @@ class RecoveryWorkflow:
         turns, until = asyncio.Semaphore(AT_ONCE), workflow.now() + policies.SWEEP_ITEMS_BUDGET
         await asyncio.gather(*(self._finish(stranded, sweep, turns, until) for stranded in found.stranded))
         sweep.disputes.extend(await self._disputes())
+        sweep.onboardings.extend(await self._onboardings())
         disputes = "1 dispute" if len(sweep.disputes) == 1 else f"{len(sweep.disputes)} disputes"
         workflow.set_current_details(
             f"{len(sweep.abandoned)} abandoned, {len(sweep.driven_on)} driven on, {len(sweep.unanswered)} without an "
-            f"answer, {disputes} started again.{' There may be more.' if sweep.more else ''}"
+            f"answer, {disputes} and {len(sweep.onboardings)} onboardings started again."
+            f"{' There may be more.' if sweep.more else ''}"
         )
         return sweep
 
@@ -94,6 +97,33 @@ class RecoveryWorkflow:
             except WorkflowAlreadyStartedError:
                 continue
             started.append(dispute_id)
+        return started
+
+    async def _onboardings(self) -> list[str]:
+        """Start the lost workflows of onboardings again. Each continues from its customer's rows."""
+        found = await workflow.execute_activity(
+            steps.find_stranded_onboardings,
+            start_to_close_timeout=policies.SWEEP_ATTEMPT,
+            schedule_to_close_timeout=policies.SWEEP_BUDGET,
+            heartbeat_timeout=policies.SWEEP_HEARTBEAT,
+            retry_policy=policies.UNTIL_ANSWERED,
+            summary="Find onboardings without a running workflow",
+        )
+        started: list[str] = []
+        for customer_id in found:
+            try:
+                await workflow.start_child_workflow(
+                    OnboardingWorkflow.run,
+                    customer_id,
+                    id=onboarding_workflow_id(customer_id),
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    task_timeout=policies.TASK_TIMEOUT,
+                    static_summary=f"Onboarding of {customer_id}, started again",
+                )
+            except WorkflowAlreadyStartedError:
+                continue
+            started.append(customer_id)
         return started
 
     async def _abandon(self, stranded: Stranded) -> bool:

@@ -8,9 +8,10 @@ anything else is in doubt.
 from temporalio import activity
 
 from disputes.dispute import DisputeDecision, DisputeProgress
-from ledger.ids import DisputeId
+from ledger.ids import CustomerId, DisputeId, DocumentId
 from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, Failure, Opened, ScreenedStep, Standing, Step, TransferOrder
+from onboarding.progress import OnboardingProgress
 from reviews.review import Decision, Review
 from screening.rules import Verdict
 from staff.permissions import Action
@@ -146,4 +147,22 @@ async def close_dispute(dispute_id: DisputeId, failure: Failure | None) -> Dispu
 @activity.defn
 async def notify_parties(order: TransferOrder, standing: Standing) -> None:
     """Leave each party one message about how the transfer ended."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def read_onboarding(customer_id: CustomerId) -> OnboardingProgress:
+    """Say how far a customer's onboarding has come."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def verify_document(document_id: DocumentId) -> OnboardingProgress:
+    """Ask the verifier about a document, and record what it found."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def find_stranded_onboardings() -> list[CustomerId]:
+    """Find customers whose document is not decided and who have no running workflow."""
     raise NotImplementedError

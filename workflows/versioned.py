@@ -7,9 +7,11 @@ classes because the server rejects the tasks of a worker without a version if a 
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
+from customers.documents.document import VerificationState
 from disputes.dispute import DisputeState
-from ledger.ids import DisputeId
+from ledger.ids import CustomerId, DisputeId
 from ledger.recovery import Sweep
+from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.recovery import RecoveryWorkflow
 
@@ -36,3 +38,17 @@ class AutoUpgradedDispute(DisputeWorkflow):
     async def run(self, dispute_id: DisputeId) -> DisputeState:
         """See `DisputeWorkflow.run`."""
         return await super().run(dispute_id)
+
+
+@workflow.defn(name="OnboardingWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class AutoUpgradedOnboarding(OnboardingWorkflow):
+    """It may wait for staff, or for a verifier, as long as they take."""
+
+    @workflow.init
+    def __init__(self, customer_id: CustomerId) -> None:
+        super().__init__(customer_id)
+
+    @workflow.run
+    async def run(self, customer_id: CustomerId) -> VerificationState:
+        """See `OnboardingWorkflow.run`."""
+        return await super().run(customer_id)

@@ -2,19 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, Field, SecretStr
 
 from api.accounts.models import AccountOut
 from api.auth.new_passwords import NewPassword
 from api.customers.models import CustomerOut
 from api.http.fields import Currency, Email, In, NormalForm, Text
-
-
-class IdentityDocumentIn(In):
-    type: Literal["NIN", "BVN", "ID_CARD"]
-    number: Annotated[
-        str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 /-]{2,31}$"), Field(examples=["22334455667"])
-    ]
+from api.onboarding.models import IdentityDocumentIn
 
 
 class RegisterIn(In):

@@ -47,6 +47,9 @@ async def register(
 ) -> RegisteredOut:
     """Open the first account in the given currency or the default one, and sign the customer in.
 
+    The account takes money at once, and sends none until `customer.verification.state` is `verified`. Where that is
+    not so yet, a workflow goes on with it: read `GET /v1/auth/me` again.
+
     A repeat with the same key and body gets the same customer and account as they are now, and a new token. The key
     belongs to the address that registers, and is none of the customer's later keys.
     """
@@ -54,24 +57,19 @@ async def register(
     if asked and (known := await remit.customers.registered(wanted.email, asked.key)):
         return await _registered_before(known, asked, wanted, remit, client, response)
     password_hash = await hash_password(wanted.password.get_secret_value(), client)
-    document = wanted.identity_document
+    document = wanted.identity_document.known_to(remit.verifier)
     currency = wanted.currency or remit.default_currency
     try:
         customer, account = await remit.customers.register(
-            wanted.email,
-            password_hash,
-            wanted.full_name,
-            document.type,
-            document.number,
-            currency,
-            client,
-            asked,
+            wanted.email, password_hash, wanted.full_name, document, currency, client, asked
         )
     except EmailTaken as error:
         # An equal request may have been first by a moment.
         if asked and (known := await remit.customers.registered(wanted.email, asked.key)):
             return await _registered_before(known, asked, wanted, remit, client, response)
         raise Problem("email_taken") from error
+    # Nobody waits for Temporal here. While it gives no answer, recovery starts the workflow later: the rows say so.
+    remit.temporal.begin_onboarding(customer.id)
     return _signed_in(customer, account, remit)
 
 

@@ -16,6 +16,7 @@ _EXAMPLES = {
     "rls": "rls_iuwbh4hkzdez5j5ag3ea6cau2u",
     "aev": "aev_ifbegrcfizduqskkjnge2tspkb",
     "cus": "cus_gezdgnbvgy3tqojqgezdgnbvgy",
+    "doc": "doc_mnzgk3tfnzqwo2lomfzwi3dfna",
     "dsp": "dsp_fcunsiksm3ppucbrdqutxaufvi",
     "pst": "pst_iuwbh4hkzdez5j5ag3ea6cau2u_1_debit",
     "trf": "trf_iuwbh4hkzdez5j5ag3ea6cau2u",
@@ -37,6 +38,7 @@ _BY_NAME = {
     "case_id": "cas",
     "rule_set_id": "rls",
     "dispute_id": "dsp",
+    "document_id": "doc",
     "transfer_id": "trf",
 }
 
@@ -50,6 +52,7 @@ _BY_SCHEMA = {
     "Customer": "cus",
     "MarkedAccount": "acc",
     "Dispute": "dsp",
+    "Document": "doc",
     "Posting": "pst",
     "Transfer": "trf",
 }

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from api.accounts.models import AccountOut
 from api.auth.new_passwords import NewPassword
 from api.http.fields import Email, In, Limit, Text
+from api.onboarding.models import VerificationOut
 from api.staff.models import ReasonIn
 from customers.customer import Customer
 from ledger.ids import CustomerId
@@ -20,11 +21,20 @@ class CustomerOut(BaseModel):
     full_name: str
     email_verified: bool = Field(description="Whether mail to the address is known to reach the customer")
     role: Role
+    verification: VerificationOut | None = Field(description="null: staff who never showed an identity document")
     created_at: datetime
 
     @classmethod
     def of(cls, customer: Customer) -> "CustomerOut":
-        return cls.model_validate(customer, from_attributes=True)
+        return cls(
+            id=customer.id,
+            email=customer.email,
+            full_name=customer.full_name,
+            email_verified=customer.email_verified,
+            role=Role(customer.role),
+            verification=VerificationOut.of(customer),
+            created_at=customer.created_at,
+        )
 
 
 class PromotedIn(In):

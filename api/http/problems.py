@@ -83,6 +83,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
     "payee_not_found": Meaning(404, "No such payee", "No open account has this number."),
     "case_not_found": Meaning(404, "No such case", "There is no case with this id."),
+    "document_not_found": Meaning(404, "No such document", "There is no document with this id."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
@@ -96,6 +97,11 @@ PROBLEMS: Mapping[str, Meaning] = {
         409, "The email address is not verified", "Only somebody whose address is verified becomes staff."
     ),
     "case_closed": Meaning(409, "The case is closed", "A case is closed once. Later flags open another one."),
+    "identity_verified": Meaning(409, "The identity is verified", "Your identity is verified already."),
+    "document_undecided": Meaning(
+        409, "The last document is not decided", "Your last document is still being checked. Wait for its result."
+    ),
+    "document_decided": Meaning(409, "The document is decided", "The first decision about a document is final."),
     "account_exists": Meaning(409, "The account exists already", "You hold an account in this currency already."),
     "too_late": Meaning(409, "It is too late", "The transfer is completed."),
     "nothing_to_retry": Meaning(409, "No step is stuck", "No step is waiting to be retried."),

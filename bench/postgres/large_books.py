@@ -28,7 +28,7 @@ NOT_ENDED = 60
 
 _TOO_LITTLE = Failure("insufficient_funds", "The source holds too little.")
 _FROZEN = Failure("account_frozen", "The destination is frozen.")
-_CUSTOMERS = "id email password_hash full_name identity_document_type identity_document_number".split()
+_CUSTOMERS = "id email password_hash full_name identity_document_type identity_document_end verification".split()
 _ACCOUNTS = "id owner_id currency balance_minor version head_hash".split()
 
 # Indexes that are built once, after the rows. Primary keys and unique indexes stay.
@@ -174,7 +174,8 @@ async def _open_accounts(connection: "Connection", number: int, currency: str) -
     for _ in range(number):
         account_id = new_account_id()
         accounts.append(BulkAccount(account_id, CustomerId(new_customer_id()), 0, 0, genesis_hash(account_id)))
-    customers = [(one.owner_id, f"{one.owner_id}@example.com", "-", "A Name", "NIN", "12345") for one in accounts]
+    known = ("-", "A Name", "NIN", "5", "verified")
+    customers = [(one.owner_id, f"{one.owner_id}@example.com", *known) for one in accounts]
     rows = [(one.id, one.owner_id, currency, 0, 0, one.head_hash) for one in accounts]
     await connection.copy_records_to_table("customers", records=customers, columns=_CUSTOMERS)
     await connection.copy_records_to_table("accounts", records=rows, columns=_ACCOUNTS)

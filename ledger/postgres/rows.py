@@ -22,7 +22,8 @@ ACCOUNT_COLUMNS = """
     a.balance_minor AS a_balance_minor, a.version AS a_version, a.head_hash AS a_head_hash,
     a.created_at AS a_created_at, a.held_minor AS a_held_minor,
     a.number AS a_number, a.name AS a_name, a.frozen AS a_frozen, a.overdraft_minor AS a_overdraft_minor,
-    a.spent_on AS a_spent_on, a.spent_day_minor AS a_spent_day_minor, a.spent_month_minor AS a_spent_month_minor
+    a.spent_on AS a_spent_on, a.spent_day_minor AS a_spent_day_minor, a.spent_month_minor AS a_spent_month_minor,
+    a.owner_verified AS a_owner_verified
 """
 
 # The same columns for statements that SQLAlchemy Core builds.

@@ -46,6 +46,7 @@ accounts = Table(
     Column("spent_on", Date),
     required("spent_day_minor", BigInteger, server_default="0"),
     required("spent_month_minor", BigInteger, server_default="0"),
+    required("owner_verified", Boolean, server_default=text("false")),
     UniqueConstraint("owner_id", "currency"),
 )
 

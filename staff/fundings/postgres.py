@@ -18,7 +18,8 @@ _FIND = "SELECT id, overdraft_minor, balance_minor FROM accounts WHERE owner_id 
 
 # A floor that is raised beyond the balance is where the balance is: nothing more can be taken.
 _OPEN = """
-    INSERT INTO accounts AS known (id, owner_id, currency, head_hash, overdraft_minor) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO accounts AS known (id, owner_id, currency, head_hash, overdraft_minor, owner_verified)
+    VALUES ($1, $2, $3, $4, $5, true)
     ON CONFLICT (owner_id, currency) DO UPDATE SET
         overdraft_minor = greatest(excluded.overdraft_minor, -known.balance_minor)
     RETURNING id

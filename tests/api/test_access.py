@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from api.app import create_app
+from customers.documents.sandbox import REVIEW_NUMBER
 from tests.api.people import PASSWORD, Person, register, registration
 
 REASON = {"reason": "Asked for by the bank, ticket 4711"}
@@ -47,6 +48,8 @@ CALLS = {
     "auth.verify_email": Call("401 422 422 422 422", {"code": "00000000"}),
     "accounts.list": Call(SIGNED_IN),
     "accounts.create": Call("401 201 201 201 201", {"currency": "EUR"}),
+    "documents.list": Call(SIGNED_IN),
+    "documents.send": Call("401 409 409 409 409", {"type": "BVN", "number": "22334455667"}),
     "transfers.list": Call(SIGNED_IN),
     "disputes.list": Call(SIGNED_IN),
     "payees.get": Call("401 404 404 404 404"),
@@ -99,6 +102,8 @@ CALLS = {
     "admin.cases.list": Call(STAFF),
     "admin.cases.get": Call("401 403 403 404 404"),
     "admin.cases.close": Call("401 403 403 404 404", REASON),
+    "admin.documents.list": Call(STAFF),
+    "admin.documents.decide": Call(STAFF, {"decision": "verify"} | REASON),
     "admin.books.get": Call(STAFF),
     "admin.stats.get": Call(STAFF),
     "admin.actions.list": Call(STAFF),
@@ -136,6 +141,8 @@ async def test_everybody_gets_the_answer_that_is_theirs(
     routes: dict[str, tuple[str, str]], ada: Person, ben: Person, operator: Person, admin: Person
 ) -> None:
     eve = await register(ada.http, full_name="Eve Roe")
+    waits = await register(ada.http, identity_document={"type": "NIN", "number": REVIEW_NUMBER})
+    document = (await waits.get("/v1/customers/me/documents")).json()["items"][0]
     people = {"other": eve, "owner": ada, "operator": operator, "admin": admin}
     transfer = (await ada.pay(ben, 700)).json()
     dispute = await ada.post(f"/v1/transfers/{transfer['id']}/disputes", CALLS["disputes.create"].body)
@@ -146,6 +153,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
         "payee": ben.account_id,
         "transfer": transfer["id"],
         "transfer_id": transfer["id"],
+        "document_id": document["id"],
         "dispute_id": dispute.json()["id"],
         "customer_id": ada.id,
         "case_id": "cas_none",

@@ -14,6 +14,7 @@ from temporalio import activity
 
 from activities.disputes import DisputeSteps
 from activities.notifications import NotificationSteps
+from activities.onboarding import OnboardingSteps
 from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
@@ -22,7 +23,7 @@ from activities.transfers import TransferSteps
 from workflows import steps
 
 ROOT = Path(__file__).resolve().parents[2]
-NOUNS = ("customers", "disputes", "ledger", "notifications", "reviews", "screening", "staff")
+NOUNS = ("customers", "disputes", "ledger", "notifications", "onboarding", "reviews", "screening", "staff")
 ROOMS = ("activities", "api", "bench", "cli", "database", "devenv", "workflows", *NOUNS)
 DRIVERS = {"alembic", "asyncpg", "sqlalchemy"}
 MOST_MODULES = 12
@@ -36,8 +37,11 @@ NOUN_STEMS = {
     "customers",
     "dispute",
     "disputes",
+    "document",
+    "documents",
     "messages",
     "notifications",
+    "onboarding",
     "operators",
     "recovery",
     "refusals",
@@ -63,7 +67,7 @@ SHARED_NAMES = {
     "staff_routes": "routes of an API noun for staff",
     "tables": "the SQLAlchemy tables of a noun",
 }
-FIELD_NOUNS_IN_ING = {"paging", "screening", "time_skipping"}
+FIELD_NOUNS_IN_ING = {"onboarding", "paging", "screening", "time_skipping"}
 # Methods that a library calls by these names.
 LIBRARY_NAMES = {"data_received", "get_route_handler", "timeout_keep_alive_handler"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "service", "handler", "base", "common", "data"}
@@ -98,6 +102,7 @@ def activities() -> dict[str, object]:
             DisputeSteps,
             TransferSteps,
             NotificationSteps,
+            OnboardingSteps,
             RecoverySteps,
             ReviewSteps,
             ScreeningSteps,
@@ -216,7 +221,7 @@ def test_one_module_builds_workflow_ids() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.JoinedStr)
         and isinstance(node.values[0], ast.Constant)
-        and str(node.values[0].value).startswith(("transfer/", "recover/", "dispute/"))
+        and str(node.values[0].value).startswith(("transfer/", "recover/", "dispute/", "onboarding/"))
     ]
     assert found == []
 

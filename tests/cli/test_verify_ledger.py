@@ -21,8 +21,9 @@ async def test_clean_books_are_0_and_broken_ones_1(database_url: str) -> None:
     assert (status, "Clean" in printed, said) == (0, True, [])
     connection = await asyncpg.connect(database_url)
     await connection.execute(
-        "INSERT INTO customers (id, email, password_hash, full_name, identity_document_type, identity_document_number)"
-        f" VALUES ('cus_{'a' * 26}', 'a@example.com', '-', 'A', 'NIN', '12345')"
+        "INSERT INTO customers"
+        " (id, email, password_hash, full_name, identity_document_type, identity_document_end, verification)"
+        f" VALUES ('cus_{'a' * 26}', 'a@example.com', '-', 'A', 'NIN', '5', 'verified')"
     )
     await connection.execute(
         "INSERT INTO accounts (id, owner_id, currency, balance_minor, head_hash)"
@@ -40,8 +41,9 @@ async def test_verify_prints_one_json_object(database_url: str) -> None:
     assert json.loads(printed).items() >= {"clean": True, "broken": [], "totals": [], "transfers_by_state": {}}.items()
     connection = await asyncpg.connect(database_url)
     await connection.execute(
-        "INSERT INTO customers (id, email, password_hash, full_name, identity_document_type, identity_document_number)"
-        f" VALUES ('cus_{'a' * 26}', 'a@example.com', '-', 'A', 'NIN', '12345')"
+        "INSERT INTO customers"
+        " (id, email, password_hash, full_name, identity_document_type, identity_document_end, verification)"
+        f" VALUES ('cus_{'a' * 26}', 'a@example.com', '-', 'A', 'NIN', '5', 'verified')"
     )
     await connection.execute(
         "INSERT INTO accounts (id, owner_id, currency, balance_minor, head_hash)"

@@ -24,6 +24,7 @@ from customers.sign_ins.networks import client_at, trusted_networks
 from customers.sign_ins.postgres import AuthEventSearch, SignInAttempt, SignIns
 from database.connections import Database
 from tests.connections import Connection
+from tests.orders import DOCUMENT
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NOTHING = timedelta(0)
@@ -36,7 +37,7 @@ def sign_ins(database: Database) -> SignIns:
 
 @pytest.fixture
 async def ada(customers: Customers) -> Customer:
-    return (await customers.register("ada@example.com", "-", "Ada Obi", "NIN", "12345678901", "USD"))[0]
+    return (await customers.register("ada@example.com", "-", "Ada Obi", DOCUMENT, "USD"))[0]
 
 
 def attempt(host: str, email: str = "ada@example.com") -> SignInAttempt:

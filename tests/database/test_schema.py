@@ -18,6 +18,7 @@ OWNED_BY_ALEMBIC = {"alembic_version"}
 for module in (
     "customers.payees.postgres",
     "api.limits.postgres",
+    "customers.documents.postgres",
     "customers.postgres",
     "customers.sign_ins.postgres",
     "database.answers",

@@ -11,7 +11,7 @@ from disputes.postgres.disputes import Disputes
 from ledger.ids import CustomerId
 from ledger.postgres.transfer_reads import TransferReads
 from ledger.transfers import State, TransferOrder
-from tests.orders import Holder, funded, holder, order, staff
+from tests.orders import ENCRYPTION, Holder, funded, holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Handle, Hold, Sagas, line_breaks
 
@@ -55,9 +55,13 @@ class Stage:
     @classmethod
     async def of(cls, saga: Sagas) -> "Stage":
         database = saga.book.database
-        customers = Customers(database)
+        customers = Customers(database, encryption=ENCRYPTION)
         ada, ben = await funded(customers, saga.book, 500_000), await holder(customers)
         return cls(saga, ada, ben, await staff(database), await staff(database))
+
+    @property
+    def customers(self) -> Customers:
+        return Customers(self.saga.book.database, encryption=ENCRYPTION)
 
     @property
     def disputes(self) -> Disputes:

@@ -7,7 +7,7 @@ from ledger.accounts import AccountStatus
 from ledger.ids import WORLD
 from tests.account_status import set_account_status
 from tests.histories.stage import RecordedAction, Stage, path
-from tests.orders import Holder, funded, later_attempt, order
+from tests.orders import ENCRYPTION, Holder, funded, later_attempt, order
 from tests.workflows.sagas import line_breaks
 
 
@@ -56,7 +56,7 @@ async def flagged_by_screening(stage: Stage) -> RecordedAction:
 
 @path(decline_from_major=10_000)
 async def declined_by_screening(stage: Stage) -> RecordedAction:
-    rich = await funded(Customers(stage.saga.book.database), stage.saga.book, 1_000_000)
+    rich = await funded(Customers(stage.saga.book.database, encryption=ENCRYPTION), stage.saga.book, 1_000_000)
     return await stage.saga.start(order(rich.id, rich.account_id, stage.ben.account_id, 1_000_000))
 
 

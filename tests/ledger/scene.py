@@ -10,7 +10,7 @@ from ledger.transfers import Ending, Failure, State, Step
 from staff.permissions import Role
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
-from tests.orders import FINGERPRINTS, Holder, completed, funded, holder, order, promoted
+from tests.orders import ENCRYPTION, FINGERPRINTS, Holder, completed, funded, holder, order, promoted
 
 REASON = Failure("fraud_declined", "Declined.")
 
@@ -22,7 +22,7 @@ async def scene(database: Database, owner: Connection) -> dict[str, str]:
     took 300 out, and was refused more. Dora's account was never used, and erin's is empty again. Fay lent gus 600; 200
     of them are given back, and the reversal of another 300 is opened.
     """
-    book, customers = Book(database, FINGERPRINTS, record_reversal), Customers(database)
+    book, customers = Book(database, FINGERPRINTS, record_reversal), Customers(database, encryption=ENCRYPTION)
     alice, erin = await funded(customers, book, 10_000), await funded(customers, book, 40)
     bob, dora = await holder(customers), await holder(customers)
     fay, gus = await funded(customers, book, 600), await holder(customers)

@@ -127,7 +127,8 @@ FIXED = {
         "metadata",
     ),
     "accounts": ("id", "owner_id", "currency", "created_at"),
-    "customers": ("id", "email", "full_name", "identity_document_type", "identity_document_number", "created_at"),
+    "identity_documents": ("id", "customer_id", "type", "last_characters", "submitted_at"),
+    "customers": ("id", "email", "full_name", "created_at"),
 }
 
 

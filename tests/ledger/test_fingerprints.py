@@ -19,6 +19,7 @@ from ledger.transfers import Ending, Kind, State, Step, TransferOrder
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
 from tests.orders import (
+    ENCRYPTION,
     FINGERPRINT_KEY,
     FINGERPRINTS,
     NEXT_FINGERPRINT_KEY,
@@ -170,7 +171,7 @@ async def test_an_amount_redirected_in_transit_moves_no_further_until_its_row_is
     wanted: TransferOrder,
     field: str,
 ) -> None:
-    thief = await holder(Customers(database))
+    thief = await holder(Customers(database, encryption=ENCRYPTION))
     await book.open_transfer(wanted)
     await book.debit(Step(wanted.transfer_id, 1))
     other = 99 if field == "amount_minor" else thief.account_id

@@ -35,6 +35,7 @@ from ledger.refusals import (
     BalanceLimitExceeded,
     CurrencyMismatch,
     FraudDeclined,
+    IdentityNotVerified,
     IllegalTransition,
     InsufficientFunds,
     LimitExceeded,
@@ -71,9 +72,12 @@ def account(
     status: AccountStatus = AccountStatus.ACTIVE,
     frozen: Freeze | None = None,
     tier: int = 3,
+    *,
+    verified: bool = True,
 ) -> Account:
     genesis = genesis_hash(account_id)
-    return Account(account_id, OWNER, currency, status, tier, balance_minor, 0, genesis, NOW, 0, NUMBER, frozen=frozen)
+    fixed = (status, tier, balance_minor, 0, genesis, NOW, 0, NUMBER)
+    return Account(account_id, OWNER, currency, *fixed, frozen=frozen, owner_verified=verified)
 
 
 def transfer(
@@ -229,6 +233,7 @@ ONE_OF_EACH: dict[type[Refusal], Refusal] = {
         CurrencyMismatch(MINE, "source", "USD"),
         AccountClosed(MINE, "source"),
         AccountFrozen(MINE, "source"),
+        IdentityNotVerified(MINE),
         LimitExceeded("source", LimitName.DAILY_TOTAL, Money(2, "USD"), Money(1, "USD"), NOW),
         ReversalTooLarge(TransferId("trf_one"), Money(1, "USD")),
         InsufficientFunds(MINE, Money(1, "USD")),
@@ -241,6 +246,15 @@ ONE_OF_EACH: dict[type[Refusal], Refusal] = {
 }
 
 
+def test_no_money_leaves_an_account_whose_owner_is_not_verified_and_money_comes_in() -> None:
+    unverified = account(balance_minor=500, verified=False)
+    with pytest.raises(IdentityNotVerified) as refused:
+        rules.decide_debit(transfer(State.INITIATED), 1, unverified, DEFAULT_LIMITS, NOW)
+    assert refused.value.failure.code == "identity_not_verified"
+    assert rules.decide_credit(transfer(State.DEBITED, 100, THEIRS, MINE), 1, unverified, DEFAULT_LIMITS, NOW)
+    assert rules.decide_refund(transfer(State.DEBITED), 1, unverified, None, NOW)
+
+
 def test_refusals_are_decided_in_the_promised_order() -> None:
     assert REFUSAL_CODES == (
         "account_not_found",
@@ -248,6 +262,7 @@ def test_refusals_are_decided_in_the_promised_order() -> None:
         "currency_mismatch",
         "account_closed",
         "account_frozen",
+        "identity_not_verified",
         "limit_exceeded",
         "insufficient_funds",
         "balance_limit_exceeded",
@@ -306,6 +321,7 @@ def sides(draw: st.DrawFn, account_id: AccountId) -> Account | None:
                     ]
                 )
             ),
+            verified=draw(st.booleans()),
         )
     return draw(st.sampled_from([None, account(account_id, 100)]))
 
@@ -319,7 +335,9 @@ def against(side: Account | None, stopped_by: Freeze) -> set[str]:
 
 
 def against_source(source: Account | None) -> set[str]:
-    return against(source, Freeze.DEBITS) | ({"insufficient_funds"} if source and source.balance_minor < 100 else set())
+    short = {"insufficient_funds"} if source and source.balance_minor < 100 else set()
+    unverified = {"identity_not_verified"} if source and not source.owner_verified else set()
+    return against(source, Freeze.DEBITS) | unverified | short
 
 
 def against_destination(destination: Account | None) -> set[str]:

@@ -19,7 +19,7 @@ from ledger.transfers import Ending, Failure, Standing, State, TransferOrder
 from ledger.transfers import Step as StepKey
 from staff.postgres.reversal_record import record_reversal
 from tests.account_status import set_account_status
-from tests.orders import FINGERPRINTS, order
+from tests.orders import DOCUMENT, ENCRYPTION, FINGERPRINTS, order
 from tests.properties import plain_books as plain
 from tests.properties.conftest import Eraser
 from tests.properties.plain_books import Answer, AtOnce, Move, Open, Picture, PlainBooks, Step, Sums, TransferRequest
@@ -52,10 +52,10 @@ class Teller:
             {plain.WORLD: WORLD, plain.NOBODY: new_account_id()},
             {},
         )
-        customers = Customers(database)
+        customers = Customers(database, encryption=ENCRYPTION)
         first, *others = CURRENCIES
         for owner in OWNERS:
-            customer, account = await customers.register(f"{owner}@example.com", "-", owner, "NIN", "1", first)
+            customer, account = await customers.register(f"{owner}@example.com", "-", owner, DOCUMENT, first)
             teller.owners[owner] = customer.id
             teller.accounts[f"{owner}.{first}"] = account.id
             for currency in others:

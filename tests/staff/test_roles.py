@@ -27,7 +27,7 @@ from staff.postgres.actions import ActionSearch, StaffActions, record_action
 from staff.postgres.owner_grants import NobodyToPromote, NotTheOwner, OwnerGrants, RegisteredAlready
 from staff.postgres.roles import Roles
 from tests.connections import Connection
-from tests.orders import holder, staff
+from tests.orders import DOCUMENT, holder, staff
 
 REASON = "Joins the team, ticket 4711"
 
@@ -208,7 +208,7 @@ async def test_whoever_registered_the_address_first_is_promoted_only_by_name_and
     database: Database, customers: Customers
 ) -> None:
     grants = OwnerGrants(database)
-    ada, _ = await customers.register("ada@example.com", "theirs", "Ada Obi", "NIN", "12345678901", "USD")
+    ada, _ = await customers.register("ada@example.com", "theirs", "Ada Obi", DOCUMENT, "USD")
     with pytest.raises(RegisteredAlready, match=ada.id):
         await grants.create("ada@example.com", "Somebody Else", "new")
     other = await staff(database)

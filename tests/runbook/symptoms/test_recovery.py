@@ -23,7 +23,7 @@ from ledger.transfers import Step, TransferOrder
 from ledger.workflow_ids import recovery_workflow_id
 from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, in_review, reaches, register, sent
-from tests.orders import FINGERPRINTS, funded, holder, order
+from tests.orders import ENCRYPTION, FINGERPRINTS, funded, holder, order
 from tests.runbook.commands import Runbook
 from tests.runbook.conftest import FOUR_EYES_FROM, REVIEW_FROM
 from tests.runbook.installation import remit
@@ -373,7 +373,7 @@ async def test_a_deleted_schedule_is_created_again_and_runs(
 @pytest.fixture
 async def many(database: Database) -> list[TransferOrder]:
     """More lost rows than one run takes, as after a Temporal that started empty; the newest is in transit."""
-    book, customers = Book(database, FINGERPRINTS, record_reversal), Customers(database)
+    book, customers = Book(database, FINGERPRINTS, record_reversal), Customers(database, encryption=ENCRYPTION)
     ada, ben = await funded(customers, book, SMALL), await holder(customers)
     wanted = [order(ada.id, ada.account_id, ben.account_id, SMALL) for _ in range(AT_MOST + 2)]
     for each in wanted:

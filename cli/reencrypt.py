@@ -1,0 +1,36 @@
+"""`remit reencrypt`: after a change of the key, everything is encrypted with the new one."""
+
+from cli.console import fail, run_async, say
+from cli.database_choice import chosen_database_url
+from settings import Settings
+
+
+def reencrypt() -> None:
+    """Encrypt the numbers of identity documents with the first of the encryption keys. Safe to repeat, at any time."""
+    from database.encryption import EncryptionKeyMissing, NotDecryptable
+
+    try:
+        written = run_async(_reencrypt(Settings()))
+    except (EncryptionKeyMissing, NotDecryptable) as error:
+        fail(f"Stopped, and nothing is lost: {error}. REMIT_ENCRYPTION_KEYS needs every key that is in use.")
+    say(f"{written} numbers were encrypted with the first key. All others were so already.")
+
+
+async def _reencrypt(settings: Settings) -> int:
+    from database.connections import Database
+    from database.encryption import Encryption
+    from devenv.home import Home
+    from onboarding.postgres import Onboarding
+    from settings import keys_in
+    from worker import encryption_from
+
+    encryption = encryption_from(settings)
+    if not keys_in(settings.encryption_keys) and settings.database_url is None:
+        home = Home(settings.home)
+        encryption = Encryption([home.encryption_key(), home.fingerprint_key()])
+    async with (
+        chosen_database_url(settings) as url,
+        Database(url, connections=1, application_name="remit-reencrypt") as database,
+    ):
+        await database.ping()
+        return await Onboarding(database, encryption).encrypt_anew()
