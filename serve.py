@@ -34,6 +34,7 @@ from api.transfers.completion import Completions
 from api.web_ui import WebUi
 from customers.payees.postgres import Payees
 from customers.postgres import Customers
+from customers.sessions.postgres import Sessions
 from customers.sign_ins.networks import trusted_networks
 from customers.sign_ins.postgres import SignIns
 from database.commits import check_commits, wait_for_durable_commits
@@ -52,7 +53,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from onboarding.postgres import Onboarding
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
-from settings import Settings, texts_in
+from settings import Settings, keys_in, texts_in
 from staff.fundings.postgres import FundingAccounts, record_funding
 from staff.postgres.actions import StaffActions
 from staff.postgres.open_work import OpenWorkReads
@@ -68,6 +69,7 @@ from worker import (
     connect_temporal,
     encryption_from,
     fingerprints_from,
+    mailer_from,
     promotion,
     verifier_from,
 )
@@ -156,7 +158,7 @@ def compose_api(
     `reports` are the connections of lists, totals and audits; None: those of all requests.
     """
     assert settings.jwt_secret is not None
-    secret = settings.jwt_secret.get_secret_value()
+    secrets = keys_in(settings.jwt_secret)
     reports = reports or database
     completions, queues = Completions(worker_is_here=with_worker), AccountQueues()
     book = open_book(database, settings, completions, queues)
@@ -172,13 +174,18 @@ def compose_api(
     encryption = encryption_from(settings)
     services = Services(
         database=database,
-        customers=Customers(database, clock_difference, encryption),
+        customers=Customers(database, encryption),
+        sessions=Sessions(
+            database,
+            timedelta(seconds=settings.session_seconds),
+            timedelta(seconds=settings.refresh_grace_seconds),
+        ),
         account_reads=AccountReads(database, reports),
         transfer_reads=transfer_reads,
         acceptance=acceptance,
         temporal=temporal,
-        tokens=Tokens(secret, settings.access_token_seconds, clock_difference),
-        cursors=Cursors.from_secret(secret),
+        tokens=Tokens(secrets, settings.access_token_seconds, clock_difference),
+        cursors=Cursors.from_secrets(*secrets),
         sandbox_rails=settings.sandbox_rails,
         default_currency=settings.default_currency,
         limits=settings.limits(),
@@ -206,6 +213,8 @@ def compose_api(
         onboarding=Onboarding(database, encryption),
         verifier=verifier_from(settings),
         readiness=Readiness(database, temporal),
+        mailer=mailer_from(settings),
+        web_url=settings.web_url,
     )
     return ApiProcess(services, completions, queues)
 

@@ -116,8 +116,17 @@ class Settings(BaseSettings):
     temporal_ui_port: int = Field(8233, ge=1, le=65535)
 
     # The API.
-    jwt_secret: SecretStr | None = Field(None, min_length=32, description="Signs access tokens; at least 32 bytes.")
+    jwt_secret: Keys = Field(
+        None,
+        description="Sign tokens: at least 32 characters each, separated by commas. The first signs, all verify.",
+    )
     access_token_seconds: int = Field(900, ge=1, le=3600)
+    session_seconds: int = Field(
+        259_200, ge=60, le=259_200, description="A session ends after this, however often it was refreshed."
+    )
+    refresh_grace_seconds: int = Field(
+        30, ge=0, le=300, description="How long a refresh token that was used gets the same next one again."
+    )
     trusted_proxies: str | None = Field(
         None, description="Addresses and networks, with commas, whose X-Forwarded-For names the client."
     )

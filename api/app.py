@@ -8,7 +8,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.accounts import routes as accounts
 from api.accounts import staff_routes as staff_accounts
+from api.auth import password_routes as passwords
 from api.auth import routes as auth
+from api.auth import session_routes as sessions
 from api.auth import staff_routes as staff_auth
 from api.books import routes as books
 from api.contract import routes as contract
@@ -96,7 +98,7 @@ def _routed() -> FastAPI:
         responses=problem_responses("validation_failed"),
     )
     # Routes are searched in this order, so the busiest come first.
-    for room in (transfers, accounts, auth, reversals, disputes, health):
+    for room in (transfers, accounts, auth, sessions, passwords, reversals, disputes, health):
         app.include_router(room.router)
     for room in (
         currencies,

@@ -19,6 +19,7 @@ from api.web_ui import WebUi
 from customers.documents.verifier import Verifier
 from customers.payees.postgres import Payees
 from customers.postgres import Customers
+from customers.sessions.postgres import Sessions
 from customers.sign_ins.postgres import SignIns
 from database.connections import Database
 from disputes.dispute import DisputeTerms
@@ -28,6 +29,7 @@ from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
+from notifications.mail.mail import Mailer
 from onboarding.postgres import Onboarding
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
@@ -79,6 +81,9 @@ class Services:
     funding_accounts: FundingAccounts
     onboarding: Onboarding
     verifier: Verifier
+    sessions: Sessions
+    mailer: Mailer
+    web_url: str | None
 
 
 async def services_of(request: Request) -> Services:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -144,9 +145,14 @@ async def servers(
     async def prepare_books(database_url: str, temporal_address: str) -> None:
         await prepare(database_url, temporal_address)
         say(f"filling the books with {accounts:,} accounts")
-        tokens = Tokens(stack.home.jwt_secret(), TOKEN_SECONDS)
-        made = await fill(database_url, Fingerprints([stack.home.fingerprint_key()]), accounts)
-        save([Holder(customer, account, tokens.issue(customer)) for customer, account in made], population)
+        tokens = Tokens([stack.home.jwt_secret()], TOKEN_SECONDS)
+        ends = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
+        made = await fill(database_url, Fingerprints([stack.home.fingerprint_key()]), accounts, TOKEN_SECONDS)
+        holders = [
+            Holder(session.customer_id, account, tokens.issue_access(session.customer_id, session.id, ends))
+            for session, account in made
+        ]
+        save(holders, population)
         copies = [f"bench_{system}" for system in systems if system != REMIT]
         await copy_database(database_url, urlsplit(database_url).path.strip("/"), copies)
 

@@ -11,8 +11,8 @@ from ledger.ids import CustomerId
 class Customer:
     """Who may sign in. `role` is `customer`, `operator` or `admin`, since `role_since`.
 
-    `email_verified_at` is when they showed that mail to their address reaches them; None: they have not. Tokens of
-    another `session_generation` are refused.
+    `email_verified_at` is when they showed that mail to their address reaches them; None: they have not. Sessions of
+    another `session_generation` have ended. From `disabled_at` on they cannot sign in; None: they can.
 
     `verification` is the state of their newest identity document, and the fields behind it tell which one that is;
     None: they are staff who never showed one.
@@ -31,6 +31,7 @@ class Customer:
     rejection_code: RejectionCode | None
     identity_document_type: DocumentType | None
     identity_document_end: str | None
+    disabled_at: datetime | None = None
 
     @property
     def email_verified(self) -> bool:

@@ -1,6 +1,5 @@
-"""Customers and their sessions in PostgreSQL."""
+"""Customers in PostgreSQL."""
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -14,7 +13,6 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
-    delete,
     func,
     insert,
     select,
@@ -41,7 +39,7 @@ from database.encryption import Encryption
 from database.metadata import CLOCK, METADATA, Timestamp, required
 from database.paging import Page, fetch_page
 from database.rows import dataclass_of
-from database.statements import Row, execute, fetch_first, fetch_only, one_of
+from database.statements import Row, fetch_first, fetch_only, one_of
 from ledger.accounts import Account
 from ledger.chain import genesis_hash
 from ledger.ids import SYSTEM_CUSTOMER, AccountId, CustomerId, new_account_id, new_customer_id
@@ -68,6 +66,7 @@ customers = Table(
     Column("verification", Text),
     Column("rejection_code", Text),
     Column("identity_document_end", Text),
+    Column("disabled_at", Timestamp),
     UniqueConstraint("email"),
 )
 Index("customers_by_email", customers.c.email, postgresql_ops={"email": "text_pattern_ops"})
@@ -76,24 +75,11 @@ Index("customers_by_email", customers.c.email, postgresql_ops={"email": "text_pa
 UNDECIDED = one_of(customers.c.verification, (state for state in VerificationState if not state.is_decided))
 Index("customers_undecided", customers.c.created_at, postgresql_where=UNDECIDED)
 
-revoked_tokens = Table(
-    "revoked_tokens",
-    METADATA,
-    Column("token_id", Text, primary_key=True),
-    required("expires_at", Timestamp),
-)
-
 CUSTOMER_COLUMNS = (
     "id, email, password_hash, full_name, role, created_at, role_since, email_verified_at, session_generation, "
-    "verification, rejection_code, identity_document_type, identity_document_end"
+    "verification, rejection_code, identity_document_type, identity_document_end, disabled_at"
 )
 CUSTOMER = tuple(customers.c[name] for name in CUSTOMER_COLUMNS.split(", "))
-
-# As text: every request of every customer passes here.
-_SIGNED_IN = f"""
-    SELECT {CUSTOMER_COLUMNS} FROM customers
-    WHERE id = $1 AND session_generation = $3 AND NOT EXISTS (SELECT FROM revoked_tokens WHERE token_id = $2)
-"""
 
 _BY_ID = select(*CUSTOMER).where(customers.c.id == bindparam("customer_id"))
 _BY_EMAIL = select(*CUSTOMER).where(customers.c.email == bindparam("email"))
@@ -106,20 +92,10 @@ _LAST_CHARACTER = chr(0x10FFFF)
 class Customers:
     """All raise `Unavailable` where PostgreSQL gave no answer."""
 
-    def __init__(
-        self,
-        database: Database,
-        clock_difference: timedelta = timedelta(minutes=1),
-        encryption: Encryption | None = None,
-    ) -> None:
-        """`clock_difference`: how far the clocks of the API's processes and of PostgreSQL may be apart.
-
-        `encryption` is needed to register: it encrypts the number of the document.
-        """
+    def __init__(self, database: Database, encryption: Encryption | None = None) -> None:
+        """`encryption` is needed to register: it encrypts the number of the document."""
         self._database = database
         self._encryption = encryption or Encryption([])
-        # A token that has expired by PostgreSQL's clock is taken by a process whose clock is behind, with its leeway.
-        self._revocations_last = 2 * clock_difference
 
     async def register(
         self,
@@ -204,12 +180,6 @@ class Customers:
             row = await fetch_first(connection, _BY_EMAIL, email=email)
         return customer_of(row) if row else None
 
-    async def signed_in(self, customer_id: CustomerId, token_id: str, generation: int) -> Customer | None:
-        """The customer of an access token, unless the token was revoked or all their sessions of then were ended."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(_SIGNED_IN, customer_id, token_id, generation)
-        return customer_of(row) if row else None
-
     async def search(self, email_prefix: str, after: CustomerId | None, limit: int) -> Page[Customer]:
         """Customers whose address (lower case) begins with the prefix, in its order, behind the customer `after`."""
         # A prefix is a range: from the prefix to the prefix followed by the last of all characters. Unlike LIKE it
@@ -242,14 +212,6 @@ class Customers:
         changed = update(customers).where(customers.c.id == customer_id).values(email_verified_at=verified)
         async with self._database.connection() as connection:
             return customer_of(await fetch_only(connection, changed.returning(*CUSTOMER)))
-
-    async def revoke(self, token_id: str, expires_at: datetime) -> None:
-        """Refuse this token from now on. Forgets tokens that every process refuses by itself, whatever its clock."""
-        gone = revoked_tokens.c.expires_at < func.now() - self._revocations_last
-        expired = delete(revoked_tokens).where(gone).cte("expired")
-        revoked = insert_or_skip(revoked_tokens).values(token_id=token_id, expires_at=expires_at)
-        async with self._database.connection() as connection:
-            await execute(connection, revoked.on_conflict_do_nothing().add_cte(expired))
 
 
 async def welcome(connection: "Connection", customer_id: CustomerId) -> None:

@@ -16,6 +16,7 @@ AuthEventId = NewType("AuthEventId", str)
 CaseId = NewType("CaseId", str)
 RuleSetId = NewType("RuleSetId", str)
 DocumentId = NewType("DocumentId", str)
+SessionId = NewType("SessionId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -62,6 +63,11 @@ def new_auth_event_id() -> AuthEventId:
 def new_document_id() -> DocumentId:
     """A random, unguessable id."""
     return DocumentId("doc_" + _body(secrets.token_bytes(16)))
+
+
+def new_session_id() -> SessionId:
+    """A random, unguessable id."""
+    return SessionId("ses_" + _body(secrets.token_bytes(16)))
 
 
 def new_dispute_id() -> DisputeId:

@@ -26,6 +26,8 @@ class Action(StrEnum):
     SET_TIER = "set_tier"
     REBUILD_ACCOUNT = "rebuild_account"
     VERIFY_EMAIL = "verify_email"
+    DISABLE_CUSTOMER = "disable_customer"
+    ENABLE_CUSTOMER = "enable_customer"
     REQUEST_ROLE = "request_role"
     GRANT_ROLE = "grant_role"
     RUN_AUDIT = "run_audit"
@@ -65,6 +67,8 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.SET_TIER: _ADMINS,
     Action.REBUILD_ACCOUNT: _ADMINS,
     Action.VERIFY_EMAIL: _ADMINS,
+    Action.DISABLE_CUSTOMER: STAFF,
+    Action.ENABLE_CUSTOMER: STAFF,
     Action.REQUEST_ROLE: _ADMINS,
     Action.GRANT_ROLE: _ADMINS,
     Action.RUN_AUDIT: _ADMINS,
@@ -193,6 +197,18 @@ def check_grant(actor: Actor, customer_id: CustomerId) -> None:
         raise NoSuchCustomer(customer_id)  # it has a row, which never changes, and is nobody
     if customer_id == actor.id:
         raise ConflictOfInterest(Action.GRANT_ROLE)
+
+
+def check_access(actor: Actor, action: Action, customer_id: CustomerId, role: Role) -> None:
+    """Raises unless this actor may disable or enable this customer: operators no staff, and nobody themselves.
+
+    Both roles must have been read together with the rows' locks.
+    """
+    check_allowed(actor, action)
+    if customer_id == actor.id:
+        raise ConflictOfInterest(action)
+    if role in STAFF and actor.role is not Role.ADMIN:
+        raise NotAllowed(actor, action)
 
 
 def gives_more(before: Role, after: Role) -> bool:

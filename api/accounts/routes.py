@@ -18,7 +18,7 @@ from api.accounts.models import (
     LimitsOut,
     StatisticsOut,
 )
-from api.auth.sessions import CurrentSession, Session
+from api.auth.sessions import Caller, CurrentSession
 from api.contract.response_headers import CREATED
 from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
@@ -210,7 +210,7 @@ def _location(account: Account) -> str:
     return f"/v1/accounts/{account.id}"
 
 
-async def _own_account(account_id: AccountId, session: Session, remit: Services) -> Account:
+async def _own_account(account_id: AccountId, session: Caller, remit: Services) -> Account:
     found = await remit.account_reads.own(session.customer.id, account_id)
     if found is None:
         raise Problem("account_not_found")
@@ -229,7 +229,7 @@ def _request(source: AccountId, destination: AccountId, wanted: CashIn) -> Trans
 
 
 async def _cash(
-    remit: Services, session: Session, key: str, requested: TransferRequest, wait: int, response: Response
+    remit: Services, session: Caller, key: str, requested: TransferRequest, wait: int, response: Response
 ) -> TransferOut:
     if not remit.sandbox_rails:
         raise Problem("sandbox_rails_off")

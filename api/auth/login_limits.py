@@ -62,6 +62,10 @@ class SignInOutcome:
         """The password was wrong, or nobody has the address."""
         await self.sign_ins.record_failure(self.attempt, customer.id if customer else None)
 
+    async def refused(self, customer: Customer) -> None:
+        """The password was right, and staff have disabled the customer."""
+        await self.sign_ins.record_disabled(self.attempt, customer.id)
+
     async def succeeded(self, customer: Customer) -> None:
         """The password was right."""
         await self.sign_ins.record_success(self.attempt, customer.id)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response, status
 from api.accounts.models import AccountOut
 from api.auth.models import EmailCodeIn, LoginIn, RegisteredOut, RegisterIn, TokenOut
 from api.auth.passwords import hash_password, password_matches
-from api.auth.sessions import CurrentClient, CurrentSession
+from api.auth.sessions import CurrentClient, CurrentSession, UserAgent
 from api.customers.models import CustomerOut
 from api.http.fields import normalised_email
 from api.http.headers import OptionalIdempotencyKey
@@ -43,7 +43,12 @@ router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=CheckedRoute)
     ),
 )
 async def register(
-    wanted: RegisterIn, remit: Remit, client: CurrentClient, response: Response, key: OptionalIdempotencyKey
+    wanted: RegisterIn,
+    remit: Remit,
+    client: CurrentClient,
+    agent: UserAgent,
+    response: Response,
+    key: OptionalIdempotencyKey,
 ) -> RegisteredOut:
     """Open the first account in the given currency or the default one, and sign the customer in.
 
@@ -55,7 +60,7 @@ async def register(
     """
     asked = KeyedRegistration(key, _digest(wanted)) if key else None
     if asked and (known := await remit.customers.registered(wanted.email, asked.key)):
-        return await _registered_before(known, asked, wanted, remit, client, response)
+        return await _registered_before(known, asked, wanted, remit, client, agent, response)
     password_hash = await hash_password(wanted.password.get_secret_value(), client)
     document = wanted.identity_document.known_to(remit.verifier)
     currency = wanted.currency or remit.default_currency
@@ -66,11 +71,11 @@ async def register(
     except EmailTaken as error:
         # An equal request may have been first by a moment.
         if asked and (known := await remit.customers.registered(wanted.email, asked.key)):
-            return await _registered_before(known, asked, wanted, remit, client, response)
+            return await _registered_before(known, asked, wanted, remit, client, agent, response)
         raise Problem("email_taken") from error
     # Nobody waits for Temporal here. While it gives no answer, recovery starts the workflow later: the rows say so.
     remit.temporal.begin_onboarding(customer.id)
-    return _signed_in(customer, account, remit)
+    return await _signed_in(customer, account, remit, client, agent)
 
 
 async def _registered_before(
@@ -79,6 +84,7 @@ async def _registered_before(
     wanted: RegisterIn,
     remit: Remit,
     client: Client,
+    agent: str | None,
     response: Response,
 ) -> RegisteredOut:
     """Answer a repeat. It hands out a token, so its password counts as at a sign-in: nobody can try out many."""
@@ -94,16 +100,14 @@ async def _registered_before(
     account = await remit.account_reads.find(registration.account_id)
     assert account is not None, "accounts are never deleted"
     response.headers[REPLAYED] = "true"
-    return _signed_in(customer, account, remit)
+    return await _signed_in(customer, account, remit, client, agent)
 
 
-def _signed_in(customer: Customer, account: Account, remit: Services) -> RegisteredOut:
-    return RegisteredOut(
-        customer=CustomerOut.of(customer),
-        account=AccountOut.of(account),
-        access_token=remit.tokens.issue(customer.id, customer.session_generation),
-        expires_in=remit.tokens.seconds,
-    )
+async def _signed_in(
+    customer: Customer, account: Account, remit: Services, client: Client, agent: str | None
+) -> RegisteredOut:
+    tokens = TokenOut.of(remit.tokens.issue(await remit.sessions.start(customer, client, agent)))
+    return RegisteredOut(customer=CustomerOut.of(customer), account=AccountOut.of(account), **tokens.model_dump())
 
 
 def _digest(wanted: RegisterIn) -> str:
@@ -119,14 +123,15 @@ def _digest(wanted: RegisterIn) -> str:
     responses=problem_responses(
         "invalid_json",
         "credentials_invalid",
+        "customer_disabled",
         "validation_failed",
         "too_many_attempts",
         "too_busy",
         "database_unavailable",
     ),
 )
-async def login(wanted: LoginIn, remit: Remit, client: CurrentClient) -> TokenOut:
-    """A short-lived access token for the `Authorization: Bearer` header.
+async def login(wanted: LoginIn, remit: Remit, client: CurrentClient, agent: UserAgent) -> TokenOut:
+    """A short-lived access token for the `Authorization: Bearer` header, and a refresh token for the next ones.
 
     After several wrong passwords for one address from one client, that client has to wait before the next attempt at
     it, longer each time. Nobody else has to.
@@ -141,9 +146,11 @@ async def login(wanted: LoginIn, remit: Remit, client: CurrentClient) -> TokenOu
         if not await password_matches(customer, wanted.password.get_secret_value(), client) or customer is None:
             await outcome.failed(customer)
             raise Problem("credentials_invalid")
+        if customer.disabled_at is not None:
+            await outcome.refused(customer)
+            raise Problem("customer_disabled")
         await outcome.succeeded(customer)
-    token = remit.tokens.issue(customer.id, customer.session_generation)
-    return TokenOut(access_token=token, expires_in=remit.tokens.seconds)
+    return TokenOut.of(remit.tokens.issue(await remit.sessions.start(customer, client, agent)))
 
 
 @router.post(
@@ -154,10 +161,8 @@ async def login(wanted: LoginIn, remit: Remit, client: CurrentClient) -> TokenOu
     responses=problem_responses("not_authenticated", "token_expired", "database_unavailable"),
 )
 async def logout(session: CurrentSession, remit: Remit, client: CurrentClient) -> None:
-    """Every process refuses the token from now on."""
-    me = session.customer.id
-    await remit.customers.revoke(session.token_id, session.expires_at)
-    await remit.sign_ins.record(AuthEventKind.SIGNED_OUT, client, me, me)
+    """The session ends: every process refuses its tokens from now on."""
+    await remit.sessions.end(session.customer.id, session.session_id, client, AuthEventKind.SIGNED_OUT)
 
 
 @router.post(

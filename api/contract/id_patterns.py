@@ -19,6 +19,7 @@ _EXAMPLES = {
     "doc": "doc_mnzgk3tfnzqwo2lomfzwi3dfna",
     "dsp": "dsp_fcunsiksm3ppucbrdqutxaufvi",
     "pst": "pst_iuwbh4hkzdez5j5ag3ea6cau2u_1_debit",
+    "ses": "ses_jbswy3dpeblw64tmmqqho33snq",
     "trf": "trf_iuwbh4hkzdez5j5ag3ea6cau2u",
 }
 
@@ -39,6 +40,7 @@ _BY_NAME = {
     "rule_set_id": "rls",
     "dispute_id": "dsp",
     "document_id": "doc",
+    "session_id": "ses",
     "transfer_id": "trf",
 }
 
@@ -54,6 +56,7 @@ _BY_SCHEMA = {
     "Dispute": "dsp",
     "Document": "doc",
     "Posting": "pst",
+    "Session": "ses",
     "Transfer": "trf",
 }
 

@@ -23,6 +23,7 @@ class CustomerOut(BaseModel):
     role: Role
     verification: VerificationOut | None = Field(description="null: staff who never showed an identity document")
     created_at: datetime
+    disabled_at: datetime | None = Field(description="Since when staff keep them from signing in; null: they may")
 
     @classmethod
     def of(cls, customer: Customer) -> "CustomerOut":
@@ -34,6 +35,7 @@ class CustomerOut(BaseModel):
             role=Role(customer.role),
             verification=VerificationOut.of(customer),
             created_at=customer.created_at,
+            disabled_at=customer.disabled_at,
         )
 
 

@@ -97,6 +97,47 @@ async def issue_email_code(
 
 
 @router.post(
+    "/{customer_id}/disable",
+    operation_id="admin.customers.disable",
+    summary="Keep a customer from signing in",
+    responses=problem_responses(*ACTING, *KEYED, "customer_not_found"),
+)
+async def disable(
+    customer_id: CustomerId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.DISABLE_CUSTOMER))],
+    remit: Remit,
+    answers: KeptAnswers,
+) -> CustomerOut:
+    """Their sessions and API keys stop working at once, in every process.
+
+    Their accounts stay as they are: freeze these, too, if no money may move. Only admins disable staff.
+    """
+    keep = answers.keep(CustomerOut.of)
+    action = Action.DISABLE_CUSTOMER
+    return CustomerOut.of(await remit.roles.set_access(actor, action, customer_id, wanted.reason, keep))
+
+
+@router.post(
+    "/{customer_id}/enable",
+    operation_id="admin.customers.enable",
+    summary="Let a customer sign in again",
+    responses=problem_responses(*ACTING, *KEYED, "customer_not_found"),
+)
+async def enable(
+    customer_id: CustomerId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.ENABLE_CUSTOMER))],
+    remit: Remit,
+    answers: KeptAnswers,
+) -> CustomerOut:
+    """Their former sessions stay ended. Only admins enable staff."""
+    keep = answers.keep(CustomerOut.of)
+    action = Action.ENABLE_CUSTOMER
+    return CustomerOut.of(await remit.roles.set_access(actor, action, customer_id, wanted.reason, keep))
+
+
+@router.post(
     "/{customer_id}/role",
     operation_id="admin.customers.set_role",
     summary="Give a customer a role (admins)",

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response, status
 
-from api.auth.sessions import CurrentSession, Session
+from api.auth.sessions import Caller, CurrentSession
 from api.contract.response_headers import CREATED
 from api.disputes.models import DisputeIn, DisputeOut, DisputesOut, StatementIn
 from api.http.fields import Cursor, PageSize
@@ -113,7 +113,7 @@ def _for_party(file: DisputeFile) -> DisputeOut:
     return DisputeOut.of(*file, as_staff=False)
 
 
-async def _readable(dispute_id: DisputeId, session: Session, remit: Services) -> DisputeOut:
+async def _readable(dispute_id: DisputeId, session: Caller, remit: Services) -> DisputeOut:
     found = await remit.disputes.find(dispute_id)
     is_staff = Role(session.customer.role) in STAFF
     if found is None or not (is_staff or session.customer.id in found[0].parties):

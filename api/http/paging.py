@@ -26,22 +26,22 @@ def next_cursor(page: Page[T], place: Callable[[T], str]) -> str | None:
 class Cursors:
     """Signs cursors for the list that they belong to, and reads no others.
 
-    All processes of one API share the key. When it changes, clients begin their lists again. Whatever is no cursor of
-    this list raises the problem `cursor_invalid`: also an empty one, since a client that sends it would read the first
-    page again and again.
+    All processes of one API share the keys. The first one signs, all of them read. Whatever is no cursor of this list
+    raises the problem `cursor_invalid`: also an empty one, since a client that sends it would read the first page
+    again and again.
     """
 
-    key: bytes
+    keys: tuple[bytes, ...]
 
     @classmethod
-    def from_secret(cls, secret: str) -> "Cursors":
-        """With a key of its own, derived from a secret that serves something else."""
-        return cls(hmac.digest(secret.encode(), b"cursors", hashlib.sha256))
+    def from_secrets(cls, *secrets: str) -> "Cursors":
+        """With keys of its own, derived from secrets that serve something else."""
+        return cls(tuple(hmac.digest(secret.encode(), b"cursors", hashlib.sha256) for secret in secrets))
 
     def sign(self, of_list: str, *parts: object) -> str:
         """The cursor after the item with this position."""
         text = "|".join(map(str, parts)).encode()
-        return base64.urlsafe_b64encode(self._signature(of_list, text) + text).decode().rstrip("=")
+        return base64.urlsafe_b64encode(_signature(self.keys[0], of_list, text) + text).decode().rstrip("=")
 
     def read(self, of_list: str, cursor: str) -> list[str]:
         """The position in a cursor of this list."""
@@ -50,7 +50,7 @@ class Cursors:
         except (binascii.Error, ValueError) as error:
             raise Problem("cursor_invalid") from error
         signature, text = found[:_SIGNATURE_BYTES], found[_SIGNATURE_BYTES:]
-        if not hmac.compare_digest(signature, self._signature(of_list, text)):
+        if not any(hmac.compare_digest(signature, _signature(key, of_list, text)) for key in self.keys):
             raise Problem("cursor_invalid")
         return text.decode().split("|")
 
@@ -65,5 +65,6 @@ class Cursors:
         moment, id_ = self.read(of_list, cursor)
         return datetime.fromisoformat(moment), id_
 
-    def _signature(self, of_list: str, text: bytes) -> bytes:
-        return hmac.digest(self.key, of_list.encode() + b"|" + text, hashlib.sha256)[:_SIGNATURE_BYTES]
+
+def _signature(key: bytes, of_list: str, text: bytes) -> bytes:
+    return hmac.digest(key, of_list.encode() + b"|" + text, hashlib.sha256)[:_SIGNATURE_BYTES]

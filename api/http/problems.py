@@ -56,9 +56,20 @@ PROBLEMS: Mapping[str, Meaning] = {
         400, "The cursor is not valid", "Send the next_cursor of the previous page of this list, unchanged."
     ),
     "not_authenticated": Meaning(401, "Not signed in", "Send `Authorization: Bearer` with an access token."),
-    "token_expired": Meaning(401, "The access token has expired", "Sign in again at /v1/auth/login."),
+    "token_expired": Meaning(401, "The access token has expired", "Get the next one at /v1/auth/refresh, or sign in."),
+    "refresh_token_invalid": Meaning(
+        401, "The refresh token is not valid", "Its session has ended. Sign in again at /v1/auth/login."
+    ),
+    "refresh_token_reused": Meaning(
+        401,
+        "The refresh token was used before",
+        "It may be stolen, so the session has ended for everybody who holds its tokens. Sign in again.",
+    ),
     "credentials_invalid": Meaning(401, "Wrong email or password", "No customer has this email and password."),
     "forbidden": Meaning(403, "Not allowed", "Your role does not allow this."),
+    "password_wrong": Meaning(403, "Wrong password", "This is not your present password."),
+    "customer_disabled": Meaning(403, "You are disabled", "Staff of this service have disabled you. Ask them."),
+    "mail_off": Meaning(403, "This service sends no mails", "Ask its staff for another password."),
     "sandbox_rails_off": Meaning(
         403, "Customers cannot make deposits and withdrawals here", "They come from the payment rails of this service."
     ),
@@ -80,6 +91,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "not_found": Meaning(404, "Not found", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
+    "session_not_found": Meaning(404, "No such session", "You have no session with this id."),
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
     "payee_not_found": Meaning(404, "No such payee", "No open account has this number."),
     "case_not_found": Meaning(404, "No such case", "There is no case with this id."),
@@ -188,6 +200,9 @@ PROBLEMS: Mapping[str, Meaning] = {
         429,
         "Too many transfers are under way",
         "Wait until some of your transfers have ended, then send the request again with the same key.",
+    ),
+    "reset_code_invalid": Meaning(
+        422, "The code is not valid", "It has expired or was used, or the password has changed. Ask for another mail."
     ),
     "too_many_attempts": Meaning(
         429, "Too many failed sign-ins", "Wait for the seconds in Retry-After, then try again."

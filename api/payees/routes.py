@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from fastapi import APIRouter
 
-from api.auth.sessions import CurrentSession, Session
+from api.auth.sessions import Caller, CurrentSession
 from api.http.fields import NumberIn
 from api.http.problems import Problem, problem_responses
 from api.http.route import CheckedRoute
@@ -42,7 +42,7 @@ async def payee(number: NumberIn, session: CurrentSession, remit: Remit) -> Paye
     return PayeeOut(number=found.number, masked_name=found.masked_name, currency=found.currency)
 
 
-async def payee_account(remit: Services, session: Session, named: str) -> AccountId:
+async def payee_account(remit: Services, session: Caller, named: str) -> AccountId:
     """The id of an account that a request names by its id or by its number.
 
     So the order, its fingerprint and its key know the id only: one request by number and by id is the same request.

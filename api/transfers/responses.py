@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import Response, status
 
-from api.auth.sessions import Session
+from api.auth.sessions import Caller
 from api.contract.response_headers import LOCATED
 from api.http.problems import Problem, problem_responses
 from api.services import Services
@@ -58,7 +58,7 @@ MOVING_RESPONSES = accepted(TransferOut) | problem_responses(*MOVING_PROBLEMS)
 
 async def move(
     remit: Services,
-    session: Session,
+    session: Caller,
     key: str,
     requested: TransferRequest,
     wait: int,

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from datetime import timedelta
 
 import asyncpg
 
@@ -9,10 +10,13 @@ from api.transfers.acceptance import TransferRequest, order_for
 from bench.traffic.population import CURRENCY
 from customers.documents.document import VERIFIED, DocumentType, NewDocument
 from customers.postgres import Customers
+from customers.sessions.postgres import Sessions
+from customers.sessions.session import Session
+from customers.sign_ins.networks import client_at
 from database.connections import Database
 from database.encryption import Encryption
 from ledger.fingerprints import Fingerprints
-from ledger.ids import WORLD, AccountId, CustomerId
+from ledger.ids import WORLD, AccountId
 from ledger.postgres.book import Book
 from ledger.transfers import Step
 from staff.postgres.reversal_record import record_reversal
@@ -28,13 +32,19 @@ _THROWN_AWAY = Encryption([secrets.token_hex(32)])
 _DOCUMENT = NewDocument(DocumentType.NIN, "12345678901", VERIFIED)
 
 
-async def fill(database_url: str, fingerprints: Fingerprints, accounts: int) -> list[tuple[CustomerId, AccountId]]:
-    """Make this many customers, each with an account funded by a deposit. No password is hashed, which saves time."""
+async def fill(
+    database_url: str, fingerprints: Fingerprints, accounts: int, session_seconds: int
+) -> list[tuple[Session, AccountId]]:
+    """Make this many customers, each signed in and with an account funded by a deposit.
+
+    No password is hashed, which saves time.
+    """
     turns = asyncio.Semaphore(AT_ONCE)
     async with Database(database_url, AT_ONCE, "remit-bench") as database:
-        customers, book = Customers(database, encryption=_THROWN_AWAY), Book(database, fingerprints, record_reversal)
+        customers, book = Customers(database, _THROWN_AWAY), Book(database, fingerprints, record_reversal)
+        sessions = Sessions(database, timedelta(seconds=session_seconds), timedelta(0))
 
-        async def one() -> tuple[CustomerId, AccountId]:
+        async def one() -> tuple[Session, AccountId]:
             async with turns:
                 name = secrets.token_hex(8)
                 customer, account = await customers.register(f"{name}@example.com", "-", name, _DOCUMENT, CURRENCY)
@@ -46,7 +56,7 @@ async def fill(database_url: str, fingerprints: Fingerprints, accounts: int) -> 
                 await book.open_transfer(fingerprints.signed(deposit))
                 await book.debit(Step(deposit.transfer_id, 1))
                 await book.credit(Step(deposit.transfer_id, 1, account.id))
-                return customer.id, account.id
+                return await sessions.start(customer, client_at("127.0.0.1")), account.id
 
         made = await asyncio.gather(*(one() for _ in range(accounts)))
     return list(made)

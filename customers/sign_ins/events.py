@@ -19,6 +19,12 @@ class AuthEventKind(StrEnum):
     SIGN_IN_REFUSED = "sign_in_refused"
     ACCESS_REFUSED = "access_refused"
     EMAIL_VERIFIED = "email_verified"
+    SESSION_ENDED = "session_ended"
+    SESSIONS_ENDED = "sessions_ended"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - an event
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event
+    PASSWORD_RESET_REQUESTED = "password_reset_requested"  # noqa: S105 - an event
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - an event
     CUSTOMER_READ = "customer_read"
     CUSTOMERS_LISTED = "customers_listed"
 

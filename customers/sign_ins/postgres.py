@@ -110,11 +110,12 @@ _RECORD_SOMETIMES = """
     INSERT INTO auth_events (id, kind, customer_id, actor_id, account, client, network, facts)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8::jsonb WHERE NOT EXISTS (
         SELECT FROM auth_events
-        WHERE kind = $2 AND network = $7 AND {same} AND recorded_at > clock_timestamp() - interval '1 minute'
+        WHERE kind = $2 AND {same} AND recorded_at > clock_timestamp() - interval '1 minute'
     )
 """
-_RECORD_REFUSAL = _RECORD_SOMETIMES.format(same="account = $5")
-_RECORD_NO_ACCESS = _RECORD_SOMETIMES.format(same="actor_id = $4")
+_RECORD_REFUSAL = _RECORD_SOMETIMES.format(same="network = $7 AND account = $5")
+_RECORD_NO_ACCESS = _RECORD_SOMETIMES.format(same="network = $7 AND actor_id = $4")
+_RECORD_RESET = _RECORD_SOMETIMES.format(same="account = $5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,18 @@ class SignIns:
         async with self._database.connection() as connection:
             await connection.execute(_RECORD_REFUSAL, *row)
 
+    async def record_disabled(self, attempt: SignInAttempt, customer_id: CustomerId) -> None:
+        """Record that somebody whom staff have disabled gave the right password."""
+        row = _row(AuthEventKind.SIGN_IN_REFUSED, attempt, customer_id, None, {"disabled": True})
+        async with self._database.connection() as connection:
+            await connection.execute(_RECORD_REFUSAL, *row)
+
+    async def record_reset_request(self, attempt: SignInAttempt, customer_id: CustomerId | None) -> bool:
+        """Record that somebody asked for another password; False: for this address somebody did within the minute."""
+        row = _row(AuthEventKind.PASSWORD_RESET_REQUESTED, attempt, customer_id, None, None)
+        async with self._database.connection() as connection:
+            return await connection.execute(_RECORD_RESET, *row) == "INSERT 0 1"
+
     async def record_success(self, attempt: SignInAttempt, customer_id: CustomerId) -> None:
         """Forget the failures of this network at this account, and record the sign-in."""
         async with self._database.connection() as connection:
@@ -219,7 +232,7 @@ async def record_auth_event(
     connection: "Connection",
     kind: AuthEventKind,
     client: Client,
-    actor_id: CustomerId,
+    actor_id: CustomerId | None,
     customer_id: CustomerId | None,
     facts: dict[str, Any] | None = None,
 ) -> None:

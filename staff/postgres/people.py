@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 # The lock keeps the role until what they do is written, and lets equal requests of one person come one by one.
 _NAMED = """
-    SELECT id, role FROM customers WHERE id = $1 OR email = lower($1) ORDER BY id = $1 DESC LIMIT 1 FOR NO KEY UPDATE
+    SELECT id, role, disabled_at FROM customers WHERE id = $1 OR email = lower($1)
+    ORDER BY id = $1 DESC LIMIT 1 FOR NO KEY UPDATE
 """
 
 _ROLE_SINCE = "SELECT role_since, clock_timestamp() AS now FROM customers WHERE id = $1"
@@ -24,7 +25,7 @@ _OWNS_ONE = "SELECT EXISTS (SELECT FROM accounts WHERE id = ANY ($1::text[]) AND
 async def staff_named(connection: "Connection", name: str) -> Actor:
     """The operator or admin with this id or address, under their row lock. Raises `NotStaff`."""
     row = await connection.fetchrow(_NAMED, name.strip())
-    if row is None or Role(row["role"]) not in STAFF:
+    if row is None or Role(row["role"]) not in STAFF or row["disabled_at"] is not None:
         raise NotStaff(name)
     return Actor(CustomerId(row["id"]), Role(row["role"]))
 

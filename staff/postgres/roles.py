@@ -1,4 +1,6 @@
-"""How customers become staff, and stop to be: each change under their row lock, together with its record.
+"""How customers become staff, and stop to be, and whether they may sign in: each change under their row lock.
+
+It commits together with its record.
 
 More rights need two admins, the first of whom requests the change and the second makes it. Less need one.
 """
@@ -7,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, exists, select, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, exists, func, select, update
 
 from customers.customer import Customer
 from customers.postgres import CUSTOMER, customer_of, customers
+from customers.sessions.postgres import end_sessions
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.metadata import CLOCK
@@ -23,6 +26,7 @@ from staff.permissions import (
     EmailNotVerified,
     NoSuchCustomer,
     Role,
+    check_access,
     check_allowed,
     check_counts,
     check_grant,
@@ -63,6 +67,7 @@ _REQUESTED_BY = (
         staff_actions.c.recorded_at > bindparam("role_since"),
         staff_actions.c.actor_id != bindparam("actor_id"),
         customers.c.role == Role.ADMIN,
+        customers.c.disabled_at.is_(None),
         customers.c.role_since < staff_actions.c.recorded_at,
         ~exists().where(
             _vouches.c.subject == staff_actions.c.subject,
@@ -148,6 +153,36 @@ class Roles:
             role_since=customer.role_since,
         )
         return first
+
+    async def set_access(
+        self,
+        actor: Actor,
+        action: Action,
+        customer_id: CustomerId,
+        reason: str,
+        keep: Keep[Customer] = keeps_nothing,
+    ) -> Customer:
+        """Disable a customer, or enable them again. `keep` keeps the answer, for repeats.
+
+        Whoever is disabled cannot sign in, and their sessions and API keys stop working with this commit; enabled
+        again, they have to sign in. Accounts and transfers stay as they are. A repeat keeps the time of the first.
+        """
+        async with self._database.transaction() as connection:
+            rows = await fetch(connection, _LOCK, customer_ids=[actor.id, customer_id])
+            found = {row["id"]: customer_of(row) for row in rows}
+            if customer_id not in found:
+                raise NoSuchCustomer(customer_id)
+            customer = found[customer_id]
+            check_access(Actor(actor.id, Role(found[actor.id].role)), action, customer_id, Role(customer.role))
+            disabling = action is Action.DISABLE_CUSTOMER
+            disabled_at = func.coalesce(customers.c.disabled_at, CLOCK) if disabling else None
+            changed = update(customers).where(customers.c.id == customer_id).values(disabled_at=disabled_at)
+            after = customer_of(await fetch_only(connection, changed.returning(*CUSTOMER)))
+            await end_sessions(connection, customer_id)
+            was, is_ = ({"disabled": one.disabled_at is not None} for one in (customer, after))
+            await record_action(connection, actor, action, customer_id, reason, was, is_)
+            await keep(connection, after)
+        return after
 
     async def record_verification(self, actor: Actor, customer_id: CustomerId, reason: str) -> Customer:
         """Record that an admin gets a code for mail to the customer's address. The customer as they are."""

@@ -43,9 +43,15 @@ CALLS = {
     "currencies.list": Call(OPEN),
     "auth.register": Call("201 201 201 201 201", {"each": "registers somebody else"}),
     "auth.login": Call(OPEN, {"email": "{email}", "password": PASSWORD}),
+    "auth.refresh": Call("401 401 401 401 401", {"refresh_token": "forged"}),
+    "auth.request_password_reset": Call("403 403 403 403 403", {"email": "{email}"}),
+    "auth.reset_password": Call("422 422 422 422 422", {"reset_code": "forged", "new_password": PASSWORD}),
     # Whoever is signed in, for themselves
     "auth.me": Call(SIGNED_IN),
     "auth.verify_email": Call("401 422 422 422 422", {"code": "00000000"}),
+    "auth.sessions.list": Call(SIGNED_IN),
+    "auth.sessions.end": Call("401 404 204 404 404"),
+    "auth.change_password": Call("401 403 403 403 403", {"current_password": "wrong one", "new_password": PASSWORD}),
     "accounts.list": Call(SIGNED_IN),
     "accounts.create": Call("401 201 201 201 201", {"currency": "EUR"}),
     "documents.list": Call(SIGNED_IN),
@@ -116,7 +122,10 @@ CALLS = {
     "admin.books.audit": Call(ADMINS, REASON),
     "admin.auth_events.list": Call(ADMINS),
     # Whoever is signed in, at the end
-    "auth.logout": Call("401 204 204 204 204"),
+    "admin.customers.disable": Call(STAFF, REASON),
+    "admin.customers.enable": Call("401 403 401 200 200", REASON),
+    "auth.logout": Call("401 204 401 204 204"),
+    "auth.sessions.end_all": Call("401 401 401 401 401"),
 }
 
 
@@ -147,6 +156,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
     transfer = (await ada.pay(ben, 700)).json()
     dispute = await ada.post(f"/v1/transfers/{transfer['id']}/disputes", CALLS["disputes.create"].body)
     assert dispute.status_code == 201, dispute.text
+    await ada.http.post("/v1/auth/login", json={"email": ada.email, "password": PASSWORD})
     known = {
         "account": ada.account_id,
         "account_id": ada.account_id,
@@ -160,6 +170,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
         "email": ada.email,
         "code": "forbidden",
         "number": "RM04404040404040",
+        "session_id": (await ada.get("/v1/auth/sessions")).json()["items"][0]["id"],
     }
 
     def filled(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """Customers register once for each address, staff search them by it, and it stays out of PostgreSQL's log."""
 
 import secrets
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -39,19 +38,3 @@ async def test_an_address_never_reaches_the_log_of_postgresql(
     log = postgres.log.read_text()
     assert "INSERT INTO customers" in log
     assert address not in log
-
-
-@pytest.mark.parametrize("behind", [timedelta(seconds=40), timedelta(seconds=119)])
-async def test_a_revocation_outlives_its_token_by_what_clocks_may_differ(
-    customers: Customers, owner: Connection, behind: timedelta
-) -> None:
-    now: datetime = await owner.fetchval("SELECT now()")
-    ada, _ = await customers.register("ada@example.com", "-", "Ada Obi", DOCUMENT, "USD")
-    await customers.revoke("hers", now - behind)
-    await customers.revoke("over", now - timedelta(minutes=3))
-    await customers.revoke("another", datetime.now(UTC))
-    assert await customers.signed_in(ada.id, "hers", 0) is None
-    assert await owner.fetchval("SELECT array_agg(token_id ORDER BY token_id) FROM revoked_tokens") == [
-        "another",
-        "hers",
-    ]

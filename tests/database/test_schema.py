@@ -20,6 +20,7 @@ for module in (
     "api.limits.postgres",
     "customers.documents.postgres",
     "customers.postgres",
+    "customers.sessions.postgres",
     "customers.sign_ins.postgres",
     "database.answers",
     "disputes.postgres.tables",

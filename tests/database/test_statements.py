@@ -9,16 +9,29 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import bindparam, func, insert, literal, select
+from sqlalchemy import Column, DateTime, MetaData, Table, Text, bindparam, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from customers.postgres import revoked_tokens
 from database.connections import Database, NotText
 from database.paging import Place, fetch_page, newest_first
 from database.rows import dataclass_of
 from database.statements import Row, execute, fetch, fetch_first, fetch_only, fetch_value
+from tests.connections import Connection
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    MetaData(),
+    Column("token_id", Text, primary_key=True),
+    Column("expires_at", DateTime(timezone=True)),
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+async def a_table_of_no_noun(owner: Connection) -> None:
+    await owner.execute("CREATE TABLE revoked_tokens (token_id text PRIMARY KEY, expires_at timestamptz NOT NULL)")
+    await owner.execute("GRANT SELECT, INSERT ON revoked_tokens TO remit_app")
 
 
 class Colour(StrEnum):

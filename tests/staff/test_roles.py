@@ -8,6 +8,8 @@ import pytest
 
 from customers.customer import Customer
 from customers.postgres import Customers
+from customers.sessions.postgres import Sessions, SignedIn
+from customers.sign_ins.networks import client_at
 from database.connections import Database
 from ledger.ids import CustomerId
 from staff.actions import StaffAction
@@ -215,11 +217,13 @@ async def test_whoever_registered_the_address_first_is_promoted_only_by_name_and
     for customer_id, email in ((other, "ada@example.com"), (ada.id, "eve@example.com")):
         with pytest.raises(NobodyToPromote):
             await grants.promote(customer_id, email, "new")
-    assert await customers.signed_in(ada.id, "a token", ada.session_generation) == ada
+    sessions = Sessions(database, timedelta(days=1), timedelta(0))
+    session = await sessions.start(ada, client_at("192.0.2.1"))
+    assert await sessions.signed_in(ada.id, session.id) == SignedIn(ada, second_factor=False)
     promoted = await grants.promote(ada.id, "ada@example.com", "new")
     assert (promoted.role, promoted.full_name, promoted.password_hash) == (Role.ADMIN, "Ada Obi", "new")
     assert promoted.email_verified
-    assert await customers.signed_in(ada.id, "a token", ada.session_generation) is None
+    assert await sessions.signed_in(ada.id, session.id) is None
     assert [(one.before, one.after) for one in await about(database, ada.id)] == [
         ({"role": "customer"}, {"role": "admin", "new_password": True})
     ]

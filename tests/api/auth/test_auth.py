@@ -10,7 +10,6 @@ import pytest
 from api.auth import passwords, tokens
 from api.auth.tokens import Tokens
 from database.connections import Database
-from ledger.ids import CustomerId
 from settings import Settings
 from staff.permissions import Role
 from tests.api.people import PASSWORD, Person, register, registration, told
@@ -113,6 +112,8 @@ async def test_a_token_from_a_clock_that_is_a_little_ahead_is_taken(
 ) -> None:
     ada = await register(http)
     assert settings.jwt_secret is not None
+    keys = [settings.jwt_secret.get_secret_value()]
+    claims = Tokens(keys, 900).read(ada.token)
 
     def issued(ahead: timedelta) -> str:
         class Ahead(datetime):
@@ -122,7 +123,8 @@ async def test_a_token_from_a_clock_that_is_a_little_ahead_is_taken(
 
         with monkeypatch.context() as patch:
             patch.setattr(tokens, "datetime", Ahead)
-            return Tokens(settings.jwt_secret.get_secret_value(), 900).issue(CustomerId(ada.id))  # type: ignore[union-attr]
+            ends = Ahead.now(UTC) + timedelta(seconds=900)
+            return Tokens(keys, 900).issue_access(claims.customer_id, claims.session_id, ends)
 
     for ahead, status in ((2, 200), (50, 200), (-930, 200), (120, 401), (-1_000, 401)):
         ada.token = issued(timedelta(seconds=ahead))

@@ -18,7 +18,16 @@ from api.http.route import CheckedRoute
 from ledger.refusals import REFUSAL_CODES
 
 COMMITTED = Path(__file__).resolve().parents[3] / "docs" / "openapi.json"
-WITHOUT_SIGNING_IN = ("/v1/auth/register", "/v1/auth/login", "/v1/currencies", "/health", "/ready", "/problems/")
+WITHOUT_SIGNING_IN = (
+    "/v1/auth/register",
+    "/v1/auth/login",
+    "/v1/auth/refresh",
+    "/v1/auth/password-reset",
+    "/v1/currencies",
+    "/health",
+    "/ready",
+    "/problems/",
+)
 
 
 @pytest.fixture(scope="module")

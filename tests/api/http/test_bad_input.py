@@ -154,7 +154,7 @@ async def test_deeply_nested_json_is_refused(ada: Person) -> None:
 
 def token_with(settings: Settings, person: Person, secret: str | None = None, **claims: object) -> str:
     assert settings.jwt_secret is not None
-    whole = {"iss": ISSUER, "aud": AUDIENCE, "sub": person.id, "jti": "t", "gen": 0, "iat": 1, "exp": 2**40} | claims
+    whole = {"iss": ISSUER, "aud": AUDIENCE, "sub": person.id, "sid": "ses_", "iat": 1, "exp": 2**40} | claims
     return jwt.encode(
         {name: claim for name, claim in whole.items() if claim is not None},
         secret or settings.jwt_secret.get_secret_value(),

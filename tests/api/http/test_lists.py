@@ -59,7 +59,7 @@ async def test_pages_follow_each_other_by_their_cursors(admin: Person, paths: li
 
 
 def test_a_cursor_of_another_installation_or_list_is_refused() -> None:
-    mine, theirs = Cursors.from_secret("a" * 32), Cursors.from_secret("b" * 32)
+    mine, theirs = Cursors.from_secrets("a" * 32), Cursors.from_secrets("b" * 32)
     cursor = mine.sign("transfers", 7)
     assert mine.read("transfers", cursor) == ["7"]
     for cursors, of_list in ((theirs, "transfers"), (mine, "disputes")):
