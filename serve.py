@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from temporalio.service import RPCError
 
 from api.app import create_app, create_metrics_app
+from api.auth.browser.cookies import Cookies
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
 from api.http.connection_limits import LimitedConnection
@@ -32,6 +33,7 @@ from api.temporal import TemporalGateway
 from api.transfers.acceptance import Acceptance
 from api.transfers.completion import Completions
 from api.web_ui import WebUi
+from customers.api_keys.postgres import ApiKeys
 from customers.payees.postgres import Payees
 from customers.postgres import Customers
 from customers.sessions.postgres import Sessions
@@ -213,6 +215,8 @@ def compose_api(
         onboarding=Onboarding(database, encryption),
         verifier=verifier_from(settings),
         readiness=Readiness(database, temporal),
+        api_keys=ApiKeys(database),
+        cookies=Cookies(settings.cookies_secure, frozenset(texts_in(settings.cookie_origins))),
         mailer=mailer_from(settings),
         web_url=settings.web_url,
     )

@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     refresh_grace_seconds: int = Field(
         30, ge=0, le=300, description="How long a refresh token that was used gets the same next one again."
     )
+    cookies_secure: bool = Field(True, description="Browsers send a session's cookies by HTTPS only.")
+    cookie_origins: str | None = Field(
+        None, description="Origins, with commas, whose pages may use a session's cookies, beside the API's own."
+    )
     trusted_proxies: str | None = Field(
         None, description="Addresses and networks, with commas, whose X-Forwarded-For names the client."
     )

@@ -12,6 +12,8 @@ from api.auth import password_routes as passwords
 from api.auth import routes as auth
 from api.auth import session_routes as sessions
 from api.auth import staff_routes as staff_auth
+from api.auth.api_keys import routes as api_keys
+from api.auth.browser import routes as browser
 from api.books import routes as books
 from api.contract import routes as contract
 from api.contract.document import TITLE, openapi_document
@@ -98,7 +100,7 @@ def _routed() -> FastAPI:
         responses=problem_responses("validation_failed"),
     )
     # Routes are searched in this order, so the busiest come first.
-    for room in (transfers, accounts, auth, sessions, passwords, reversals, disputes, health):
+    for room in (transfers, accounts, auth, sessions, passwords, api_keys, browser, reversals, disputes, health):
         app.include_router(room.router)
     for room in (
         currencies,

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from temporalio.converter import PayloadCodec
 
+from api.auth.browser.cookies import Cookies
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
 from api.http.metrics import ApiGauges
@@ -16,6 +17,7 @@ from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
 from api.transfers.acceptance import Acceptance
 from api.web_ui import WebUi
+from customers.api_keys.postgres import ApiKeys
 from customers.documents.verifier import Verifier
 from customers.payees.postgres import Payees
 from customers.postgres import Customers
@@ -82,6 +84,8 @@ class Services:
     onboarding: Onboarding
     verifier: Verifier
     sessions: Sessions
+    api_keys: ApiKeys
+    cookies: Cookies
     mailer: Mailer
     web_url: str | None
 

@@ -249,6 +249,8 @@ class Stack:
             known["REMIT_ENCRYPTION_KEYS"] = self.home.encryption_key()
         if self._settings.smtp_url is None and self._settings.mail_folder is None:
             known["REMIT_MAIL_FOLDER"] = str(self.home.path / "mail")
+        # It speaks plain HTTP, where browsers keep no secure cookie.
+        known.setdefault("REMIT_COOKIES_SECURE", os.environ.get("REMIT_COOKIES_SECURE", "false"))
         # The process writes its log files itself, because they rotate; what it says while it starts is caught apart.
         logs = {"REMIT_LOG_FOLDER": str(self.home.log("api").parent)}
         found = logs | {"REMIT_DOCS": "true", "REMIT_SANDBOX_RAILS": "true"} | dict(os.environ) | given | known

@@ -17,6 +17,7 @@ CaseId = NewType("CaseId", str)
 RuleSetId = NewType("RuleSetId", str)
 DocumentId = NewType("DocumentId", str)
 SessionId = NewType("SessionId", str)
+ApiKeyId = NewType("ApiKeyId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -63,6 +64,11 @@ def new_auth_event_id() -> AuthEventId:
 def new_document_id() -> DocumentId:
     """A random, unguessable id."""
     return DocumentId("doc_" + _body(secrets.token_bytes(16)))
+
+
+def new_api_key_id() -> ApiKeyId:
+    """A random id. It is no secret: the key holds one beside it."""
+    return ApiKeyId("key_" + _body(secrets.token_bytes(16)))
 
 
 def new_session_id() -> SessionId:

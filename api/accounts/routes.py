@@ -18,7 +18,7 @@ from api.accounts.models import (
     LimitsOut,
     StatisticsOut,
 )
-from api.auth.sessions import Caller, CurrentSession
+from api.auth.sessions import AccountsRead, AccountsWrite, Caller, TransfersWrite
 from api.contract.response_headers import CREATED
 from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
@@ -42,7 +42,7 @@ _READING = ("not_authenticated", "token_expired", "database_unavailable")
 
 
 @router.get("", operation_id="accounts.list", summary="List my accounts", responses=problem_responses(*_READING))
-async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
+async def accounts(session: AccountsRead, remit: Remit) -> AccountsOut:
     """Oldest first. A customer has at most one account per currency."""
     return AccountsOut(
         items=[AccountOut.of(account) for account in await remit.account_reads.all_of(session.customer.id)]
@@ -58,7 +58,7 @@ async def accounts(session: CurrentSession, remit: Remit) -> AccountsOut:
     | problem_responses(*_READING, *KEYED, "identity_missing", "invalid_json", "account_exists", "validation_failed"),
 )
 async def open_account(
-    wanted: AccountIn, session: CurrentSession, remit: Remit, answers: KeptAnswers, response: Response
+    wanted: AccountIn, session: AccountsWrite, remit: Remit, answers: KeptAnswers, response: Response
 ) -> AccountOut:
     """Opens an empty account. A customer has at most one per currency."""
     keep = answers.keep(AccountOut.of, status.HTTP_201_CREATED, _location)
@@ -78,7 +78,7 @@ async def open_account(
     summary="Get an account",
     responses=problem_responses(*_READING, "account_not_found"),
 )
-async def account(account_id: AccountId, session: CurrentSession, remit: Remit) -> AccountOut:
+async def account(account_id: AccountId, session: AccountsRead, remit: Remit) -> AccountOut:
     """The balance is in the currency's minor unit. `version` counts the account's entries."""
     return AccountOut.of(await _own_account(account_id, session, remit))
 
@@ -89,7 +89,7 @@ async def account(account_id: AccountId, session: CurrentSession, remit: Remit) 
     summary="Name an account",
     responses=problem_responses(*_READING, "account_not_found", "invalid_json", "validation_failed"),
 )
-async def rename(account_id: AccountId, wanted: AccountNameIn, session: CurrentSession, remit: Remit) -> AccountOut:
+async def rename(account_id: AccountId, wanted: AccountNameIn, session: AccountsWrite, remit: Remit) -> AccountOut:
     """Sets what the customer calls the account. Only they and staff see the name. A repeat changes nothing."""
     renamed = await remit.customers.rename_account(session.customer.id, account_id, wanted.name)
     if renamed is None:
@@ -105,7 +105,7 @@ async def rename(account_id: AccountId, wanted: AccountNameIn, session: CurrentS
 )
 async def balance(
     account_id: AccountId,
-    session: CurrentSession,
+    session: AccountsRead,
     remit: Remit,
     at: Annotated[
         AwareDatetime | None, Query(description="A moment with its offset from UTC; the present, where it is not given")
@@ -128,7 +128,7 @@ async def balance(
     summary="Read an account's statistics",
     responses=problem_responses(*_READING, "account_not_found", "validation_failed"),
 )
-async def stats(account_id: AccountId, session: CurrentSession, remit: Remit) -> StatisticsOut:
+async def stats(account_id: AccountId, session: AccountsRead, remit: Remit) -> StatisticsOut:
     """Added up from the entries, at this moment. Reversals count as transfers."""
     own = await _own_account(account_id, session, remit)
     return StatisticsOut.of(own, await remit.account_reads.statistics(account_id))
@@ -140,7 +140,7 @@ async def stats(account_id: AccountId, session: CurrentSession, remit: Remit) ->
     summary="Read an account's limits",
     responses=problem_responses(*_READING, "account_not_found"),
 )
-async def limits(account_id: AccountId, session: CurrentSession, remit: Remit) -> LimitsOut:
+async def limits(account_id: AccountId, session: AccountsRead, remit: Remit) -> LimitsOut:
     """What the account may send and hold, how much of it is used, and when a total begins again."""
     found = await remit.account_reads.find_with_time(account_id, session.customer.id)
     if found is None:
@@ -157,7 +157,7 @@ async def limits(account_id: AccountId, session: CurrentSession, remit: Remit) -
 )
 async def entries(
     account_id: AccountId,
-    session: CurrentSession,
+    session: AccountsRead,
     remit: Remit,
     limit: PageSize = 20,
     cursor: Cursor = None,
@@ -176,7 +176,7 @@ async def entries(
 async def deposit(
     account_id: AccountId,
     wanted: CashIn,
-    session: CurrentSession,
+    session: TransfersWrite,
     remit: Remit,
     key: IdempotencyKey,
     wait: WaitSeconds,
@@ -196,7 +196,7 @@ async def deposit(
 async def withdraw(
     account_id: AccountId,
     wanted: CashIn,
-    session: CurrentSession,
+    session: TransfersWrite,
     remit: Remit,
     key: IdempotencyKey,
     wait: WaitSeconds,

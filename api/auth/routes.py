@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response, status
 from api.accounts.models import AccountOut
 from api.auth.models import EmailCodeIn, LoginIn, RegisteredOut, RegisterIn, TokenOut
 from api.auth.passwords import hash_password, password_matches
-from api.auth.sessions import CurrentClient, CurrentSession, UserAgent
+from api.auth.sessions import CurrentCaller, CurrentClient, CurrentSession, UserAgent
 from api.customers.models import CustomerOut
 from api.http.fields import normalised_email
 from api.http.headers import OptionalIdempotencyKey
@@ -18,6 +18,7 @@ from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from customers.customer import Customer, EmailTaken
 from customers.registrations.postgres import KeyedRegistration, Registration
+from customers.sessions.session import Session
 from customers.sign_ins.backoff import account_named
 from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.networks import Client
@@ -25,6 +26,17 @@ from customers.sign_ins.postgres import SignInAttempt
 from ledger.accounts import Account
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=CheckedRoute)
+
+
+LOGIN_PROBLEMS = (
+    "invalid_json",
+    "credentials_invalid",
+    "customer_disabled",
+    "validation_failed",
+    "too_many_attempts",
+    "too_busy",
+    "database_unavailable",
+)
 
 
 @router.post(
@@ -37,6 +49,7 @@ router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=CheckedRoute)
         "email_taken",
         "validation_failed",
         *KEYED,
+        "customer_disabled",
         "too_many_attempts",
         "too_busy",
         "database_unavailable",
@@ -96,6 +109,9 @@ async def _registered_before(
         if not await password_matches(customer, password, client):
             await outcome.failed(customer)
             raise Problem("idempotency_key_reused")
+        if customer.disabled_at is not None:
+            await outcome.refused(customer)
+            raise Problem("customer_disabled")
         await outcome.succeeded(customer)
     account = await remit.account_reads.find(registration.account_id)
     assert account is not None, "accounts are never deleted"
@@ -120,15 +136,7 @@ def _digest(wanted: RegisterIn) -> str:
     "/login",
     operation_id="auth.login",
     summary="Sign in",
-    responses=problem_responses(
-        "invalid_json",
-        "credentials_invalid",
-        "customer_disabled",
-        "validation_failed",
-        "too_many_attempts",
-        "too_busy",
-        "database_unavailable",
-    ),
+    responses=problem_responses(*LOGIN_PROBLEMS),
 )
 async def login(wanted: LoginIn, remit: Remit, client: CurrentClient, agent: UserAgent) -> TokenOut:
     """A short-lived access token for the `Authorization: Bearer` header, and a refresh token for the next ones.
@@ -136,6 +144,11 @@ async def login(wanted: LoginIn, remit: Remit, client: CurrentClient, agent: Use
     After several wrong passwords for one address from one client, that client has to wait before the next attempt at
     it, longer each time. Nobody else has to.
     """
+    return TokenOut.of(remit.tokens.issue(await session_of(wanted, remit, client, agent)))
+
+
+async def session_of(wanted: LoginIn, remit: Services, client: Client, agent: str | None) -> Session:
+    """A new session of whoever has this address and password. Raises the problems of a sign-in."""
     try:
         email = normalised_email(wanted.email)
     except ValueError:
@@ -150,7 +163,7 @@ async def login(wanted: LoginIn, remit: Remit, client: CurrentClient, agent: Use
             await outcome.refused(customer)
             raise Problem("customer_disabled")
         await outcome.succeeded(customer)
-    return TokenOut.of(remit.tokens.issue(await remit.sessions.start(customer, client, agent)))
+    return await remit.sessions.start(customer, client, agent)
 
 
 @router.post(
@@ -160,8 +173,9 @@ async def login(wanted: LoginIn, remit: Remit, client: CurrentClient, agent: Use
     summary="Sign out",
     responses=problem_responses("not_authenticated", "token_expired", "database_unavailable"),
 )
-async def logout(session: CurrentSession, remit: Remit, client: CurrentClient) -> None:
-    """The session ends: every process refuses its tokens from now on."""
+async def logout(session: CurrentSession, remit: Remit, client: CurrentClient, response: Response) -> None:
+    """The session ends: every process refuses its tokens from now on. A browser forgets its cookies."""
+    remit.cookies.clear(response)
     await remit.sessions.end(session.customer.id, session.session_id, client, AuthEventKind.SIGNED_OUT)
 
 
@@ -194,6 +208,6 @@ async def verify_email(
     summary="Get the signed-in customer",
     responses=problem_responses("not_authenticated", "token_expired", "database_unavailable"),
 )
-async def me(session: CurrentSession) -> CustomerOut:
-    """The customer that the access token belongs to."""
+async def me(session: CurrentCaller) -> CustomerOut:
+    """The customer that the access token, or the API key, belongs to."""
     return CustomerOut.of(session.customer)

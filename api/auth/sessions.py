@@ -1,6 +1,7 @@
 """Who makes a request: the signed-in customer, and the client that they are at."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,36 +10,85 @@ from structlog.contextvars import bind_contextvars
 
 from api.http.problems import Problem
 from api.limits.by_client import check_customer
-from api.services import Remit
+from api.services import Remit, Services
+from customers.api_keys.api_key import PREFIX, Scope
 from customers.customer import Customer
 from customers.sign_ins.networks import Client, client_at
 from ledger.ids import SessionId
+from staff.permissions import Role
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The customer who makes a request, and the session that it belongs to."""
+    """The customer who makes a request, by a session of theirs or by an API key.
+
+    `scopes` are those of the key; None: a session, which may do everything. Who comes by a key is a plain customer,
+    whatever role its owner has: a key does no work of staff.
+    """
 
     customer: Customer
-    session_id: SessionId
-    second_factor: bool
+    own_session: SessionId | None = None
+    second_factor: bool = False
+    scopes: frozenset[Scope] | None = None
+
+    @property
+    def session_id(self) -> SessionId:
+        """The session of a request that `current_session` has let in."""
+        assert self.own_session is not None
+        return self.own_session
 
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT")
 
 
-async def current_session(
+async def current_caller(
     request: Request, remit: Remit, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
-    """The session of the request's bearer token. Raises a problem (401) without a valid one."""
-    if sent is None:
+    """Who makes the request: by a bearer token, an API key, or a browser's cookie. Raises a problem (401) otherwise."""
+    if sent is not None and sent.credentials.startswith(PREFIX):
+        caller = await _by_key(sent.credentials, remit)
+    else:
+        caller = await _by_token(request, sent.credentials if sent else None, remit)
+    bind_contextvars(customer_id=caller.customer.id)  # for the lines of this request
+    await check_customer(request.scope, remit.rate_limits, caller.customer.id)
+    return caller
+
+
+async def current_session(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
+    """The caller, who is signed in. Raises a problem (403) for an API key."""
+    if caller.own_session is None:
+        raise Problem("api_key_refused")
+    return caller
+
+
+def scoped(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who is signed in or has an API key with this scope."""
+
+    async def allowed(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
+        if caller.scopes is not None and scope not in caller.scopes:
+            raise Problem("scope_missing", f"This API key needs the scope {scope}.")
+        return caller
+
+    return allowed
+
+
+async def _by_key(key: str, remit: Services) -> Caller:
+    found = await remit.api_keys.holder(key)
+    if found is None:
+        raise Problem("not_authenticated", "The API key is not valid, or was revoked.")
+    return Caller(replace(found.customer, role=Role.CUSTOMER), scopes=found.scopes)
+
+
+async def _by_token(request: Request, sent: str | None, remit: Services) -> Caller:
+    token = sent or request.cookies.get(remit.cookies.access)
+    if token is None:
         raise Problem("not_authenticated")
-    claims = remit.tokens.read(sent.credentials)
+    claims = remit.tokens.read(token)
+    if sent is None:
+        remit.cookies.check(request, remit.tokens, claims.session_id)
     found = await remit.sessions.signed_in(claims.customer_id, claims.session_id)
     if found is None:
         raise Problem("not_authenticated", "The session has ended. Sign in again.")
-    bind_contextvars(customer_id=found.customer.id)  # for the lines of this request
-    await check_customer(request.scope, remit.rate_limits, found.customer.id)
     return Caller(found.customer, claims.session_id, found.second_factor)
 
 
@@ -54,5 +104,12 @@ async def user_agent(request: Request) -> str | None:
 
 
 CurrentClient = Annotated[Client, Depends(current_client)]
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
 CurrentSession = Annotated[Caller, Depends(current_session)]
+AccountsRead = Annotated[Caller, Depends(scoped(Scope.ACCOUNTS_READ))]
+AccountsWrite = Annotated[Caller, Depends(scoped(Scope.ACCOUNTS_WRITE))]
+TransfersRead = Annotated[Caller, Depends(scoped(Scope.TRANSFERS_READ))]
+TransfersWrite = Annotated[Caller, Depends(scoped(Scope.TRANSFERS_WRITE))]
+DisputesRead = Annotated[Caller, Depends(scoped(Scope.DISPUTES_READ))]
+DisputesWrite = Annotated[Caller, Depends(scoped(Scope.DISPUTES_WRITE))]
 UserAgent = Annotated[str | None, Depends(user_agent)]

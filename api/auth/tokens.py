@@ -121,6 +121,14 @@ class Tokens:
             return None
         return RefreshClaims(CustomerId(claims["sub"]), SessionId(claims["sid"]), int(claims["num"]))
 
+    def csrf_token(self, session_id: SessionId) -> str:
+        """What a page of ours shows with this session's cookies. It lets nobody in by itself."""
+        return _csrf(self._keys[self._current], session_id)
+
+    def is_csrf_token(self, sent: str, session_id: SessionId) -> bool:
+        """Whether it belongs to this session, under any of the keys."""
+        return any(hmac.compare_digest(sent.encode(), _csrf(key, session_id).encode()) for key in self._keys.values())
+
     def issue_email_code(self, customer: Customer) -> tuple[str, datetime]:
         """A code that shows that mail to this customer's present address reaches them, and when it expires."""
         expires_at = datetime.now(UTC) + EMAIL_CODE_LASTS
@@ -183,6 +191,10 @@ class Tokens:
 def key_id(key: str) -> str:
     """The name of a signing key, which tells nothing of it."""
     return hashlib.sha256(b"remit signing key " + key.encode()).hexdigest()[:8]
+
+
+def _csrf(key: str, session_id: SessionId) -> str:
+    return hmac.digest(key.encode(), f"remit csrf {session_id}".encode(), hashlib.sha256).hex()
 
 
 def _seconds(left: timedelta) -> int:

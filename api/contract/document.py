@@ -102,6 +102,11 @@ def _add_shared_answers(path: str, method: str, operation: dict[str, Any]) -> No
         codes.append("rate_limited")
     if method != "get":
         codes.append("body_too_large")
+    if "security" in operation:
+        keyless = path.startswith(("/v1/admin", "/v1/auth")) and path != "/v1/auth/me"
+        codes.append("api_key_refused" if keyless else "scope_missing")
+        if method != "get":
+            codes.append("csrf_refused")
     if "requestBody" in operation:
         codes += ["invalid_json", "content_type_unsupported"]
     own = {status: answer for status, answer in operation["responses"].items() if int(status) < _FIRST_ERROR}

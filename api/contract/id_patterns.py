@@ -19,6 +19,7 @@ _EXAMPLES = {
     "doc": "doc_mnzgk3tfnzqwo2lomfzwi3dfna",
     "dsp": "dsp_fcunsiksm3ppucbrdqutxaufvi",
     "pst": "pst_iuwbh4hkzdez5j5ag3ea6cau2u_1_debit",
+    "key": "key_nbswy3dpeb3w64tmmqqho33snq",
     "ses": "ses_jbswy3dpeblw64tmmqqho33snq",
     "trf": "trf_iuwbh4hkzdez5j5ag3ea6cau2u",
 }
@@ -41,6 +42,7 @@ _BY_NAME = {
     "dispute_id": "dsp",
     "document_id": "doc",
     "session_id": "ses",
+    "api_key_id": "key",
     "transfer_id": "trf",
 }
 
@@ -57,6 +59,7 @@ _BY_SCHEMA = {
     "Document": "doc",
     "Posting": "pst",
     "Session": "ses",
+    "ApiKey": "key",
     "Transfer": "trf",
 }
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response, status
 
-from api.auth.sessions import Caller, CurrentSession
+from api.auth.sessions import Caller, DisputesRead, DisputesWrite
 from api.contract.response_headers import CREATED
 from api.disputes.models import DisputeIn, DisputeOut, DisputesOut, StatementIn
 from api.http.fields import Cursor, PageSize
@@ -33,7 +33,7 @@ _WRITING = (*(code for code in ACTING if code not in ("forbidden", "conflict_of_
 async def open_dispute(
     transfer_id: TransferId,
     wanted: DisputeIn,
-    session: CurrentSession,
+    session: DisputesWrite,
     remit: Remit,
     answers: KeptAnswers,
     response: Response,
@@ -57,7 +57,7 @@ async def open_dispute(
     responses=problem_responses(*_READING, "cursor_invalid", "validation_failed"),
 )
 async def disputes(
-    session: CurrentSession,
+    session: DisputesRead,
     remit: Remit,
     limit: PageSize = 20,
     cursor: Cursor = None,
@@ -76,7 +76,7 @@ async def disputes(
     summary="Get a dispute",
     responses=problem_responses(*_READING, "dispute_not_found"),
 )
-async def dispute(dispute_id: DisputeId, session: CurrentSession, remit: Remit) -> DisputeOut:
+async def dispute(dispute_id: DisputeId, session: DisputesRead, remit: Remit) -> DisputeOut:
     """The dispute with its statements and its decision, for the parties and staff."""
     return await _readable(dispute_id, session, remit)
 
@@ -89,7 +89,7 @@ async def dispute(dispute_id: DisputeId, session: CurrentSession, remit: Remit) 
     responses=problem_responses(*_WRITING, "dispute_not_found", "dispute_closed", "too_many_statements"),
 )
 async def state_case(
-    dispute_id: DisputeId, wanted: StatementIn, session: CurrentSession, remit: Remit, answers: KeptAnswers
+    dispute_id: DisputeId, wanted: StatementIn, session: DisputesWrite, remit: Remit, answers: KeptAnswers
 ) -> DisputeOut:
     """A statement of a party while the dispute is open. It cannot be changed or removed."""
     found = await remit.disputes.find(dispute_id)

@@ -69,6 +69,13 @@ PROBLEMS: Mapping[str, Meaning] = {
     "forbidden": Meaning(403, "Not allowed", "Your role does not allow this."),
     "password_wrong": Meaning(403, "Wrong password", "This is not your present password."),
     "customer_disabled": Meaning(403, "You are disabled", "Staff of this service have disabled you. Ask them."),
+    "api_key_refused": Meaning(403, "Not by an API key", "Sign in: no API key may do this, whatever its scopes."),
+    "scope_missing": Meaning(403, "A scope is missing", "This API key needs the scope transfers:write."),
+    "csrf_refused": Meaning(
+        403,
+        "The request is not of our page",
+        "With cookies, send X-CSRF-Token with what the sign-in or refresh answered, from a page of this origin.",
+    ),
     "mail_off": Meaning(403, "This service sends no mails", "Ask its staff for another password."),
     "sandbox_rails_off": Meaning(
         403, "Customers cannot make deposits and withdrawals here", "They come from the payment rails of this service."
@@ -91,6 +98,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "not_found": Meaning(404, "Not found", "No such path."),
     "account_not_found": Meaning(404, "No such account", "You have no account with this id."),
+    "api_key_not_found": Meaning(404, "No such API key", "You have no API key with this id."),
     "session_not_found": Meaning(404, "No such session", "You have no session with this id."),
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
     "payee_not_found": Meaning(404, "No such payee", "No open account has this number."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 
-from api.auth.sessions import CurrentSession
+from api.auth.sessions import CurrentCaller
 from api.http.headers import OptionalIdempotencyKey
 from api.http.problems import Problem
 from api.services import Remit, Services
@@ -97,7 +97,7 @@ class Repeats:
 
 
 async def repeats(
-    request: Request, session: CurrentSession, remit: Remit, key: OptionalIdempotencyKey
+    request: Request, session: CurrentCaller, remit: Remit, key: OptionalIdempotencyKey
 ) -> AsyncIterator[Repeats]:
     """Ends the request here if an equal one was answered. Raises a problem (422) if the key was used for another.
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from fastapi import APIRouter
 
-from api.auth.sessions import Caller, CurrentSession
+from api.auth.sessions import Caller, TransfersWrite
 from api.http.fields import NumberIn
 from api.http.problems import Problem, problem_responses
 from api.http.route import CheckedRoute
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/payees", tags=["accounts"], route_class=CheckedRo
         "database_unavailable",
     ),
 )
-async def payee(number: NumberIn, session: CurrentSession, remit: Remit) -> PayeeOut:
+async def payee(number: NumberIn, session: TransfersWrite, remit: Remit) -> PayeeOut:
     """Shows enough of the name to see that it is the right person, before anything is paid.
 
     Spaces and small letters do not matter. Each customer can check a few numbers in 15 minutes.

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response, status
 
-from api.auth.sessions import CurrentSession
+from api.auth.sessions import TransfersRead, TransfersWrite
 from api.http.fields import Cursor, PageSize
 from api.http.headers import IdempotencyKey, WaitSeconds
 from api.http.paging import next_cursor
@@ -39,7 +39,7 @@ _REVERSING = (
 async def reverse(
     transfer_id: TransferId,
     wanted: ReversalIn,
-    session: CurrentSession,
+    session: TransfersWrite,
     remit: Remit,
     key: IdempotencyKey,
     wait: WaitSeconds,
@@ -82,7 +82,7 @@ async def reverse(
 )
 async def reversals(
     transfer_id: TransferId,
-    session: CurrentSession,
+    session: TransfersRead,
     remit: Remit,
     limit: PageSize = 20,
     cursor: Cursor = None,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
-from api.auth.sessions import CurrentSession
+from api.auth.sessions import Caller, TransfersRead, TransfersWrite
 from api.http.headers import IdempotencyKey, WaitSeconds
 from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
@@ -39,7 +39,7 @@ _READING = ("not_authenticated", "token_expired", "database_unavailable")
 )
 async def transfer_money(
     wanted: TransferIn,
-    session: CurrentSession,
+    session: TransfersWrite,
     remit: Remit,
     key: IdempotencyKey,
     wait: WaitSeconds,
@@ -70,7 +70,7 @@ async def transfer_money(
     summary="List my transfers",
     responses=problem_responses(*_READING, "cursor_invalid", "account_not_found", "validation_failed"),
 )
-async def transfers(wanted: Annotated[TransferFilters, Query()], session: CurrentSession, remit: Remit) -> TransfersOut:
+async def transfers(wanted: Annotated[TransferFilters, Query()], session: TransfersRead, remit: Remit) -> TransfersOut:
     """Newest first: those I asked for, and those that reached an account of mine."""
     me = session.customer.id
     before = remit.cursors.read_place("transfers", wanted.cursor)
@@ -89,7 +89,7 @@ async def transfers(wanted: Annotated[TransferFilters, Query()], session: Curren
     summary="Get a transfer",
     responses=problem_responses(*_READING, "transfer_not_found"),
 )
-async def transfer(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> TransferOut:
+async def transfer(transfer_id: TransferId, session: TransfersRead, remit: Remit) -> TransferOut:
     """Readable from the moment it was accepted."""
     return TransferOut.of(await _mine(transfer_id, session, remit), session.customer.id)
 
@@ -100,7 +100,7 @@ async def transfer(transfer_id: TransferId, session: CurrentSession, remit: Remi
     summary="Get a transfer's receipt",
     responses=problem_responses(*_READING, "transfer_not_found", "transfer_not_final"),
 )
-async def receipt(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> ReceiptOut:
+async def receipt(transfer_id: TransferId, session: TransfersRead, remit: Remit) -> ReceiptOut:
     """Proof of a final transfer: what it was, how it ended, and the postings in the ledger."""
     found = await _mine(transfer_id, session, remit)
     if not found.state.is_final:
@@ -122,7 +122,7 @@ async def receipt(transfer_id: TransferId, session: CurrentSession, remit: Remit
     summary="Cancel a transfer",
     responses=problem_responses(*_READING, *KEYED, "transfer_not_found", "forbidden", "too_late_to_cancel"),
 )
-async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit, answers: KeptAnswers) -> TransferOut:
+async def cancel(transfer_id: TransferId, session: TransfersWrite, remit: Remit, answers: KeptAnswers) -> TransferOut:
     """Possible until the amount leaves its source. Cancelling again answers the same.
 
     What staff reversed for others they cancel by the admin route, which records it.
@@ -155,7 +155,7 @@ async def cancel(transfer_id: TransferId, session: CurrentSession, remit: Remit,
 )
 async def retry(
     transfer_id: TransferId,
-    session: CurrentSession,
+    session: TransfersWrite,
     remit: Remit,
     wait: WaitSeconds,
     answers: KeptAnswers,
@@ -188,7 +188,7 @@ async def retry(
     summary="List a transfer's attempts",
     responses=problem_responses(*_READING, "transfer_not_found"),
 )
-async def attempts(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> AttemptsOut:
+async def attempts(transfer_id: TransferId, session: TransfersRead, remit: Remit) -> AttemptsOut:
     """Oldest first, the current one last, each with how it ended."""
     found = await _asked_by_me(transfer_id, session, remit)
     earlier = await remit.transfer_reads.earlier_attempts(transfer_id)
@@ -196,7 +196,7 @@ async def attempts(transfer_id: TransferId, session: CurrentSession, remit: Remi
     return AttemptsOut(items=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in listed])
 
 
-async def _asked_by_me(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:
+async def _asked_by_me(transfer_id: TransferId, session: Caller, remit: Remit) -> Transfer:
     """A payee may see a transfer, and only its owner may cancel or retry it."""
     found = await _mine(transfer_id, session, remit)
     if found.owner_id != session.customer.id:
@@ -204,7 +204,7 @@ async def _asked_by_me(transfer_id: TransferId, session: CurrentSession, remit: 
     return found
 
 
-async def _mine(transfer_id: TransferId, session: CurrentSession, remit: Remit) -> Transfer:
+async def _mine(transfer_id: TransferId, session: Caller, remit: Remit) -> Transfer:
     found = await remit.transfer_reads.visible(session.customer.id, transfer_id)
     if found is None:
         raise Problem("transfer_not_found")

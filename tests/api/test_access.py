@@ -44,12 +44,17 @@ CALLS = {
     "auth.register": Call("201 201 201 201 201", {"each": "registers somebody else"}),
     "auth.login": Call(OPEN, {"email": "{email}", "password": PASSWORD}),
     "auth.refresh": Call("401 401 401 401 401", {"refresh_token": "forged"}),
+    "auth.browser.login": Call(OPEN, {"email": "{email}", "password": PASSWORD}),
+    "auth.browser.refresh": Call("401 401 401 401 401"),
     "auth.request_password_reset": Call("403 403 403 403 403", {"email": "{email}"}),
     "auth.reset_password": Call("422 422 422 422 422", {"reset_code": "forged", "new_password": PASSWORD}),
     # Whoever is signed in, for themselves
     "auth.me": Call(SIGNED_IN),
     "auth.verify_email": Call("401 422 422 422 422", {"code": "00000000"}),
     "auth.sessions.list": Call(SIGNED_IN),
+    "auth.api_keys.list": Call(SIGNED_IN),
+    "auth.api_keys.create": Call("401 201 201 201 201", {"name": "A shop", "scopes": ["transfers:read"]}),
+    "auth.api_keys.revoke": Call("401 404 204 404 404"),
     "auth.sessions.end": Call("401 404 204 404 404"),
     "auth.change_password": Call("401 403 403 403 403", {"current_password": "wrong one", "new_password": PASSWORD}),
     "accounts.list": Call(SIGNED_IN),
@@ -157,6 +162,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
     dispute = await ada.post(f"/v1/transfers/{transfer['id']}/disputes", CALLS["disputes.create"].body)
     assert dispute.status_code == 201, dispute.text
     await ada.http.post("/v1/auth/login", json={"email": ada.email, "password": PASSWORD})
+    key = await ada.post("/v1/auth/api-keys", {"name": "A shop", "scopes": ["transfers:read"]})
     known = {
         "account": ada.account_id,
         "account_id": ada.account_id,
@@ -170,6 +176,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
         "email": ada.email,
         "code": "forbidden",
         "number": "RM04404040404040",
+        "api_key_id": key.json()["id"],
         "session_id": (await ada.get("/v1/auth/sessions")).json()["items"][0]["id"],
     }
 

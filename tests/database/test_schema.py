@@ -16,6 +16,7 @@ OWNED_BY_ALEMBIC = {"alembic_version"}
 
 # Each of these modules adds its tables to METADATA when it is imported.
 for module in (
+    "customers.api_keys.postgres",
     "customers.payees.postgres",
     "api.limits.postgres",
     "customers.documents.postgres",

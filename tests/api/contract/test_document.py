@@ -22,6 +22,7 @@ WITHOUT_SIGNING_IN = (
     "/v1/auth/register",
     "/v1/auth/login",
     "/v1/auth/refresh",
+    "/v1/auth/browser/",
     "/v1/auth/password-reset",
     "/v1/currencies",
     "/health",

@@ -1,0 +1,41 @@
+"""API keys as requests and answers."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from api.http.fields import In, Text
+from customers.api_keys.api_key import ApiKey, Scope
+from ledger.ids import ApiKeyId
+
+
+class ApiKeyIn(In):
+    name: Annotated[str, Text, Field(max_length=100, description="For your list", examples=["Shop on the corner"])]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=20, examples=[["transfers:read"]])]
+
+
+class ApiKeyOut(BaseModel):
+    """A key without its secret."""
+
+    id: ApiKeyId
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    last_used_at: datetime | None = Field(description="Exact to a minute")
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> "ApiKeyOut":
+        return cls.model_validate(key, from_attributes=True)
+
+
+class ApiKeyCreatedOut(ApiKeyOut):
+    key: str = Field(description="Shown now and never again: send it as `Authorization: Bearer`")
+
+
+class ApiKeysOut(BaseModel):
+    """A page of keys, newest first."""
+
+    items: list[ApiKeyOut]
+    next_cursor: str | None

@@ -1,0 +1,60 @@
+"""Customers make and revoke keys for their integrators."""
+
+from fastapi import APIRouter, status
+
+from api.auth.api_keys.models import ApiKeyCreatedOut, ApiKeyIn, ApiKeyOut, ApiKeysOut
+from api.auth.sessions import CurrentClient, CurrentSession
+from api.http.fields import Cursor, PageSize
+from api.http.paging import next_cursor
+from api.http.problems import Problem, problem_responses
+from api.http.route import CheckedRoute
+from api.services import Remit
+from ledger.ids import ApiKeyId
+
+router = APIRouter(prefix="/v1/auth/api-keys", tags=["auth"], route_class=CheckedRoute)
+
+_OWN = ("not_authenticated", "token_expired", "api_key_refused", "database_unavailable")
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    operation_id="auth.api_keys.create",
+    summary="Make an API key",
+    responses=problem_responses(*_OWN, "invalid_json", "validation_failed"),
+)
+async def create(wanted: ApiKeyIn, session: CurrentSession, remit: Remit, client: CurrentClient) -> ApiKeyCreatedOut:
+    """The answer holds the key, which nobody can show again. If the answer was lost, revoke the key and make another.
+
+    A key may do what its scopes say, and never reaches passwords, sessions, keys or the routes for staff.
+    """
+    made, key = await remit.api_keys.create(session.customer.id, wanted.name, wanted.scopes, client)
+    return ApiKeyCreatedOut(**ApiKeyOut.of(made).model_dump(), key=key)
+
+
+@router.get(
+    "",
+    operation_id="auth.api_keys.list",
+    summary="List my API keys",
+    responses=problem_responses(*_OWN, "cursor_invalid", "validation_failed"),
+)
+async def api_keys(session: CurrentSession, remit: Remit, limit: PageSize = 20, cursor: Cursor = None) -> ApiKeysOut:
+    """Newest first, revoked ones included, and without their secrets."""
+    page = await remit.api_keys.of_customer(session.customer.id, remit.cursors.read_place("api keys", cursor), limit)
+    return ApiKeysOut(
+        items=[ApiKeyOut.of(one) for one in page.items],
+        next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("api keys", last.created_at, last.id)),
+    )
+
+
+@router.delete(
+    "/{api_key_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    operation_id="auth.api_keys.revoke",
+    summary="Revoke an API key",
+    responses=problem_responses(*_OWN, "api_key_not_found"),
+)
+async def revoke(api_key_id: ApiKeyId, session: CurrentSession, remit: Remit, client: CurrentClient) -> None:
+    """Every process refuses it from now on. A repeat is answered the same."""
+    if not await remit.api_keys.revoke(session.customer.id, api_key_id, client):
+        raise Problem("api_key_not_found")

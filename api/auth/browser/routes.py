@@ -1,0 +1,83 @@
+"""Sign-in for pages in browsers: their tokens stay in cookies that no script reads."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field
+
+from api.auth.browser.cookies import CSRF_HEADER, REFRESH_PATH
+from api.auth.models import LoginIn
+from api.auth.routes import LOGIN_PROBLEMS, session_of
+from api.auth.session_routes import refreshed
+from api.auth.sessions import CurrentClient, UserAgent
+from api.http.problems import Problem, problem_responses
+from api.http.route import CheckedRoute
+from api.services import Remit, Services
+from customers.sessions.session import Session
+
+router = APIRouter(prefix=REFRESH_PATH, tags=["auth"], route_class=CheckedRoute)
+
+
+class BrowserSessionOut(BaseModel):
+    """What a page needs of its session. The tokens are in cookies."""
+
+    csrf_token: str = Field(description=f"Send it as `{CSRF_HEADER}` with every request that changes something")
+    expires_in: int = Field(description="Seconds until the next refresh is due", examples=[900])
+    refresh_expires_in: int = Field(description="Seconds until the session ends", examples=[259_200])
+
+
+@router.post(
+    "/login",
+    operation_id="auth.browser.login",
+    summary="Sign in from a page in a browser",
+    responses=problem_responses(*LOGIN_PROBLEMS, "csrf_refused"),
+)
+async def browser_login(
+    wanted: LoginIn, request: Request, response: Response, remit: Remit, client: CurrentClient, agent: UserAgent
+) -> BrowserSessionOut:
+    """Sets the tokens as cookies: HttpOnly, Secure, SameSite=Strict. Every other route takes them instead of `Bearer`.
+
+    With them, a request that changes something also needs the header `X-CSRF-Token`.
+    """
+    remit.cookies.check_origin(request)
+    return _kept(await session_of(wanted, remit, client, agent), response, remit)
+
+
+@router.post(
+    "/refresh",
+    operation_id="auth.browser.refresh",
+    summary="Get the next tokens of a browser's session",
+    responses=problem_responses(
+        "csrf_refused",
+        "refresh_token_invalid",
+        "refresh_token_reused",
+        "too_many_attempts",
+        "too_busy",
+        "database_unavailable",
+    ),
+)
+async def browser_refresh(
+    request: Request,
+    response: Response,
+    remit: Remit,
+    client: CurrentClient,
+    _documented: Annotated[str | None, Header(alias=CSRF_HEADER, description="Of the last answer")] = None,
+) -> BrowserSessionOut:
+    """The same as `POST /v1/auth/refresh`, from the cookie and into the cookies."""
+    token = request.cookies.get(remit.cookies.refresh)
+    if token is None:
+        raise Problem("refresh_token_invalid")
+    claims = remit.tokens.read_refresh(token)
+    if claims is not None:
+        remit.cookies.check(request, remit.tokens, claims.session_id)
+    return _kept(await refreshed(token, remit, client), response, remit)
+
+
+def _kept(session: Session, response: Response, remit: Services) -> BrowserSessionOut:
+    issued = remit.tokens.issue(session)
+    remit.cookies.set(response, issued)
+    return BrowserSessionOut(
+        csrf_token=remit.tokens.csrf_token(session.id),
+        expires_in=issued.expires_in,
+        refresh_expires_in=issued.refresh_expires_in,
+    )
