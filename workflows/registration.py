@@ -1,10 +1,12 @@
 """Prepares a Temporal namespace for Remit's workflows. Run by `remit migrate` and by each process, not by workflows."""
 
-from dataclasses import replace
+import asyncio
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.schedule.v1 import Schedule as ScheduleProto
+from temporalio.api.workflowservice.v1 import DescribeScheduleRequest, UpdateScheduleRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -14,8 +16,6 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -24,6 +24,10 @@ from workflows.recovery import RecoveryWorkflow
 from workflows.search_attributes import SEARCH_ATTRIBUTES
 
 RECOVERY_SCHEDULE = "recovery"
+
+# An update is done within milliseconds, except while Temporal starts a sweep.
+UPDATED_WITHIN = timedelta(milliseconds=100)
+MOST_UPDATES = 100
 
 
 async def register_search_attributes(client: Client) -> None:
@@ -62,11 +66,49 @@ async def schedule_recovery(
     try:
         await client.create_schedule(RECOVERY_SCHEDULE, schedule)
     except ScheduleAlreadyRunningError:
+        await _renew(client, await schedule._to_proto(client))  # noqa: SLF001 - the SDK updates without conflict tokens
 
-        def renewed(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            return ScheduleUpdate(schedule=replace(schedule, state=found.description.schedule.state))
 
-        await client.get_schedule_handle(RECOVERY_SCHEDULE).update(renewed)
+async def _renew(client: Client, wanted: ScheduleProto) -> None:
+    """Make the schedule of recovery what is wanted, and leave its state to people: whether it is paused, and why.
+
+    An update replaces the state, too. A pause may come after the state was read, and while Temporal starts a sweep, it
+    tells the state from before a pause. So each update names the version that it was made of. Temporal drops it,
+    silently, if another change came first; then it is made again. Raises `RPCError`, and `RuntimeError` if that never
+    succeeds.
+    """
+    service, schedule_id = client.workflow_service, RECOVERY_SCHEDULE
+    for _ in range(MOST_UPDATES):
+        found = await service.describe_schedule(
+            DescribeScheduleRequest(namespace=client.namespace, schedule_id=schedule_id)
+        )
+        if _choices(found.schedule) == _choices(wanted):
+            return
+        wanted.state.CopyFrom(found.schedule.state)
+        await service.update_schedule(
+            UpdateScheduleRequest(
+                namespace=client.namespace,
+                schedule_id=schedule_id,
+                schedule=wanted,
+                conflict_token=found.conflict_token,
+                identity=client.identity,
+                request_id=found.conflict_token.hex(),
+            )
+        )
+        await asyncio.sleep(UPDATED_WITHIN.total_seconds())
+    raise RuntimeError(f"the schedule `{schedule_id}` does not take its new settings: run the command again")
+
+
+def _choices(schedule: ScheduleProto) -> tuple[object, ...]:
+    """What settings and versions of Remit decide about the schedule. Temporal lengthens a short window to catch up."""
+    started = schedule.action.start_workflow
+    return (
+        [(each.interval.ToTimedelta(), each.phase.ToTimedelta()) for each in schedule.spec.interval],
+        started.workflow_type.name,
+        started.task_queue.name,
+        started.workflow_run_timeout.ToTimedelta(),
+        schedule.policies.overlap_policy,
+    )
 
 
 async def register_missing(client: Client, task_queue: str, every: timedelta) -> list[str]:

@@ -4,11 +4,17 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, ResetReapplyType
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    DescribeScheduleRequest,
+    DescribeScheduleResponse,
+    ResetWorkflowExecutionRequest,
+)
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
@@ -352,6 +358,29 @@ async def test_resetting_a_transfer_under_way_to_any_of_its_tasks_and_running_it
     assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
+async def test_a_pause_that_meets_a_deployment_is_kept_and_so_is_the_deployment(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recovery, described = client.get_schedule_handle(RECOVERY_SCHEDULE), client.workflow_service.describe_schedule
+    await schedule_recovery(client, "nobody", timedelta(hours=1))
+    pauses = ["ticket 4711"]
+
+    async def describe_then_pause(request: DescribeScheduleRequest, **how: Any) -> DescribeScheduleResponse:
+        found = await described(request, **how)
+        while pauses:
+            await recovery.pause(note=pauses.pop())
+        return found
+
+    try:
+        monkeypatch.setattr(client.workflow_service, "describe_schedule", describe_then_pause)
+        await schedule_recovery(client, "nobody", timedelta(hours=2))
+        found = (await recovery.describe()).schedule
+        assert (found.state.paused, found.state.note) == (True, "ticket 4711")
+        assert [each.every for each in found.spec.intervals] == [timedelta(hours=2)]
+    finally:
+        await recovery.delete()
+
+
 async def test_the_schedule_finishes_what_is_stranded_without_anyone(
     saga: Sagas, transfer_reads: TransferReads, client: Client, wanted: TransferOrder
 ) -> None:
@@ -367,7 +396,12 @@ async def test_the_schedule_finishes_what_is_stranded_without_anyone(
         await ends(transfer_reads, wanted, State.COMPLETED)
         recovery = client.get_schedule_handle(RECOVERY_SCHEDULE)
         await recovery.pause(note="maintenance")
-        await schedule_recovery(client, saga.settings.task_queue, timedelta(seconds=1))
-        assert (await recovery.describe()).schedule.state.paused
+        await schedule_recovery(client, saga.settings.task_queue, timedelta(seconds=2))
+
+        async def is_paused() -> bool:
+            return (await recovery.describe()).schedule.state.paused
+
+        # While Temporal starts a sweep, it tells the state from before the pause.
+        await until(is_paused, "a deployment keeps the pause")
     finally:
         await client.get_schedule_handle(RECOVERY_SCHEDULE).delete()
