@@ -280,8 +280,7 @@ def build_worker(
             onboarding.find_stranded_onboardings,
         ],
         workflow_runner=runner,
-        # The sandbox looks for blocking calls, so it keeps the SDK's threads and their deadlock detection.
-        workflow_task_executor=EventLoopExecutor() if isinstance(runner, UnsandboxedWorkflowRunner) else None,
+        workflow_task_executor=EventLoopExecutor(),
         deployment_config=deployment(settings.build_id),
         interceptors=[StepRecords(), RequestHeader()],
         max_cached_workflows=MOST_CACHED,

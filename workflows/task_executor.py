@@ -13,8 +13,9 @@ class EventLoopExecutor(ThreadPoolExecutor):
 
     By default each task of a workflow changes to another thread and back, and waits for the interpreter lock both
     times. A task of ours takes about a millisecond. The price is the SDK's deadlock detection: a workflow that blocks
-    would block its process. The tests run all workflows with it. A task whose future is cancelled before it begins
-    does not run.
+    would block its process. The detection counts the time of the clock, so on a busy machine it also ends tasks that
+    only wait for the processor. The tests find blocking calls by the sandbox, and endless loops by their time limit. A
+    task whose future is cancelled before it begins does not run.
     """
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
