@@ -11,7 +11,14 @@ from typing import Literal
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from customers.documents.document import NEEDS_A_PERSON, PENDING, VERIFIED, Finding, RejectionCode, VerificationState
+from customers.documents.document import (
+    NEEDS_A_PERSON,
+    PENDING,
+    VERIFIED,
+    DocumentFinding,
+    RejectionCode,
+    VerificationState,
+)
 from customers.documents.verifier import Inquiry, VerifierInDoubt
 
 # One inquiry in all, and each part of it. Less than what a step has, so that it can say what was wrong.
@@ -38,11 +45,11 @@ class HttpVerifier:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._seconds = seconds
 
-    def known(self, number: str) -> Finding | None:  # noqa: ARG002 - only the provider knows
+    def known(self, number: str) -> DocumentFinding | None:  # noqa: ARG002 - only the provider knows
         """Nothing, without asking."""
         return None
 
-    async def find_out(self, inquiry: Inquiry) -> Finding:
+    async def find_out(self, inquiry: Inquiry) -> DocumentFinding:
         """See `Verifier`. A code that is none of ours is told as `document_refused`."""
         # Raised anew, and without its cause: errors of HTTP, and of validation, may repeat what was sent or received.
         try:
@@ -84,9 +91,9 @@ class HttpVerifier:
             return body
 
 
-def _finding(answer: _VerifierAnswer) -> Finding:
+def _finding(answer: _VerifierAnswer) -> DocumentFinding:
     if answer.outcome != "rejected":
         return {"verified": VERIFIED, "needs_review": NEEDS_A_PERSON, "pending": PENDING}[answer.outcome]
     known = set(RejectionCode)
     code = RejectionCode(answer.code) if answer.code in known else RejectionCode.DOCUMENT_REFUSED
-    return Finding(VerificationState.REJECTED, code)
+    return DocumentFinding(VerificationState.REJECTED, code)

@@ -12,8 +12,8 @@ from sqlalchemy import Interval, bindparam, func, select, update
 
 from customers.customer import IdentityMissing
 from customers.documents.document import (
+    DocumentFinding,
     DocumentUndecided,
-    Finding,
     IdentityDocument,
     NewDocument,
     NoSuchDocument,
@@ -127,7 +127,7 @@ class Onboarding:
             number = await number_of(connection, self._encryption, document_id)
         return Inquiry(document_id, document.customer_id, document.type, number, name)
 
-    async def record(self, document_id: DocumentId, finding: Finding) -> OnboardingProgress:
+    async def record(self, document_id: DocumentId, finding: DocumentFinding) -> OnboardingProgress:
         """What a verifier found. It counts while the document is pending: what was found first stays."""
         async with self._database.transaction() as connection:
             document = await _locked(connection, document_id)
@@ -140,7 +140,7 @@ class Onboarding:
         self,
         actor: Actor,
         document_id: DocumentId,
-        finding: Finding,
+        finding: DocumentFinding,
         reason: str,
         keep: Keep[IdentityDocument] = keeps_nothing,
     ) -> IdentityDocument:
@@ -221,7 +221,7 @@ async def _locked(connection: "Connection", document_id: DocumentId) -> Identity
 
 
 async def _apply(
-    connection: "Connection", customer_id: CustomerId, finding: Finding, shown: Mapping[str, str] | None = None
+    connection: "Connection", customer_id: CustomerId, finding: DocumentFinding, shown: Mapping[str, str] | None = None
 ) -> None:
     """What the finding about the newest document makes of its customer and, in a later statement, of their accounts.
 

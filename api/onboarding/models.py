@@ -11,8 +11,8 @@ from customers.customer import Customer
 from customers.documents.document import (
     PENDING,
     REJECTIONS,
+    DocumentFinding,
     DocumentType,
-    Finding,
     IdentityDocument,
     NewDocument,
     RejectionCode,
@@ -103,7 +103,7 @@ class DocumentDecisionIn(ReasonIn):
     code: RejectionCode | None = Field(None, description="Of a rejection; default: document_refused")
 
     @property
-    def finding(self) -> Finding:
+    def finding(self) -> DocumentFinding:
         if self.decision == "verify":
-            return Finding(VerificationState.VERIFIED)
-        return Finding(VerificationState.REJECTED, self.code or RejectionCode.DOCUMENT_REFUSED)
+            return DocumentFinding(VerificationState.VERIFIED)
+        return DocumentFinding(VerificationState.REJECTED, self.code or RejectionCode.DOCUMENT_REFUSED)

@@ -54,7 +54,7 @@ MOST_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DocumentFinding:
     """What a verifier, or a person, found about a document. Only a rejection has a code."""
 
     state: VerificationState
@@ -65,9 +65,9 @@ class Finding:
             raise ValueError("a rejection has a code, and nothing else has one")
 
 
-PENDING = Finding(VerificationState.PENDING)
-VERIFIED = Finding(VerificationState.VERIFIED)
-NEEDS_A_PERSON = Finding(VerificationState.IN_REVIEW)
+PENDING = DocumentFinding(VerificationState.PENDING)
+VERIFIED = DocumentFinding(VerificationState.VERIFIED)
+NEEDS_A_PERSON = DocumentFinding(VerificationState.IN_REVIEW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class NewDocument:
 
     type: DocumentType
     number: str
-    finding: Finding
+    finding: DocumentFinding
 
     def __repr__(self) -> str:
         return f"NewDocument({self.type})"
@@ -147,7 +147,7 @@ class DocumentDecided(ActionRefused):
         return f"Document {self.document_id} is {self.state} already."
 
 
-def check_undecided(document: IdentityDocument, finding: Finding) -> bool:
+def check_undecided(document: IdentityDocument, finding: DocumentFinding) -> bool:
     """Whether the finding is new. Raises `DocumentDecided` where another one was first."""
     if document.state.is_decided and document.state is not finding.state:
         raise DocumentDecided(document.id, document.state)

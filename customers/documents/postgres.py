@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, ForeignKey, Index, Table, Text, bindparam, insert, select, text, update
 
 from customers.documents.document import (
-    Finding,
+    DocumentFinding,
     IdentityDocument,
     NewDocument,
     NoSuchDocument,
@@ -108,7 +108,7 @@ async def number_of(connection: "Connection", encryption: Encryption, document_i
     return _decrypted(await fetch_only(connection, _NUMBER, document_id=document_id), encryption, document_id)
 
 
-async def set_finding(connection: "Connection", document_id: DocumentId, finding: Finding) -> IdentityDocument:
+async def set_finding(connection: "Connection", document_id: DocumentId, finding: DocumentFinding) -> IdentityDocument:
     """What was found, under the document's lock."""
     changed = (
         update(identity_documents)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from customers.documents.document import Finding
+from customers.documents.document import DocumentFinding
 from ledger.ids import CustomerId, DocumentId
 
 
@@ -32,10 +32,10 @@ class VerifierInDoubt(Exception):
 class Verifier(Protocol):
     """Finds out about documents."""
 
-    def known(self, number: str) -> Finding | None:
+    def known(self, number: str) -> DocumentFinding | None:
         """What needs no inquiry: it is answered at once, while the customer registers. None: ask."""
 
-    async def find_out(self, inquiry: Inquiry) -> Finding:
+    async def find_out(self, inquiry: Inquiry) -> DocumentFinding:
         """Ask, within a time limit of its own. Raises `VerifierInDoubt`; the same inquiry again gets the same answer.
 
         `pending` is an answer, too: the provider works on it, and is asked again later.

@@ -10,7 +10,7 @@ from traceback import format_exception
 import pytest
 
 from activities.http_verifier import MOST_BYTES, HttpVerifier
-from customers.documents.document import Finding, RejectionCode, VerificationState
+from customers.documents.document import DocumentFinding, RejectionCode, VerificationState
 from customers.documents.verifier import Inquiry, VerifierInDoubt
 from ledger.ids import new_customer_id, new_document_id
 
@@ -95,22 +95,22 @@ def answer(**changes: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("body", "finding"),
     [
-        (answer(), Finding(VerificationState.VERIFIED)),
-        (answer(reference="any more"), Finding(VerificationState.VERIFIED)),
-        (answer(outcome="needs_review"), Finding(VerificationState.IN_REVIEW)),
-        (answer(outcome="pending"), Finding(VerificationState.PENDING)),
+        (answer(), DocumentFinding(VerificationState.VERIFIED)),
+        (answer(reference="any more"), DocumentFinding(VerificationState.VERIFIED)),
+        (answer(outcome="needs_review"), DocumentFinding(VerificationState.IN_REVIEW)),
+        (answer(outcome="pending"), DocumentFinding(VerificationState.PENDING)),
         (
             answer(outcome="rejected", code="name_mismatch"),
-            Finding(VerificationState.REJECTED, RejectionCode.NAME_MISMATCH),
+            DocumentFinding(VerificationState.REJECTED, RejectionCode.NAME_MISMATCH),
         ),
         (
             answer(outcome="rejected", code="<b>22334455667</b>"),
-            Finding(VerificationState.REJECTED, RejectionCode.DOCUMENT_REFUSED),
+            DocumentFinding(VerificationState.REJECTED, RejectionCode.DOCUMENT_REFUSED),
         ),
-        (answer(outcome="rejected"), Finding(VerificationState.REJECTED, RejectionCode.DOCUMENT_REFUSED)),
+        (answer(outcome="rejected"), DocumentFinding(VerificationState.REJECTED, RejectionCode.DOCUMENT_REFUSED)),
     ],
 )
-async def test_a_providers_answer_becomes_a_finding_with_our_codes_only(body: object, finding: Finding) -> None:
+async def test_a_providers_answer_becomes_a_finding_with_our_codes_only(body: object, finding: DocumentFinding) -> None:
     async with provider(says(200, body)) as asked:
         assert await HttpVerifier(asked.url, "a token").find_out(INQUIRY) == finding
 

@@ -15,9 +15,9 @@ from customers.documents.document import (
     PENDING,
     VERIFIED,
     DocumentDecided,
+    DocumentFinding,
     DocumentType,
     DocumentUndecided,
-    Finding,
     NewDocument,
     RejectionCode,
     VerificationState,
@@ -43,7 +43,7 @@ from tests.orders import ENCRYPTION, ENCRYPTION_KEY, Holder, deposited, order, s
 
 NUMBER = "98765432101"
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-REJECTED = Finding(VerificationState.REJECTED, RejectionCode.NUMBER_UNKNOWN)
+REJECTED = DocumentFinding(VerificationState.REJECTED, RejectionCode.NUMBER_UNKNOWN)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def onboarding(database: Database) -> Onboarding:
     return Onboarding(database, ENCRYPTION)
 
 
-async def registered(customers: Customers, finding: Finding = PENDING) -> Holder:
+async def registered(customers: Customers, finding: DocumentFinding = PENDING) -> Holder:
     document = NewDocument(DocumentType.NIN, NUMBER, finding)
     name = secrets.token_hex(8)
     customer, account = await customers.register(f"{name}@example.com", "-", "Ada Obi", document, "USD")

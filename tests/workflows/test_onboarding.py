@@ -12,8 +12,8 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from customers.documents.document import (
     PENDING,
     VERIFIED,
+    DocumentFinding,
     DocumentType,
-    Finding,
     NewDocument,
     RejectionCode,
     VerificationState,
@@ -37,21 +37,21 @@ from workflows.recovery import RecoveryWorkflow
 
 NUMBER = "98765432101"
 NAME = "Adaeze Obiageli"
-REJECTED = Finding(VerificationState.REJECTED, RejectionCode.NAME_MISMATCH)
+REJECTED = DocumentFinding(VerificationState.REJECTED, RejectionCode.NAME_MISMATCH)
 
 
 @dataclass
 class Provider:
     """Answers what a test puts on its list, then that all is well. It may be held while it answers."""
 
-    answers: list[Finding | Exception] = field(default_factory=list)
+    answers: list[DocumentFinding | Exception] = field(default_factory=list)
     hold: Hold | None = None
     asked: list[Inquiry] = field(default_factory=list)
 
-    def known(self, number: str) -> Finding | None:
+    def known(self, number: str) -> DocumentFinding | None:
         return None
 
-    async def find_out(self, inquiry: Inquiry) -> Finding:
+    async def find_out(self, inquiry: Inquiry) -> DocumentFinding:
         self.asked.append(inquiry)
         if self.hold is not None:
             hold, self.hold = self.hold, None
@@ -81,7 +81,7 @@ class Scene:
         )
         return build_worker(self.client, UnreliableBook(self.database), settings, verifier=self.provider)
 
-    async def registered(self, finding: Finding = PENDING) -> CustomerId:
+    async def registered(self, finding: DocumentFinding = PENDING) -> CustomerId:
         document = NewDocument(DocumentType.NIN, NUMBER, finding)
         customer, _ = await self.customers.register(f"{secrets.token_hex(8)}@example.com", "-", NAME, document, "USD")
         return customer.id
@@ -174,7 +174,7 @@ async def test_a_document_that_comes_while_the_workflow_ends_is_not_forgotten(sc
 
 
 async def test_a_workflow_that_waits_for_staff_ends_with_their_decision(scene: Scene) -> None:
-    scene.provider.answers = [Finding(VerificationState.IN_REVIEW)]
+    scene.provider.answers = [DocumentFinding(VerificationState.IN_REVIEW)]
     ada = await scene.registered()
     async with scene.worker():
         handle = await scene.start(ada)
@@ -217,7 +217,7 @@ async def test_recovery_starts_what_registration_could_not_and_leaves_the_decide
 
 
 async def test_a_terminated_workflow_is_started_again_by_recovery_and_one_that_runs_is_left(scene: Scene) -> None:
-    scene.provider.answers = [Finding(VerificationState.IN_REVIEW)]
+    scene.provider.answers = [DocumentFinding(VerificationState.IN_REVIEW)]
     ada = await scene.registered()
     async with scene.worker():
         handle = await scene.start(ada)
