@@ -6,8 +6,7 @@ problems. One pass over the headers serves all of it.
 
 import hashlib
 import re
-from base64 import b32encode
-from secrets import token_bytes
+from secrets import token_hex
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
@@ -106,7 +105,7 @@ class _Answer:
 
 def new_request_id() -> str:
     """For a request that has no usable id of its own."""
-    return "req_" + b32encode(token_bytes(16)).decode().rstrip("=").lower()
+    return f"req_{token_hex(16)}"
 
 
 def headers_of_all(request_id: str) -> tuple[tuple[bytes, bytes], ...]:
