@@ -95,6 +95,7 @@ QUICK: Sequence[Case] = (FLOOR_HTTP, TEXTBOOK, UNIFORM, HOT_PAYEE, STEPS, STEPS_
 PHASES = {
     "h": "reads under write load",
     "start": "start of the stack",
+    "sign-ins": "transfers one after the other, alone and beside 60 sign-ins in flight",
     "memory": "memory over 20,000 transfers",
     "scale": "1, 2 and 4 worker processes",
 }
@@ -153,7 +154,7 @@ FULL_PROFILE = Profile(
         Level(8, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN)),
         Level(100, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN), 5),
     ),
-    phases=("start", "h", "memory", "scale"),
+    phases=("start", "h", "sign-ins", "memory", "scale"),
     half_rounds=2,
 )
 

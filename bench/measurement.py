@@ -25,6 +25,8 @@ RESULTS = "results.json"
 FLOOD = 30  # the level of the targets
 # The number of rounds of a phase, and the seconds of each.
 ROUNDS, SECONDS = 2, 3.0
+# Long enough for a hundred transfers, also where one takes a tenth of a second.
+SIGN_IN_SECONDS = 10.0
 
 
 class _Terminal(Shown):
@@ -127,6 +129,8 @@ async def measured(run: Run, profile: Profile) -> dict[str, Any]:
     if "h" in profile.phases:
         await phases.reads_under_writes(run, ROUNDS, SECONDS)
     await run.servers.stop([name for name in run.servers.processes if name not in GENERATORS])
+    if "sign-ins" in profile.phases:
+        await phases.transfers_beside_sign_ins(run, ROUNDS, SIGN_IN_SECONDS)
     if "memory" in profile.phases:
         found["memory"] = await phases.memory(run)
     if "scale" in profile.phases:

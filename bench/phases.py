@@ -11,7 +11,7 @@ from bench.cases import MILLION, REMIT, UNIFORM, Case
 from bench.postgres.million import fill_with_entries
 from bench.processes import resident_mb
 from bench.run import Run
-from bench.traffic.generator import READS, TRANSFER
+from bench.traffic.generator import READS, SIGN_IN, TRANSFER
 from bench.traffic.jobs import Job, ask
 from bench.traffic.load import Load
 from devenv.processes.ports import free_port
@@ -19,6 +19,7 @@ from devenv.processes.process import Child, Process
 from devenv.stack import PROJECT
 
 ENTRIES = 1_000_000
+SIGN_INS_AT_ONCE = 60
 MEMORY_TRANSFERS = 20_000
 MEMORY_SECONDS = 600
 STARTS = 3
@@ -61,6 +62,34 @@ async def reads_under_writes(run: Run, rounds: int, seconds: float) -> None:
                 )
                 run.record(name, str(at_once), number, read)
                 run.record(f"h writes, {name[2:]}", str(at_once), number, written)
+    await run.check_books({REMIT})
+
+
+async def transfers_beside_sign_ins(run: Run, rounds: int, seconds: float) -> None:
+    """Measure transfers one after the other, alone and while many customers sign in, each from an own address.
+
+    The process with API and worker is another one: it trusts the load generator to name those addresses. Its limits of
+    requests are those of a sandbox: a flood that is refused would measure nothing.
+    """
+    name = "sign-ins/api"
+    queue = {"task_queue": "transfers-sign-ins", "trusted_proxies": "127.0.0.1", "sandbox_rails": "true"}
+    await run.servers.start_remit(name, ["api", "--with-worker"], free_port(), **queue)
+    ports = run.servers.ports
+    await run.ask(Case("sign-ins", "warm-up", "", name), Load(30, run.profile.warm_up_seconds, 1000, run.seed))
+    lead_in = 1.0
+    for number in range(rounds):
+        transfers = Job(Load(1, seconds + lead_in, None, run.seed + number, lead_in), port=ports[name], way=TRANSFER)
+        run.progress.step(f"transfers alone, round {number + 1}")
+        run.record("sign-ins: transfers alone", "1", number, await ask(ports["load"], transfers))
+        run.progress.step(f"transfers beside sign-ins, round {number + 1}")
+        load = Load(SIGN_INS_AT_ONCE, seconds + lead_in, None, run.seed + number, lead_in, expected="200")
+        let_in, written = await asyncio.gather(
+            ask(ports["reads"], Job(load, port=ports[name], way=SIGN_IN)),
+            ask(ports["load"], transfers),
+        )
+        run.record("sign-ins: transfers beside", "1", number, written)
+        run.record("sign-ins", str(SIGN_INS_AT_ONCE), number, let_in)
+    await run.servers.stop([name])
     await run.check_books({REMIT})
 
 

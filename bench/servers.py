@@ -18,7 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 from api.auth.tokens import Tokens
 from bench.cases import MILLION, REMIT
 from bench.postgres.books import copy_database, fill
-from bench.traffic.population import Holder, save
+from bench.traffic.population import save
+from customers.sessions.session import Session
 from devenv.processes.ports import answers, free_port
 from devenv.processes.process import Child, Process, Say
 from devenv.stack import PROJECT, Prepare, Running, Stack
@@ -147,12 +148,12 @@ async def servers(
         say(f"filling the books with {accounts:,} accounts")
         tokens = Tokens([stack.home.jwt_secret()], TOKEN_SECONDS)
         ends = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
-        made = await fill(database_url, Fingerprints([stack.home.fingerprint_key()]), accounts, TOKEN_SECONDS)
-        holders = [
-            Holder(session.customer_id, account, tokens.issue_access(session.customer_id, session.id, ends))
-            for session, account in made
-        ]
-        save(holders, population)
+
+        def token(session: Session) -> str:
+            return tokens.issue_access(session.customer_id, session.id, ends)
+
+        fingerprints = Fingerprints([stack.home.fingerprint_key()])
+        save(await fill(database_url, fingerprints, accounts, TOKEN_SECONDS, token), population)
         copies = [f"bench_{system}" for system in systems if system != REMIT]
         await copy_database(database_url, urlsplit(database_url).path.strip("/"), copies)
 

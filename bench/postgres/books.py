@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 
 import asyncpg
 
+from api.auth.passwords import hash_password
 from api.transfers.acceptance import TransferRequest, order_for
-from bench.traffic.population import CURRENCY
+from bench.traffic.population import CURRENCY, PASSWORD, Holder
 from customers.documents.document import VERIFIED, DocumentType, NewDocument
 from customers.postgres import Customers
 from customers.sessions.postgres import Sessions
@@ -16,7 +18,7 @@ from customers.sign_ins.networks import client_at
 from database.connections import Database
 from database.encryption import Encryption
 from ledger.fingerprints import Fingerprints
-from ledger.ids import WORLD, AccountId
+from ledger.ids import WORLD
 from ledger.postgres.book import Book
 from ledger.transfers import Step
 from staff.postgres.reversal_record import record_reversal
@@ -33,21 +35,23 @@ _DOCUMENT = NewDocument(DocumentType.NIN, "12345678901", VERIFIED)
 
 
 async def fill(
-    database_url: str, fingerprints: Fingerprints, accounts: int, session_seconds: int
-) -> list[tuple[Session, AccountId]]:
+    database_url: str, fingerprints: Fingerprints, accounts: int, session_seconds: int, token: Callable[[Session], str]
+) -> list[Holder]:
     """Make this many customers, each signed in and with an account funded by a deposit.
 
-    No password is hashed, which saves time.
+    One hash is the password of all, which saves time.
     """
     turns = asyncio.Semaphore(AT_ONCE)
+    password_hash = await hash_password(PASSWORD, client_at("127.0.0.1"))
     async with Database(database_url, AT_ONCE, "remit-bench") as database:
         customers, book = Customers(database, _THROWN_AWAY), Book(database, fingerprints, record_reversal)
         sessions = Sessions(database, timedelta(seconds=session_seconds), timedelta(0))
 
-        async def one() -> tuple[Session, AccountId]:
+        async def one() -> Holder:
             async with turns:
                 name = secrets.token_hex(8)
-                customer, account = await customers.register(f"{name}@example.com", "-", name, _DOCUMENT, CURRENCY)
+                email = f"{name}@example.com"
+                customer, account = await customers.register(email, password_hash, name, _DOCUMENT, CURRENCY)
                 async with database.connection() as connection:
                     await connection.execute(_WITHOUT_LIMITS, account.id)
                 deposit = order_for(
@@ -56,7 +60,8 @@ async def fill(
                 await book.open_transfer(fingerprints.signed(deposit))
                 await book.debit(Step(deposit.transfer_id, 1))
                 await book.credit(Step(deposit.transfer_id, 1, account.id))
-                return await sessions.start(customer, client_at("127.0.0.1")), account.id
+                session = await sessions.start(customer, client_at("127.0.0.1"))
+                return Holder(customer.id, account.id, token(session), email)
 
         made = await asyncio.gather(*(one() for _ in range(accounts)))
     return list(made)

@@ -9,11 +9,12 @@ from fastapi import FastAPI
 from bench.traffic.http import Connections
 from bench.traffic.jobs import Job, new_keys, serve_jobs
 from bench.traffic.load import Send
-from bench.traffic.population import AMOUNT_MINOR, CURRENCY, Holder, pairs
+from bench.traffic.population import AMOUNT_MINOR, CURRENCY, PASSWORD, Holder, pairs
 from ledger.ids import transfer_id_for
 
 HOST = "127.0.0.1"
 TRANSFER = "POST transfer"
+SIGN_IN = "POST sign-in"
 READS: dict[str, Callable[[Holder], str]] = {
     "GET balance": lambda holder: f"/v1/accounts/{holder.account_id}",
     "GET entries": lambda holder: f"/v1/accounts/{holder.account_id}/entries",
@@ -26,6 +27,7 @@ def create_generator(holders: list[Holder], closing: AsyncExitStack) -> FastAPI:
     """The application that runs jobs. Its connections stay open between jobs; `closing` closes them."""
     app = FastAPI(openapi_url=None)
     connections: dict[int, Connections] = {}
+    addresses = {holder.customer_id: f"10.0.{place // 256}.{place % 256}" for place, holder in enumerate(holders)}
 
     def sending(job: Job) -> Send:
         to = connections.setdefault(job.port, Connections(HOST, job.port))
@@ -36,11 +38,15 @@ def create_generator(holders: list[Holder], closing: AsyncExitStack) -> FastAPI:
             source, destination = draw()
             return await to.ask(posted(source, destination, key()))
 
+        async def sign_in() -> str:
+            holder, _ = draw()
+            return await to.ask(signed_in(holder, addresses[holder.customer_id]))
+
         async def get() -> str:
             holder, _ = draw()
             return await to.ask(got(holder, READS[job.way](holder)))
 
-        return post if job.way == TRANSFER else get
+        return {TRANSFER: post, SIGN_IN: sign_in}.get(job.way, get)
 
     serve_jobs(app, sending)
     return app
@@ -59,6 +65,15 @@ def posted(source: Holder, destination: Holder, key: str) -> bytes:
     return (
         f"POST /v1/transfers HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {source.token}\r\n"
         f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def signed_in(holder: Holder, address: str) -> bytes:
+    """A request that signs the customer in, through a proxy that names their address."""
+    body = json.dumps({"email": holder.email, "password": PASSWORD})
+    return (
+        f"POST /v1/auth/login HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-For: {address}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
 

@@ -15,16 +15,18 @@ from ledger.transfers import TransferOrder
 
 CURRENCY = "USD"
 AMOUNT_MINOR = 100
+PASSWORD = "correct horse battery"  # noqa: S105 - of customers that exist during a run
 ZIPF_EXPONENT = 1.1
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A customer with one account and a token that outlasts the run."""
+    """A customer with one account, a token that outlasts the run, and the password of all."""
 
     customer_id: CustomerId
     account_id: AccountId
     token: str
+    email: str = ""
 
 
 class Choice(StrEnum):

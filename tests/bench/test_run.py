@@ -10,6 +10,9 @@ from bench.cases import PLAIN, REMIT, STEPS, UNIFORM, Level, Profile
 from bench.postgres.million import fill_with_entries
 from bench.run import BooksBroken, Progress, Run
 from bench.servers import Servers, servers
+from bench.traffic.generator import SIGN_IN
+from bench.traffic.jobs import Job, ask
+from bench.traffic.load import Load
 from cli.migrate import prepare
 from database.connections import Database
 from ledger.postgres.audit import audit
@@ -41,6 +44,13 @@ async def test_each_case_moves_money_counts_its_cpu_and_leaves_clean_books(start
     assert by_case["c"]["cpu_seconds"]["load generator"] > 0
     audited = {found["system"]: found["transfers"]["completed"] for found in run.recorder.audits}
     assert audited[REMIT] >= by_case["c"]["sent"]
+
+
+async def test_every_customer_of_a_run_can_sign_in(started: Servers) -> None:
+    load = Load(in_flight=2, seconds=1, expected="200")
+    tally = await ask(started.ports["reads"], Job(load, port=started.ports[REMIT], way=SIGN_IN))
+    assert tally["answers"] == {"200": tally["sent"]}
+    assert tally["sent"] > 0
 
 
 async def test_books_that_are_filled_in_bulk_are_books_that_the_ledger_would_have_written(started: Servers) -> None:
