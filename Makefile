@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: help setup run demo openapi test lint format types imports check-servers chaos bench bench-quick check-deploy check-scale check-runbook histories lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: .venv/.ready ## Install everything into .venv (done by the others when needed)
 

@@ -25,7 +25,9 @@ def create(
         str | None, typer.Option(help="cus_…: make this registered customer staff, with a new password.")
     ] = None,
     operator: Annotated[bool, typer.Option("--operator", help="Make an operator instead of an admin.")] = False,
-    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input, not a prompt.")] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input, not a prompt.")
+    ] = False,
 ) -> None:
     """Make an admin, with a password from a prompt. Needs the database role that owns the tables.
 
@@ -60,7 +62,7 @@ async def _make_staff(settings: Settings, wanted: dict[str, str], promote: str |
         person = (PromotedIn if promote is not None else StaffIn).model_validate(wanted)
     except ValidationError as error:
         for found in error.errors():
-            say(f"{str(found['loc'][0]).replace('_', '-')}: {found['msg']}")
+            say(f"{str(found['loc'][0]).replace('_', '-')}: {found['msg'].removeprefix('Value error, ')}")
         raise SystemExit(2) from None
     password_hash = await hash_password(person.password.get_secret_value(), client_at("console"))
     async with (

@@ -11,7 +11,7 @@ from cli.migrate import prepare
 
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases and rounds: under three minutes.")] = False,
-    only: Annotated[str, typer.Option(help="Cases to run, by letter: c,e,f")] = "",
+    only: Annotated[str, typer.Option(help="Cases and phases to run, as the report names them: c,e,sign-ins")] = "",
     out: Annotated[Path, typer.Option(help="Where results, tables and charts go.")] = Path(".remit/bench"),
     seed: Annotated[int, typer.Option(help="The seed of the loads: the same seed repeats them.")] = 1,
     report: Annotated[Path | None, typer.Option(help="Measure nothing: print and draw these results.")] = None,

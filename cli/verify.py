@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Also what earlier audits found clean: minutes.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Check everything, also what earlier audits found clean. Takes minutes.")
+    ] = False,
 ) -> None:
     """Check every invariant of the books; exit 1 and name what is broken, 2 where the books cannot be read."""
     from devenv.errors import StackError

@@ -48,7 +48,7 @@ async def test_the_first_admin_is_made_from_the_command_line_and_signs_in(
     for options, password, problem in (
         (grace, "", "use --password-stdin"),
         ([*grace, "--password-stdin"], "short\n", "password: "),
-        ([*grace, "--password-stdin"], "Password\n", "Many people use this password"),
+        ([*grace, "--password-stdin"], "Password\n", "password: Many people use this password"),
         ([*grace[2:], "--email", "grace", "--password-stdin"], f"{PASSWORD}\n", "email: "),
         ([*grace[:2], "--password-stdin"], f"{PASSWORD}\n", "--promote cus_…"),
     ):
