@@ -25,7 +25,7 @@ from reviews.review import Ruling
 from staff.permissions import Action, Role
 from staff.postgres.actions import ActionSearch, StaffActions
 from tests.orders import FINGERPRINTS, Holder, completed, funded, holder, order, promoted
-from tests.properties.storms import (
+from tests.properties.storm_acts import (
     DISPUTING,
     FREEZES,
     INTERVENING,
@@ -36,11 +36,11 @@ from tests.properties.storms import (
     Aftermath,
     Cast,
     Fault,
-    Storm,
     Tally,
     acts,
     faults,
 )
+from tests.properties.storms import Storm
 from tests.workflows.sagas import UnreliableBook, line_breaks, sagas
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
