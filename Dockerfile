@@ -26,6 +26,7 @@ COPY onboarding onboarding
 COPY reviews reviews
 COPY screening screening
 COPY staff staff
+COPY tiers tiers
 COPY workflows workflows
 COPY deploy/healthcheck.py deploy/healthcheck.py
 COPY --chmod=755 deploy/remit /opt/remit/bin/remit

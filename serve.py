@@ -73,6 +73,7 @@ from worker import (
     fingerprints_from,
     mailer_from,
     promotion,
+    tier_requests_from,
     verifier_from,
 )
 from workflows.registration import register_missing
@@ -203,6 +204,7 @@ def compose_api(
         web_ui=WebUi(settings.temporal_ui_url, settings.temporal_namespace),
         dispute_holds=DisputeHolds(database),
         interventions=Interventions(acceptance, temporal, actions, files, reversals, disputes, LateReversals(database)),
+        tier_requests=tier_requests_from(settings, database, queues),
         reviews=Reviews(database, four_eyes_after),
         cases=Cases(database),
         gauges=ApiGauges(OpenWorkReads(database), temporal),

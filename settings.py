@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationEr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.fingerprints import LEAST_CHARACTERS
-from ledger.limits.tier_limits import LimitTable
+from ledger.limits.tier_limits import LAST_TIER, LimitTable
 from ledger.money import is_currency
 
 PREFIX = "REMIT_"
@@ -228,6 +228,12 @@ class Settings(BaseSettings):
     review_deadline_seconds: int = Field(86_400, ge=1, description="A review that nobody decides fails after this.")
     review_reminder_seconds: int = Field(
         64_800, ge=1, description="Reviewers are reminded after this; if not before the deadline, after 3/4 of it."
+    )
+    tier_deadline_seconds: int = Field(
+        1_209_600, ge=1, description="A request for a higher tier that nobody decides expires after this."
+    )
+    four_eyes_from_tier: int | None = Field(
+        3, ge=2, le=LAST_TIER, description="A request for this tier or a higher one needs two deciders."
     )
     dispute_window_days: int = Field(
         120, ge=1, description="A transfer can be disputed for so long after its completion."

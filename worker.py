@@ -27,13 +27,16 @@ from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
 from activities.step_records import StepRecords
+from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
 from customers.documents.sandbox import PeopleVerify, SandboxVerifier
 from customers.documents.verifier import Verifier
+from database.connections import Database
 from database.encryption import Encryption
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
 from ledger.fingerprints import Fingerprints
+from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.book import Book
 from notifications.mail.folder import MailFolder
 from notifications.mail.mail import Mailer, NoMailer
@@ -47,23 +50,38 @@ from screening.rule_sets import RuleSet, RulesInvalid, default_rule_set, rule_se
 from screening.rules import ScreeningRule
 from screening.standard_rules import FundingThreshold
 from settings import Settings, keys_in
+from tiers.postgres import TierRequests
+from tiers.tier_request import TierTerms
 from workflows import policies
 from workflows.codec import EncryptingCodec, converter_with
 from workflows.customers.onboarding import OnboardingWorkflow
+from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.interceptors.step_headers import RequestHeader
 from workflows.payload_visits import leave_out_idle_visits
 from workflows.recovery import RecoveryWorkflow
 from workflows.task_executor import EventLoopExecutor
 from workflows.transfer.saga import TransferWorkflow
-from workflows.versioned import AutoUpgradedDispute, AutoUpgradedOnboarding, AutoUpgradedRecovery
+from workflows.versioned import (
+    AutoUpgradedDispute,
+    AutoUpgradedOnboarding,
+    AutoUpgradedRecovery,
+    AutoUpgradedTierRequest,
+)
 
-WORKFLOWS: Sequence[type] = (TransferWorkflow, RecoveryWorkflow, DisputeWorkflow, OnboardingWorkflow)
+WORKFLOWS: Sequence[type] = (
+    TransferWorkflow,
+    RecoveryWorkflow,
+    DisputeWorkflow,
+    OnboardingWorkflow,
+    TierRequestWorkflow,
+)
 # The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
 VERSIONED_WORKFLOWS: Sequence[type] = (
     TransferWorkflow,
     AutoUpgradedRecovery,
     AutoUpgradedDispute,
+    AutoUpgradedTierRequest,
     AutoUpgradedOnboarding,
 )
 
@@ -191,6 +209,13 @@ def verifier_from(settings: Settings) -> Verifier:
     return SandboxVerifier() if settings.sandbox_rails else PeopleVerify()
 
 
+def tier_requests_from(settings: Settings, database: Database, queues: AccountQueues | None = None) -> TierRequests:
+    """Requests for a higher tier, on the terms of the settings."""
+    terms = TierTerms(settings.tier_deadline_seconds, settings.four_eyes_from_tier)
+    four_eyes_after = timedelta(seconds=settings.four_eyes_after_seconds)
+    return TierRequests(database, encryption_from(settings), terms, four_eyes_after, queues)
+
+
 def deployment(build_id: str | None) -> WorkerDeploymentConfig | None:
     """The version that a worker says it is; None for one that has none and runs whatever no version holds.
 
@@ -242,6 +267,12 @@ def build_worker(
     )
     notification = NotificationSteps(messages or Messages(book.database))
     staff = StaffSteps(book.database)
+    tiers = TierSteps(
+        client,
+        tier_requests_from(settings, book.database),
+        verifier or verifier_from(settings),
+        settings.recovery_grace_seconds,
+    )
     onboarding = OnboardingSteps(
         client,
         Onboarding(book.database, encryption_from(settings)),
@@ -275,6 +306,10 @@ def build_worker(
             disputes.close_dispute,
             disputes.find_stranded_disputes,
             notification.notify_parties,
+            tiers.read_tier_request,
+            tiers.verify_tier_document,
+            tiers.expire_tier_request,
+            tiers.find_stranded_tier_requests,
             onboarding.read_onboarding,
             onboarding.verify_document,
             onboarding.find_stranded_onboardings,

@@ -36,6 +36,8 @@ from api.reviews import routes as reviews
 from api.screening import case_routes as cases
 from api.services import Services
 from api.staff import routes as staff
+from api.tiers import routes as tiers
+from api.tiers import staff_routes as staff_tiers
 from api.transfers import intervention_routes as interventions
 from api.transfers import reversal_routes as reversals
 from api.transfers import routes as transfers
@@ -100,7 +102,7 @@ def _routed() -> FastAPI:
         responses=problem_responses("validation_failed"),
     )
     # Routes are searched in this order, so the busiest come first.
-    for room in (transfers, accounts, auth, sessions, passwords, api_keys, browser, reversals, disputes, health):
+    for room in (transfers, accounts, auth, sessions, passwords, api_keys, browser, reversals, disputes, health, tiers):
         app.include_router(room.router)
     for room in (
         currencies,
@@ -114,6 +116,7 @@ def _routed() -> FastAPI:
         interventions,
         reviews,
         staff_disputes,
+        staff_tiers,
         cases,
         books,
         staff,

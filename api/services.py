@@ -42,6 +42,7 @@ from staff.postgres.roles import Roles
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
+from tiers.postgres import TierRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Services:
     web_ui: WebUi
     interventions: Interventions
     reviews: Reviews
+    tier_requests: TierRequests
     cases: Cases
     gauges: ApiGauges
     readiness: Readiness

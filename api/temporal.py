@@ -27,8 +27,10 @@ from disputes.dispute import Dispute
 from ledger.ids import CustomerId
 from ledger.recovery import Stranded
 from ledger.transfers import Transfer, TransferOrder
-from ledger.workflow_ids import onboarding_workflow_id
+from ledger.workflow_ids import onboarding_workflow_id, tier_request_workflow_id
+from tiers.tier_request import TierRequest
 from workflows.customers.onboarding import OnboardingWorkflow
+from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.policies import TASK_TIMEOUT
 from workflows.registration import RECOVERY_SCHEDULE
@@ -350,6 +352,32 @@ class TemporalGateway:
                 await handle.signal(DisputeWorkflow.look_again, rpc_timeout=RPC_LIMIT)
         except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError):
             await self.start_dispute(dispute)
+
+    async def start_tier_request(self, request: TierRequest) -> None:
+        """Start the request's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
+        try:
+            async with asyncio.timeout(NUDGE_SECONDS):
+                await self._client.start_workflow(
+                    TierRequestWorkflow.run,
+                    request.id,
+                    id=tier_request_workflow_id(request.id),
+                    task_queue=self.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    task_timeout=TASK_TIMEOUT,
+                    static_summary=f"Tier {request.tier} for {request.account_id}",
+                    rpc_timeout=RPC_LIMIT,
+                )
+        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
+            log.info("the tier request's workflow did not start", request_id=request.id, error=str(error))
+
+    async def nudge_tier_request(self, request: TierRequest) -> None:
+        """Have the request's workflow read its row again. Where none runs, the row says all that it would."""
+        try:
+            async with asyncio.timeout(NUDGE_SECONDS):
+                handle = self._client.get_workflow_handle(tier_request_workflow_id(request.id))
+                await handle.signal(TierRequestWorkflow.look_again, rpc_timeout=RPC_LIMIT)
+        except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
+            log.info("the tier request's workflow was not nudged", request_id=request.id, error=str(error))
 
     async def started(self, workflow_id: str) -> StartedOrder | None:
         """The order that a workflow was started with; None where Temporal knows no workflow with this ID."""

@@ -12,6 +12,7 @@ TransferId = NewType("TransferId", str)
 PostingId = NewType("PostingId", str)
 ActionId = NewType("ActionId", str)
 DisputeId = NewType("DisputeId", str)
+TierRequestId = NewType("TierRequestId", str)
 AuthEventId = NewType("AuthEventId", str)
 CaseId = NewType("CaseId", str)
 RuleSetId = NewType("RuleSetId", str)
@@ -74,6 +75,11 @@ def new_api_key_id() -> ApiKeyId:
 def new_session_id() -> SessionId:
     """A random, unguessable id."""
     return SessionId("ses_" + _body(secrets.token_bytes(16)))
+
+
+def new_tier_request_id() -> TierRequestId:
+    """A random, unguessable id."""
+    return TierRequestId("trq_" + _body(secrets.token_bytes(16)))
 
 
 def new_dispute_id() -> DisputeId:

@@ -75,4 +75,5 @@ class Sweep:
     disputes: list[str] = field(default_factory=list)
     unanswered: dict[str, str] = field(default_factory=dict)
     more: bool = False
+    tier_requests: list[str] = field(default_factory=list)
     onboardings: list[str] = field(default_factory=list)

@@ -267,12 +267,12 @@ def _objections_to_deposit(order: TransferOrder, limits: LimitTable) -> Iterator
 def _objections_to_sending(
     order: TransferOrder, source: Account, limits: LimitTable, now: datetime
 ) -> Iterator[Refusal]:
-    for allowance in limits.sending(source.tier, source.currency, source.spending, now):
-        if not allowance.fits(order.amount_minor):
-            assert allowance.limit_minor is not None
-            assert allowance.left_minor is not None
-            most, left = Money(allowance.limit_minor, source.currency), Money(allowance.left_minor, source.currency)
-            yield LimitExceeded("source", allowance.name, most, left, allowance.resets_at)
+    exceeded = limits.exceeded(source.tier, source.currency, source.spending, order.amount_minor, now)
+    if exceeded is not None:
+        assert exceeded.limit_minor is not None
+        assert exceeded.left_minor is not None
+        most, left = Money(exceeded.limit_minor, source.currency), Money(exceeded.left_minor, source.currency)
+        yield LimitExceeded("source", exceeded.name, most, left, exceeded.resets_at)
 
 
 def _objections_to_destination(

@@ -7,7 +7,7 @@ A test keeps other modules from building such an ID by hand.
 import hashlib
 import re
 
-from ledger.ids import CustomerId, DisputeId, TransferId
+from ledger.ids import CustomerId, DisputeId, TierRequestId, TransferId
 from ledger.transfers import MAX_ATTEMPTS
 
 # Temporal keeps at most 255 characters of an ID in PostgreSQL.
@@ -57,3 +57,8 @@ def dispute_named_in(key: str) -> DisputeId | None:
 def onboarding_workflow_id(customer_id: CustomerId) -> str:
     """`onboarding/{customer}`: one for each customer, and so for each address, however often they send a document."""
     return f"onboarding/{customer_id}"
+
+
+def tier_request_workflow_id(request_id: TierRequestId) -> str:
+    """`tier-request/{request}`."""
+    return f"tier-request/{request_id}"

@@ -24,6 +24,7 @@ class Action(StrEnum):
     UNFREEZE_ACCOUNT = "unfreeze_account"
     CLOSE_ACCOUNT = "close_account"
     SET_TIER = "set_tier"
+    DECIDE_TIER_REQUEST = "decide_tier_request"
     REBUILD_ACCOUNT = "rebuild_account"
     VERIFY_EMAIL = "verify_email"
     DISABLE_CUSTOMER = "disable_customer"
@@ -65,6 +66,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.UNFREEZE_ACCOUNT: STAFF,
     Action.CLOSE_ACCOUNT: _ADMINS,
     Action.SET_TIER: _ADMINS,
+    Action.DECIDE_TIER_REQUEST: STAFF,
     Action.REBUILD_ACCOUNT: _ADMINS,
     Action.VERIFY_EMAIL: _ADMINS,
     Action.DISABLE_CUSTOMER: STAFF,

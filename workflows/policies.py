@@ -48,6 +48,12 @@ SCREENING_LONGEST_PAUSE = timedelta(minutes=10)
 # An open dispute reads its row at this interval without a signal. The history stays short even after weeks.
 DISPUTE_ROUTINE_LOOK = timedelta(hours=3)
 
+# A request for a higher tier reads its row at this interval without a signal.
+TIER_ROUTINE_LOOK = timedelta(hours=3)
+
+# The document of a tier request is asked about for so long. Then staff decide alone.
+TIER_VERIFIER_BUDGET = timedelta(hours=1)
+
 # A decided dispute checks its reversal after pauses that grow from the first to the longest, or once its driver ends.
 DISPUTE_FIRST_LOOK = timedelta(seconds=5)
 DISPUTE_LONGEST_LOOK = timedelta(minutes=10)

@@ -9,9 +9,10 @@ from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_
 
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import Step
-from ledger.workflow_ids import dispute_workflow_id, onboarding_workflow_id
+from ledger.workflow_ids import dispute_workflow_id, onboarding_workflow_id, tier_request_workflow_id
 from workflows import policies, steps
 from workflows.customers.onboarding import OnboardingWorkflow
+from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.search_attributes import search_attributes, summary
 from workflows.transfer.saga import TransferWorkflow
@@ -44,6 +45,7 @@ class RecoveryWorkflow:
         turns, until = asyncio.Semaphore(AT_ONCE), workflow.now() + policies.SWEEP_ITEMS_BUDGET
         await asyncio.gather(*(self._finish(stranded, sweep, turns, until) for stranded in found.stranded))
         sweep.disputes.extend(await self._disputes())
+        sweep.tier_requests.extend(await self._tier_requests())
         sweep.onboardings.extend(await self._onboardings())
         disputes = "1 dispute" if len(sweep.disputes) == 1 else f"{len(sweep.disputes)} disputes"
         workflow.set_current_details(
@@ -124,6 +126,33 @@ class RecoveryWorkflow:
             except WorkflowAlreadyStartedError:
                 continue
             started.append(customer_id)
+        return started
+
+    async def _tier_requests(self) -> list[str]:
+        """Start the lost workflows of requests for a higher tier again. Each continues from its row."""
+        found = await workflow.execute_activity(
+            steps.find_stranded_tier_requests,
+            start_to_close_timeout=policies.SWEEP_ATTEMPT,
+            schedule_to_close_timeout=policies.SWEEP_BUDGET,
+            heartbeat_timeout=policies.SWEEP_HEARTBEAT,
+            retry_policy=policies.UNTIL_ANSWERED,
+            summary="Find requests for a higher tier without a running workflow",
+        )
+        started: list[str] = []
+        for request_id in found:
+            try:
+                await workflow.start_child_workflow(
+                    TierRequestWorkflow.run,
+                    request_id,
+                    id=tier_request_workflow_id(request_id),
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    task_timeout=policies.TASK_TIMEOUT,
+                    static_summary=f"Tier request {request_id}, started again",
+                )
+            except WorkflowAlreadyStartedError:
+                continue
+            started.append(request_id)
         return started
 
     async def _abandon(self, stranded: Stranded) -> bool:

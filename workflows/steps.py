@@ -8,7 +8,7 @@ anything else is in doubt.
 from temporalio import activity
 
 from disputes.dispute import DisputeDecision, DisputeProgress
-from ledger.ids import CustomerId, DisputeId, DocumentId
+from ledger.ids import CustomerId, DisputeId, DocumentId, TierRequestId
 from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, Failure, Opened, ScreenedStep, Standing, Step, TransferOrder
 from onboarding.progress import OnboardingProgress
@@ -16,6 +16,7 @@ from reviews.review import Decision, Review
 from screening.rules import Verdict
 from staff.permissions import Action
 from staff.update_input import StaffRequest
+from tiers.tier_request import TierProgress
 
 
 @activity.defn
@@ -165,4 +166,28 @@ async def verify_document(document_id: DocumentId) -> OnboardingProgress:
 @activity.defn
 async def find_stranded_onboardings() -> list[CustomerId]:
     """Find customers whose document is not decided and who have no running workflow."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def read_tier_request(request_id: TierRequestId) -> TierProgress:
+    """Say how far a request for a higher tier has come."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def verify_tier_document(request_id: TierRequestId) -> TierProgress:
+    """Ask the verifier about the document of a request, and record what it found."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def expire_tier_request(request_id: TierRequestId) -> TierProgress:
+    """Close a request that nobody decided."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def find_stranded_tier_requests() -> list[TierRequestId]:
+    """Find open requests for a higher tier that have no running workflow."""
     raise NotImplementedError

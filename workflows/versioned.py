@@ -9,9 +9,11 @@ from temporalio.common import VersioningBehavior
 
 from customers.documents.document import VerificationState
 from disputes.dispute import DisputeState
-from ledger.ids import CustomerId, DisputeId
+from ledger.ids import CustomerId, DisputeId, TierRequestId
 from ledger.recovery import Sweep
+from tiers.tier_request import TierRequestState
 from workflows.customers.onboarding import OnboardingWorkflow
+from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.recovery import RecoveryWorkflow
 
@@ -52,3 +54,17 @@ class AutoUpgradedOnboarding(OnboardingWorkflow):
     async def run(self, customer_id: CustomerId) -> VerificationState:
         """See `OnboardingWorkflow.run`."""
         return await super().run(customer_id)
+
+
+@workflow.defn(name="TierRequestWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class AutoUpgradedTierRequest(TierRequestWorkflow):
+    """It may wait for staff for weeks."""
+
+    @workflow.init
+    def __init__(self, request_id: TierRequestId) -> None:
+        super().__init__(request_id)
+
+    @workflow.run
+    async def run(self, request_id: TierRequestId) -> TierRequestState:
+        """See `TierRequestWorkflow.run`."""
+        return await super().run(request_id)

@@ -18,6 +18,7 @@ _EXAMPLES = {
     "cus": "cus_gezdgnbvgy3tqojqgezdgnbvgy",
     "doc": "doc_mnzgk3tfnzqwo2lomfzwi3dfna",
     "dsp": "dsp_fcunsiksm3ppucbrdqutxaufvi",
+    "trq": "trq_mrxw4ylufzqw4zbomnzgkzleme",
     "pst": "pst_iuwbh4hkzdez5j5ag3ea6cau2u_1_debit",
     "key": "key_nbswy3dpeb3w64tmmqqho33snq",
     "ses": "ses_jbswy3dpeblw64tmmqqho33snq",
@@ -44,6 +45,7 @@ _BY_NAME = {
     "session_id": "ses",
     "api_key_id": "key",
     "transfer_id": "trf",
+    "request_id": "trq",
 }
 
 # What `id` names, by the beginning of its schema's name.
@@ -60,6 +62,7 @@ _BY_SCHEMA = {
     "Posting": "pst",
     "Session": "ses",
     "ApiKey": "key",
+    "TierRequest": "trq",
     "Transfer": "trf",
 }
 

@@ -105,6 +105,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "case_not_found": Meaning(404, "No such case", "There is no case with this id."),
     "document_not_found": Meaning(404, "No such document", "There is no document with this id."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
+    "tier_request_not_found": Meaning(404, "No such request", "You have no tier request with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
     "request_too_slow": Meaning(
@@ -152,6 +153,11 @@ PROBLEMS: Mapping[str, Meaning] = {
         "The transfer cannot be disputed",
         "Only a recent, completed transfer that is not reversed can be disputed.",
     ),
+    "tier_not_higher": Meaning(409, "The tier is not higher", "The account has tier 2 already: ask for a higher one."),
+    "tier_request_open": Meaning(
+        409, "A request is open already", "An account has at most one open request for a higher tier."
+    ),
+    "tier_request_closed": Meaning(409, "The request is closed", "It was decided, or it has expired."),
     "dispute_open": Meaning(409, "A dispute is open already", "A transfer has at most one open dispute."),
     "dispute_closed": Meaning(409, "The dispute is closed", "It was decided, or it has expired."),
     "nothing_to_hold": Meaning(

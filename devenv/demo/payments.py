@@ -91,6 +91,15 @@ async def overdraw(demo: DemoContext) -> None:
     await _refused(demo, demo.ben, demo.ada, 200_000, "car", "insufficient_funds")
 
 
+async def exceed(demo: DemoContext) -> None:
+    """A transfer above what the account's tier allows at once."""
+    demo.output.step(
+        "Ada sends more than her tier allows",
+        "Her account has tier 1. GET /v1/accounts/{id}/limits says what is left of each limit.",
+    )
+    await _refused(demo, demo.ada, demo.ben, 6_000_000, "house", "limit_exceeded")
+
+
 async def decline(demo: DemoContext) -> None:
     """A transfer that screening declines."""
     limit = DECLINE_FROM_MAJOR * 100

@@ -37,6 +37,7 @@ async def play(
     await payments.deposit(demo)
     await payments.repeat(demo, await payments.pay(demo))
     await payments.overdraw(demo)
+    await payments.exceed(demo)
     await payments.decline(demo)
     await failures.freeze_in_transit(demo)
     if isinstance(running, Running):

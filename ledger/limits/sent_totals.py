@@ -52,14 +52,15 @@ class Spending:
 
     def not_before(self, now: datetime) -> datetime:
         """The time of a debit that is made now: not on the day before, by a clock that was set back over midnight."""
-        if self.day is None:
+        if self.day is None or _day_of(now) >= self.day:
             return now
         midnight = midnight_of(self.day)
-        return midnight if now < midnight <= now + _CLOCK_STEP else now
+        return midnight if midnight <= now + _CLOCK_STEP else now
 
 
 def _day_of(moment: datetime) -> date:
-    return moment.astimezone(UTC).date()
+    # PostgreSQL's times are in UTC already. Each debit passes here.
+    return moment.date() if moment.tzinfo is UTC else moment.astimezone(UTC).date()
 
 
 def _month_of(day: date) -> tuple[int, int]:

@@ -130,6 +130,23 @@ class LimitTable:
         """The most that any one transaction moves; None: there is no cap."""
         return self._caps[currency]
 
+    def exceeded(
+        self, tier: int, currency: str, spending: Spending, amount_minor: int, now: datetime
+    ) -> LimitUse | None:
+        """The first limit that a debit of this amount exceeds; None: it fits all of them, which is soon found out."""
+        limits, cap = self._limits[tier, currency], self._caps[currency]
+        one, daily, monthly = limits.one_transaction_minor, limits.daily_total_minor, limits.monthly_total_minor
+        if (cap is None or amount_minor <= cap) and (one is None or amount_minor <= one):
+            if daily is None and monthly is None:
+                return None
+            today = spending.at(now)
+            if (daily is None or today.day_minor + amount_minor <= daily) and (
+                monthly is None or today.month_minor + amount_minor <= monthly
+            ):
+                return None
+        uses = self.sending(tier, currency, spending, now)
+        return next(use for use in uses if not use.fits(amount_minor))
+
     def sending(self, tier: int, currency: str, spending: Spending, now: datetime) -> Iterator[LimitUse]:
         """What limits a debit, in the order in which a refusal names them."""
         limits = self._limits[tier, currency]

@@ -16,6 +16,9 @@ from tests.api.people import PASSWORD, Person, register, registration
 REASON = {"reason": "Asked for by the bank, ticket 4711"}
 TRANSFER = {"source_account_id": "{account}", "destination_account_id": "{payee}", "amount": 100, "currency": "USD"}
 
+# The sandbox's verifier leaves it to a person.
+TIER = {"tier": 2, "document": {"type": "BVN", "number": REVIEW_NUMBER}}
+
 CALLERS = ("anonymous", "other", "owner", "operator", "admin")
 
 
@@ -83,6 +86,9 @@ CALLS = {
     "transfers.reverse": Call("401 404 403 403 201", {"amount": 1} | REASON),
     "disputes.create": Call("401 404 409 404 404", {"reason": "It was not me."}),
     "disputes.get": Call(OWNER_OR_STAFF),
+    "tiers.create_request": Call("401 404 409 404 404", TIER),
+    "tiers.list_requests": Call(OWNER),
+    "tiers.get_request": Call(OWNER),
     "disputes.add_statement": Call("401 404 201 404 404", {"text": "I was asleep."}),
     # Staff
     "admin.customers.list": Call(STAFF),
@@ -105,6 +111,9 @@ CALLS = {
     ),
     "admin.reviews.decide": Call(STAFF, {"transfer_ids": ["{transfer}"], "ruling": "approve"} | REASON),
     "admin.disputes.list": Call(STAFF),
+    "admin.tiers.list_requests": Call(STAFF),
+    "admin.tiers.get_request": Call(STAFF),
+    "admin.tiers.decide_request": Call("401 403 403 200 409", {"ruling": "approve"} | REASON),
     "admin.disputes.hold": Call(STAFF, REASON),
     "admin.disputes.release": Call(STAFF, REASON),
     "admin.disputes.decide": Call("401 403 403 200 409", {"ruling": "reject"} | REASON),
@@ -163,7 +172,10 @@ async def test_everybody_gets_the_answer_that_is_theirs(
     assert dispute.status_code == 201, dispute.text
     await ada.http.post("/v1/auth/login", json={"email": ada.email, "password": PASSWORD})
     key = await ada.post("/v1/auth/api-keys", {"name": "A shop", "scopes": ["transfers:read"]})
+    asks = await ada.post(f"/v1/accounts/{ada.account_id}/tier-requests", TIER)
+    assert asks.status_code == 201, asks.text
     known = {
+        "request_id": asks.json()["id"],
         "account": ada.account_id,
         "account_id": ada.account_id,
         "payee": ben.account_id,

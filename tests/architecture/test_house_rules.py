@@ -19,11 +19,12 @@ from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
+from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
 from workflows import steps
 
 ROOT = Path(__file__).resolve().parents[2]
-NOUNS = ("customers", "disputes", "ledger", "notifications", "onboarding", "reviews", "screening", "staff")
+NOUNS = ("customers", "disputes", "ledger", "notifications", "onboarding", "reviews", "screening", "staff", "tiers")
 ROOMS = ("activities", "api", "bench", "cli", "database", "devenv", "workflows", *NOUNS)
 DRIVERS = {"alembic", "asyncpg", "sqlalchemy"}
 MOST_MODULES = 12
@@ -50,6 +51,8 @@ NOUN_STEMS = {
     "reviews",
     "screening",
     "staff",
+    "tier_request",
+    "tiers",
     "transfer",
     "transfers",
     "updates",
@@ -100,6 +103,7 @@ def activities() -> dict[str, object]:
         for room in (
             StaffSteps,
             DisputeSteps,
+            TierSteps,
             TransferSteps,
             NotificationSteps,
             OnboardingSteps,
@@ -221,7 +225,7 @@ def test_one_module_builds_workflow_ids() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.JoinedStr)
         and isinstance(node.values[0], ast.Constant)
-        and str(node.values[0].value).startswith(("transfer/", "recover/", "dispute/", "onboarding/"))
+        and str(node.values[0].value).startswith(("transfer/", "recover/", "dispute/", "onboarding/", "tier-request/"))
     ]
     assert found == []
 

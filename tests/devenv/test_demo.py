@@ -30,6 +30,7 @@ async def test_every_claim_of_the_demo_holds_on_a_fresh_home_also_where_a_port_i
         "The repeat returns the first transfer, with Idempotent-Replayed: true",
         "The same key with another amount is refused: 422",
         "The transfer failed with insufficient_funds",
+        "The transfer failed with limit_exceeded",
         "The transfer failed with fraud_declined",
         "The transfer is compensated, with the reason account_frozen",
         "The books balance even now: $100.00 is in transit, accounted for to the cent",
