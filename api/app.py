@@ -32,6 +32,7 @@ from api.limits.by_client import RateLimited
 from api.onboarding import routes as documents
 from api.onboarding import staff_routes as staff_documents
 from api.payees import routes as payees
+from api.rails import routes as rails
 from api.reviews import routes as reviews
 from api.screening import case_routes as cases
 from api.services import Services
@@ -108,6 +109,7 @@ def _routed() -> FastAPI:
         currencies,
         payees,
         documents,
+        rails,
         customers,
         staff_documents,
         staff_accounts,

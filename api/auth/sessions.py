@@ -72,11 +72,21 @@ def scoped(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     return allowed
 
 
+async def _rail(caller: Annotated[Caller, Depends(scoped(Scope.RAILS_WRITE))]) -> Caller:
+    """A rail, by its key. Raises a problem (403) for everybody who is signed in: people make no movements of rails."""
+    if caller.scopes is None:
+        raise Problem("forbidden", "Only the API key of a rail may do this.")
+    return caller
+
+
 async def _by_key(key: str, remit: Services) -> Caller:
     found = await remit.api_keys.holder(key)
     if found is None:
         raise Problem("not_authenticated", "The API key is not valid, or was revoked.")
-    return Caller(replace(found.customer, role=Role.CUSTOMER), scopes=found.scopes)
+    # A rail's key ends with the role of the admin who made it.
+    is_admins = Role(found.customer.role) is Role.ADMIN
+    scopes = found.scopes if is_admins else found.scopes - {Scope.RAILS_WRITE}
+    return Caller(replace(found.customer, role=Role.CUSTOMER), scopes=scopes)
 
 
 async def _by_token(request: Request, sent: str | None, remit: Services) -> Caller:
@@ -111,5 +121,6 @@ AccountsWrite = Annotated[Caller, Depends(scoped(Scope.ACCOUNTS_WRITE))]
 TransfersRead = Annotated[Caller, Depends(scoped(Scope.TRANSFERS_READ))]
 TransfersWrite = Annotated[Caller, Depends(scoped(Scope.TRANSFERS_WRITE))]
 DisputesRead = Annotated[Caller, Depends(scoped(Scope.DISPUTES_READ))]
+RailsWrite = Annotated[Caller, Depends(_rail)]
 DisputesWrite = Annotated[Caller, Depends(scoped(Scope.DISPUTES_WRITE))]
 UserAgent = Annotated[str | None, Depends(user_agent)]

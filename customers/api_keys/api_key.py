@@ -20,6 +20,7 @@ class Scope(StrEnum):
     TRANSFERS_WRITE = "transfers:write"
     DISPUTES_READ = "disputes:read"
     DISPUTES_WRITE = "disputes:write"
+    RAILS_WRITE = "rails:write"  # keys of admins only
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from customers.documents.sandbox import REVIEW_NUMBER
 from tests.api.people import PASSWORD, Person, register, registration
 
 REASON = {"reason": "Asked for by the bank, ticket 4711"}
+RAIL = {"account_id": "{account}", "amount": 100, "currency": "USD", "transaction_id": "bank-1"}
 TRANSFER = {"source_account_id": "{account}", "destination_account_id": "{payee}", "amount": 100, "currency": "USD"}
 
 # The sandbox's verifier leaves it to a person.
@@ -109,6 +110,8 @@ CALLS = {
     "admin.fundings.create": Call(
         "401 403 403 201 201", {"account_id": "{account}", "amount": 100, "currency": "USD"} | REASON
     ),
+    "rails.deposit": Call("401 403 403 403 403", RAIL),
+    "rails.withdraw": Call("401 403 403 403 403", RAIL),
     "admin.reviews.decide": Call(STAFF, {"transfer_ids": ["{transfer}"], "ruling": "approve"} | REASON),
     "admin.disputes.list": Call(STAFF),
     "admin.tiers.list_requests": Call(STAFF),

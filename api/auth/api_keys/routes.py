@@ -9,7 +9,9 @@ from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
 from api.http.route import CheckedRoute
 from api.services import Remit
+from customers.api_keys.api_key import Scope
 from ledger.ids import ApiKeyId
+from staff.permissions import Role
 
 router = APIRouter(prefix="/v1/auth/api-keys", tags=["auth"], route_class=CheckedRoute)
 
@@ -21,13 +23,16 @@ _OWN = ("not_authenticated", "token_expired", "api_key_refused", "database_unava
     status_code=status.HTTP_201_CREATED,
     operation_id="auth.api_keys.create",
     summary="Make an API key",
-    responses=problem_responses(*_OWN, "invalid_json", "validation_failed"),
+    responses=problem_responses(*_OWN, "forbidden", "invalid_json", "validation_failed"),
 )
 async def create(wanted: ApiKeyIn, session: CurrentSession, remit: Remit, client: CurrentClient) -> ApiKeyCreatedOut:
     """The answer holds the key, which nobody can show again. If the answer was lost, revoke the key and make another.
 
+    Only admins make a key with the scope `rails:write`; it ends with their role.
     A key may do what its scopes say, and never reaches passwords, sessions, keys or the routes for staff.
     """
+    if Scope.RAILS_WRITE in wanted.scopes and Role(session.customer.role) is not Role.ADMIN:
+        raise Problem("forbidden", "Only an admin makes the key of a rail.")
     made, key = await remit.api_keys.create(session.customer.id, wanted.name, wanted.scopes, client)
     return ApiKeyCreatedOut(**ApiKeyOut.of(made).model_dump(), key=key)
 
