@@ -3,16 +3,23 @@
 import re
 import shlex
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
 
+from activities.recovery import RecoverySteps
+from customers.postgres import Customers
 from database.connections import Database
 from devenv.servers.temporal_server import TemporalServer
+from ledger.postgres.book import Book
+from ledger.transfers import Step
 from settings import Settings
 from tests.api.people import Person, reaches, register, running_api
 from tests.cli.remit import remit
-from tests.orders import FINGERPRINT_KEY
+from tests.orders import FINGERPRINT_KEY, holder, order
 from tests.runbook.row_locks import account_held
 from tests.waiting import until
 
@@ -136,6 +143,21 @@ async def test_show_of_a_transfer_in_review_says_what_it_waits_for(
     assert f"{waiting['workflow_id']} runs and waits for its review" in printed
     assert re.search(r"review began +1 to approve, until \d{4}-\d\d-\d\d \d\d:\d\d UTC", printed)
     await ada.post(f"/v1/transfers/{waiting['id']}/cancel", {})
+
+
+async def test_show_tells_which_run_of_recovery_ended_a_transfer_and_why(
+    settings: Settings, book: Book, customers: Customers, client: Client
+) -> None:
+    owner, other = await holder(customers), await holder(customers)
+    lost = order(owner.id, owner.account_id, other.account_id, 7_00)
+    await book.open_transfer(lost)
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, workflow_id="recovery-1", workflow_run_id="run-1")
+    steps = RecoverySteps(client, book, 0)
+    assert await environment.run(steps.abandon_stranded, Step(lost.transfer_id, 1))
+    _, printed = await run(settings, "show", lost.transfer_id)
+    text = " ".join(printed.split())
+    assert "recovery ended attempt 1 from initiated to failed by recovery-1 (run run-1): No workflow ran for it" in text
 
 
 async def test_show_of_an_unknown_transfer_is_one_line(settings: Settings, database: Database) -> None:
