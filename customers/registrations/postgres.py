@@ -30,7 +30,7 @@ registrations = Table(
 
 @dataclass(frozen=True, slots=True)
 class KeyedRegistration:
-    """A request to register under a key. `request` is a digest of what was asked for, without the password."""
+    """A request to register under a key. `request` is a digest of what was asked for, without its secrets."""
 
     key: str
     request: str

@@ -7,7 +7,7 @@ down_revision = "0023"
 branch_labels = None
 depends_on = None
 
-# `request` is a digest without the password: a digest of that would be far easier to try out than its hash.
+# `request` is a digest without the password and the document's number: it would make both easy to try out.
 REGISTRATIONS = """
 CREATE TABLE registrations (
     customer_id     text PRIMARY KEY REFERENCES customers (id),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
+from customers.documents.document import last_characters
 from tests.api.people import PASSWORD, Person, registration
 from tests.connections import Connection
 
@@ -115,7 +116,9 @@ async def test_nobody_tries_out_passwords_by_repeating_a_registration(http: http
     assert told(login) == (429, "too_many_attempts"), "both count together"
 
 
-async def test_a_kept_registration_holds_no_password_and_no_token(http: httpx.AsyncClient, owner: Connection) -> None:
+async def test_a_kept_registration_holds_no_password_no_token_and_no_number_of_a_document(
+    http: httpx.AsyncClient, owner: Connection
+) -> None:
     body = registration()
     made = (await sent(http, body, "k")).json()
     kept = await owner.fetchrow("SELECT * FROM registrations WHERE customer_id = $1", made["customer"]["id"])
@@ -123,5 +126,6 @@ async def test_a_kept_registration_holds_no_password_and_no_token(http: httpx.As
     assert PASSWORD not in str(kept)
     assert made["access_token"] not in str(kept)
     without_password = {name: value for name, value in body.items() if name != "password"}
-    said = json.dumps(without_password, sort_keys=True, separators=(",", ":"))
+    document = {"type": "NIN", "number": last_characters("22334455667")}
+    said = json.dumps(without_password | {"identity_document": document}, sort_keys=True, separators=(",", ":"))
     assert kept["request"] == hashlib.sha256(said.encode()).hexdigest()
