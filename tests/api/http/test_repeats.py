@@ -267,9 +267,16 @@ WITHOUT_KEY = {
     "/v1/admin/codec/encode": "It keeps nothing of what it was sent.",
     "/v1/admin/customers/search": "It reads: an address belongs in no URL.",
     "/v1/admin/customers/{customer_id}/email-verification": "A code is as good as the first one, and never kept.",
+    "/v1/auth/api-keys": "A secret is never kept: a key whose secret was lost is listed, and can be ended.",
+    "/v1/auth/browser/login": "As `/v1/auth/login`.",
+    "/v1/auth/browser/refresh": "As `/v1/auth/refresh`.",
     "/v1/auth/email-verification": "An address that is verified stays verified.",
     "/v1/auth/login": "A token is as good as the first one, and never kept.",
     "/v1/auth/logout": "A token that is revoked stays revoked.",
+    "/v1/auth/password": "The former password is wrong by then, so a repeat changes nothing.",
+    "/v1/auth/password-reset": "It sends one mail a minute, however often it is asked.",
+    "/v1/auth/password-reset/confirm": "A code works once.",
+    "/v1/auth/refresh": "A refresh token gets the same next one for a short time.",
 }
 
 
