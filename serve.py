@@ -55,6 +55,9 @@ from ledger.postgres.transfer_reads import TransferReads
 from onboarding.postgres import Onboarding
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
+from screening.postgres.member_lists import MemberLists
+from screening.postgres.rule_sets import RuleSets
+from screening.postgres.verdict_reads import VerdictReads
 from settings import Settings, keys_in, texts_in
 from staff.fundings.postgres import FundingAccounts, record_funding
 from staff.postgres.actions import StaffActions
@@ -68,6 +71,7 @@ from staff.postgres.transfer_search import TransferSearches
 from worker import (
     build_worker,
     codec_from,
+    configured_rules,
     connect_temporal,
     encryption_from,
     fingerprints_from,
@@ -207,6 +211,11 @@ def compose_api(
         tier_requests=tier_requests_from(settings, database, queues),
         reviews=Reviews(database, four_eyes_after),
         cases=Cases(database),
+        member_lists=MemberLists(database),
+        rule_sets=RuleSets(
+            database, configured_rules(settings), four_eyes_after, is_fixed=settings.rules_file is not None
+        ),
+        verdict_reads=VerdictReads(database),
         gauges=ApiGauges(OpenWorkReads(database), temporal),
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),

@@ -256,10 +256,10 @@ def build_worker(
         timedelta(seconds=settings.four_eyes_after_seconds),
     )
     rule_set = configured_rules(settings) if rules is None else rule_set_of(rules)
-    screening = ScreeningSteps(
-        RulesInForce(book.database, rule_set, [FundingThreshold(settings.funding_four_eyes_from_major)]),
-        Verdicts(book.database),
-    )
+    is_fixed = rules is not None or settings.rules_file is not None
+    required = [FundingThreshold(settings.funding_four_eyes_from_major)]
+    in_force = RulesInForce(book.database, rule_set, required, is_fixed=is_fixed)
+    screening = ScreeningSteps(in_force, Verdicts(book.database))
     recovery = RecoverySteps(client, book, settings.recovery_grace_seconds)
     late_reversals = LateReversals(book.database)
     disputes = DisputeSteps(

@@ -16,7 +16,7 @@ from screening.rules import ScreeningAnswer, Verdict, findings_of, needs_of, ver
 
 
 class ScreeningFailed(Exception):
-    """A rule raised instead of answering. The step is retried until the rule answers; no money moves meanwhile."""
+    """A rule or a fact gave no answer. The step is retried until there is a verdict; no money moves meanwhile."""
 
 
 class ScreeningSteps:
@@ -38,7 +38,7 @@ class ScreeningSteps:
         with _rule_errors_in_doubt():
             if needs_of(order, rules):
                 return Verdict(ScreeningAnswer.ALLOW, rule_set=rule_set, is_provisional=True)
-            verdict = verdict_of(findings_of(order, rules), rule_set)
+            verdict = verdict_of(findings_of(order, rules, in_force.facts(order, {})), rule_set)
         return replace(verdict, is_provisional=verdict.answer is not ScreeningAnswer.ALLOW)
 
     @activity.defn
@@ -61,4 +61,4 @@ def _rule_errors_in_doubt() -> Iterator[None]:
     except (Unavailable, LedgerConflict):
         raise
     except Exception as error:
-        raise ScreeningFailed(f"A screening rule failed: {error}") from error
+        raise ScreeningFailed(f"Screening gave no verdict: {error}") from error

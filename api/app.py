@@ -35,6 +35,7 @@ from api.payees import routes as payees
 from api.rails import routes as rails
 from api.reviews import routes as reviews
 from api.screening import case_routes as cases
+from api.screening import rule_routes as screening_rules
 from api.services import Services
 from api.staff import routes as staff
 from api.tiers import routes as tiers
@@ -120,6 +121,7 @@ def _routed() -> FastAPI:
         staff_disputes,
         staff_tiers,
         cases,
+        screening_rules,
         books,
         staff,
         staff_auth,

@@ -35,6 +35,9 @@ from notifications.mail.mail import Mailer
 from onboarding.postgres import Onboarding
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
+from screening.postgres.member_lists import MemberLists
+from screening.postgres.rule_sets import RuleSets
+from screening.postgres.verdict_reads import VerdictReads
 from staff.fundings.postgres import FundingAccounts
 from staff.postgres.actions import StaffActions
 from staff.postgres.operators import Operators
@@ -75,6 +78,9 @@ class Services:
     reviews: Reviews
     tier_requests: TierRequests
     cases: Cases
+    member_lists: MemberLists
+    rule_sets: RuleSets
+    verdict_reads: VerdictReads
     gauges: ApiGauges
     readiness: Readiness
     sign_ins: SignIns

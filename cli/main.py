@@ -11,6 +11,7 @@ from cli.console import fail, say
 from cli.embedded import demo, run
 from cli.migrate import migrate
 from cli.openapi import openapi
+from cli.overview import rules
 from cli.overview.show import show
 from cli.overview.status import status
 from cli.production import api, worker
@@ -27,6 +28,7 @@ app = typer.Typer(
 for command in (run, demo, api, worker, migrate, status, show, openapi, verify, reencrypt, bench):
     app.command()(command)
 app.add_typer(admin.app, name="admin")
+app.add_typer(rules.app, name="rules")
 
 
 @app.callback()

@@ -6,9 +6,12 @@ nothing, and two rules that ask for the same cost as much as one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from ledger.transfers import Kind
+
+# The two sides of a transfer, as people who write rules call them.
+Party = Literal["payer", "payee"]
 
 # A rule sees at most so many of an account's newest movements in a period. It bounds what a very busy account costs.
 MOST_MOVEMENTS = 10_000
@@ -62,9 +65,14 @@ Need = MovementsWithin | PaidBefore | ReceivedWithin | AvailableBalance
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the rules see beside the order: the values of their needs."""
+    """What the rules see beside the order: the values of their needs, and the lists that the two accounts are on.
+
+    The lists are always there, because they cost nothing: each process holds them.
+    """
 
     values: Mapping[Need, Any] = field(default_factory=dict)
+    payer_lists: tuple[str, ...] = ()
+    payee_lists: tuple[str, ...] = ()
 
     def movements(self, need: MovementsWithin | ReceivedWithin) -> Movements:
         """The value of this need. Raises `KeyError` where the rule did not ask for it."""
@@ -78,6 +86,10 @@ class Facts:
         """The value of `AvailableBalance`."""
         return cast("int", self.values[AvailableBalance()])
 
+    def lists_of(self, party: Party) -> tuple[str, ...]:
+        """The lists that the payer's or the payee's account is on."""
+        return self.payer_lists if party == "payer" else self.payee_lists
+
     def as_json(self) -> dict[str, Any]:
         """What is kept with a verdict: only what the rules saw."""
         told: dict[str, Any] = {}
@@ -85,6 +97,10 @@ class Facts:
             told[_name_of(need)] = (
                 {"count": value.count, "sum": value.sum_minor} if isinstance(value, Movements) else value
             )
+        if self.payer_lists:
+            told["payer_lists"] = list(self.payer_lists)
+        if self.payee_lists:
+            told["payee_lists"] = list(self.payee_lists)
         return dict(sorted(told.items()))
 
 

@@ -19,7 +19,7 @@ from ledger.ids import RuleSetId, rule_set_id_for
 from ledger.money import MAX_AMOUNT_MINOR
 from ledger.transfers import Kind
 from screening.rules import ScreeningAnswer, ScreeningRule
-from screening.standard_rules import STANDARD_RULES, AmountThreshold, Velocity
+from screening.standard_rules import STANDARD_RULES, AmountThreshold, Listed, Velocity
 
 # The group under which installed packages offer kinds of rules of their own.
 ENTRY_POINTS = "remit.rules"
@@ -66,8 +66,9 @@ def rule_set_of(rules: Iterable[ScreeningRule]) -> RuleSet:
 def default_rule_set(*, review_from_major: int | None, decline_from_major: int | None) -> RuleSet:
     """The rules of an installation that configures none.
 
-    Three withdrawals within a minute and large amounts are flagged, larger ones are reviewed, and no amount is
-    declined. A given threshold counts in major units of each currency; `review_from_major` 0: no review.
+    Three withdrawals within a minute and large amounts are flagged, larger ones are reviewed, payments to the list
+    `blocked` are declined, and no amount is. A given threshold counts in major units of each currency;
+    `review_from_major` 0: no review.
     """
     rules: list[ScreeningRule] = [
         Velocity(within_seconds=60, count=3, kinds=(Kind.WITHDRAWAL,), name="withdrawals_in_a_minute"),
@@ -79,6 +80,7 @@ def default_rule_set(*, review_from_major: int | None, decline_from_major: int |
         rules.append(AmountThreshold(review_from_major, ScreeningAnswer.REVIEW))
     if decline_from_major is not None:
         rules.append(AmountThreshold(decline_from_major))
+    rules.append(Listed("blocked", "payee"))
     return rule_set_of(rules)
 
 
@@ -199,7 +201,7 @@ def _yes_or_no(given: object) -> bool:
 
 
 def _text(given: object) -> str:
-    if not isinstance(given, str) or not given.strip():
+    if not isinstance(given, str) or not given.strip() or not given.isprintable():
         raise ValueError("must be a text")
     return given
 

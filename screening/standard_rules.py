@@ -8,6 +8,7 @@ which no configuration replaces.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from ledger.ids import SYSTEM_ACCOUNTS
 from ledger.money import Money, major_to_minor, scaled_to_minor
 from ledger.transfers import Kind, TransferOrder
 from screening.facts import (
@@ -18,8 +19,10 @@ from screening.facts import (
     MovementsWithin,
     Need,
     PaidBefore,
+    Party,
     ReceivedWithin,
 )
+from screening.member_lists import LIST_NAME
 from screening.rules import Finding, ScreeningAnswer
 
 Kinds = tuple[Kind, ...]
@@ -217,12 +220,42 @@ class FundingThreshold:
         return Finding(ScreeningAnswer.REVIEW, self.name, reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Gives its answer where the payer's or the payee's account is on a list that staff keep."""
+
+    list: str
+    party: Party
+    answer: ScreeningAnswer = ScreeningAnswer.DECLINE
+    kinds: Kinds = ALL_KINDS
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_kinds(self.kinds)
+        if not LIST_NAME.fullmatch(self.list):
+            raise ValueError("list: use up to 40 small letters, digits and underscores, the first a letter")
+        if not self.name:
+            object.__setattr__(self, "name", f"listed_{self.party}")
+
+    def needs(self, order: TransferOrder) -> Collection[Need]:  # noqa: ARG002 - as every rule
+        """None: lists are at hand."""
+        return ()
+
+    def screen(self, order: TransferOrder, facts: Facts) -> Finding | None:
+        """The answer for a listed account. The world is on no list."""
+        account_id = order.source_account_id if self.party == "payer" else order.destination_account_id
+        if order.kind not in self.kinds or account_id in SYSTEM_ACCOUNTS or self.list not in facts.lists_of(self.party):
+            return None
+        return Finding(self.answer, self.name, f"The {self.party}'s account is on the list `{self.list}`.", account_id)
+
+
 # The kinds of rules that a configuration may name. Others come from installed packages.
 STANDARD_RULES: Mapping[str, type] = {
     "amount": AmountThreshold,
     "velocity": Velocity,
     "new_payee": NewPayee,
     "drained_balance": DrainedBalance,
+    "listed": Listed,
 }
 
 

@@ -45,6 +45,10 @@ class Action(StrEnum):
     FUND_ACCOUNT = "fund_account"
     CLOSE_CASE = "close_case"
     DECIDE_DOCUMENT = "decide_document"
+    ADD_TO_LIST = "add_to_list"
+    REMOVE_FROM_LIST = "remove_from_list"
+    REQUEST_RULES = "request_rules"
+    SET_RULES = "set_rules"
 
 
 class Channel(StrEnum):
@@ -87,6 +91,10 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.FUND_ACCOUNT: STAFF,
     Action.CLOSE_CASE: STAFF,
     Action.DECIDE_DOCUMENT: STAFF,
+    Action.ADD_TO_LIST: STAFF,
+    Action.REMOVE_FROM_LIST: STAFF,
+    Action.REQUEST_RULES: _ADMINS,
+    Action.SET_RULES: _ADMINS,
 }
 
 

@@ -102,6 +102,8 @@ PROBLEMS: Mapping[str, Meaning] = {
     "session_not_found": Meaning(404, "No such session", "You have no session with this id."),
     "customer_not_found": Meaning(404, "No such customer", "No customer has this id."),
     "payee_not_found": Meaning(404, "No such payee", "No open account has this number."),
+    "member_not_found": Meaning(404, "Not on the list", "Nobody with this id is on the list."),
+    "rule_set_not_found": Meaning(404, "No such rule set", "No rule set has this id."),
     "case_not_found": Meaning(404, "No such case", "There is no case with this id."),
     "document_not_found": Meaning(404, "No such document", "There is no document with this id."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
@@ -116,6 +118,10 @@ PROBLEMS: Mapping[str, Meaning] = {
     "email_taken": Meaning(409, "The email address is taken", "A customer is registered with this email address."),
     "email_not_verified": Meaning(
         409, "The email address is not verified", "Only somebody whose address is verified becomes staff."
+    ),
+    "lists_full": Meaning(409, "The lists are full", "All lists together hold 10,000 members at most."),
+    "rules_from_file": Meaning(
+        409, "The rules come from a file", "The rules come from a file, REMIT_RULES_FILE. They are changed there."
     ),
     "case_closed": Meaning(409, "The case is closed", "A case is closed once. Later flags open another one."),
     "identity_verified": Meaning(409, "The identity is verified", "Your identity is verified already."),

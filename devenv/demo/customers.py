@@ -98,6 +98,10 @@ class DemoCustomer:
         """Put money into the account from outside."""
         return await self._move(f"/v1/accounts/{self.account.id}/deposits", amount_minor, key, {}, {})
 
+    async def withdraw(self, amount_minor: int, key: str) -> HttpAnswer:
+        """Take money out of the account."""
+        return await self._move(f"/v1/accounts/{self.account.id}/withdrawals", amount_minor, key, {}, {})
+
     async def send(self, to: "DemoCustomer", amount_minor: int, key: str, *, wait: bool = True) -> HttpAnswer:
         """Transfer money. Without `wait`, the answer comes as soon as the transfer is accepted."""
         accounts = {"source_account_id": self.account.id, "destination_account_id": to.account.id}

@@ -7,7 +7,12 @@ import httpx
 from devenv.demo.context import DemoContext, Holdings, failure_code, failure_text, usd
 from devenv.demo.customers import DemoCustomer, HttpAnswer
 from devenv.demo.output import DemoOutput
+from ledger.ids import CustomerId
 from ledger.transfers import State
+from screening.postgres.cases import Cases
+
+# Reads cases as somebody who is a party of none.
+NOBODY = CustomerId("cus_nobody")
 
 DECLINE_FROM_MAJOR = 10_000
 """The demo counts on screening to decline amounts from here on."""
@@ -108,6 +113,27 @@ async def decline(demo: DemoContext) -> None:
         f"Ada has enough money, but screening declines amounts of {usd(limit)} and more.",
     )
     await _refused(demo, demo.ada, demo.ben, limit, "boat", "fraud_declined")
+
+
+async def flag(demo: DemoContext) -> None:
+    """Three withdrawals within a minute: all of them move, and staff get a case."""
+    demo.output.step(
+        "Ben withdraws money three times within a minute",
+        "Screening flags the third. A flag stops no money: it opens a case, which staff see and Ben does not.",
+    )
+    before = await demo.holdings()
+    answers = [await demo.ben.withdraw(1_000, key) for key in ("atm1", "atm2", "atm3")]
+    demo.show("Ben → World", *answers)
+    demo.output.check("All three withdrawals arrived", expected=before.after(ben=-3_000), found=await demo.holdings())
+    case_id = await Cases(demo.database).open_case_of(demo.ben.account.id)
+    flags = (await Cases(demo.database).find(NOBODY, case_id)).flags if case_id else []
+    for each in flags:
+        demo.output.note(f"{case_id}: {each.reason}")
+    demo.output.check(
+        "Ben's account has an open case, for the third withdrawal",
+        expected=[(answers[-1].accepted.id, "withdrawals_in_a_minute")],
+        found=[(each.transfer_id, each.code) for each in flags],
+    )
 
 
 async def _refused(

@@ -39,6 +39,7 @@ async def play(
     await payments.overdraw(demo)
     await payments.exceed(demo)
     await payments.decline(demo)
+    await payments.flag(demo)
     await failures.freeze_in_transit(demo)
     if isinstance(running, Running):
         await failures.crash(demo, running)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ledger.limits.sent_totals import Spending, midnight_of
-from ledger.money import MINOR_UNIT_DIGITS, is_currency, major_to_minor
+from ledger.money import MINOR_UNIT_DIGITS, is_currency, major_to_minor, scaled_to_minor
 from ledger.transfers import Kind
 
 # What a customer sends of their own will. A reversal brings back what came from somebody else; a funding is the
@@ -53,22 +53,6 @@ DEFAULT_TIERS: Mapping[int, TierLimits] = {
     2: TierLimits(200_000, 1_000_000, 10_000_000, 1_000_000),
     **dict.fromkeys(range(3, LAST_TIER + 1), TierLimits()),
 }
-
-_DIGITS_OF_SCALE = 1_000
-
-
-def _scales() -> Mapping[str, int]:
-    """By how many thousandths the defaults of a currency are multiplied: its unit may buy very little, or much."""
-    thousandths = dict.fromkeys(MINOR_UNIT_DIGITS, _DIGITS_OF_SCALE)
-    thousandths |= dict.fromkeys("BHD JOD KWD OMR".split(), _DIGITS_OF_SCALE // 10)
-    thousandths |= dict.fromkeys("CLP DJF ISK JPY KMF KRW RWF VUV XAF XOF XPF".split(), 100 * _DIGITS_OF_SCALE)
-    weakest = "BIF COP GNF IDR IQD IRR KHR LAK LBP MGA MMK MNT PYG SYP TZS UGX UZS VND"
-    thousandths |= dict.fromkeys(weakest.split(), 1_000 * _DIGITS_OF_SCALE)
-    return thousandths
-
-
-# Rough on purpose, powers of ten only: whoever runs the service sets what its law and its customers need.
-SCALE_THOUSANDTHS: Mapping[str, int] = _scales()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +174,7 @@ def _limits_of(
 def _scaled(major: int | None, currency: str) -> int | None:
     if major is None:
         return None
-    return max(1, major_to_minor(major, currency) * SCALE_THOUSANDTHS[currency] // _DIGITS_OF_SCALE)
+    return max(1, scaled_to_minor(major, currency))
 
 
 DEFAULT_LIMITS = LimitTable()

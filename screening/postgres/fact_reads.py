@@ -78,6 +78,19 @@ _PAID_BEFORE = f"""
 
 _BALANCE = "coalesce((SELECT a.balance_minor - a.held_minor FROM accounts a WHERE a.id = t.source_account_id), 0)"
 
+# Before its debit, or without one as of when the transfer was opened.
+_PAST_BALANCE = """
+    coalesce(
+        (SELECT e.balance_before FROM entries e
+            WHERE e.transfer_id = t.id AND e.account_id = t.source_account_id AND e.leg = 'debit'
+            ORDER BY e.attempt DESC LIMIT 1),
+        (SELECT e.balance_after FROM entries e
+            WHERE e.account_id = t.source_account_id AND e.recorded_at <= t.began_at
+            ORDER BY e.version DESC LIMIT 1),
+        0
+    )
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Query:
@@ -138,3 +151,12 @@ async def read_facts(
     if State(row["state"]) is not State.INITIATED:
         raise IllegalTransition(order.transfer_id, State(row["state"]), "screening")
     return _values(query, row), None
+
+
+async def read_past_facts(connection: "Connection", order: TransferOrder, needs: Iterable[Need]) -> Mapping[Need, Any]:
+    """The values of these needs as of when a past transfer was opened, for a dry run."""
+    query = _query(needs, later="interval '0'", balance=_PAST_BALANCE, select="t.id", joins="")
+    row = await connection.fetchrow(query.sql, order.transfer_id, *query.arguments)
+    if row is None:
+        raise UnknownTransfer(order.transfer_id)
+    return _values(query, row)

@@ -1,6 +1,17 @@
 """The tables of screening: the rule sets that were ever in use, verdicts, and the cases that flags open."""
 
-from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, SmallInteger, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from database.metadata import METADATA, Timestamp, required
@@ -56,3 +67,31 @@ case_flags = Table(
     ForeignKeyConstraint(["transfer_id", "attempt"], ["verdicts.transfer_id", "verdicts.attempt"]),
 )
 Index("case_flags_by_transfer", case_flags.c.transfer_id)
+
+list_members = Table(
+    "list_members",
+    METADATA,
+    Column("list", Text, primary_key=True),
+    Column("member_id", Text, primary_key=True),
+    required("added_by", Text, ForeignKey("customers.id")),
+    required("reason", Text),
+    required("added_at", Timestamp, server_default=text("clock_timestamp()")),
+)
+Index("list_members_by_time", list_members.c.list, list_members.c.added_at.desc(), list_members.c.member_id.desc())
+Index("list_members_by_member", list_members.c.member_id)
+
+rule_set_changes = Table(
+    "rule_set_changes",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("rule_set_id", Text, ForeignKey("rule_sets.id")),
+    required("action_id", Text, ForeignKey("staff_actions.id"), unique=True),
+    required("changed_at", Timestamp, server_default=text("clock_timestamp()")),
+)
+
+screening_head = Table(
+    "screening_head",
+    METADATA,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    required("changes", BigInteger),
+)

@@ -71,7 +71,7 @@ class Verdicts:
             values, known = await read_facts(connection, order, needs_of(order, rules))
         if known is not None:
             return _verdict_in(known["answer"], known["rule_set"], known["findings"])
-        facts = Facts(values)
+        facts = in_force.facts(order, values)
         findings = findings_of(order, rules, facts)
         verdict = verdict_of(findings, in_force.rule_set.id)
         return verdict if verdict.answer is ScreeningAnswer.ALLOW else await self._keep(order, verdict, findings, facts)

@@ -18,6 +18,11 @@ from ledger.postgres.proof.running_totals import settle_totals
 from ledger.postgres.proof.snapshots import SNAPSHOT_EVERY
 from ledger.postgres.transfer_reads import TransferFilter, TransferReads, Unfinished
 from ledger.transfers import Kind, State
+from screening.facts import AvailableBalance, MovementsWithin, Need, PaidBefore, ReceivedWithin
+from screening.postgres.fact_reads import read_past_facts
+from screening.postgres.past_transfers import PastTransfers
+from screening.postgres.rules_in_force import InForce
+from screening.rule_sets import rule_set_in
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_search import TransferSearch, TransferSearches
 from tests.orders import FINGERPRINTS
@@ -116,6 +121,30 @@ async def test_a_customers_lists_read_no_table_from_end_to_end(
     await check(explained, f"{who}: entries", partial(accounts.entries, account_id, 1_000_000_000, PAGE))
     await check(explained, f"{who}: balance at a moment", partial(accounts.balance_at, account_id, MIDDLE[0]))
     await check(explained, f"{who}: statistics", partial(accounts.statistics, account_id))
+
+
+async def test_screening_and_its_dry_run_read_no_table_from_end_to_end(
+    explained: ExplainedDatabase, large: Large
+) -> None:
+    party = large.merchant
+    (newest,) = (await TransferReads(explained).find(party.id, TransferFilter(party.account_id), 1)).items
+    needs: list[Need] = [
+        MovementsWithin((Kind.TRANSFER, Kind.WITHDRAWAL), 86_400),
+        ReceivedWithin((Kind.DEPOSIT, Kind.TRANSFER), 86_400),
+        PaidBefore(),
+        AvailableBalance(),
+    ]
+
+    async def facts() -> object:
+        async with explained.connection() as connection:
+            return await read_past_facts(connection, newest.order, needs)
+
+    async def first_page() -> object:
+        rules = InForce(rule_set_in([{"kind": "amount", "from_major": 1}]))
+        return await anext(PastTransfers(explained, rules).read(timedelta(days=1)))
+
+    await check(explained, "screening: all facts of a merchant's newest transfer", facts)
+    await check(explained, "screening: the first page of a dry run", first_page)
 
 
 async def test_figures_read_no_table_from_end_to_end(explained: ExplainedDatabase) -> None:

@@ -145,4 +145,4 @@ def test_the_contents_of_a_rule_set_make_it_again() -> None:
 
 def test_a_review_threshold_of_zero_switches_reviews_off() -> None:
     names = [rule.name for rule in default_rule_set(review_from_major=0, decline_from_major=None).rules]
-    assert names == ["withdrawals_in_a_minute", "large_amount"]
+    assert names == ["withdrawals_in_a_minute", "large_amount", "listed_payee"]
