@@ -11,13 +11,20 @@ from pydantic import BaseModel
 
 from api.accounts.models import AccountOut, EntriesOut, EntryOut
 from api.auth.models import RegisteredOut
+from api.customers.models import CustomerOut
 from api.http.problems import ProblemDetails
+from api.onboarding.models import DocumentOut, VerificationOut
 from api.transfers.models import TransferOut
 from ledger.ids import TransferId
 
 Model = TypeVar("Model", bound=BaseModel)
 
 CURRENCY = "USD"
+
+
+def new_number() -> str:
+    """A number that the verifier of an embedded stack accepts at once."""
+    return f"{secrets.randbelow(9 * 10**10) + 10**10}"
 
 
 class UnexpectedAnswer(Exception):
@@ -63,8 +70,8 @@ class DemoCustomer:
     _http: httpx.AsyncClient
 
     @classmethod
-    async def register(cls, http: httpx.AsyncClient, full_name: str) -> Self:
-        """A new customer with a new email address."""
+    async def register(cls, http: httpx.AsyncClient, full_name: str, number: str | None = None) -> Self:
+        """A new customer with a new email address, and with this number of their document, or any."""
         name = full_name.split(maxsplit=1)[0]
         email, password = f"{name.lower()}.{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(9)
         body = {
@@ -72,7 +79,7 @@ class DemoCustomer:
             "password": password,
             "full_name": full_name,
             "currency": CURRENCY,
-            "identity_document": {"type": "NIN", "number": f"{secrets.randbelow(10**11):011d}"},
+            "identity_document": {"type": "NIN", "number": number or new_number()},
         }
         answer = await http.post("/v1/auth/register", json=body)
         if answer.status_code != httpx.codes.CREATED:
@@ -107,15 +114,38 @@ class DemoCustomer:
         accounts = {"source_account_id": self.account.id, "destination_account_id": to.account.id}
         return await self._move("/v1/transfers", amount_minor, key, accounts, {} if wait else {"Prefer": "wait=0"})
 
+    async def retry(self, first: HttpAnswer) -> HttpAnswer:
+        """Try a transfer that has failed once more."""
+        path = f"/v1/transfers/{first.accepted.id}/retry"
+        return await self._posted(path, None, first.amount_minor, f"{first.key} 2", {})
+
+    async def verification(self) -> VerificationOut:
+        """Whether the customer is verified, and if not, why."""
+        found = (await self._get("/v1/auth/me", CustomerOut)).verification
+        if found is None:
+            raise UnexpectedAnswer("GET /v1/auth/me tells nothing of the verification")
+        return found
+
+    async def send_document(self, kind: str, number: str) -> DocumentOut:
+        """Another identity document."""
+        path = "/v1/customers/me/documents"
+        answer = await self._http.post(path, json={"type": kind, "number": number}, headers=dict(self._headers))
+        if answer.status_code != httpx.codes.CREATED:
+            raise UnexpectedAnswer(f"POST {path} answered {answer.status_code}: {answer.text}")
+        return DocumentOut.model_validate_json(answer.content)
+
     async def _move(
         self, path: str, amount_minor: int, key: str, accounts: Mapping[str, str], prefer: Mapping[str, str]
     ) -> HttpAnswer:
+        body = {"amount": amount_minor, "currency": CURRENCY, **accounts}
+        return await self._posted(path, body, amount_minor, key, prefer)
+
+    async def _posted(
+        self, path: str, body: object, amount_minor: int, key: str, prefer: Mapping[str, str]
+    ) -> HttpAnswer:
         began = time.perf_counter()
-        answer = await self._http.post(
-            path,
-            json={"amount": amount_minor, "currency": CURRENCY, **accounts},
-            headers={**self._headers, "Idempotency-Key": key, **prefer},
-        )
+        headers = {**self._headers, "Idempotency-Key": key, **prefer}
+        answer = await self._http.post(path, json=body, headers=headers)
         took_ms = (time.perf_counter() - began) * 1000
         accepted = answer.status_code in (httpx.codes.CREATED, httpx.codes.ACCEPTED)
         return HttpAnswer(

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from database.connections import Database
-from devenv.demo import failures, payments
+from devenv.demo import failures, onboarding, payments
 from devenv.demo.context import DemoContext
 from devenv.demo.output import DemoOutput
 from devenv.home import RunRecord
@@ -40,6 +40,7 @@ async def play(
     await payments.exceed(demo)
     await payments.decline(demo)
     await payments.flag(demo)
+    await onboarding.onboard(demo)
     await failures.freeze_in_transit(demo)
     if isinstance(running, Running):
         await failures.crash(demo, running)

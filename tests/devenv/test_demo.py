@@ -33,6 +33,8 @@ async def test_every_claim_of_the_demo_holds_on_a_fresh_home_also_where_a_port_i
         "The transfer failed with limit_exceeded",
         "The transfer failed with fraud_declined",
         "Ben's account has an open case, for the third withdrawal",
+        "Money came in, and none left",
+        "After another document was verified, the same transfer completes",
         "The transfer is compensated, with the reason account_frozen",
         "The books balance even now: $100.00 is in transit, accounted for to the cent",
         "Exactly $100.00 moved, once",

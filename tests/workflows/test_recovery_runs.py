@@ -92,4 +92,5 @@ async def test_a_step_of_a_sweep_that_reports_nothing_is_tried_again_soon(
     assert {name for name, limit in limits.items() if limit == policies.SWEEP_HEARTBEAT} == {
         "find_stranded",
         "find_stranded_disputes",
+        "find_stranded_onboardings",
     }
