@@ -7,6 +7,7 @@ for example the column and the row's id: copied into another row, it does not de
 import base64
 import binascii
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 
@@ -38,6 +39,7 @@ class Encryption:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = {_name_of(key): AESGCM(_derived(key)) for key in keys}
         self._current = next(iter(self._keys), None)
+        self._blinding = _derived(keys[0], b" blinding") if keys else None
 
     @property
     def available(self) -> bool:
@@ -68,6 +70,15 @@ class Encryption:
         name = encrypted[:_NAME_LENGTH].decode(errors="replace")
         return self._opened(name, encrypted[_NAME_LENGTH:], context)
 
+    def blinded(self, text: str) -> str:
+        """A digest from which nobody without the key finds the text, however few texts there are (HMAC-SHA-256).
+
+        Equal texts have equal digests, until another key encrypts. Raises `EncryptionKeyMissing` without any key.
+        """
+        if self._blinding is None:
+            raise EncryptionKeyMissing("no encryption key is set")
+        return hmac.digest(self._blinding, text.encode(), "sha256").hex()
+
     def is_current(self, encrypted: str) -> bool:
         """Whether the present key encrypted it. If not, encrypt it anew before its key goes."""
         return encrypted.partition(".")[0] == self._current
@@ -96,6 +107,6 @@ def _name_of(key: str) -> str:
     return hashlib.sha256(_LABEL + b" name " + key.encode()).hexdigest()[:_NAME_LENGTH]
 
 
-def _derived(key: str) -> bytes:
+def _derived(key: str, purpose: bytes = b"") -> bytes:
     # The setting is text of any length. It was drawn at random, so one expansion is enough: it is no password.
-    return HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=_LABEL).derive(key.encode())
+    return HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=_LABEL + purpose).derive(key.encode())

@@ -106,7 +106,7 @@ async def repeats(
     if key is None:
         yield Repeats(remit.database, None)
         return
-    asked = KeyedRequest(session.customer.id, key, await _digest(request))
+    asked = KeyedRequest(session.customer.id, key, await _digest(request, remit.onboarding.blinded))
     known = await _answered(remit.database, asked)
     try:
         yield Repeats(remit.database, asked, known.attempt if known else None)
@@ -156,9 +156,15 @@ async def _known(database: Database, asked: KeyedRequest) -> KeptAnswer | None:
     return known
 
 
-async def _digest(request: Request) -> str:
-    """SHA-256 over method, path and the body as canonical JSON: spaces and the order of fields do not matter."""
+async def _digest(request: Request, blinded: Callable[[str], str]) -> str:
+    """SHA-256 over method, path and the body as canonical JSON: spaces and the order of fields do not matter.
+
+    The digest is kept. So few numbers of documents exist that a plain digest of one would tell it: it is blinded first.
+    """
     body = await request.body()
     with suppress(ValueError, RecursionError):  # no body, or one that the route does not read
-        body = json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()
+        sent = json.loads(body)
+        if isinstance(sent, dict) and isinstance(number := sent.get("number"), str):
+            sent["number"] = blinded(number)
+        body = json.dumps(sent, sort_keys=True, separators=(",", ":")).encode()
     return hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body).hexdigest()

@@ -1,6 +1,8 @@
 """Registration answers at once and shows the verification; until it is done, money comes in and none leaves."""
 
 import asyncio
+import hashlib
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -93,6 +95,20 @@ async def test_money_of_a_rejected_customer_stays_until_another_document_is_veri
     assert [one["state"] for one in listed["items"]] == ["verified", "rejected"]
     rest = (await ada.get("/v1/customers/me/documents", limit=2, cursor=listed["next_cursor"])).json()
     assert ([one["code"] for one in rest["items"]], rest["next_cursor"]) == (["number_unknown"], None)
+
+
+async def test_a_kept_answer_does_not_tell_the_number_to_whoever_tries_them_all(
+    http: httpx.AsyncClient, owner: Connection
+) -> None:
+    ada = await with_number(http, REJECTED_NUMBER)
+    wanted = {"type": "BVN", "number": "22334455667"}
+    path = "/v1/customers/me/documents"
+    assert (await ada.post(path, wanted, key="k")).status_code == 201
+    plain = f"POST {path}\n".encode() + json.dumps(wanted, sort_keys=True, separators=(",", ":")).encode()
+    kept = await owner.fetchval("SELECT request FROM answers WHERE owner_id = $1", ada.id)
+    assert kept != hashlib.sha256(plain).hexdigest()
+    other = await ada.post(path, wanted | {"number": "22334455668"}, key="k")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
 async def test_a_slow_verifier_delays_the_verification_and_not_the_registration(http: httpx.AsyncClient) -> None:
