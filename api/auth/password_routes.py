@@ -1,9 +1,9 @@
 """Another password: with the present one, or with a code that came by mail."""
 
-import structlog
 from fastapi import APIRouter, BackgroundTasks, status
 
 from api.auth.models import NewPasswordIn, PasswordCodeIn, PasswordResetIn
+from api.auth.outgoing_mail import send_mail
 from api.auth.passwords import hash_password, password_matches
 from api.auth.sessions import CurrentClient, CurrentSession
 from api.http.problems import Problem, problem_responses
@@ -12,10 +12,7 @@ from api.services import Remit
 from customers.sign_ins.backoff import account_named
 from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.postgres import SignInAttempt
-from notifications.mail.mail import Mail, Mailer, MailNotSent
 from notifications.mail.texts import password_reset_mail
-
-log = structlog.get_logger()
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=CheckedRoute)
 
@@ -67,7 +64,7 @@ async def request_password_reset(
     is_first = await remit.sign_ins.record_reset_request(attempt, customer.id if customer else None)
     if is_first and customer is not None and customer.disabled_at is None:
         code = remit.tokens.issue_password_code(customer)
-        tasks.add_task(_send, remit.mailer, password_reset_mail(customer.email, code, remit.web_url))
+        tasks.add_task(send_mail, remit.mailer, password_reset_mail(customer.email, code, remit.web_url))
 
 
 @router.post(
@@ -89,12 +86,3 @@ async def reset_password(wanted: PasswordCodeIn, remit: Remit, client: CurrentCl
     new = await hash_password(wanted.new_password.get_secret_value(), client)
     if not await remit.sessions.set_password(customer, new, client, AuthEventKind.PASSWORD_RESET):
         raise Problem("reset_code_invalid")  # of two uses at once, the other was first
-
-
-async def _send(mailer: Mailer, mail: Mail) -> None:
-    try:
-        await mailer.send(mail)
-    except MailNotSent as error:
-        log.warning("a mail was not sent", purpose=mail.purpose, error=str(error))
-    else:
-        log.info("a mail was sent", purpose=mail.purpose)

@@ -3,10 +3,11 @@
 import hashlib
 import json
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, BackgroundTasks, Response, status
 
 from api.accounts.models import AccountOut
 from api.auth.models import EmailCodeIn, LoginIn, RegisteredOut, RegisterIn, TokenOut
+from api.auth.outgoing_mail import send_mail
 from api.auth.passwords import hash_password, password_matches
 from api.auth.sessions import CurrentCaller, CurrentClient, CurrentSession, UserAgent
 from api.customers.models import CustomerOut
@@ -25,6 +26,7 @@ from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.networks import Client
 from customers.sign_ins.postgres import SignInAttempt
 from ledger.accounts import Account
+from notifications.mail.texts import address_mail
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=CheckedRoute)
 
@@ -63,6 +65,7 @@ async def register(
     agent: UserAgent,
     response: Response,
     key: OptionalIdempotencyKey,
+    tasks: BackgroundTasks,
 ) -> RegisteredOut:
     """Open the first account in the given currency or the default one, and sign the customer in.
 
@@ -89,6 +92,7 @@ async def register(
         raise Problem("email_taken") from error
     # Nobody waits for Temporal here. While it gives no answer, recovery starts the workflow later: the rows say so.
     remit.temporal.begin_onboarding(customer.id)
+    mail_code(customer, remit, tasks)
     return await _signed_in(customer, account, remit, client, agent)
 
 
@@ -200,11 +204,37 @@ async def logout(session: CurrentSession, remit: Remit, client: CurrentClient, r
 async def verify_email(
     wanted: EmailCodeIn, session: CurrentSession, remit: Remit, client: CurrentClient
 ) -> CustomerOut:
-    """With a code that reached you by mail. A repeat is answered the same."""
+    """With the code of the link in the mail. It verifies this address of yours once; a repeat changes nothing."""
     me = session.customer.id
     remit.tokens.check_email_code(wanted.code, session.customer)
     await remit.sign_ins.record(AuthEventKind.EMAIL_VERIFIED, client, me, me)
     return CustomerOut.of(await remit.customers.verify_email(me))
+
+
+@router.post(
+    "/email-verification/mail",
+    status_code=status.HTTP_202_ACCEPTED,
+    operation_id="auth.request_email_verification",
+    summary="Get another mail with a link that verifies my address",
+    responses=problem_responses("not_authenticated", "token_expired", "mail_off", "database_unavailable"),
+)
+async def request_email_verification(
+    session: CurrentSession, remit: Remit, client: CurrentClient, tasks: BackgroundTasks
+) -> None:
+    """Registration has sent the first one. At most one mail a minute, and none once the address is verified."""
+    if not remit.mailer.accepts:
+        raise Problem("mail_off")
+    customer = session.customer
+    attempt = SignInAttempt(client, account_named(customer.email))
+    if not customer.email_verified and await remit.sign_ins.record_code_request(attempt, customer.id):
+        mail_code(customer, remit, tasks)
+
+
+def mail_code(customer: Customer, remit: Services, tasks: BackgroundTasks) -> None:
+    """Send the link after the answer. A mail that was not sent is logged, and the customer asks for another one."""
+    if remit.mailer.accepts:
+        code, _ = remit.tokens.issue_email_code(customer)
+        tasks.add_task(send_mail, remit.mailer, address_mail(customer.email, code, remit.web_url))
 
 
 @router.get(

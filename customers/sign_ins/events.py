@@ -18,6 +18,7 @@ class AuthEventKind(StrEnum):
     LOCKED_OUT = "locked_out"
     SIGN_IN_REFUSED = "sign_in_refused"
     ACCESS_REFUSED = "access_refused"
+    EMAIL_CODE_REQUESTED = "email_code_requested"
     EMAIL_VERIFIED = "email_verified"
     API_KEY_CREATED = "api_key_created"
     API_KEY_REVOKED = "api_key_revoked"

@@ -189,6 +189,12 @@ class SignIns:
         async with self._database.connection() as connection:
             return await connection.execute(_RECORD_RESET, *row) == "INSERT 0 1"
 
+    async def record_code_request(self, attempt: SignInAttempt, customer_id: CustomerId) -> bool:
+        """Record that a customer asked for a mail to verify their address; False: they did so within the minute."""
+        row = _row(AuthEventKind.EMAIL_CODE_REQUESTED, attempt, customer_id, customer_id, None)
+        async with self._database.connection() as connection:
+            return await connection.execute(_RECORD_RESET, *row) == "INSERT 0 1"
+
     async def record_success(self, attempt: SignInAttempt, customer_id: CustomerId) -> None:
         """Forget the failures of this network at this account, and record the sign-in."""
         async with self._database.connection() as connection:

@@ -63,6 +63,7 @@ CALLS = {
     "auth.change_password": Call("401 403 403 403 403", {"current_password": "wrong one", "new_password": PASSWORD}),
     "accounts.list": Call(SIGNED_IN),
     "accounts.create": Call("401 201 201 201 201", {"currency": "EUR"}),
+    "auth.request_email_verification": Call("401 403 403 403 403"),
     "documents.list": Call(SIGNED_IN),
     "documents.send": Call("401 409 409 409 409", {"type": "BVN", "number": "22334455667"}),
     "transfers.list": Call(SIGNED_IN),
