@@ -19,7 +19,7 @@ async def onboard(demo: DemoContext) -> None:
     shown = await eve.verification()
     demo.output.note(shown.reason or "")
     demo.output.check("Eve reads that and why", expected=VerificationState.REJECTED, found=shown.state)
-    gift = await demo.ada.send(eve, GIFT_MINOR, "gift")
+    gift = await demo.ada.send(eve, GIFT_MINOR, "cake")
     refused = await eve.send(demo.ada, GIFT_MINOR, "back")
     demo.show("Ada → Eve", gift)
     demo.show("Eve → Ada", refused)

@@ -271,6 +271,7 @@ WITHOUT_KEY = {
     "/v1/auth/browser/login": "As `/v1/auth/login`.",
     "/v1/auth/browser/refresh": "As `/v1/auth/refresh`.",
     "/v1/auth/email-verification": "An address that is verified stays verified.",
+    "/v1/auth/email-verification/mail": "A mail is as good as the first one, and at most one is sent a minute.",
     "/v1/auth/login": "A token is as good as the first one, and never kept.",
     "/v1/auth/logout": "A token that is revoked stays revoked.",
     "/v1/auth/password": "The former password is wrong by then, so a repeat changes nothing.",
