@@ -199,7 +199,7 @@ def mails(settings: Settings) -> list[tuple[str, str]]:
     """To whom each mail went, and the code in it, oldest first."""
     assert settings.mail_folder is not None
     found = []
-    for file in sorted(settings.mail_folder.glob("*.eml")):
+    for file in sorted(settings.mail_folder.glob("*-password-reset-*.eml")):
         mail = email.message_from_bytes(file.read_bytes(), policy=default)
         code = re.search(r"\S{100,}", mail.get_content())
         assert code
