@@ -36,6 +36,7 @@ from api.web_ui import WebUi
 from customers.api_keys.postgres import ApiKeys
 from customers.payees.postgres import Payees
 from customers.postgres import Customers
+from customers.second_factor.postgres import SecondFactors
 from customers.sessions.postgres import Sessions
 from customers.sign_ins.networks import trusted_networks
 from customers.sign_ins.postgres import SignIns
@@ -228,6 +229,8 @@ def compose_api(
         readiness=Readiness(database, temporal),
         api_keys=ApiKeys(database),
         cookies=Cookies(settings.cookies_secure, frozenset(texts_in(settings.cookie_origins))),
+        second_factors=SecondFactors(database, encryption_from(settings)),
+        staff_show_second_factor=settings.staff_second_factor == "required",
         mailer=mailer_from(settings),
         web_url=settings.web_url,
     )

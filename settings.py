@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     cookie_origins: str | None = Field(
         None, description="Origins, with commas, whose pages may use a session's cookies, beside the API's own."
     )
+    staff_second_factor: str = Field(
+        "optional", pattern="^(optional|required)$", description="Whether staff need a second factor for their routes."
+    )
     trusted_proxies: str | None = Field(
         None, description="Addresses and networks, with commas, whose X-Forwarded-For names the client."
     )

@@ -14,6 +14,7 @@ from api.auth import session_routes as sessions
 from api.auth import staff_routes as staff_auth
 from api.auth.api_keys import routes as api_keys
 from api.auth.browser import routes as browser
+from api.auth.second_factor import routes as second_factor
 from api.books import routes as books
 from api.contract import routes as contract
 from api.contract.document import TITLE, openapi_document
@@ -104,7 +105,20 @@ def _routed() -> FastAPI:
         responses=problem_responses("validation_failed"),
     )
     # Routes are searched in this order, so the busiest come first.
-    for room in (transfers, accounts, auth, sessions, passwords, api_keys, browser, reversals, disputes, health, tiers):
+    for room in (
+        transfers,
+        accounts,
+        auth,
+        sessions,
+        passwords,
+        api_keys,
+        browser,
+        second_factor,
+        reversals,
+        disputes,
+        health,
+        tiers,
+    ):
         app.include_router(room.router)
     for room in (
         currencies,

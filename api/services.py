@@ -21,6 +21,7 @@ from customers.api_keys.postgres import ApiKeys
 from customers.documents.verifier import Verifier
 from customers.payees.postgres import Payees
 from customers.postgres import Customers
+from customers.second_factor.postgres import SecondFactors
 from customers.sessions.postgres import Sessions
 from customers.sign_ins.postgres import SignIns
 from database.connections import Database
@@ -94,6 +95,8 @@ class Services:
     sessions: Sessions
     api_keys: ApiKeys
     cookies: Cookies
+    second_factors: SecondFactors
+    staff_show_second_factor: bool
     mailer: Mailer
     web_url: str | None
 

@@ -29,6 +29,7 @@ class Action(StrEnum):
     VERIFY_EMAIL = "verify_email"
     DISABLE_CUSTOMER = "disable_customer"
     ENABLE_CUSTOMER = "enable_customer"
+    REMOVE_SECOND_FACTOR = "remove_second_factor"
     REQUEST_ROLE = "request_role"
     GRANT_ROLE = "grant_role"
     RUN_AUDIT = "run_audit"
@@ -75,6 +76,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.VERIFY_EMAIL: _ADMINS,
     Action.DISABLE_CUSTOMER: STAFF,
     Action.ENABLE_CUSTOMER: STAFF,
+    Action.REMOVE_SECOND_FACTOR: _ADMINS,
     Action.REQUEST_ROLE: _ADMINS,
     Action.GRANT_ROLE: _ADMINS,
     Action.RUN_AUDIT: _ADMINS,

@@ -28,6 +28,9 @@ class RegisterIn(In):
 class LoginIn(In):
     email: Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
     password: Annotated[SecretStr, Field(max_length=128, examples=["correct horse battery"]), NormalForm]
+    second_factor: Annotated[
+        SecretStr | None, Field(max_length=64, description="A code of the app, or a recovery code, where one is set")
+    ] = None
 
 
 class EmailCodeIn(In):

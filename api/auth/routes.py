@@ -9,6 +9,7 @@ from api.accounts.models import AccountOut
 from api.auth.models import EmailCodeIn, LoginIn, RegisteredOut, RegisterIn, TokenOut
 from api.auth.outgoing_mail import send_mail
 from api.auth.passwords import hash_password, password_matches
+from api.auth.second_factor.routes import is_shown
 from api.auth.sessions import CurrentCaller, CurrentClient, CurrentSession, UserAgent
 from api.customers.models import CustomerOut
 from api.http.fields import normalised_email
@@ -35,6 +36,9 @@ LOGIN_PROBLEMS = (
     "invalid_json",
     "credentials_invalid",
     "customer_disabled",
+    "second_factor_required",
+    "second_factor_invalid",
+    "encryption_key_missing",
     "validation_failed",
     "too_many_attempts",
     "too_busy",
@@ -53,6 +57,7 @@ LOGIN_PROBLEMS = (
         "validation_failed",
         *KEYED,
         "customer_disabled",
+        "second_factor_required",
         "too_many_attempts",
         "too_busy",
         "database_unavailable",
@@ -117,6 +122,8 @@ async def _registered_before(
         if customer.disabled_at is not None:
             await outcome.refused(customer)
             raise Problem("customer_disabled")
+        if await remit.second_factors.required_of(customer.id):
+            raise Problem("second_factor_required", "Sign in at /v1/auth/login, with your second factor.")
         await outcome.succeeded(customer)
     account = await remit.account_reads.find(registration.account_id)
     assert account is not None, "accounts are never deleted"
@@ -171,8 +178,15 @@ async def session_of(wanted: LoginIn, remit: Services, client: Client, agent: st
         if customer.disabled_at is not None:
             await outcome.refused(customer)
             raise Problem("customer_disabled")
+        has_factor = await remit.second_factors.required_of(customer.id)
+        if has_factor:
+            if wanted.second_factor is None:
+                raise Problem("second_factor_required")  # no failure: the next request brings the code
+            if not await is_shown(customer.id, wanted.second_factor.get_secret_value(), remit, client):
+                await outcome.failed(customer)
+                raise Problem("second_factor_invalid")
         await outcome.succeeded(customer)
-    return await remit.sessions.start(customer, client, agent)
+    return await remit.sessions.start(customer, client, agent, second_factor=has_factor)
 
 
 @router.post(

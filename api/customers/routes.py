@@ -138,6 +138,24 @@ async def enable(
 
 
 @router.post(
+    "/{customer_id}/second-factor/remove",
+    operation_id="admin.customers.remove_second_factor",
+    summary="Remove the second factor of somebody who has lost it (admins)",
+    responses=problem_responses(*ACTING, *KEYED, "customer_not_found"),
+)
+async def remove_second_factor(
+    customer_id: CustomerId,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.REMOVE_SECOND_FACTOR))],
+    remit: Remit,
+    answers: KeptAnswers,
+) -> CustomerOut:
+    """They sign in with the password alone, and their sessions end. Make sure that it is them who ask."""
+    keep = answers.keep(CustomerOut.of)
+    return CustomerOut.of(await remit.roles.remove_second_factor(actor, customer_id, wanted.reason, keep))
+
+
+@router.post(
     "/{customer_id}/role",
     operation_id="admin.customers.set_role",
     summary="Give a customer a role (admins)",

@@ -15,6 +15,7 @@ from structlog.contextvars import get_contextvars
 
 from api.temporal import TemporalUnavailable
 from database.connections import DiskFull, NotText, RowHeld, Unavailable
+from database.encryption import EncryptionKeyMissing
 from ledger.fingerprints import FingerprintKeyMissing
 from ledger.postgres.account_queue import AccountBusy
 from ledger.refusals import ActionRefused
@@ -65,6 +66,14 @@ PROBLEMS: Mapping[str, Meaning] = {
         "The refresh token was used before",
         "It may be stolen, so the session has ended for everybody who holds its tokens. Sign in again.",
     ),
+    "second_factor_required": Meaning(
+        401, "A second factor is needed", "Send second_factor as well: a code of your app, or a recovery code."
+    ),
+    "second_factor_invalid": Meaning(
+        401,
+        "The second factor is not valid",
+        "Send the present code of your app, each once, or an unused recovery code.",
+    ),
     "credentials_invalid": Meaning(401, "Wrong email or password", "No customer has this email and password."),
     "forbidden": Meaning(403, "Not allowed", "Your role does not allow this."),
     "password_wrong": Meaning(403, "Wrong password", "This is not your present password."),
@@ -75,6 +84,11 @@ PROBLEMS: Mapping[str, Meaning] = {
         403,
         "The request is not of our page",
         "With cookies, send X-CSRF-Token with what the sign-in or refresh answered, from a page of this origin.",
+    ),
+    "second_factor_missing": Meaning(
+        403,
+        "Staff need a second factor",
+        "Add one at /v1/auth/second-factor. This service asks it of everybody on its staff.",
     ),
     "mail_off": Meaning(403, "This service sends no mails", "Ask its staff for another password."),
     "sandbox_rails_off": Meaning(
@@ -130,6 +144,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "document_decided": Meaning(409, "The document is decided", "The first decision about a document is final."),
     "account_exists": Meaning(409, "The account exists already", "You hold an account in this currency already."),
+    "second_factor_exists": Meaning(
+        409, "There is a second factor, or none was begun", "Begin to add one, or remove the present one first."
+    ),
     "too_late": Meaning(409, "It is too late", "The transfer is completed."),
     "nothing_to_retry": Meaning(409, "No step is stuck", "No step is waiting to be retried."),
     "decided_already": Meaning(409, "You have decided already", "A reviewer's first decision is final."),
@@ -257,6 +274,11 @@ PROBLEMS: Mapping[str, Meaning] = {
         503,
         "A fingerprint key is missing",
         "This process does not have the key that the order was made with. Repeat the request after Retry-After.",
+    ),
+    "encryption_key_missing": Meaning(
+        503,
+        "An encryption key is missing",
+        "This process does not have the key of what it has to read or write. Staff set REMIT_ENCRYPTION_KEYS.",
     ),
     "disk_full": Meaning(
         503, "PostgreSQL's disk is full", "Repeat the request with the same key after the time in Retry-After."
@@ -386,6 +408,7 @@ def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
 
 def handle_problems(app: FastAPI) -> None:
     """Answer every error of this app with a problem; none shows a stack trace."""
+    _handle_missing_keys(app)
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> JSONResponse:
@@ -398,11 +421,6 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(TemporalUnavailable)
     async def temporal_unavailable(_: Request, error: TemporalUnavailable) -> JSONResponse:  # noqa: ARG001 - it may name hosts
         return Problem("temporal_unavailable").response()
-
-    @app.exception_handler(FingerprintKeyMissing)
-    async def fingerprint_key_missing(_: Request, error: FingerprintKeyMissing) -> JSONResponse:
-        log.error("%s", error)
-        return Problem("fingerprint_key_missing").response()
 
     @app.exception_handler(ActionRefused)
     async def refused(_: Request, error: ActionRefused) -> JSONResponse:
@@ -431,6 +449,18 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - the server logs it
         return Problem("internal_error").response()
+
+
+def _handle_missing_keys(app: FastAPI) -> None:
+    @app.exception_handler(FingerprintKeyMissing)
+    async def fingerprint_key_missing(_: Request, error: FingerprintKeyMissing) -> JSONResponse:
+        log.error("%s", error)
+        return Problem("fingerprint_key_missing").response()
+
+    @app.exception_handler(EncryptionKeyMissing)
+    async def encryption_key_missing(_: Request, error: EncryptionKeyMissing) -> JSONResponse:
+        log.error("%s", error)
+        return Problem("encryption_key_missing").response()
 
 
 def _allowed(request: Request) -> str:

@@ -10,7 +10,7 @@ from api.http.problems import Problem
 from api.services import Remit
 from staff.permissions import STAFF, Action, Actor, NotAllowed, Role, check_allowed
 
-READING = ("not_authenticated", "token_expired", "forbidden", "database_unavailable")
+READING = ("not_authenticated", "token_expired", "forbidden", "second_factor_missing", "database_unavailable")
 ACTING = (*READING, "invalid_json", "conflict_of_interest", "body_too_large", "validation_failed")
 INTERVENING = (*ACTING, "transfer_not_found", "temporal_unavailable")
 
@@ -21,6 +21,8 @@ async def _staff(session: CurrentSession, client: CurrentClient, remit: Remit, r
     if actor.role not in STAFF:
         await remit.sign_ins.record_no_access(client, actor.id, _route(request))
         raise Problem("forbidden")
+    if remit.staff_show_second_factor and not session.second_factor:
+        raise Problem("second_factor_missing")
     return actor
 
 

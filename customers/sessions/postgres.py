@@ -201,20 +201,30 @@ class Sessions:
             if row is None:
                 return False
             if keep is not None:
-                await _keep(connection, customer.id, keep, row["session_generation"])
+                await connection.execute(_KEEP, customer.id, keep, row["session_generation"])
             await record_auth_event(connection, kind, client, customer.id if keep is not None else None, customer.id)
         return True
 
 
-async def end_sessions(connection: "Connection", customer_id: CustomerId) -> None:
-    """End all sessions of a customer: one statement, whatever their number. The caller commits it with the reason."""
+async def end_sessions(connection: "Connection", customer_id: CustomerId) -> int:
+    """End all sessions of a customer: one statement, whatever their number. The caller commits it with the reason.
+
+    The generation of those that begin from now on.
+    """
     raised = update(customers).where(customers.c.id == customer_id)
     raised = raised.values(session_generation=customers.c.session_generation + 1)
-    await fetch_only(connection, raised.returning(customers.c.id))
+    row = await fetch_only(connection, raised.returning(customers.c.session_generation))
+    return int(row["session_generation"])
 
 
 _KEEP = "UPDATE sessions SET generation = $3 WHERE id = $2 AND customer_id = $1 AND ended_at IS NULL"
+_KEEP_SHOWN = """
+    UPDATE sessions SET generation = $3, second_factor = true WHERE id = $2 AND customer_id = $1 AND ended_at IS NULL
+"""
 
 
-async def _keep(connection: "Connection", customer_id: CustomerId, session_id: SessionId, generation: int) -> None:
-    await connection.execute(_KEEP, customer_id, session_id, generation)
+async def keep_session(
+    connection: "Connection", customer_id: CustomerId, session_id: SessionId, generation: int
+) -> None:
+    """Let one session, which has just shown a second factor, go on with those of a new generation."""
+    await connection.execute(_KEEP_SHOWN, customer_id, session_id, generation)

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from customers.customer import Customer
 from customers.postgres import CUSTOMER, customer_of, customers
+from customers.second_factor.postgres import forget_second_factor
 from database.connections import Database
 from database.metadata import CLOCK
 from database.statements import fetch_first, fetch_only, locked
@@ -99,7 +100,7 @@ class OwnerGrants:
     async def promote(
         self, customer_id: CustomerId, email: str, password_hash: str, role: Role = Role.ADMIN
     ) -> Customer:
-        """Give a registered customer this role and a new password, and end all their sessions.
+        """Give a registered customer this role and a new password. Their sessions end, and their second factor goes.
 
         Refuses with `NobodyToPromote` unless id and address belong together. Safe to repeat.
         """
@@ -116,6 +117,7 @@ class OwnerGrants:
                 email_verified_at=CLOCK,
             )
             after = customer_of(await fetch_only(connection, changed.returning(*CUSTOMER)))
+            await forget_second_factor(connection, customer_id)
             return await _recorded(connection, after, before)
 
     @asynccontextmanager

@@ -13,6 +13,7 @@ from sqlalchemy import ARRAY, Text, any_, bindparam, exists, func, select, updat
 
 from customers.customer import Customer
 from customers.postgres import CUSTOMER, customer_of, customers
+from customers.second_factor.postgres import forget_second_factor
 from customers.sessions.postgres import end_sessions
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
@@ -183,6 +184,26 @@ class Roles:
             await record_action(connection, actor, action, customer_id, reason, was, is_)
             await keep(connection, after)
         return after
+
+    async def remove_second_factor(
+        self, actor: Actor, customer_id: CustomerId, reason: str, keep: Keep[Customer] = keeps_nothing
+    ) -> Customer:
+        """Let somebody who has lost their second factor sign in with the password alone. Their sessions end.
+
+        Safe to repeat. `keep` keeps the answer, for repeats.
+        """
+        async with self._database.transaction() as connection:
+            rows = await fetch(connection, _LOCK, customer_ids=[actor.id, customer_id])
+            found = {row["id"]: customer_of(row) for row in rows}
+            if customer_id not in found:
+                raise NoSuchCustomer(customer_id)
+            customer, action = found[customer_id], Action.REMOVE_SECOND_FACTOR
+            check_access(Actor(actor.id, Role(found[actor.id].role)), action, customer_id, Role(customer.role))
+            await forget_second_factor(connection, customer_id)
+            await end_sessions(connection, customer_id)
+            await record_action(connection, actor, action, customer_id, reason, None, {"second_factor": False})
+            await keep(connection, customer)
+        return customer
 
     async def record_verification(self, actor: Actor, customer_id: CustomerId, reason: str) -> Customer:
         """Record that an admin gets a code for mail to the customer's address. The customer as they are."""

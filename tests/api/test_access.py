@@ -60,6 +60,10 @@ CALLS = {
     "auth.api_keys.create": Call("401 201 201 201 201", {"name": "A shop", "scopes": ["transfers:read"]}),
     "auth.api_keys.revoke": Call("401 404 204 404 404"),
     "auth.sessions.end": Call("401 404 204 404 404"),
+    "auth.second_factor.begin": Call("401 403 403 403 403", {"password": "wrong one"}),
+    "auth.second_factor.confirm": Call("401 409 409 409 409", {"second_factor": "123456"}),
+    "auth.second_factor.replace_recovery_codes": Call("401 401 401 401 401", {"second_factor": "123456"}),
+    "auth.second_factor.remove": Call("401 401 401 401 401", {"second_factor": "123456"}),
     "auth.change_password": Call("401 403 403 403 403", {"current_password": "wrong one", "new_password": PASSWORD}),
     "accounts.list": Call(SIGNED_IN),
     "accounts.create": Call("401 201 201 201 201", {"currency": "EUR"}),
@@ -151,6 +155,7 @@ CALLS = {
     # Whoever is signed in, at the end
     "admin.customers.disable": Call(STAFF, REASON),
     "admin.customers.enable": Call("401 403 401 200 200", REASON),
+    "admin.customers.remove_second_factor": Call("401 403 401 403 200", REASON),
     "auth.logout": Call("401 204 401 204 204"),
     "auth.sessions.end_all": Call("401 401 401 401 401"),
 }

@@ -21,6 +21,7 @@ for module in (
     "api.limits.postgres",
     "customers.documents.postgres",
     "customers.postgres",
+    "customers.second_factor.postgres",
     "customers.sessions.postgres",
     "customers.sign_ins.postgres",
     "database.answers",

@@ -278,6 +278,10 @@ WITHOUT_KEY = {
     "/v1/auth/password-reset": "It sends one mail a minute, however often it is asked.",
     "/v1/auth/password-reset/confirm": "A code works once.",
     "/v1/auth/refresh": "A refresh token gets the same next one for a short time.",
+    "/v1/auth/second-factor": "Until it is confirmed, the last secret counts, and none is kept in an answer.",
+    "/v1/auth/second-factor/confirm": "It is confirmed once.",
+    "/v1/auth/second-factor/recovery-codes": "A code is used up, so a repeat needs another one.",
+    "/v1/auth/second-factor/remove": "What is removed stays removed.",
 }
 
 
