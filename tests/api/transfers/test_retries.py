@@ -14,10 +14,11 @@ from devenv.demo.postgres import holding
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
+from serve import compose_api
 from settings import Settings
 from staff.permissions import Role
 from tests.account_status import set_account_status
-from tests.api.people import Person, reaches, register, running_api
+from tests.api.people import Person, client_of, reaches, register, running_api
 from tests.orders import NEXT_FINGERPRINT_KEY, promoted
 from workflows.recovery import RecoveryWorkflow
 
@@ -92,7 +93,8 @@ async def test_a_sandbox_deposit_that_failed_makes_no_money_once_the_sandbox_is_
     failed = (await ada.post(path, {"amount": 700, "currency": "USD"})).json()
     assert failed["state"] == "failed"
     await set_account_status(book.database, AccountId(ada.account_id), AccountStatus.ACTIVE)
-    async with running_api(settings.model_copy(update={"sandbox_rails": False}), database) as http:
+    live = compose_api(settings.model_copy(update={"sandbox_rails": False}), database, with_worker=False)
+    async with client_of(settings, live) as http:
         her, staff = (Person(http, who.id, who.account_id, who.token, who.email) for who in (ada, admin))
         assert told(await retry(her, failed["id"])) == (403, "sandbox_rails_off")
         assert told(await retry_as_staff(staff, failed["id"])) == (403, "sandbox_rails_off")

@@ -16,8 +16,9 @@ from devenv.demo.postgres import holding
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
+from serve import compose_api
 from settings import Settings
-from tests.api.people import Person, register, running_api, transfer_body
+from tests.api.people import Person, client_of, register, running_api, transfer_body
 from tests.waiting import until
 
 
@@ -266,8 +267,8 @@ async def test_a_receipt_names_the_postings(ada: Person, ben: Person) -> None:
 async def test_deposits_are_the_services_own_where_the_sandbox_rail_is_off(
     settings: Settings, database: Database
 ) -> None:
-    live = settings.model_copy(update={"sandbox_rails": False})
-    async with running_api(live, database, worker=False) as http:
+    live = compose_api(settings.model_copy(update={"sandbox_rails": False}), database, with_worker=False)
+    async with client_of(settings, live) as http:
         person = await register(http)
         body = {"amount": 1, "currency": "USD"}
         for rail in ("deposits", "withdrawals"):
