@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel
@@ -163,8 +163,12 @@ async def _digest(request: Request, blinded: Callable[[str], str]) -> str:
     """
     body = await request.body()
     with suppress(ValueError, RecursionError):  # no body, or one that the route does not read
-        sent = json.loads(body)
-        if isinstance(sent, dict) and isinstance(number := sent.get("number"), str):
-            sent["number"] = blinded(number)
+        sent = json.loads(body, object_hook=lambda part: _without_number(part, blinded))
         body = json.dumps(sent, sort_keys=True, separators=(",", ":")).encode()
     return hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body).hexdigest()
+
+
+def _without_number(part: dict[str, Any], blinded: Callable[[str], str]) -> dict[str, Any]:
+    """An object of the body, with the number of a document blinded, wherever in the body it is."""
+    number = part.get("number")
+    return part | {"number": blinded(number)} if isinstance(number, str) else part

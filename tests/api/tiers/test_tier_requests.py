@@ -1,6 +1,8 @@
 """A customer asks for a higher tier with another document, and staff decide."""
 
 import asyncio
+import hashlib
+import json
 
 import httpx
 import pytest
@@ -173,3 +175,14 @@ async def test_a_verifier_alone_gives_nobody_a_tier_that_two_people_have_to_appr
     for person in (operator, admin):
         assert (await tier_of(ada), (await decided(person, request)).status_code) == (1, 200)
     assert await tier_of(ada) == 3
+
+
+async def test_a_kept_answer_does_not_tell_the_number_of_the_document(ada: Person, owner: Connection) -> None:
+    path, wanted = f"/v1/accounts/{ada.account_id}/tier-requests", {"document": DOCUMENT, "tier": 2}
+    assert (await ada.post(path, wanted, "k")).status_code == 201
+    plain = f"POST {path}\n".encode() + json.dumps(wanted, sort_keys=True, separators=(",", ":")).encode()
+    kept = await owner.fetchval("SELECT request FROM answers WHERE owner_id = $1", ada.id)
+    assert kept != hashlib.sha256(plain).hexdigest()
+    assert (await ada.post(path, wanted, "k")).headers["Idempotent-Replayed"] == "true"
+    other = await ada.post(path, wanted | {"document": DOCUMENT | {"number": "98765432109"}}, "k")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
