@@ -242,6 +242,7 @@ async def test_a_reviewed_transfer_has_a_marker_for_each_step(
     steps = [json.loads(marker["data"])["activity_type"] for marker in await markers(stack, workflow_id)]
     assert set(steps[:2]) == {"open_transfer", "screen_transfer"}  # they run at once
     assert [step for step in steps[2:] if step != "notify_parties"] == [
+        "screen_with_facts",
         "begin_review",
         "read_review",
         "debit_source",
