@@ -36,7 +36,6 @@ TAGS = [
     {"name": "customers", "description": "The signed-in customer's identity, and the documents that prove it."},
     {"name": "disputes", "description": "A payer objects to a completed transfer; both parties say what happened."},
     {"name": "auth", "description": "Register, sign in and sign out."},
-    {"name": "customers", "description": "A customer's own identity documents."},
     {"name": "admin", "description": "For staff. Each change names its reason, and is recorded with who made it."},
     {"name": "health", "description": "For load balancers."},
     {"name": "problems", "description": "What the `type` of a problem leads to."},

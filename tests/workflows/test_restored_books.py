@@ -65,7 +65,8 @@ class Restore:
         await self._owner.execute("SET LOCAL session_replication_role = replica")
         await self._owner.execute(
             """
-            UPDATE accounts SET balance_minor = last.balance_after, version = last.version, head_hash = last.hash
+            UPDATE accounts SET balance_minor = last.balance_after, version = last.version, head_hash = last.hash,
+                spent_on = NULL, spent_day_minor = 0, spent_month_minor = 0
             FROM entries last
             WHERE id = $1 AND last.account_id = id AND last.version = (
                 SELECT max(version) FROM entries WHERE account_id = $1 AND transfer_id != $2
