@@ -1,12 +1,15 @@
 """Finishes what lost its workflow, because that was terminated, deleted, or lost with Temporal's database."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
 
+from ledger.ids import CustomerId, DisputeId, TierRequestId
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import Step
 from ledger.workflow_ids import dispute_workflow_id, onboarding_workflow_id, tier_request_workflow_id
@@ -18,6 +21,8 @@ from workflows.search_attributes import search_attributes, summary
 from workflows.transfer.saga import TransferWorkflow
 
 AT_ONCE = 10
+
+Id = TypeVar("Id", bound=str)
 
 
 @workflow.defn
@@ -74,85 +79,51 @@ class RecoveryWorkflow:
                     raise
                 sweep.unanswered[transfer_id] = str(error.cause or error)
 
-    async def _disputes(self) -> list[str]:
-        """Start the lost workflows of disputes again. Each continues from its row."""
-        found = await workflow.execute_activity(
-            steps.find_stranded_disputes,
-            start_to_close_timeout=policies.SWEEP_ATTEMPT,
-            schedule_to_close_timeout=policies.SWEEP_BUDGET,
-            heartbeat_timeout=policies.SWEEP_HEARTBEAT,
-            retry_policy=policies.UNTIL_ANSWERED,
-            summary="Find disputes without a running workflow",
-        )
-        started: list[str] = []
-        for dispute_id in found:
-            try:
-                await workflow.start_child_workflow(
-                    DisputeWorkflow.run,
-                    dispute_id,
-                    id=dispute_workflow_id(dispute_id),
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                    task_timeout=policies.TASK_TIMEOUT,
-                    static_summary=f"Dispute {dispute_id}, started again",
-                )
-            except WorkflowAlreadyStartedError:
-                continue
-            started.append(dispute_id)
-        return started
+    async def _disputes(self) -> list[DisputeId]:
+        find, start = steps.find_stranded_disputes, DisputeWorkflow.run
+        return await self._start_again(find, "disputes", start, dispute_workflow_id, "Dispute {}")
 
-    async def _onboardings(self) -> list[str]:
-        """Start the lost workflows of onboardings again. Each continues from its customer's rows."""
-        found = await workflow.execute_activity(
-            steps.find_stranded_onboardings,
-            start_to_close_timeout=policies.SWEEP_ATTEMPT,
-            schedule_to_close_timeout=policies.SWEEP_BUDGET,
-            heartbeat_timeout=policies.SWEEP_HEARTBEAT,
-            retry_policy=policies.UNTIL_ANSWERED,
-            summary="Find onboardings without a running workflow",
-        )
-        started: list[str] = []
-        for customer_id in found:
-            try:
-                await workflow.start_child_workflow(
-                    OnboardingWorkflow.run,
-                    customer_id,
-                    id=onboarding_workflow_id(customer_id),
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                    task_timeout=policies.TASK_TIMEOUT,
-                    static_summary=f"Onboarding of {customer_id}, started again",
-                )
-            except WorkflowAlreadyStartedError:
-                continue
-            started.append(customer_id)
-        return started
+    async def _onboardings(self) -> list[CustomerId]:
+        find, start = steps.find_stranded_onboardings, OnboardingWorkflow.run
+        return await self._start_again(find, "onboardings", start, onboarding_workflow_id, "Onboarding of {}")
 
-    async def _tier_requests(self) -> list[str]:
-        """Start the lost workflows of requests for a higher tier again. Each continues from its row."""
+    async def _tier_requests(self) -> list[TierRequestId]:
+        find, start = steps.find_stranded_tier_requests, TierRequestWorkflow.run
+        what = "requests for a higher tier"
+        return await self._start_again(find, what, start, tier_request_workflow_id, "Tier request {}")
+
+    async def _start_again(
+        self,
+        find: Callable[[], Awaitable[list[Id]]],
+        what: str,
+        start: Callable[..., Awaitable[Any]],
+        workflow_id_of: Callable[[Id], str],
+        name: str,
+    ) -> list[Id]:
+        """Start lost workflows again. Each continues from its row."""
         found = await workflow.execute_activity(
-            steps.find_stranded_tier_requests,
+            find,
             start_to_close_timeout=policies.SWEEP_ATTEMPT,
             schedule_to_close_timeout=policies.SWEEP_BUDGET,
             heartbeat_timeout=policies.SWEEP_HEARTBEAT,
             retry_policy=policies.UNTIL_ANSWERED,
-            summary="Find requests for a higher tier without a running workflow",
+            summary=f"Find {what} without a running workflow",
         )
-        started: list[str] = []
-        for request_id in found:
+        started: list[Id] = []
+        for id_ in found:
             try:
                 await workflow.start_child_workflow(
-                    TierRequestWorkflow.run,
-                    request_id,
-                    id=tier_request_workflow_id(request_id),
+                    start,
+                    id_,
+                    id=workflow_id_of(id_),
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                     parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                     task_timeout=policies.TASK_TIMEOUT,
-                    static_summary=f"Tier request {request_id}, started again",
+                    static_summary=f"{name.format(id_)}, started again",
                 )
             except WorkflowAlreadyStartedError:
                 continue
-            started.append(request_id)
+            started.append(id_)
         return started
 
     async def _abandon(self, stranded: Stranded) -> bool:
