@@ -6,17 +6,24 @@ from settings import Settings
 
 
 def reencrypt() -> None:
-    """Encrypt the numbers of identity documents with the first of the encryption keys. Safe to repeat, at any time."""
+    """Encrypt what is kept encrypted with the first of the encryption keys. Safe to repeat, at any time.
+
+    That is the numbers of identity documents and the secrets of second factors.
+    """
     from database.encryption import EncryptionKeyMissing, NotDecryptable
 
     try:
-        written = run_async(_reencrypt(Settings()))
+        numbers, factors = run_async(_reencrypt(Settings()))
     except (EncryptionKeyMissing, NotDecryptable) as error:
         fail(f"Stopped, and nothing is lost: {error}. REMIT_ENCRYPTION_KEYS needs every key that is in use.")
-    say(f"{written} numbers were encrypted with the first key. All others were so already.")
+    say(
+        f"{numbers} numbers of documents and {factors} secrets of second factors were encrypted with the first key. "
+        "All others were so already."
+    )
 
 
-async def _reencrypt(settings: Settings) -> int:
+async def _reencrypt(settings: Settings) -> tuple[int, int]:
+    from customers.second_factor.postgres import SecondFactors
     from database.connections import Database
     from database.encryption import Encryption
     from devenv.home import Home
@@ -33,4 +40,5 @@ async def _reencrypt(settings: Settings) -> int:
         Database(url, connections=1, application_name="remit-reencrypt") as database,
     ):
         await database.ping()
-        return await Onboarding(database, encryption).encrypt_anew()
+        numbers = await Onboarding(database, encryption).encrypt_anew()
+        return numbers, await SecondFactors(database, encryption).encrypt_anew()

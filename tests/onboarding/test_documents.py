@@ -26,7 +26,6 @@ from customers.documents.document import (
 )
 from customers.postgres import Customers
 from database.connections import Database
-from database.encryption import Encryption, EncryptionKeyMissing
 from database.migrations import migrate
 from devenv.servers.postgres_server import PostgresServer
 from ledger.ids import WORLD, AccountId, CustomerId, DocumentId
@@ -39,7 +38,7 @@ from staff.permissions import Action, Actor, ConflictOfInterest, NotAllowed, Rol
 from staff.postgres.actions import ActionSearch, StaffActions
 from tests.conftest import database_named
 from tests.connections import Connection
-from tests.orders import ENCRYPTION, ENCRYPTION_KEY, Holder, deposited, order, staff
+from tests.orders import ENCRYPTION, Holder, deposited, order, staff
 
 NUMBER = "98765432101"
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -248,24 +247,6 @@ async def test_an_encrypted_number_belongs_to_its_row(
     )
     with pytest.raises(Exception, match="does not decrypt"):
         await onboarding.inquiry(his)
-
-
-async def test_a_rotated_key_is_needed_until_numbers_are_encrypted_anew(
-    customers: Customers, onboarding: Onboarding, database: Database
-) -> None:
-    holders = [await registered(customers) for _ in range(3)]
-    after = Encryption(["the key after the rotation, long enough", ENCRYPTION_KEY])
-    only_new = Onboarding(database, Encryption(["the key after the rotation, long enough"]))
-    document = await document_of(onboarding, holders[0].id)
-    with pytest.raises(EncryptionKeyMissing):
-        await only_new.inquiry(document)
-    rotating = Onboarding(database, after)
-    assert [await rotating.encrypt_anew() for _ in range(2)] == [3, 0]
-    inquiry = await only_new.inquiry(document)
-    assert inquiry is not None
-    assert inquiry.number == NUMBER
-    with pytest.raises(EncryptionKeyMissing):
-        await onboarding.inquiry(document)
 
 
 @pytest.fixture
