@@ -13,7 +13,6 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
-    func,
     insert,
     select,
     text,
@@ -206,12 +205,15 @@ class Customers:
             row = await fetch_first(connection, _BY_ID, customer_id=customer_id)
         return customer_of(row) if row else None
 
-    async def verify_email(self, customer_id: CustomerId) -> Customer:
-        """Note that mail to the customer's address reaches them. A repeat keeps the time of the first."""
-        verified = func.coalesce(customers.c.email_verified_at, CLOCK)
-        changed = update(customers).where(customers.c.id == customer_id).values(email_verified_at=verified)
-        async with self._database.connection() as connection:
-            return customer_of(await fetch_only(connection, changed.returning(*CUSTOMER)))
+    async def verify_email(self, customer_id: CustomerId, client: Client) -> Customer:
+        """Note that mail to the customer's address reaches them, on record. A repeat changes and records nothing."""
+        first = update(customers).where(customers.c.id == customer_id, customers.c.email_verified_at.is_(None))
+        async with self._database.transaction() as connection:
+            row = await fetch_first(connection, first.values(email_verified_at=CLOCK).returning(*CUSTOMER))
+            if row is None:
+                return customer_of(await fetch_only(connection, _BY_ID, customer_id=customer_id))
+            await record_auth_event(connection, AuthEventKind.EMAIL_VERIFIED, client, customer_id, customer_id)
+        return customer_of(row)
 
 
 async def welcome(connection: "Connection", customer_id: CustomerId) -> None:

@@ -47,7 +47,7 @@ async def admins(database: Database) -> list[Actor]:
 @pytest.fixture
 async def bob(customers: Customers) -> CustomerId:
     """A customer whose address is verified."""
-    return (await customers.verify_email((await holder(customers)).id)).id
+    return (await customers.verify_email((await holder(customers)).id, client_at("192.0.2.1"))).id
 
 
 async def about(database: Database, subject: str) -> list[StaffAction]:

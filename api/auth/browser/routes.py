@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Request, Response, status
 from pydantic import BaseModel, Field
 
 from api.auth.browser.cookies import CSRF_HEADER, REFRESH_PATH
@@ -14,8 +14,11 @@ from api.http.problems import Problem, problem_responses
 from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from customers.sessions.session import Session
+from customers.sign_ins.events import AuthEventKind
 
 router = APIRouter(prefix=REFRESH_PATH, tags=["auth"], route_class=CheckedRoute)
+
+CsrfHeader = Annotated[str | None, Header(alias=CSRF_HEADER, description="Of the last answer")]
 
 
 class BrowserSessionOut(BaseModel):
@@ -57,11 +60,7 @@ async def browser_login(
     ),
 )
 async def browser_refresh(
-    request: Request,
-    response: Response,
-    remit: Remit,
-    client: CurrentClient,
-    _documented: Annotated[str | None, Header(alias=CSRF_HEADER, description="Of the last answer")] = None,
+    request: Request, response: Response, remit: Remit, client: CurrentClient, _documented: CsrfHeader = None
 ) -> BrowserSessionOut:
     """The same as `POST /v1/auth/refresh`, from the cookie and into the cookies."""
     token = request.cookies.get(remit.cookies.refresh)
@@ -71,6 +70,32 @@ async def browser_refresh(
     if claims is not None:
         remit.cookies.check(request, remit.tokens, claims.session_id)
     return _kept(await refreshed(token, remit, client), response, remit)
+
+
+@router.post(
+    "/logout",
+    status_code=status.HTTP_204_NO_CONTENT,
+    operation_id="auth.browser.logout",
+    summary="Sign out from a page in a browser",
+    responses=problem_responses("csrf_refused", "database_unavailable"),
+)
+async def browser_logout(
+    request: Request, response: Response, remit: Remit, client: CurrentClient, _documented: CsrfHeader = None
+) -> None:
+    """The session ends and the browser forgets its cookies, also after its access token has expired.
+
+    A browser that has no session, or no longer, is answered the same.
+    """
+    remit.cookies.check_origin(request)
+    token = request.cookies.get(remit.cookies.refresh)
+    try:
+        claims = remit.tokens.read_refresh(token) if token else None
+    except Problem:
+        claims = None  # it has expired, together with its session
+    if claims is not None:
+        remit.cookies.check(request, remit.tokens, claims.session_id)
+        await remit.sessions.end(claims.customer_id, claims.session_id, client, AuthEventKind.SIGNED_OUT)
+    remit.cookies.clear(response)
 
 
 def _kept(session: Session, response: Response, remit: Services) -> BrowserSessionOut:

@@ -12,6 +12,7 @@ import pytest
 from database.connections import Database
 from settings import Settings
 from tests.api.people import Person, register, running_api
+from tests.connections import Connection
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ async def is_verified(person: Person) -> bool:
     return bool((await person.get("/v1/auth/me")).json()["email_verified"])
 
 
-async def test_the_link_of_the_mail_after_registration_verifies_the_address_of_that_customer_alone(
-    posting: httpx.AsyncClient, tmp_path: Path
+async def test_the_link_of_the_mail_after_registration_verifies_the_address_of_that_customer_once(
+    posting: httpx.AsyncClient, tmp_path: Path, owner: Connection
 ) -> None:
     ada, eve = await register(posting), await register(posting)
     (text,) = mails(tmp_path, ada)
@@ -50,6 +51,7 @@ async def test_the_link_of_the_mail_after_registration_verifies_the_address_of_t
         answer = await ada.post("/v1/auth/email-verification", {"code": code})
         assert (answer.status_code, answer.json()["email_verified"]) == (200, True)
     assert (await is_verified(ada), await is_verified(eve)) == (True, False)
+    assert await owner.fetchval("SELECT count(*) FROM auth_events WHERE kind = 'email_verified'") == 1
 
 
 async def test_another_mail_is_sent_once_a_minute_and_none_to_a_verified_address(

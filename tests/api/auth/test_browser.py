@@ -10,7 +10,7 @@ from serve import compose_api
 from settings import Settings
 from tests.api.people import PASSWORD, Person, client_of, register
 
-LOGIN, REFRESH = "/v1/auth/browser/login", "/v1/auth/browser/refresh"
+LOGIN, REFRESH, LOGOUT = (f"/v1/auth/browser/{name}" for name in ("login", "refresh", "logout"))
 ORIGIN = {"Origin": "https://remit.test"}
 
 
@@ -92,6 +92,22 @@ async def test_a_browser_refreshes_by_its_cookie_and_signs_out_without_any_left(
     assert (await browser.post("/v1/auth/logout", headers=right)).status_code == 204
     assert not list(browser.cookies.jar)
     assert (await http.get("/v1/auth/me", headers={"Authorization": f"Bearer {access}"})).status_code == 401
+
+
+async def test_a_browser_signs_out_after_its_access_token_has_expired(
+    browser: httpx.AsyncClient, http: httpx.AsyncClient
+) -> None:
+    right = ORIGIN | {"X-CSRF-Token": (await sign_in(browser, await register(http))).json()["csrf_token"]}
+    access, refresh = (browser.cookies[name] for name in ("__Host-remit_access", "__Secure-remit_refresh"))
+    browser.cookies.delete("__Host-remit_access")
+    for wrong in (ORIGIN, right | {"Origin": "https://evil.test"}):
+        assert told(await browser.post(LOGOUT, headers=wrong)) == (403, "csrf_refused")
+    assert (await http.get("/v1/auth/me", headers={"Authorization": f"Bearer {access}"})).status_code == 200
+    for _ in range(2):  # the second one has no cookie
+        assert (await browser.post(LOGOUT, headers=right)).status_code == 204
+        assert not list(browser.cookies.jar)
+    assert (await http.get("/v1/auth/me", headers={"Authorization": f"Bearer {access}"})).status_code == 401
+    assert (await http.post("/v1/auth/refresh", json={"refresh_token": refresh})).status_code == 401
 
 
 async def test_on_plain_http_the_cookies_of_an_embedded_stack_are_not_secure(

@@ -269,6 +269,7 @@ WITHOUT_KEY = {
     "/v1/admin/customers/{customer_id}/email-verification": "A code is as good as the first one, and never kept.",
     "/v1/auth/api-keys": "A secret is never kept: a key whose secret was lost is listed, and can be ended.",
     "/v1/auth/browser/login": "As `/v1/auth/login`.",
+    "/v1/auth/browser/logout": "A session that has ended stays ended.",
     "/v1/auth/browser/refresh": "As `/v1/auth/refresh`.",
     "/v1/auth/email-verification": "An address that is verified stays verified.",
     "/v1/auth/email-verification/mail": "A mail is as good as the first one, and at most one is sent a minute.",
