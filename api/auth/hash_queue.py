@@ -11,6 +11,9 @@ from api.http.problems import Problem
 WAITING_PER_CLIENT = 20
 WAITING = 1_000
 
+# Nobody waits longer for a turn: beside much other work a hash takes seconds, and then 60 in a queue take a minute.
+WAITING_SECONDS = 2.5
+
 
 class HashQueue:
     """At most `at_once` turns at a time."""
@@ -28,7 +31,8 @@ class HashQueue:
     async def turn(self, client: str) -> AsyncIterator[None]:
         """Wait for a turn and hold it for the block.
 
-        Raises the problem `too_busy` where too many wait: at once, or later, to make room for a client with fewer.
+        Raises the problem `too_busy` where too many wait: at once, later to make room for a client with fewer, or
+        after `WAITING_SECONDS`.
         """
         if self._free:
             self._free -= 1
@@ -43,21 +47,35 @@ class HashQueue:
         own = len(self._waiting.get(client, ()))
         if own >= WAITING_PER_CLIENT or (self.waiting >= WAITING and not self._make_room(own)):
             raise Problem("too_busy")
-        mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[bool] = loop.create_future()
         self._waiting.setdefault(client, deque()).append(mine)
+        limit = loop.call_later(WAITING_SECONDS, self._send_away, client, mine)
         try:
             has_turn = await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
                 if mine.result():
                     self._pass_on()  # the turn came together with the cancellation
-            elif mine in (queue := self._waiting.get(client, deque())):
-                queue.remove(mine)
-                if not queue:
-                    del self._waiting[client]
+            else:
+                self._leave(client, mine)
             raise
+        finally:
+            limit.cancel()
         if not has_turn:
             raise Problem("too_busy")
+
+    def _send_away(self, client: str, waiting: asyncio.Future[bool]) -> None:
+        if not waiting.done():
+            self._leave(client, waiting)
+            waiting.set_result(False)
+
+    def _leave(self, client: str, waiting: asyncio.Future[bool]) -> None:
+        queue = self._waiting.get(client, deque())
+        if waiting in queue:
+            queue.remove(waiting)
+            if not queue:
+                del self._waiting[client]
 
     def _make_room(self, own: int) -> bool:
         """Send away the last of the longest queue, for a client that has so many waiting. False: none is longer."""

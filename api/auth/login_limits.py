@@ -13,6 +13,9 @@ from customers.sign_ins.postgres import SignInAttempt, SignIns
 # More attempts of one client at one account that wait for each other are told to come again.
 WAITING_PER_ACCOUNT = 20
 
+# So are those whose turn has not come by then: the client behind them has gone.
+WAITING_SECONDS = 10
+
 
 @dataclass
 class _Turn:
@@ -39,7 +42,7 @@ class LoginLimits:
             raise Problem("too_busy")
         turn.holders += 1
         try:
-            async with turn.lock:
+            async with _held(turn.lock):
                 wait = math.ceil((await self._sign_ins.wait(attempt)).total_seconds())
                 if wait > 0:
                     await self._sign_ins.record_refusal(attempt, wait)
@@ -49,6 +52,19 @@ class LoginLimits:
             turn.holders -= 1
             if not turn.holders:
                 del self._turns[pair]
+
+
+@asynccontextmanager
+async def _held(lock: asyncio.Lock) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(WAITING_SECONDS):
+            await lock.acquire()
+    except TimeoutError:
+        raise Problem("too_busy") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True, slots=True)

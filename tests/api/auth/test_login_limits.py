@@ -111,6 +111,21 @@ async def test_registrations_beyond_the_queue_are_told_to_come_again(
     assert {(await answer).status_code for answer in waiting} == {201}
 
 
+async def test_who_has_waited_long_for_a_turn_is_told_to_come_again(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, queue = await register(http), HashQueue(1)
+    monkeypatch.setattr(passwords, "_SIGN_INS", queue)
+    assert hash_queue.WAITING_SECONDS < 3
+    monkeypatch.setattr(hash_queue, "WAITING_SECONDS", 0.05)
+    async with queue.turn("the test"):
+        refused = await sign_in(http, ada, PASSWORD)
+    assert (refused.status_code, refused.json()["code"]) == (503, "too_busy")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert queue.waiting == 0
+    assert (await sign_in(http, ada, PASSWORD)).status_code == 200
+
+
 async def test_clients_take_turns_however_many_requests_one_of_them_sends() -> None:
     queue, order = HashQueue(1), []
 
