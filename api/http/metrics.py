@@ -36,6 +36,13 @@ IN_TRANSIT_OLDEST = Gauge(
 )
 REVIEWS = Gauge("remit_reviews", "Transfers in review: all that are open, and those past their deadline", ["condition"])
 DISPUTES = Gauge("remit_disputes", "Disputes: all that are open, and those past their deadline", ["condition"])
+CASES = Gauge("remit_screening_cases", "Cases that screening has opened: all that are open", ["condition"])
+DOCUMENTS = Gauge("remit_documents_undecided", "Identity documents that nobody has decided about, by state", ["state"])
+DOCUMENTS_LONGEST = Gauge(
+    "remit_documents_undecided_longest_seconds",
+    "Seconds since the identity document that waits longest in this state was sent",
+    ["state"],
+)
 NEEDING_ATTENTION = Gauge(
     "remit_transfers_needing_attention", "Transfers that Temporal marks as needing attention", ["task_queue"]
 )
@@ -44,6 +51,11 @@ RECOVERY_SWEPT = Gauge(
     "remit_recovery_last_sweep_timestamp_seconds", "When recovery last began to look for lost transfers", ["schedule"]
 )
 SCHEDULE = "recovery"
+
+_OF_OPEN_WORK = (
+    *(NOT_FINAL, LONGEST, IN_TRANSIT, IN_TRANSIT_OLDEST, REVIEWS, DISPUTES),
+    *(CASES, DOCUMENTS, DOCUMENTS_LONGEST),
+)
 
 
 @dataclass
@@ -91,7 +103,7 @@ class ApiGauges:
 
 
 def _set_open_work(work: OpenWork | None) -> None:
-    for gauge in (NOT_FINAL, LONGEST, IN_TRANSIT, IN_TRANSIT_OLDEST, REVIEWS, DISPUTES):
+    for gauge in _OF_OPEN_WORK:
         gauge.clear()
     if work is None:
         return
@@ -104,6 +116,10 @@ def _set_open_work(work: OpenWork | None) -> None:
     for gauge, cases in ((REVIEWS, work.reviews), (DISPUTES, work.disputes)):
         gauge.labels("open").set(cases.open)
         gauge.labels("overdue").set(cases.overdue)
+    CASES.labels("open").set(work.cases.open)
+    for waiting in work.documents:
+        DOCUMENTS.labels(waiting.state).set(waiting.documents)
+        DOCUMENTS_LONGEST.labels(waiting.state).set(waiting.oldest_seconds)
 
 
 def _set_recovery(found: RecoverySchedule | None) -> None:

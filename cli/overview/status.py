@@ -12,13 +12,21 @@ from rich.markup import escape
 
 from cli.console import fail, run_async
 from cli.database_choice import peoples_database
+from customers.documents.document import VerificationState
 from database.connections import Unavailable
 from ledger.ids import TransferId
 from ledger.money import Money
 from ledger.transfers import State
 from ledger.workflow_ids import recovery_workflow_id
 from settings import Settings
-from staff.postgres.open_work import Blocker, OpenCases, OpenWork, OpenWorkReads, StalledTransfer
+from staff.postgres.open_work import (
+    Blocker,
+    OpenCases,
+    OpenWork,
+    OpenWorkReads,
+    StalledTransfer,
+    UndecidedDocuments,
+)
 
 if TYPE_CHECKING:
     from api.temporal import RecoverySchedule
@@ -31,6 +39,8 @@ MOST_SHOWN = 20
 ROW_HELD = "LockNotAvailable"
 
 STATE_TEXTS = {State.INITIATED: "not debited yet", State.DEBITED: "in transit"}
+
+WAITS = {VerificationState.PENDING: "at the verifier", VerificationState.IN_REVIEW: "for a person"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,8 @@ def _summary(found: StatusReport) -> Iterator[tuple[str, str]]:
     yield "Disputes", _cases_text(found.work.disputes, "dispute")
     if found.work.disputes.open:
         yield "", """[cyan]temporal workflow list --query "DisputeState='open'"[/]"""
+    yield "Cases", _cases_text(found.work.cases, "case")
+    yield "Documents", _documents_text(found.work.documents)
 
 
 def _recovery_text(found: "RecoverySchedule | None") -> str:
@@ -151,6 +163,15 @@ def _cases_text(cases: OpenCases, noun: str) -> str:
         return "nothing"
     overdue = f", [red]{cases.overdue} past the deadline[/]" if cases.overdue else ""
     return f"{_counted(cases.open, noun)}{overdue}, the first for {duration(cases.oldest_seconds)}"
+
+
+def _documents_text(found: list[UndecidedDocuments]) -> str:
+    texts = [
+        f"{_counted(one.documents, 'document')} {WAITS[one.state]}, the first for {duration(one.oldest_seconds)}"
+        for one in found
+        if one.documents
+    ]
+    return "; ".join(texts) or "nothing"
 
 
 def _print_blocker(console: Console, found: Blocker) -> None:

@@ -6,6 +6,7 @@ Each statement reads a partial index of what is open, never the table: it costs 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from customers.documents.document import VerificationState
 from database.connections import Database
 from database.rows import dataclass_of
 from ledger.ids import AccountId, TransferId
@@ -37,7 +38,7 @@ class AmountInTransit:
 
 @dataclass(frozen=True, slots=True)
 class OpenCases:
-    """Reviews or disputes that wait for people; `overdue`: those past their deadline."""
+    """Reviews, disputes or cases that wait for people; `overdue`: those past their deadline, if they have one."""
 
     open: int
     overdue: int
@@ -45,13 +46,24 @@ class OpenCases:
 
 
 @dataclass(frozen=True, slots=True)
+class UndecidedDocuments:
+    """Identity documents in a state: `in_review` ones wait for a person, `pending` ones for the verifier."""
+
+    state: VerificationState
+    documents: int
+    oldest_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenWork:
-    """All that is not final, each state with its count even if that is zero."""
+    """All that is not final, each state with its count even if that is zero. `cases` are those of screening."""
 
     states: list[StateCount]
     in_transit: list[AmountInTransit]
     reviews: OpenCases
     disputes: OpenCases
+    cases: OpenCases
+    documents: list[UndecidedDocuments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,8 @@ class Blocker:
     waiting: int
 
 
+_UNDECIDED = [state for state in VerificationState if not state.is_decided]
+
 _STATES = """
     SELECT state, count(*) AS transfers,
         greatest(0, extract(epoch FROM clock_timestamp() - min(updated_at)))::bigint AS oldest_seconds
@@ -118,6 +132,18 @@ _DISPUTES = """
     SELECT count(*) AS open, count(*) FILTER (WHERE state = 'open' AND deadline < clock_timestamp()) AS overdue,
         coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(created_at))), 0)::bigint AS oldest_seconds
     FROM disputes WHERE state IN ('open', 'reversing')
+"""
+
+_CASES = """
+    SELECT count(*) AS open, 0 AS overdue,
+        coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(opened_at))), 0)::bigint AS oldest_seconds
+    FROM cases WHERE closed_at IS NULL
+"""
+
+_DOCUMENTS = """
+    SELECT state, count(*) AS documents,
+        greatest(0, extract(epoch FROM clock_timestamp() - min(submitted_at)))::bigint AS oldest_seconds
+    FROM identity_documents WHERE state IN ('pending', 'in_review') GROUP BY state
 """
 
 _STALLED = """
@@ -158,11 +184,16 @@ class OpenWorkReads:
         async with self._database.connection() as connection:
             found = {row["state"]: dataclass_of(StateCount, row) for row in await connection.fetch(_STATES)}
             in_transit = await connection.fetch(_IN_TRANSIT)
+            undecided = {
+                row["state"]: dataclass_of(UndecidedDocuments, row) for row in await connection.fetch(_DOCUMENTS)
+            }
             return OpenWork(
                 states=[found.get(state, StateCount(state, 0, 0)) for state in State if not state.is_final],
                 in_transit=[dataclass_of(AmountInTransit, row) for row in in_transit],
                 reviews=await _cases(connection, _REVIEWS),
                 disputes=await _cases(connection, _DISPUTES),
+                cases=await _cases(connection, _CASES),
+                documents=[undecided.get(state, UndecidedDocuments(state, 0, 0)) for state in _UNDECIDED],
             )
 
     async def stalled(self, after_seconds: int, at_most: int) -> list[StalledTransfer]:

@@ -46,6 +46,9 @@ async def test_open_reviews_and_disputes_are_shown_and_nothing_in_transit_has_no
     for name in ("remit_reviews", "remit_disputes"):
         assert await story.metric(f'{name}{{condition="open"}}') == 0
         assert await story.metric(f'{name}{{condition="overdue"}}') == 0
+    assert await story.metric('remit_screening_cases{condition="open"}') == 0
+    for state in ("pending", "in_review"):
+        assert await story.metric(f'remit_documents_undecided{{state="{state}"}}') == 0
     scraped = (await story.http.get("/metrics")).text
     # Read at most once in ten seconds: what was held may still be in the last reading.
     assert set(re.findall(r'^remit_in_transit_amount_minor{currency="(\w+)"}', scraped, re.MULTILINE)) <= {"USD"}

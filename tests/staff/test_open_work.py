@@ -5,9 +5,18 @@ import asyncio
 import asyncpg
 import pytest
 
+from customers.documents.document import (
+    NEEDS_A_PERSON,
+    PENDING,
+    VERIFIED,
+    DocumentType,
+    NewDocument,
+    VerificationState,
+)
 from customers.postgres import Customers
 from database.connections import PEOPLES_ROLE, Database
 from devenv.demo.postgres import holding
+from ledger.ids import new_case_id
 from ledger.postgres.book import Book
 from ledger.transfers import State, Step
 from staff.postgres import open_work
@@ -74,19 +83,53 @@ async def test_the_session_that_holds_a_row_for_long_is_named_with_those_that_wa
     await waiting
 
 
-@pytest.mark.parametrize("statement", ["_STATES", "_IN_TRANSIT", "_REVIEWS", "_DISPUTES"])
+OF_INDEXES = {
+    "_STATES": "transfers_not_final",
+    "_IN_TRANSIT": "transfers_not_final",
+    "_REVIEWS": "transfers_not_final",
+    "_DISPUTES": "disputes_",
+    "_CASES": "cases_open_by_",
+    "_DOCUMENTS": "identity_documents_",
+}
+
+
+async def test_documents_and_cases_that_wait_for_people_are_counted_with_the_age_of_the_oldest(
+    reads: OpenWorkReads, customers: Customers, ada: Holder, owner: Connection
+) -> None:
+    for number, finding in enumerate((PENDING, NEEDS_A_PERSON, NEEDS_A_PERSON, VERIFIED)):
+        document = NewDocument(DocumentType.NIN, "98765432101", finding)
+        await customers.register(f"{number}@example.com", "-", "Eve Roe", document, "USD")
+    await owner.execute(
+        "UPDATE identity_documents SET submitted_at = now() - interval '1 hour' WHERE state <> 'pending'"
+    )
+    for closed in (None, "seen"):
+        await owner.execute(
+            """
+            INSERT INTO cases (id, account_id, opened_at, closed_at, closed_by, closing_reason)
+            VALUES ($1, $2, now() - interval '2 hours', CASE WHEN $4::text IS NULL THEN NULL ELSE now() END,
+                CASE WHEN $4::text IS NULL THEN NULL ELSE $3 END, $4)
+            """,
+            *(new_case_id(), ada.account_id, ada.id, closed),
+        )
+    found = await reads.read()
+    assert (found.cases.open, found.cases.oldest_seconds // 60) == (1, 120)
+    waiting = {one.state: (one.documents, one.oldest_seconds // 60) for one in found.documents}
+    assert waiting == {VerificationState.PENDING: (1, 0), VerificationState.IN_REVIEW: (2, 60)}
+
+
+@pytest.mark.parametrize("statement", OF_INDEXES)
 async def test_open_work_is_read_by_the_indexes_of_what_is_open(
     owner: Connection, ada: Holder, ben: Holder, statement: str
 ) -> None:
     await owner.execute("SET enable_seqscan = off")
     plan = "\n".join(row[0] for row in await owner.fetch(f"EXPLAIN {getattr(open_work, statement)}"))
-    assert "transfers_not_final" in plan or "disputes_not_closed" in plan or "disputes_one_open" in plan
+    assert OF_INDEXES[statement] in plan
     assert "Seq Scan" not in plan
 
 
 async def test_people_without_more_rights_read_open_work_too(database_url: str, reads: OpenWorkReads) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("SET ROLE remit_operator")
-    for statement in ("_STATES", "_IN_TRANSIT", "_REVIEWS", "_DISPUTES", "_BLOCKERS"):
+    for statement in (*OF_INDEXES, "_BLOCKERS"):
         await connection.fetch(getattr(open_work, statement))
     await connection.close()
