@@ -13,8 +13,12 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from temporalio.client import Client
 
+from customers.documents.sandbox import SLOW_NUMBER
 from devenv.stack import Running
+from ledger.ids import CustomerId
+from ledger.workflow_ids import onboarding_workflow_id
 from tests.api.people import Person, register
 from tests.waiting import until
 
@@ -147,6 +151,33 @@ async def test_sigterm_lets_the_api_end_its_requests_and_its_worker_its_steps(
 
     await until(is_restarted, "the supervisor starts the API again", 60)
     assert log.read_text().count("api stopped") == stops + 1
+
+
+@pytest.mark.long  # the step that died with its process is given up after 20 s
+async def test_a_process_killed_while_the_verifier_is_asked_verifies_the_customer_after_its_restart(
+    stack: Running, http: httpx.AsyncClient, environment: dict[str, str]
+) -> None:
+    ada, ben = await register(http, identity_document={"type": "NIN", "number": SLOW_NUMBER}), await register(http)
+    await ada.deposit(50_000)
+    workflow = (await Client.connect(stack.temporal_address)).get_workflow_handle(
+        onboarding_workflow_id(CustomerId(ada.id))
+    )
+
+    async def is_asked() -> bool:
+        return [one.attempt for one in (await workflow.describe()).raw_description.pending_activities] == [1]
+
+    async def is_verified() -> bool:
+        try:
+            return bool((await ada.get("/v1/auth/me")).json()["verification"]["state"] == "verified")
+        except httpx.HTTPError:
+            return False
+
+    await until(is_asked, "the verifier is asked")
+    kill(stack, "api")
+    await until(is_verified, "another process has asked again", 60)
+    assert (await ada.pay(ben, 10)).json()["state"] == "completed"
+    assert (await workflow.result()) == "verified"
+    assert verify(environment).returncode == 0
 
 
 async def test_verify_names_what_was_tampered_with(
