@@ -29,12 +29,16 @@ LIMITS = {
     "KRW": {"one_transaction": None, "daily_total": None, "monthly_total": 40, "highest_balance": 60},
 }
 
+# Whose identity nobody has verified: money comes in, and none leaves.
+UNVERIFIED = "cyn"
+
 DECIDED_FIRST = (
     "account_not_found",
     "same_account",
     "currency_mismatch",
     "account_closed",
     "account_frozen",
+    "identity_not_verified",
     "limit_exceeded",
     "insufficient_funds",
     "balance_limit_exceeded",
@@ -364,6 +368,7 @@ class PlainBooks:
                 "currency_mismatch": _currency(account) != wish.currency,
                 "account_closed": self.status[account] == "closed",
                 "account_frozen": self.status[account] == "frozen",
+                "identity_not_verified": change < 0 and account.startswith(f"{UNVERIFIED}."),
                 "limit_exceeded": change < 0 and self._sends_too_much(wish, account),
                 "insufficient_funds": after < 0,
                 "balance_limit_exceeded": change > 0 and after > self._most(wish, account),

@@ -1,16 +1,27 @@
-"""Random stories for the ledger: a few wishes of two customers, and steps in any order, repeated, late and at once."""
+"""Random stories for the ledger: a few wishes about three customers, steps in any order, repeated, late and at once."""
 
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
-from tests.properties.plain_books import MOST, NOBODY, WORLD, AtOnce, Move, Open, SetStatus, Step, TransferRequest
+from tests.properties.plain_books import (
+    MOST,
+    NOBODY,
+    UNVERIFIED,
+    WORLD,
+    AtOnce,
+    Move,
+    Open,
+    SetStatus,
+    Step,
+    TransferRequest,
+)
 
 OWNERS = ("ann", "ben")
 # Without minor units, so that a limit may be as small as the amounts.
 CURRENCIES = ("JPY", "KRW")
-ACCOUNTS = tuple(f"{owner}.{currency}" for owner in OWNERS for currency in CURRENCIES)
+ACCOUNTS = (*(f"{owner}.{currency}" for owner in OWNERS for currency in CURRENCIES), f"{UNVERIFIED}.{CURRENCIES[0]}")
 REASONS = ("fraud_declined", "account_frozen", None)
 
 # Both have 100 to give from the start, which most stories soon run out of. Their other accounts are empty.

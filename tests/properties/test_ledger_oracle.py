@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 
+from customers.documents.document import PENDING
 from customers.postgres import Customers
 from database.connections import Database
 from ledger.accounts import AccountStatus
@@ -26,10 +27,11 @@ from tests.properties.plain_books import Answer, AtOnce, Move, Open, Picture, Pl
 from tests.properties.stories import ACCOUNTS, CURRENCIES, OWNERS, PROLOGUE, Story, stories
 
 LONG_RUN_SECONDS = 3_600
+UNDECIDED = replace(DOCUMENT, finding=PENDING)
 LIMITS = LimitTable({currency: {"1": limits} for currency, limits in plain.LIMITS.items()})
 
 _ACCOUNTS = "SELECT id, balance_minor, version, status, spent_day_minor FROM accounts"
-_WITHOUT_LIMITS = "UPDATE accounts SET tier = 3 WHERE owner_id = $1"
+_WITHOUT_LIMITS = "UPDATE accounts SET tier = 3 WHERE owner_id = ANY ($1)"
 _TRANSFERS = "SELECT id, state, failure_code, attempt FROM transfers"
 
 
@@ -54,15 +56,16 @@ class Teller:
         )
         customers = Customers(database, encryption=ENCRYPTION)
         first, *others = CURRENCIES
-        for owner in OWNERS:
-            customer, account = await customers.register(f"{owner}@example.com", "-", owner, DOCUMENT, first)
+        for owner in (*OWNERS, plain.UNVERIFIED):
+            document = UNDECIDED if owner == plain.UNVERIFIED else DOCUMENT
+            customer, account = await customers.register(f"{owner}@example.com", "-", owner, document, first)
             teller.owners[owner] = customer.id
             teller.accounts[f"{owner}.{first}"] = account.id
-            for currency in others:
+            for currency in others if owner in OWNERS else ():
                 opened = await customers.open_account(customer.id, currency)
                 teller.accounts[f"{owner}.{currency}"] = opened.id
         async with database.connection() as connection:
-            await connection.execute(_WITHOUT_LIMITS, teller.owners["ben"])
+            await connection.execute(_WITHOUT_LIMITS, [teller.owners["ben"], teller.owners[plain.UNVERIFIED]])
         teller.names = {account_id: name for name, account_id in teller.accounts.items()}
         return teller
 
