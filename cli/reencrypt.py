@@ -29,6 +29,7 @@ async def _reencrypt(settings: Settings) -> tuple[int, int]:
     from devenv.home import Home
     from onboarding.postgres import Onboarding
     from settings import keys_in
+    from tiers.postgres import encrypt_numbers_anew
     from worker import encryption_from
 
     encryption = encryption_from(settings)
@@ -41,4 +42,5 @@ async def _reencrypt(settings: Settings) -> tuple[int, int]:
     ):
         await database.ping()
         numbers = await Onboarding(database, encryption).encrypt_anew()
+        numbers += await encrypt_numbers_anew(database, encryption)
         return numbers, await SecondFactors(database, encryption).encrypt_anew()

@@ -9,17 +9,24 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Table, bindparam, select, update
+
+from database.connections import Database
+from database.statements import execute, fetch
 
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 _NAME_LENGTH = 8
 _LABEL = b"remit encryption 1"
+
+# So many are encrypted in one transaction.
+BATCH = 500
 
 
 class EncryptionKeyMissing(Exception):
@@ -100,6 +107,40 @@ class Encryption:
     def _check_known(self, name: str) -> None:
         if name not in self._keys:
             raise EncryptionKeyMissing(f"no key has the name {name[:_NAME_LENGTH]!r}")
+
+
+async def encrypt_anew(
+    database: Database, encryption: Encryption, table: Table, column: str, context: Callable[[str], str]
+) -> int:
+    """Encrypt every text of this column with the newest key. Returns how many were not. Safe to repeat, at any time.
+
+    `context` is what the text of a row with this primary key is bound to. Raises `EncryptionKeyMissing`,
+    `NotDecryptable` and `Unavailable`; what was encrypted until then stays so.
+    """
+    (key,) = table.primary_key.columns
+    # In the order of the keys, so that each batch goes on behind the one before.
+    page = (
+        select(key.label("id"), table.c[column].label("encrypted"))
+        .where(key > bindparam("after"))
+        .order_by(key)
+        .limit(BATCH)
+        .with_for_update(key_share=True)
+    )
+    changed = update(table).where(key == bindparam("row_id")).values({column: bindparam("anew")})
+    written, after = 0, ""
+    while True:
+        async with database.transaction() as connection:
+            rows = await fetch(connection, page, after=after)
+            for row in rows:
+                if encryption.is_current(row["encrypted"]):
+                    continue
+                bound_to = context(row["id"])
+                anew = encryption.encrypt(encryption.decrypt(row["encrypted"], bound_to), bound_to)
+                await execute(connection, changed, row_id=row["id"], anew=anew)
+                written += 1
+        if not rows:
+            return written
+        after = rows[-1]["id"]
 
 
 def _name_of(key: str) -> str:

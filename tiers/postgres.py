@@ -31,7 +31,7 @@ from customers.documents.verifier import Inquiry
 from customers.postgres import customers
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
-from database.encryption import Encryption
+from database.encryption import Encryption, encrypt_anew
 from database.metadata import CLOCK, METADATA, Timestamp, required
 from database.paging import Page, Place, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
@@ -362,7 +362,12 @@ async def _progress(connection: "Connection", request: TierRequest) -> TierProgr
     )
 
 
-def _context(request_id: TierRequestId) -> str:
+async def encrypt_numbers_anew(database: Database, encryption: Encryption) -> int:
+    """Encrypt every number with the newest key, those of closed requests, too. Returns how many were not."""
+    return await encrypt_anew(database, encryption, tier_requests, "number_encrypted", _context)
+
+
+def _context(request_id: str) -> str:
     """What the encrypted number of this request is bound to."""
     return f"tier_requests.number/{request_id}"
 

@@ -19,7 +19,7 @@ from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.networks import Client
 from customers.sign_ins.postgres import record_auth_event
 from database.connections import Database
-from database.encryption import Encryption
+from database.encryption import Encryption, encrypt_anew
 from database.metadata import METADATA, Timestamp, required
 from ledger.ids import CustomerId, SessionId
 
@@ -46,9 +46,6 @@ recovery_codes = Table(
     Column("used_at", Timestamp),
 )
 
-# So many secrets are encrypted in one transaction.
-_BATCH = 500
-
 # Which time step of the secret a typed code belongs to, near the given time; None: to none.
 StepOf = Callable[[str, datetime], int | None]
 
@@ -68,12 +65,6 @@ _SHOWN = "UPDATE second_factors SET last_step = $2, failures = 0, failed_at = NU
 _FAILED = """
     UPDATE second_factors SET failures = failures + 1, failed_at = clock_timestamp() WHERE customer_id = $1
 """
-# In the order of the primary key, so that a run goes on behind what it has seen.
-_SECRETS = """
-    SELECT customer_id, secret FROM second_factors WHERE customer_id > $1
-    ORDER BY customer_id LIMIT $2 FOR NO KEY UPDATE
-"""
-_REENCRYPT = "UPDATE second_factors SET secret = $2 WHERE customer_id = $1"
 _FORGET_CODES = "DELETE FROM recovery_codes WHERE customer_id = $1"
 _FORGET = "DELETE FROM second_factors WHERE customer_id = $1"
 _ADD_CODES = "INSERT INTO recovery_codes (customer_id, code_hash) SELECT $1, unnest($2::text[])"
@@ -173,24 +164,8 @@ class SecondFactors:
             await record_auth_event(connection, kind, client, customer_id, customer_id)
 
     async def encrypt_anew(self) -> int:
-        """Encrypt every secret with the newest key. Returns how many were not. Safe to repeat, and at any time.
-
-        Raises `EncryptionKeyMissing` and `NotDecryptable`; what was encrypted before that stays so.
-        """
-        written, after = 0, ""
-        while True:
-            async with self._database.transaction() as connection:
-                rows = await connection.fetch(_SECRETS, after, _BATCH)
-                for row in rows:
-                    if self._encryption.is_current(row["secret"]):
-                        continue
-                    owner = CustomerId(row["customer_id"])
-                    anew = self._encryption.encrypt(self._secret(owner, row["secret"]), _context(owner))
-                    await connection.execute(_REENCRYPT, owner, anew)
-                    written += 1
-            if not rows:
-                return written
-            after = rows[-1]["customer_id"]
+        """Encrypt every secret with the newest key. Returns how many were not. Safe to repeat, and at any time."""
+        return await encrypt_anew(self._database, self._encryption, second_factors, "secret", _context)
 
     def _secret(self, customer_id: CustomerId, encrypted: str) -> str:
         return self._encryption.decrypt(encrypted, _context(customer_id))
@@ -207,5 +182,5 @@ async def forget_second_factor(connection: "Connection", customer_id: CustomerId
     await connection.execute(_FORGET, customer_id)
 
 
-def _context(customer_id: CustomerId) -> str:
+def _context(customer_id: str) -> str:
     return f"second_factors.secret/{customer_id}"
