@@ -23,13 +23,24 @@ class Caller:
     """The customer who makes a request, by a session of theirs or by an API key.
 
     `scopes` are those of the key; None: a session, which may do everything. Who comes by a key is a plain customer,
-    whatever role its owner has: a key does no work of staff.
+    whatever role its owner has: a key does no work of staff. `lacks_second_factor`: staff have to show one, and this
+    session has not.
     """
 
     customer: Customer
     own_session: SessionId | None = None
-    second_factor: bool = False
+    lacks_second_factor: bool = False
     scopes: frozenset[Scope] | None = None
+
+    @property
+    def role(self) -> Role:
+        """The role that counts: whoever lacks a second factor is a customer for everything but adding one."""
+        return Role.CUSTOMER if self.lacks_second_factor else Role(self.customer.role)
+
+    @property
+    def in_role(self) -> Customer:
+        """The customer in the role that counts."""
+        return replace(self.customer, role=self.role)
 
     @property
     def session_id(self) -> SessionId:
@@ -99,7 +110,8 @@ async def _by_token(request: Request, sent: str | None, remit: Services) -> Call
     found = await remit.sessions.signed_in(claims.customer_id, claims.session_id)
     if found is None:
         raise Problem("not_authenticated", "The session has ended. Sign in again.")
-    return Caller(found.customer, claims.session_id, found.second_factor)
+    lacks_second_factor = remit.staff_show_second_factor and not found.second_factor
+    return Caller(found.customer, claims.session_id, lacks_second_factor)
 
 
 async def current_client(request: Request) -> Client:

@@ -15,7 +15,7 @@ from api.staff.authorization import ACTING, READING
 from disputes.dispute import Dispute, NoSuchDispute
 from disputes.postgres.disputes import DisputeFile
 from ledger.ids import DisputeId, TransferId
-from staff.permissions import STAFF, Role
+from staff.permissions import STAFF
 
 router = APIRouter(prefix="/v1", tags=["disputes"], route_class=CheckedRoute)
 
@@ -115,7 +115,7 @@ def _for_party(file: DisputeFile) -> DisputeOut:
 
 async def _readable(dispute_id: DisputeId, session: Caller, remit: Services) -> DisputeOut:
     found = await remit.disputes.find(dispute_id)
-    is_staff = Role(session.customer.role) in STAFF
+    is_staff = session.role in STAFF
     if found is None or not (is_staff or session.customer.id in found[0].parties):
         raise NoSuchDispute(dispute_id)
     # Staff who are a party get the answer for a party.

@@ -21,7 +21,7 @@ async def _staff(session: CurrentSession, client: CurrentClient, remit: Remit, r
     if actor.role not in STAFF:
         await remit.sign_ins.record_no_access(client, actor.id, _route(request))
         raise Problem("forbidden")
-    if remit.staff_show_second_factor and not session.second_factor:
+    if session.lacks_second_factor:
         raise Problem("second_factor_missing")
     return actor
 

@@ -15,7 +15,7 @@ from api.transfers.responses import MOVING_PROBLEMS, MOVING_RESPONSES, move
 from api.transfers.reversal_checks import may_reverse, readable, too_large
 from ledger.ids import TransferId
 from ledger.reversals import left_of, objection_to_reversing
-from staff.permissions import STAFF, Role
+from staff.permissions import STAFF
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=CheckedRoute)
 
@@ -50,7 +50,7 @@ async def reverse(
     The reversal is a transfer of its own. As many as fit into the amount; one that another one overtakes fails with
     `limit_exceeded`. For admins it is recorded with its reason.
     """
-    allowed = await may_reverse(remit.reversals, session.customer, transfer_id, wanted.reason)
+    allowed = await may_reverse(remit.reversals, session.in_role, transfer_id, wanted.reason)
     original, left = allowed.found.original, allowed.left
     # Where nothing is left, any amount that does not fit: a key that is repeated is answered all the same.
     amount_minor = wanted.amount or left.amount_minor or original.amount_minor
@@ -91,9 +91,9 @@ async def reversals(
 
     One that took nothing is seen by whoever asked for it, and by staff who are no party.
     """
-    found = await readable(remit.reversals, session.customer, transfer_id)
+    found = await readable(remit.reversals, session.in_role, transfer_id)
     me = session.customer.id
-    sees_all = Role(session.customer.role) in STAFF and me not in (found.payer_id, found.payee_id)
+    sees_all = session.role in STAFF and me not in (found.payer_id, found.payee_id)
     before = remit.cursors.read_place("reversals", cursor)
     page = await remit.reversals.of(me, transfer_id, before, limit, of_anybody=sees_all)
     return ReversalsOut(

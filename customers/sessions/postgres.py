@@ -217,10 +217,10 @@ async def end_sessions(connection: "Connection", customer_id: CustomerId) -> int
     return int(row["session_generation"])
 
 
-_KEEP = "UPDATE sessions SET generation = $3 WHERE id = $2 AND customer_id = $1 AND ended_at IS NULL"
-_KEEP_SHOWN = """
-    UPDATE sessions SET generation = $3, second_factor = true WHERE id = $2 AND customer_id = $1 AND ended_at IS NULL
-"""
+# One that somebody ended a moment before, together with all others, stays ended.
+_LIVED = "id = $2 AND customer_id = $1 AND ended_at IS NULL AND generation = $3::integer - 1"
+_KEEP = f"UPDATE sessions SET generation = $3::integer WHERE {_LIVED}"
+_KEEP_SHOWN = f"UPDATE sessions SET generation = $3::integer, second_factor = true WHERE {_LIVED}"
 
 
 async def keep_session(

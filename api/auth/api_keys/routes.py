@@ -23,7 +23,7 @@ _OWN = ("not_authenticated", "token_expired", "api_key_refused", "database_unava
     status_code=status.HTTP_201_CREATED,
     operation_id="auth.api_keys.create",
     summary="Make an API key",
-    responses=problem_responses(*_OWN, "forbidden", "invalid_json", "validation_failed"),
+    responses=problem_responses(*_OWN, "forbidden", "second_factor_missing", "invalid_json", "validation_failed"),
 )
 async def create(wanted: ApiKeyIn, session: CurrentSession, remit: Remit, client: CurrentClient) -> ApiKeyCreatedOut:
     """The answer holds the key, which nobody can show again. If the answer was lost, revoke the key and make another.
@@ -33,6 +33,8 @@ async def create(wanted: ApiKeyIn, session: CurrentSession, remit: Remit, client
     """
     if Scope.RAILS_WRITE in wanted.scopes and Role(session.customer.role) is not Role.ADMIN:
         raise Problem("forbidden", "Only an admin makes the key of a rail.")
+    if Scope.RAILS_WRITE in wanted.scopes and session.lacks_second_factor:
+        raise Problem("second_factor_missing")
     made, key = await remit.api_keys.create(session.customer.id, wanted.name, wanted.scopes, client)
     return ApiKeyCreatedOut(**ApiKeyOut.of(made).model_dump(), key=key)
 

@@ -119,14 +119,24 @@ async def test_other_recovery_codes_replace_the_former_and_a_removed_factor_is_a
 
 
 async def test_staff_who_are_required_to_show_one_reach_their_routes_only_with_it(
-    settings: Settings, database: Database, admin: Person, operator: Person, owner: Connection
+    settings: Settings, database: Database, ada: Person, ben: Person, admin: Person, operator: Person, owner: Connection
 ) -> None:
+    paid = (await ada.pay(ben, 700)).json()["id"]
+    dispute = (await ada.post(f"/v1/transfers/{paid}/disputes", {"reason": "It was not me."})).json()["id"]
     strict = settings.model_copy(update={"staff_second_factor": "required"})
     async with client_of(strict, compose_api(strict, database, with_worker=False)) as http:
         there = replace(admin, http=http)
         assert told(await there.get("/v1/admin/stats")) == (403, "second_factor_missing")
+        # Nor do they get at anybody's money by the routes that customers and staff share.
+        key = {"name": "A bank", "scopes": ["rails:write"]}
+        assert told(await there.post("/v1/auth/api-keys", key)) == (403, "second_factor_missing")
+        reversal = {"amount": 1, "reason": "Asked for by the bank"}
+        assert told(await there.post(f"/v1/transfers/{paid}/reversals", reversal)) == (404, "transfer_not_found")
+        assert told(await there.get(f"/v1/transfers/{paid}/reversals")) == (404, "transfer_not_found")
+        assert told(await there.get(f"/v1/disputes/{dispute}")) == (404, "dispute_not_found")
         secret, _ = await enrolled(there, owner)
         assert (await there.get("/v1/admin/stats")).status_code == 200
+        assert (await there.get(f"/v1/disputes/{dispute}")).status_code == 200
         there.token = (await sign_in(http, admin, await code_of(secret, owner))).json()["access_token"]
         assert (await there.get("/v1/admin/stats")).status_code == 200
         assert told(await replace(operator, http=http).get("/v1/admin/stats")) == (403, "second_factor_missing")

@@ -4,6 +4,7 @@ import asyncio
 import email
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from email.policy import default
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
+from customers.postgres import Customers
+from customers.sessions.postgres import Sessions, end_sessions, keep_session
 from customers.sign_ins.backoff import FREE_FAILURES
+from customers.sign_ins.events import AuthEventKind
+from customers.sign_ins.networks import client_at
 from database.connections import Database
+from ledger.ids import CustomerId
 from serve import compose_api
 from settings import Settings
 from tests.api.people import PASSWORD, Person, client_of, register, registration
 from tests.connections import Connection
 
+CLIENT = client_at("192.0.2.1")
 NEW_PASSWORD = "another horse battery"
 REFRESH = "/v1/auth/refresh"
 
@@ -193,6 +200,23 @@ async def test_wrong_passwords_at_a_change_count_as_failed_sign_ins(http: httpx.
     assert answers[-1] == 429
     login = await http.post("/v1/auth/login", json={"email": ada.email, "password": PASSWORD})
     assert told(login) == (429, "too_many_attempts")
+
+
+async def test_a_session_that_was_ended_a_moment_before_is_not_kept_by_a_password_change(
+    http: httpx.AsyncClient, database: Database
+) -> None:
+    ada = await register(http)
+    customer = await Customers(database).find(CustomerId(ada.id))
+    assert customer is not None
+    (session,) = (await ada.get("/v1/auth/sessions")).json()["items"]
+    sessions = Sessions(database, timedelta(days=3), timedelta(seconds=30))
+    await sessions.end_all(customer.id, CLIENT)
+    kind = AuthEventKind.PASSWORD_CHANGED
+    assert await sessions.set_password(customer, "-", CLIENT, kind, keep=session["id"])
+    async with database.transaction() as connection:
+        generation = await end_sessions(connection, customer.id)
+        await keep_session(connection, customer.id, session["id"], generation)
+    assert not await lets_in(http, ada.token)
 
 
 def mails(settings: Settings) -> list[tuple[str, str]]:
