@@ -21,7 +21,8 @@ from tests.properties.plain_books import (
 OWNERS = ("ann", "ben")
 # Without minor units, so that a limit may be as small as the amounts.
 CURRENCIES = ("JPY", "KRW")
-ACCOUNTS = (*(f"{owner}.{currency}" for owner in OWNERS for currency in CURRENCIES), f"{UNVERIFIED}.{CURRENCIES[0]}")
+CYNS = f"{UNVERIFIED}.{CURRENCIES[0]}"
+ACCOUNTS = (*(f"{owner}.{currency}" for owner in OWNERS for currency in CURRENCIES), CYNS)
 REASONS = ("fraud_declined", "account_frozen", None)
 
 # Both have 100 to give from the start, which most stories soon run out of. Their other accounts are empty.
@@ -49,8 +50,8 @@ def wishes(draw: st.DrawFn) -> TransferRequest:
     """Mostly sensible ones. Keys are few, so that they meet again with other contents."""
     owner, currency = draw(st.sampled_from(OWNERS)), draw(st.sampled_from(["JPY", "JPY", "JPY", "KRW"]))
     other = OWNERS[1 - OWNERS.index(owner)]
-    mine = draw(st.sampled_from([f"{owner}.{currency}"] * 12 + [NOBODY, *ACCOUNTS]))
-    theirs = draw(st.sampled_from([f"{other}.{currency}"] * 12 + [NOBODY, *ACCOUNTS]))
+    mine = draw(st.sampled_from([f"{owner}.{currency}"] * 12 + [NOBODY, *ACCOUNTS, CYNS, CYNS]))
+    theirs = draw(st.sampled_from([f"{other}.{currency}"] * 12 + [NOBODY, *ACCOUNTS, CYNS, CYNS]))
     source, destination = draw(st.sampled_from([(mine, theirs)] * 3 + [(WORLD, mine), (mine, WORLD)]))
     # What goes from an account to itself has a key of its own: it is only ever opened and ended.
     key = "self" if source == destination else draw(st.sampled_from("123"))
