@@ -305,6 +305,25 @@ async def test_of_disputes_about_one_transfer_a_failed_one_keeps_its_amount_unti
     assert await scene.amounts() == (PAID, 0)
 
 
+async def test_a_later_dispute_finds_nothing_left_of_what_an_earlier_one_held_and_used(scene: Scene) -> None:
+    first = await scene.opened()
+    await scene.held(first)
+    await scene.ruled(first, DisputeRuling.REVERSE, 250)
+    await completed(scene.book, await scene.awarded(first))
+    await scene.disputes.close(first.id, impossible=False)
+    second = await scene.opened()
+    assert await scene.spends(200)
+    assert await scene.held(second) == 150
+    given_back = reversal(scene.paid, scene.payee.id, 150)
+    await scene.book.open_transfer(given_back)
+    await scene.book.debit(Step(given_back.transfer_id, 1))
+    assert await scene.amounts() == (0, 0)
+    await scene.book.refund(Ending(Step(given_back.transfer_id, 1), None))
+    assert await scene.amounts() == (150, 150)
+    await scene.ruled(second, DisputeRuling.REJECT)
+    assert await scene.amounts() == (150, 0)
+
+
 async def test_a_dispute_for_which_nothing_was_held_keeps_nothing_of_anothers_hold(scene: Scene) -> None:
     first = await scene.opened()
     await scene.held(first)
