@@ -10,8 +10,9 @@ from customers.sign_ins.networks import client_at
 # Load balancers, collectors and readers of problems' pages are not counted.
 COUNTED = "/v1/"
 
-# Guessing and moving money: a POST here counts by the strict policy, too.
-STRICT = ("/v1/auth/", "/v1/transfers", "/v1/accounts")
+# Guessing and moving money: a POST here counts by the strict policy, too. Who sends one document after another tries
+# out which numbers exist, and each is an inquiry that a provider bills.
+STRICT = ("/v1/auth/", "/v1/transfers", "/v1/accounts", "/v1/customers/me/documents")
 
 
 class RateLimited:
@@ -45,7 +46,7 @@ class RateLimited:
 
 
 def is_strict(scope: Scope) -> bool:
-    """Whether the request signs in or moves money."""
+    """Whether the request signs in, shows a document or moves money."""
     path: str = scope["path"]
     return scope["method"] == "POST" and path.startswith(STRICT)
 
