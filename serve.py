@@ -69,6 +69,7 @@ from staff.postgres.roles import Roles
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
+from staff.rebuilds.postgres import Rebuilds
 from worker import (
     build_worker,
     codec_from,
@@ -198,6 +199,7 @@ def compose_api(
         default_currency=settings.default_currency,
         limits=settings.limits(),
         operators=Operators(database, queues, book.fingerprints, reports, settings.audit_timeout_seconds),
+        rebuilds=Rebuilds(database, queues),
         roles=Roles(database, four_eyes_after),
         transfer_searches=TransferSearches(reports),
         transfer_files=files,

@@ -18,6 +18,7 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
+from activities.books.rebuilds import STEP_SECONDS, RebuildSteps
 from activities.disputes import DisputeSteps
 from activities.http_verifier import HttpVerifier
 from activities.notifications import NotificationSteps
@@ -50,9 +51,11 @@ from screening.rule_sets import RuleSet, RulesInvalid, default_rule_set, rule_se
 from screening.rules import ScreeningRule
 from screening.standard_rules import FundingThreshold
 from settings import Settings, keys_in
+from staff.rebuilds.postgres import Rebuilds
 from tiers.postgres import TierRequests
 from tiers.tier_request import TierTerms
 from workflows import policies
+from workflows.books.rebuild import RebuildWorkflow
 from workflows.codec import EncryptingCodec, converter_with
 from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
@@ -65,6 +68,7 @@ from workflows.transfer.saga import TransferWorkflow
 from workflows.versioned import (
     AutoUpgradedDispute,
     AutoUpgradedOnboarding,
+    AutoUpgradedRebuild,
     AutoUpgradedRecovery,
     AutoUpgradedTierRequest,
 )
@@ -75,6 +79,7 @@ WORKFLOWS: Sequence[type] = (
     DisputeWorkflow,
     OnboardingWorkflow,
     TierRequestWorkflow,
+    RebuildWorkflow,
 )
 # The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
 VERSIONED_WORKFLOWS: Sequence[type] = (
@@ -83,6 +88,7 @@ VERSIONED_WORKFLOWS: Sequence[type] = (
     AutoUpgradedDispute,
     AutoUpgradedTierRequest,
     AutoUpgradedOnboarding,
+    AutoUpgradedRebuild,
 )
 
 # What Temporal calls all versions of Remit's workers together.
@@ -279,6 +285,7 @@ def build_worker(
         verifier or verifier_from(settings),
         settings.recovery_grace_seconds,
     )
+    rebuilds = RebuildSteps(client, Rebuilds(book.database, book.queues), settings.recovery_grace_seconds, STEP_SECONDS)
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -313,6 +320,8 @@ def build_worker(
             onboarding.read_onboarding,
             onboarding.verify_document,
             onboarding.find_stranded_onboardings,
+            rebuilds.rebuild_accounts,
+            rebuilds.find_stranded_rebuilds,
         ],
         workflow_runner=runner,
         workflow_task_executor=EventLoopExecutor(),

@@ -34,6 +34,7 @@ from api.onboarding import routes as documents
 from api.onboarding import staff_routes as staff_documents
 from api.payees import routes as payees
 from api.rails import routes as rails
+from api.rebuilds import routes as rebuilds
 from api.reviews import routes as reviews
 from api.screening import case_routes as cases
 from api.screening import rule_routes as screening_rules
@@ -137,6 +138,7 @@ def _routed() -> FastAPI:
         cases,
         screening_rules,
         books,
+        rebuilds,
         staff,
         staff_auth,
         histories,

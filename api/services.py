@@ -46,6 +46,7 @@ from staff.postgres.roles import Roles
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
+from staff.rebuilds.postgres import Rebuilds
 from tiers.postgres import TierRequests
 
 
@@ -65,6 +66,7 @@ class Services:
     default_currency: str
     limits: LimitTable
     operators: Operators
+    rebuilds: Rebuilds
     roles: Roles
     transfer_searches: TransferSearches
     transfer_files: TransferFiles

@@ -24,11 +24,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.update_delivery import delivered_update
 from disputes.dispute import Dispute
-from ledger.ids import CustomerId
+from ledger.ids import CustomerId, RebuildId
 from ledger.recovery import Stranded
 from ledger.transfers import Transfer, TransferOrder
-from ledger.workflow_ids import onboarding_workflow_id, tier_request_workflow_id
+from ledger.workflow_ids import onboarding_workflow_id, rebuild_workflow_id, tier_request_workflow_id
 from tiers.tier_request import TierRequest
+from workflows.books.rebuild import RebuildWorkflow
 from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
@@ -378,6 +379,23 @@ class TemporalGateway:
                 await handle.signal(TierRequestWorkflow.look_again, rpc_timeout=RPC_LIMIT)
         except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
             log.info("the tier request's workflow was not nudged", request_id=request.id, error=str(error))
+
+    async def start_rebuild(self, rebuild_id: RebuildId, what: str) -> None:
+        """Start the rebuild's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
+        try:
+            async with asyncio.timeout(NUDGE_SECONDS):
+                await self._client.start_workflow(
+                    RebuildWorkflow.run,
+                    rebuild_id,
+                    id=rebuild_workflow_id(rebuild_id),
+                    task_queue=self.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    task_timeout=TASK_TIMEOUT,
+                    static_summary=f"Rebuild {what} from the entries",
+                    rpc_timeout=RPC_LIMIT,
+                )
+        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
+            log.info("the rebuild's workflow did not start", rebuild_id=rebuild_id, error=str(error))
 
     async def started(self, workflow_id: str) -> StartedOrder | None:
         """The order that a workflow was started with; None where Temporal knows no workflow with this ID."""

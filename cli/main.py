@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from cli import admin
 from cli.bench import bench
+from cli.books.rebuild import rebuild
 from cli.console import fail, say
 from cli.embedded import demo, run
 from cli.migrate import migrate
@@ -25,7 +26,7 @@ from settings import PREFIX, unknown_variables
 app = typer.Typer(
     help="Durable money transfers on Temporal and PostgreSQL.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (run, demo, api, worker, migrate, status, show, openapi, verify, reencrypt, bench):
+for command in (run, demo, api, worker, migrate, status, show, openapi, verify, rebuild, reencrypt, bench):
     app.command()(command)
 app.add_typer(admin.app, name="admin")
 app.add_typer(rules.app, name="rules")

@@ -19,6 +19,7 @@ RuleSetId = NewType("RuleSetId", str)
 DocumentId = NewType("DocumentId", str)
 SessionId = NewType("SessionId", str)
 ApiKeyId = NewType("ApiKeyId", str)
+RebuildId = NewType("RebuildId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -80,6 +81,11 @@ def new_session_id() -> SessionId:
 def new_tier_request_id() -> TierRequestId:
     """A random, unguessable id."""
     return TierRequestId("trq_" + _body(secrets.token_bytes(16)))
+
+
+def new_rebuild_id() -> RebuildId:
+    """A random, unguessable id."""
+    return RebuildId("rbd_" + _body(secrets.token_bytes(16)))
 
 
 def new_dispute_id() -> DisputeId:

@@ -77,3 +77,4 @@ class Sweep:
     more: bool = False
     tier_requests: list[str] = field(default_factory=list)
     onboardings: list[str] = field(default_factory=list)
+    rebuilds: list[str] = field(default_factory=list)

@@ -7,7 +7,7 @@ A test keeps other modules from building such an ID by hand.
 import hashlib
 import re
 
-from ledger.ids import CustomerId, DisputeId, TierRequestId, TransferId
+from ledger.ids import CustomerId, DisputeId, RebuildId, TierRequestId, TransferId
 from ledger.transfers import MAX_ATTEMPTS
 
 # Temporal keeps at most 255 characters of an ID in PostgreSQL.
@@ -62,3 +62,8 @@ def onboarding_workflow_id(customer_id: CustomerId) -> str:
 def tier_request_workflow_id(request_id: TierRequestId) -> str:
     """`tier-request/{request}`."""
     return f"tier-request/{request_id}"
+
+
+def rebuild_workflow_id(rebuild_id: RebuildId) -> str:
+    """`rebuild/{rebuild}`."""
+    return f"rebuild/{rebuild_id}"

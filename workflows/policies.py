@@ -83,3 +83,9 @@ VERIFIER_RETRY = RetryPolicy(
 
 # A document that waits for staff is read again after this time: a nudge may be lost.
 DOCUMENT_ROUTINE_LOOK = timedelta(hours=3)
+
+# One step of a rebuild: some seconds of short accounts, or a long one, whose statements PostgreSQL limits.
+REBUILD_ATTEMPT = timedelta(minutes=5)
+
+# A rebuild continues as new after so many steps: its history has some thousand events then.
+REBUILD_STEPS = 500

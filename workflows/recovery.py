@@ -9,11 +9,17 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
 
-from ledger.ids import CustomerId, DisputeId, TierRequestId
+from ledger.ids import CustomerId, DisputeId, RebuildId, TierRequestId
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import Step
-from ledger.workflow_ids import dispute_workflow_id, onboarding_workflow_id, tier_request_workflow_id
+from ledger.workflow_ids import (
+    dispute_workflow_id,
+    onboarding_workflow_id,
+    rebuild_workflow_id,
+    tier_request_workflow_id,
+)
 from workflows import policies, steps
+from workflows.books.rebuild import RebuildWorkflow
 from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
@@ -52,6 +58,7 @@ class RecoveryWorkflow:
         sweep.disputes.extend(await self._disputes())
         sweep.tier_requests.extend(await self._tier_requests())
         sweep.onboardings.extend(await self._onboardings())
+        sweep.rebuilds.extend(await self._rebuilds())
         disputes = "1 dispute" if len(sweep.disputes) == 1 else f"{len(sweep.disputes)} disputes"
         workflow.set_current_details(
             f"{len(sweep.abandoned)} abandoned, {len(sweep.driven_on)} driven on, {len(sweep.unanswered)} without an "
@@ -86,6 +93,10 @@ class RecoveryWorkflow:
     async def _onboardings(self) -> list[CustomerId]:
         find, start = steps.find_stranded_onboardings, OnboardingWorkflow.run
         return await self._start_again(find, "onboardings", start, onboarding_workflow_id, "Onboarding of {}")
+
+    async def _rebuilds(self) -> list[RebuildId]:
+        find, start = steps.find_stranded_rebuilds, RebuildWorkflow.run
+        return await self._start_again(find, "rebuilds", start, rebuild_workflow_id, "Rebuild {}")
 
     async def _tier_requests(self) -> list[TierRequestId]:
         find, start = steps.find_stranded_tier_requests, TierRequestWorkflow.run

@@ -8,13 +8,14 @@ anything else is in doubt.
 from temporalio import activity
 
 from disputes.dispute import DisputeDecision, DisputeProgress
-from ledger.ids import CustomerId, DisputeId, DocumentId, TierRequestId
+from ledger.ids import CustomerId, DisputeId, DocumentId, RebuildId, TierRequestId
 from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, Failure, Opened, ScreenedStep, Standing, Step, TransferOrder
 from onboarding.progress import OnboardingProgress
 from reviews.review import Decision, Review
 from screening.rules import Verdict
 from staff.permissions import Action
+from staff.rebuilds.rebuild import RebuildProgress
 from staff.update_input import StaffRequest
 from tiers.tier_request import TierProgress
 
@@ -190,4 +191,16 @@ async def expire_tier_request(request_id: TierRequestId) -> TierProgress:
 @activity.defn
 async def find_stranded_tier_requests() -> list[TierRequestId]:
     """Find open requests for a higher tier that have no running workflow."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def rebuild_accounts(rebuild_id: RebuildId) -> RebuildProgress:
+    """Rebuild the next accounts that are not as their entries require."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def find_stranded_rebuilds() -> list[RebuildId]:
+    """Find rebuilds that are not completed and have no running workflow."""
     raise NotImplementedError

@@ -9,9 +9,12 @@ from temporalio.common import VersioningBehavior
 
 from customers.documents.document import VerificationState
 from disputes.dispute import DisputeState
-from ledger.ids import CustomerId, DisputeId, TierRequestId
+from ledger.ids import CustomerId, DisputeId, RebuildId, TierRequestId
 from ledger.recovery import Sweep
+from staff.rebuilds.rebuild import RebuildProgress
 from tiers.tier_request import TierRequestState
+from workflows import policies
+from workflows.books.rebuild import RebuildWorkflow
 from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
@@ -68,3 +71,13 @@ class AutoUpgradedTierRequest(TierRequestWorkflow):
     async def run(self, request_id: TierRequestId) -> TierRequestState:
         """See `TierRequestWorkflow.run`."""
         return await super().run(request_id)
+
+
+@workflow.defn(name="RebuildWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class AutoUpgradedRebuild(RebuildWorkflow):
+    """It may take hours on large books."""
+
+    @workflow.run
+    async def run(self, rebuild_id: RebuildId, steps_at_once: int = policies.REBUILD_STEPS) -> RebuildProgress:
+        """See `RebuildWorkflow.run`."""
+        return await super().run(rebuild_id, steps_at_once)

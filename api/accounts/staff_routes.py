@@ -1,8 +1,8 @@
 """Accounts for staff: read, freeze, unfreeze, close, set the tier, and rebuild from the entries."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response, status
 
 from api.accounts.entries import entries_page
 from api.accounts.models import AccountFileOut, EntriesOut, FreezeIn, LimitsOut, MarkedAccountOut, TierIn
@@ -10,6 +10,9 @@ from api.http.fields import Cursor, PageSize
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
+from api.rebuilds.models import RebuildSummaryOut
+from api.rebuilds.outcome import completed_rebuild
+from api.rebuilds.routes import location_of
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
@@ -20,6 +23,9 @@ from staff.permissions import Action, Actor
 
 router = APIRouter(prefix="/v1/admin/accounts/{account_id}", tags=["admin"], route_class=CheckedRoute)
 
+_REBUILD_GOES_ON: dict[int | str, dict[str, Any]] = {
+    202: {"model": RebuildSummaryOut, "description": "The rebuild goes on"}
+}
 _CHANGING = (*ACTING, *KEYED, "account_not_found")
 
 
@@ -159,7 +165,9 @@ async def set_tier(
     "/rebuild",
     operation_id="admin.accounts.rebuild",
     summary="Rebuild an account from its entries (admins)",
-    responses=problem_responses(*_CHANGING, "entries_broken", "more_held_than_balance"),
+    response_model=AccountFileOut,
+    responses=_REBUILD_GOES_ON
+    | problem_responses(*_CHANGING, "entries_broken", "more_held_than_balance", "entries_not_read", "account_busy"),
 )
 async def rebuild(
     account_id: AccountId,
@@ -167,14 +175,19 @@ async def rebuild(
     actor: Annotated[Actor, Depends(may(Action.REBUILD_ACCOUNT))],
     remit: Remit,
     answers: KeptAnswers,
-) -> AccountFileOut:
+) -> AccountFileOut | Response:
     """Computes balance, version and head hash from the entries, if the entries are exactly as they were written.
 
     If an entry was edited, removed or added without the ledger, nothing changes and the answer names it: restore the
     entries from a backup first. Nothing changes either while disputes hold more than the balance that would result.
+    A workflow does it. If that takes longer than 20 s, the answer is 202 with the `Location` of the rebuild.
     """
-    keep = answers.keep(AccountFileOut.of)
-    return AccountFileOut.of(await remit.operators.rebuild(actor, account_id, wanted.reason, keep))
+    requested = await remit.rebuilds.request(actor, account_id, wanted.reason)
+    await remit.temporal.start_rebuild(requested.id, account_id)
+    if await completed_rebuild(remit.rebuilds, requested.id) is None:
+        accepted, headers = RebuildSummaryOut.of(requested), {"Location": location_of(requested)}
+        return Response(accepted.model_dump_json(), status.HTTP_202_ACCEPTED, headers, "application/json")
+    return AccountFileOut.of(await remit.rebuilds.keep_account(account_id, answers.keep(AccountFileOut.of)))
 
 
 async def _any_account(account_id: AccountId, remit: Services) -> Account:

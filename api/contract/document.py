@@ -136,7 +136,7 @@ def _add_examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
 def _standing(example: Any, status: str) -> Any:
     """The example of a transfer under way, where the status says so."""
     if status == "202" and "completed_at" in example:
-        return example | {"state": "initiated", "completed_at": None}
+        return example | {"state": "running" if "accounts_done" in example else "initiated", "completed_at": None}
     return example
 
 

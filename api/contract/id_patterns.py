@@ -21,6 +21,7 @@ _EXAMPLES = {
     "trq": "trq_mrxw4ylufzqw4zbomnzgkzleme",
     "pst": "pst_iuwbh4hkzdez5j5ag3ea6cau2u_1_debit",
     "key": "key_nbswy3dpeb3w64tmmqqho33snq",
+    "rbd": "rbd_mjqwy3lboruw63tmmv2g63rsge",
     "ses": "ses_jbswy3dpeblw64tmmqqho33snq",
     "trf": "trf_iuwbh4hkzdez5j5ag3ea6cau2u",
 }
@@ -50,6 +51,7 @@ _BY_NAME = {
     "api_key_id": "key",
     "transfer_id": "trf",
     "request_id": "trq",
+    "rebuild_id": "rbd",
 }
 
 # What `id` names, by the beginning of its schema's name.
@@ -64,6 +66,7 @@ _BY_SCHEMA = {
     "Dispute": "dsp",
     "Document": "doc",
     "Posting": "pst",
+    "Rebuild": "rbd",
     "Session": "ses",
     "ApiKey": "key",
     "TierRequest": "trq",

@@ -122,6 +122,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "document_not_found": Meaning(404, "No such document", "There is no document with this id."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "tier_request_not_found": Meaning(404, "No such request", "You have no tier request with this id."),
+    "rebuild_not_found": Meaning(404, "No such rebuild", "There is no rebuild with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
     "request_too_slow": Meaning(
@@ -202,6 +203,11 @@ PROBLEMS: Mapping[str, Meaning] = {
     ),
     "entries_broken": Meaning(
         409, "The account's entries were changed", "The account is unchanged. Restore its entries from a backup first."
+    ),
+    "entries_not_read": Meaning(
+        409,
+        "The account's entries take too long to read",
+        "Audit the books first: a rebuild begins where an audit ended.",
     ),
     "more_held_than_balance": Meaning(
         409, "More is held than the balance would be", "Release what the account's disputes hold, then rebuild it."

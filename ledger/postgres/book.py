@@ -180,6 +180,11 @@ class Book:
         """What makes and checks the fingerprints of its orders."""
         return self._fingerprints
 
+    @property
+    def queues(self) -> AccountQueues:
+        """In which all in this process that lock accounts wait for their turn."""
+        return self._queues
+
     async def open_transfer(self, order: TransferOrder) -> Opened:
         """Write the transfer and its key, unless the key is in use, and foresee what would refuse it today.
 

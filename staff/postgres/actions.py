@@ -226,7 +226,7 @@ class StaffActions:
     async def conclude(self, action_id: ActionId, outcome: Taken | NotTaken) -> None:
         """Record the outcome of a request. The first outcome stays; a repeat changes nothing."""
         async with self._database.connection() as connection:
-            await _conclude(connection, action_id, outcome)
+            await conclude_action(connection, action_id, outcome)
 
     async def take(self, order: TransferOrder, action: Action, request: StaffRequest, update_id: str) -> None:
         """Record, for the transfer's workflow, that it accepts a request. It acts only after that.
@@ -243,7 +243,7 @@ class StaffActions:
             sent = await self._sent(connection, order, actor, action, request, update_id)
             if sent is not None:
                 if sent.action is action:
-                    await _conclude(connection, sent.id, taken)
+                    await conclude_action(connection, sent.id, taken)
                 return
             typed = f"temporal/{order.transfer_id}/{order.attempt}/{update_id}"
             if await fetch_first(connection, _FIND_REQUEST, actor=actor.id, wanted=typed):
@@ -252,7 +252,7 @@ class StaffActions:
             (action_id,) = await record_actions(
                 connection, actor, action, subjects, request.reason, channel=Channel.TEMPORAL, request=typed
             )
-            await _conclude(connection, action_id, taken)
+            await conclude_action(connection, action_id, taken)
 
     @staticmethod
     async def _sent(
@@ -283,7 +283,8 @@ class StaffActions:
         return named if named.action in SENT_AS[action] and (is_open or is_repeat) else None
 
 
-async def _conclude(connection: "Connection", action_id: ActionId, outcome: Taken | NotTaken) -> None:
+async def conclude_action(connection: "Connection", action_id: ActionId, outcome: Taken | NotTaken) -> None:
+    """Record the outcome of a request inside the transaction that brings it about. The first outcome stays."""
     refused = outcome if isinstance(outcome, NotTaken) else None
     after = outcome.after if isinstance(outcome, Taken) else None
     name = Outcome.REFUSED if refused else Outcome.TAKEN

@@ -19,7 +19,6 @@ from ledger.ids import AccountId
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.audit import AUDIT_TIMEOUT_SECONDS, Audit, AuditInProgress, audit
 from ledger.postgres.locks import lock_account_for_staff
-from ledger.postgres.proof.rebuild import rebuild
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import NOT_FINAL, accounts, transfers
 from staff.account_actions import STATUS_AFTER, NoSuchAccount, check_account_action, check_status_change
@@ -109,23 +108,6 @@ class Operators:
             await keep(connection, changed)
         return changed
 
-    async def rebuild(
-        self, actor: Actor, account_id: AccountId, reason: str, keep: Keep[Account] = keeps_nothing
-    ) -> Account:
-        """Set an account's row to what its entries say, if those are what was written: all but what staff set.
-
-        Raises `EntriesBroken`, with what was found, where an entry was edited, dropped or added behind the book, and
-        `MoreHeldThanBalance` where disputes hold more than the entries leave.
-        """
-        async with self._account(actor, Action.REBUILD_ACCOUNT, account_id) as (connection, account):
-            changed = await rebuild(connection, account_id)
-            before, after = _balance_of(account), _balance_of(changed)
-            if account.spending != changed.spending:
-                before, after = before | _spending_of(account), after | _spending_of(changed)
-            await record_action(connection, actor, Action.REBUILD_ACCOUNT, account_id, reason, before, after)
-            await keep(connection, changed)
-        return changed
-
     async def audit(self, actor: Actor, reason: str, keep: Keep[Audit] = keeps_nothing, *, full: bool = False) -> Audit:
         """Audit what no earlier audit found clean, or with `full` all the books; record that and what it found.
 
@@ -171,15 +153,3 @@ async def _set(connection: "Connection", account_id: AccountId, **values: object
 
 def _status_of(account: Account) -> dict[str, Any]:
     return {"status": account.status, "frozen": account.frozen}
-
-
-def _balance_of(account: Account) -> dict[str, Any]:
-    return {"balance": account.balance_minor, "version": account.version, "head_hash": account.head_hash.hex()}
-
-
-def _spending_of(account: Account) -> dict[str, Any]:
-    return {
-        "spent_on": account.spent_on and account.spent_on.isoformat(),
-        "spent_day": account.spent_day_minor,
-        "spent_month": account.spent_month_minor,
-    }

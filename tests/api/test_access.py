@@ -158,6 +158,10 @@ CALLS = {
     "admin.documents.decide": Call(STAFF, {"decision": "verify"} | REASON),
     "admin.books.get": Call(STAFF),
     "admin.stats.get": Call(STAFF),
+    "admin.rebuilds.create": Call("401 403 403 403 202 403 403", {"account_id": "{payee}"} | REASON),
+    "admin.rebuilds.list": Call(STAFF),
+    "admin.rebuilds.get": Call("401 403 403 404 404 403 403"),
+    "admin.rebuilds.findings": Call("401 403 403 404 404 403 403"),
     "admin.actions.list": Call(STAFF),
     # Admins
     "admin.customers.issue_email_code": Call("401 403 403 403 201 403 403", REASON),
@@ -230,6 +234,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
         "dispute_id": dispute.json()["id"],
         "customer_id": ada.id,
         "case_id": "cas_none",
+        "rebuild_id": "rbd_none",
         "rule_set_id": "rls_none",
         "list_name": "watched",
         "member_id": ada.account_id,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from temporalio import activity
 
+from activities.books.rebuilds import RebuildSteps
 from activities.disputes import DisputeSteps
 from activities.notifications import NotificationSteps
 from activities.onboarding import OnboardingSteps
@@ -44,6 +45,7 @@ NOUN_STEMS = {
     "notifications",
     "onboarding",
     "operators",
+    "rebuild",
     "recovery",
     "refusals",
     "reversals",
@@ -109,6 +111,7 @@ def activities() -> dict[str, object]:
             TransferSteps,
             NotificationSteps,
             OnboardingSteps,
+            RebuildSteps,
             RecoverySteps,
             ReviewSteps,
             ScreeningSteps,
@@ -227,7 +230,9 @@ def test_one_module_builds_workflow_ids() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.JoinedStr)
         and isinstance(node.values[0], ast.Constant)
-        and str(node.values[0].value).startswith(("transfer/", "recover/", "dispute/", "onboarding/", "tier-request/"))
+        and str(node.values[0].value).startswith(
+            ("transfer/", "recover/", "dispute/", "onboarding/", "tier-request/", "rebuild/")
+        )
     ]
     assert found == []
 

@@ -18,6 +18,7 @@ async def started(*arguments: str, **variables: str) -> asyncio.subprocess.Proce
         *(sys.executable, "-m", "cli", *arguments),
         cwd=ROOT,
         env=kept | {"REMIT_FINGERPRINT_KEYS": FINGERPRINT_KEY} | variables,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -31,6 +31,7 @@ for module in (
     "reviews.postgres",
     "screening.postgres.tables",
     "staff.postgres.tables",
+    "staff.rebuilds.postgres",
 ):
     import_module(module)
 

@@ -12,9 +12,8 @@ from database.connections import Database
 from ledger.accounts import NEXT_STATUS, Account, AccountStatus, Freeze
 from ledger.ids import AccountId, CustomerId
 from ledger.postgres.account_reads import AccountReads
-from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
-from ledger.refusals import ActionRefused, EntriesBroken, Refusal
+from ledger.refusals import ActionRefused, Refusal
 from ledger.transfers import Ending, State, Step
 from staff.account_actions import (
     STATUS_AFTER,
@@ -30,6 +29,7 @@ from staff.permissions import ALLOWED, Action, Actor, ConflictOfInterest, NotAll
 from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.operators import BOOKS, Operators
 from staff.postgres.roles import Roles
+from staff.rebuilds.postgres import Rebuilds
 from tests.account_status import set_account_status
 from tests.connections import Connection
 from tests.ledger.test_incremental_audit import LOCK
@@ -41,6 +41,11 @@ REASON = "Asked for by the bank, ticket 4711"
 @pytest.fixture
 def operators(database: Database) -> Operators:
     return Operators(database)
+
+
+@pytest.fixture
+def rebuilds(database: Database) -> Rebuilds:
+    return Rebuilds(database)
 
 
 @pytest.fixture
@@ -72,7 +77,13 @@ async def about(actions: StaffActions, subject: str) -> list[StaffAction]:
     "action", [*STATUS_AFTER, Action.SET_TIER, Action.REBUILD_ACCOUNT, Action.GRANT_ROLE, Action.RUN_AUDIT]
 )
 async def test_each_role_may_do_what_it_includes_and_no_more(
-    operators: Operators, actions: StaffActions, database: Database, admin: Actor, bob: Holder, action: Action
+    operators: Operators,
+    rebuilds: Rebuilds,
+    actions: StaffActions,
+    database: Database,
+    admin: Actor,
+    bob: Holder,
+    action: Action,
 ) -> None:
     for role in Role:
         actor = Actor(admin.id, role)
@@ -82,7 +93,7 @@ async def test_each_role_may_do_what_it_includes_and_no_more(
                 case Action.SET_TIER:
                     return await operators.set_tier(actor, bob.account_id, 2, REASON)
                 case Action.REBUILD_ACCOUNT:
-                    return await operators.rebuild(actor, bob.account_id, REASON)
+                    return await rebuilds.request(actor, bob.account_id, REASON)
                 case Action.GRANT_ROLE:
                     return await Roles(database, timedelta(0)).set_role(actor, bob.id, Role.CUSTOMER, REASON)
                 case Action.RUN_AUDIT:
@@ -277,12 +288,14 @@ async def test_an_unknown_account_is_refused(operators: Operators, admin: Actor)
         await operators.set_status(admin, Action.FREEZE_ACCOUNT, AccountId("acc_none"), REASON)
 
 
-async def test_nobody_acts_on_themselves_or_on_an_account_of_their_own(operators: Operators, alice: Holder) -> None:
+async def test_nobody_acts_on_themselves_or_on_an_account_of_their_own(
+    operators: Operators, rebuilds: Rebuilds, alice: Holder
+) -> None:
     actor = Actor(alice.id, Role.ADMIN)
     refused = [
         operators.set_status(actor, Action.UNFREEZE_ACCOUNT, alice.account_id, REASON),
         operators.set_tier(actor, alice.account_id, 2, REASON),
-        operators.rebuild(actor, alice.account_id, REASON),
+        rebuilds.request(actor, alice.account_id, REASON),
     ]
     for action in refused:
         with pytest.raises(ConflictOfInterest):
@@ -353,110 +366,6 @@ async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
     assert (await operators.audit(admin, REASON)).clean
     (recorded,) = await about(actions, BOOKS)
     assert (recorded.before, recorded.after) == (None, {"clean": True, "findings": 0, "full": False})
-
-
-# Rebuilding
-
-
-@pytest.mark.parametrize(
-    "tampering",
-    [
-        "UPDATE accounts SET balance_minor = balance_minor + 1 WHERE id = $1",
-        "UPDATE accounts SET version = version - 1 WHERE id = $1",
-        "UPDATE accounts SET head_hash = sha256('') WHERE id = $1",
-        "UPDATE accounts SET balance_minor = 0, version = 0, head_hash = sha256(convert_to(id, 'UTF8')) WHERE id = $1",
-    ],
-)
-async def test_an_account_row_that_was_edited_is_rebuilt_from_its_entries(
-    operators: Operators,
-    account_reads: AccountReads,
-    actions: StaffActions,
-    book: Book,
-    database: Database,
-    admin: Actor,
-    alice: Holder,
-    bob: Holder,
-    owner: Connection,
-    tampering: str,
-) -> None:
-    await pay(book, alice, bob, 2_500)
-    whole = await account_reads.find(alice.account_id)
-    await owner.execute(tampering, alice.account_id)
-    edited = await account_reads.find(alice.account_id)
-    assert not (await audit(database)).clean
-    assert await operators.rebuild(admin, alice.account_id, REASON) == whole
-    assert edited is not None
-    assert whole is not None
-    assert [(one.before, one.after) for one in await about(actions, alice.account_id)] == [
-        (
-            {"balance": edited.balance_minor, "version": edited.version, "head_hash": edited.head_hash.hex()},
-            {"balance": whole.balance_minor, "version": whole.version, "head_hash": whole.head_hash.hex()},
-        )
-    ]
-    await pay(book, alice, bob, 2_500)
-
-
-async def test_rebuilding_an_account_that_is_right_changes_nothing(
-    operators: Operators,
-    account_reads: AccountReads,
-    book: Book,
-    customers: Customers,
-    admin: Actor,
-    alice: Holder,
-    bob: Holder,
-) -> None:
-    empty = await holder(customers)
-    await pay(book, alice, bob, 100)
-    refunded = order(alice.id, alice.account_id, bob.account_id, 50)
-    await book.open_transfer(refunded)
-    await book.debit(Step(refunded.transfer_id, 1))
-    for account_id in (alice.account_id, bob.account_id, empty.account_id):
-        before = await account_reads.find(account_id)
-        assert await operators.rebuild(admin, account_id, REASON) == before
-    await book.refund(Ending(Step(refunded.transfer_id, 1)))
-    before = await account_reads.find(alice.account_id)
-    assert await operators.rebuild(admin, alice.account_id, REASON) == before
-
-
-TAMPERED = {
-    "an entry's amount": "UPDATE entries SET amount_minor = 9000, balance_after = 9000 WHERE {mine} AND version = 1",
-    "an entry's time": "UPDATE entries SET recorded_at = recorded_at - interval '1 day' WHERE {mine} AND version = 2",
-    "an entry's hash": "UPDATE entries SET hash = sha256('') WHERE {mine} AND version = 3",
-    "an entry in the middle is gone": "DELETE FROM entries WHERE {mine} AND version = 2",
-    "the last entry is gone": "DELETE FROM entries WHERE {mine} AND version = 3",
-    "a posting's amount": "UPDATE postings SET amount_minor = 1 WHERE debit_account_id = $1",
-    "a posting's currency": "UPDATE postings SET currency = 'EUR' WHERE debit_account_id = $1",
-    "the last entry and its posting are gone": """
-        WITH gone AS (DELETE FROM entries WHERE {mine} AND version = 3 RETURNING transfer_id, attempt, leg)
-        DELETE FROM postings p USING gone g WHERE (p.transfer_id, p.attempt, p.leg) = (g.transfer_id, g.attempt, g.leg)
-    """,
-}
-
-
-@pytest.mark.breaks_the_books
-@pytest.mark.parametrize("what", TAMPERED)
-async def test_an_account_whose_entries_are_not_what_was_written_is_left_as_it_is(
-    operators: Operators,
-    account_reads: AccountReads,
-    actions: StaffActions,
-    book: Book,
-    admin: Actor,
-    alice: Holder,
-    bob: Holder,
-    owner: Connection,
-    what: str,
-) -> None:
-    for _ in range(2):
-        await pay(book, alice, bob, 1_000)
-    await owner.execute("SET session_replication_role = replica")
-    await owner.execute(TAMPERED[what].format(mine="account_id = $1"), alice.account_id)
-    await owner.execute("UPDATE accounts SET balance_minor = 7 WHERE id = $1", alice.account_id)
-    before = await account_reads.find(alice.account_id)
-    with pytest.raises(EntriesBroken) as refusal:
-        await operators.rebuild(admin, alice.account_id, REASON)
-    assert refusal.value.findings
-    assert await account_reads.find(alice.account_id) == before
-    assert await about(actions, alice.account_id) == []
 
 
 async def test_every_refusal_of_an_action_has_a_code_of_its_own() -> None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 # Hashing a million entries takes seconds. Steps that need the account are retried meanwhile.
 REBUILD_TIMEOUT_SECONDS = 60
 
+_LIMIT = f"SET LOCAL statement_timeout = '{REBUILD_TIMEOUT_SECONDS}s'"
+# PostgreSQL ends the statement first, and says that it took too long.
+_ANSWER_SECONDS = REBUILD_TIMEOUT_SECONDS + 2
+
 # The invariants of `invariants.sql` that are about entries, for one account. Found by the transfers' indexes.
 # What an audit has proved is not looked at again: of a long account, only the entries after its audited head, the
 # transfers that they belong to, and those that began in the month before the head or later.
@@ -97,21 +101,52 @@ _FINDINGS = """
     ORDER BY 1, 2 LIMIT 5
 """
 
+# What the entries require of the account's row: of the newest entry, and of what the account has sent.
+_REQUIRED = f"""
+    WITH wanted AS (SELECT $1::text AS account_id), spending AS ({SPENDING}),
+    required AS (
+        SELECT coalesce(head.balance_after, 0) AS balance_minor, coalesce(head.version, 0) AS version,
+            coalesce(head.hash, sha256(convert_to($1::text, 'UTF8'))) AS head_hash,
+            s.spent_on, s.spent_day_minor, s.spent_month_minor
+        FROM spending s LEFT JOIN LATERAL (
+            SELECT * FROM entries WHERE account_id = $1 ORDER BY version DESC LIMIT 1
+        ) head ON true
+    )
+"""
+
+_IS_AS_REQUIRED = f"""
+    {_REQUIRED}
+    SELECT (a.balance_minor, a.version, a.head_hash, a.spent_on, a.spent_day_minor, a.spent_month_minor)
+        IS NOT DISTINCT FROM (r.balance_minor, r.version, r.head_hash, r.spent_on, r.spent_day_minor,
+            r.spent_month_minor)
+    FROM accounts a CROSS JOIN required r WHERE a.id = $1
+"""
+
 _REBUILD = f"""
-    WITH head AS (SELECT * FROM entries WHERE account_id = $1 ORDER BY version DESC LIMIT 1),
-    wanted AS (SELECT $1::text AS account_id),
-    spending AS ({SPENDING})
+    {_REQUIRED}
     UPDATE accounts a SET
-        balance_minor = coalesce((SELECT balance_after FROM head), 0),
-        version = coalesce((SELECT version FROM head), 0),
-        head_hash = coalesce((SELECT hash FROM head), sha256(convert_to(a.id, 'UTF8'))),
-        spent_on = spending.spent_on,
-        spent_day_minor = spending.spent_day_minor,
-        spent_month_minor = spending.spent_month_minor
-    FROM spending
-    WHERE a.id = $1 AND (a.held_minor = 0 OR a.held_minor <= coalesce((SELECT balance_after FROM head), 0))
+        balance_minor = r.balance_minor,
+        version = r.version,
+        head_hash = r.head_hash,
+        spent_on = r.spent_on,
+        spent_day_minor = r.spent_day_minor,
+        spent_month_minor = r.spent_month_minor
+    FROM required r
+    WHERE a.id = $1 AND (a.held_minor = 0 OR a.held_minor <= r.balance_minor)
     RETURNING {ACCOUNT_COLUMNS}
 """
+
+
+async def is_as_entries_require(connection: "Connection", account_id: AccountId) -> bool:
+    """Whether the account's row and its entries are in order: then a rebuild would change and report nothing.
+
+    It takes no lock. A posting, its entry and the row are written in one transaction, so each statement sees all of
+    them or none. False may also mean that something is wrong with the entries: `rebuild` decides, under the lock.
+    """
+    await connection.execute(_LIMIT)
+    if await connection.fetch(_FINDINGS, account_id, timeout=_ANSWER_SECONDS):
+        return False
+    return bool(await connection.fetchval(_IS_AS_REQUIRED, account_id, timeout=_ANSWER_SECONDS))
 
 
 async def rebuild(connection: "Connection", account_id: AccountId) -> Account:
@@ -120,11 +155,11 @@ async def rebuild(connection: "Connection", account_id: AccountId) -> Account:
     Without a change, it raises `EntriesBroken` if the entries are not intact, and `MoreHeldThanBalance` if the account
     holds more than they leave it.
     """
-    await connection.execute(f"SET LOCAL statement_timeout = '{REBUILD_TIMEOUT_SECONDS}s'")
-    findings = await connection.fetch(_FINDINGS, account_id, timeout=REBUILD_TIMEOUT_SECONDS)
+    await connection.execute(_LIMIT)
+    findings = await connection.fetch(_FINDINGS, account_id, timeout=_ANSWER_SECONDS)
     if findings:
         raise EntriesBroken(account_id, [row["finding"] for row in findings])
-    row = await connection.fetchrow(_REBUILD, account_id)
+    row = await connection.fetchrow(_REBUILD, account_id, timeout=_ANSWER_SECONDS)
     if row is None:
         raise MoreHeldThanBalance(account_id)
     return account_of(row)

@@ -218,13 +218,20 @@ async def rebuild(ada: Person, admin: Person) -> None:
     is_repeat(await admin.post(path, WHY, "k"), await admin.post(path, WHY, "k"))
 
 
+async def rebuild_later(ada: Person, admin: Person) -> None:
+    body = WHY | {"account_id": ada.account_id}
+    first = await admin.post("/v1/admin/rebuilds", body, "k")
+    assert first.status_code == 202
+    is_repeat(first, await admin.post("/v1/admin/rebuilds", body, "k"))
+
+
 async def close(ada: Person, admin: Person) -> None:
     account = (await ada.post("/v1/accounts", {"currency": "EUR"})).json()["id"]
     path = f"/v1/admin/accounts/{account}/close"
     is_repeat(await admin.post(path, WHY, "k"), await admin.post(path, WHY, "k"))
 
 
-@pytest.mark.parametrize("act", [freeze_and_thaw, tier, rebuild, close])
+@pytest.mark.parametrize("act", [freeze_and_thaw, tier, rebuild, rebuild_later, close])
 async def test_an_action_on_an_account_happens_once_a_key_and_is_recorded_once(
     ada: Person, admin: Person, act: Callable[[Person, Person], Awaitable[None]], database: Database
 ) -> None:

@@ -30,6 +30,8 @@ ADMIN = "remit admin create --email ops@example.com --full-name 'Olu Ade'       
 FREEZE = """act accounts/acc_…/freeze   '{"reason": "ticket 4711"}'    # staff"""
 UNFREEZE = """act accounts/acc_…/unfreeze '{"reason": "ticket 4711"}'    # staff"""
 CLOSE = """act accounts/acc_…/close    '{"reason": "ticket 4711"}'    # admins; empty, and no transfer from or to it in progress"""
+REBUILD_ALL = """remit rebuild --api "$API" --all --reason 'ticket 4711'                # as the admin whose token is in STAFF_TOKEN"""
+REBUILD_ONE = """remit rebuild --api "$API" --account acc_… --reason 'ticket 4711'"""
 REBUILD = """act accounts/acc_…/rebuild  '{"reason": "ticket 4711"}'    # admins"""
 
 
@@ -262,6 +264,21 @@ async def test_an_account_whose_entries_are_sound_is_rebuilt_from_them(
     await act(as_admin, REBUILD, payer.account_id)
     assert "Clean: every invariant holds." in await verify(as_admin, exits=0)
     assert await payer.balance() == AMOUNT
+
+
+async def test_all_accounts_are_rebuilt_by_the_command_line_and_then_one(
+    stack: Running, as_admin: Runbook, payer: Person, payee: Person
+) -> None:
+    async with tampering(stack) as connection:
+        for person in (payer, payee):
+            await connection.execute(
+                "UPDATE accounts SET balance_minor = balance_minor + 1 WHERE id = $1", person.account_id
+            )
+    said = await as_admin.run(REBUILD_ALL)
+    assert ", 2 rebuilt, 0 left as they are." in said
+    assert (await payer.balance(), await payee.balance()) == (AMOUNT, 0)
+    assert "1 accounts looked at, 0 rebuilt" in await as_admin.run(REBUILD_ONE, {"acc_…": payer.account_id})
+    assert "Clean: every invariant holds." in await verify(as_admin, exits=0)
 
 
 async def test_an_account_whose_entries_were_edited_is_not_rebuilt_until_they_are_restored(
