@@ -32,6 +32,7 @@ from api.http.repeats import handle_repeats
 from api.limits.by_client import RateLimited
 from api.onboarding import routes as documents
 from api.onboarding import staff_routes as staff_documents
+from api.ownership.check import handle_withheld
 from api.payees import routes as payees
 from api.rails import routes as rails
 from api.rebuilds import routes as rebuilds
@@ -69,6 +70,7 @@ def create_app(
         app.include_router(contract.pages)
     handle_problems(app)
     handle_repeats(app)
+    handle_withheld(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(RateLimited)
     app.add_middleware(Exchange)

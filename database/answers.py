@@ -36,7 +36,7 @@ answers = Table(
 )
 
 _FIND = """
-    SELECT a.request, a.attempt, a.status, a.location, a.body,
+    SELECT a.owner_id, a.request, a.attempt, a.status, a.location, a.body,
         EXISTS (SELECT FROM keys k WHERE k.owner_id = $1 AND k.idempotency_key = $2 AND k.transfer_id IS NOT NULL)
             AS moved_money
     FROM (SELECT) one LEFT JOIN answers a ON a.owner_id = $1 AND a.idempotency_key = $2
@@ -90,7 +90,8 @@ async def find_answer(connection: "Connection", asked: KeyedRequest) -> KeptAnsw
     """What the key was used for; None: nothing yet. Raises `KeyTaken` if it has moved money."""
     row = await connection.fetchrow(_FIND, asked.owner_id, asked.key)
     assert row is not None, "one row is always selected"
-    if row["moved_money"]:
+    # Nobody gets the answer of another, also where a statement here forgets whose the key is.
+    if row["moved_money"] or (row["owner_id"] or asked.owner_id) != asked.owner_id:
         raise KeyTaken(asked)
     return dataclass_of(KeptAnswer, row) if row["request"] is not None else None
 

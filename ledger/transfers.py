@@ -1,7 +1,7 @@
 """Transfers: their states, what may follow each, and what a step is keyed by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -234,7 +234,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer's row: its order, of the current attempt, and where the money is."""
+    """A transfer's row: its order, of the current attempt, and where the money is.
+
+    `payer_id` and `payee_id` own its accounts. Only reads for a customer fill them in.
+    """
 
     order: TransferOrder
     state: State
@@ -242,11 +245,25 @@ class Transfer:
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+    payer_id: CustomerId | None = field(default=None, compare=False)
+    payee_id: CustomerId | None = field(default=None, compare=False)
 
     @property
     def id(self) -> TransferId:
         """The same for every attempt."""
         return self.order.transfer_id
+
+    @property
+    def readers(self) -> tuple[CustomerId | None, ...]:
+        """Which customers may see it: who asked for it, and each side once its money has moved.
+
+        The same as `visible_to` of `ledger/postgres/transfer_reads.py`, from the row alone.
+        """
+        return (
+            self.owner_id,
+            self.payee_id if self.state is State.COMPLETED else None,
+            self.payer_id if self.state in (State.DEBITED, State.COMPLETED, State.COMPENSATED) else None,
+        )
 
     @property
     def owner_id(self) -> CustomerId:

@@ -12,6 +12,6 @@ async def entries_page(remit: Services, account: Account, limit: int, cursor: st
     below = account.version + 1 if cursor is None else int(remit.cursors.read(of_list, cursor)[0])
     page = await remit.account_reads.entries(account.id, below, limit)
     return EntriesOut(
-        items=[EntryOut.of(entry) for entry in page.items],
+        items=[EntryOut.of(entry, account) for entry in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign(of_list, last.version)),
-    )
+    ).owned_by(account.owner_id)

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from api.http.fields import AccountName, Amount, Currency, CurrencyCode, In, Metadata, NumberOut, Text, Whole
+from api.ownership.owned import Owned, OwnedPage
 from api.staff.models import ReasonIn
 from ledger.accounts import Account, AccountStatus, Freeze
 from ledger.ids import AccountId, CaseId, CustomerId, TransferId
@@ -34,7 +35,9 @@ class CashIn(In):
     metadata: Metadata | None = None
 
 
-class AccountOut(BaseModel):
+class AccountOut(Owned):
+    not_found = "account_not_found"
+
     id: AccountId
     owner_id: CustomerId
     number: NumberOut
@@ -65,11 +68,13 @@ class AccountOut(BaseModel):
             available=account.available_minor,
             version=account.version,
             created_at=account.created_at,
-        )
+        ).owned_by(account.owner_id)
 
 
-class BalanceOut(BaseModel):
+class BalanceOut(Owned):
     """An account's balance at a moment. `held` and `available` are known for the present only."""
+
+    not_found = "account_not_found"
 
     account_id: AccountId
     currency: CurrencyCode
@@ -89,7 +94,7 @@ class BalanceOut(BaseModel):
             held=account.held_minor,
             available=account.available_minor,
             version=account.version,
-        )
+        ).owned_by(account.owner_id)
 
     @classmethod
     def of_past(cls, account: Account, past: PastBalance) -> "BalanceOut":
@@ -101,11 +106,13 @@ class BalanceOut(BaseModel):
             held=None,
             available=None,
             version=past.version,
-        )
+        ).owned_by(account.owner_id)
 
 
-class StatisticsOut(BaseModel):
+class StatisticsOut(Owned):
     """Totals since the account's first entry, in the currency's minor unit. What came back is taken off again."""
+
+    not_found = "account_not_found"
 
     account_id: AccountId
     currency: CurrencyCode
@@ -135,10 +142,10 @@ class StatisticsOut(BaseModel):
             transfers_out=found.outgoing,
             version=found.version,
             last_activity_at=found.last_activity_at,
-        )
+        ).owned_by(account.owner_id)
 
 
-class AccountsOut(BaseModel):
+class AccountsOut(OwnedPage):
     items: list[AccountOut]
 
 
@@ -160,8 +167,10 @@ class LimitOut(BaseModel):
         )
 
 
-class LimitsOut(BaseModel):
+class LimitsOut(Owned):
     """What an account may send and hold now, by its tier. Reversals and refunds are never limited."""
+
+    not_found = "account_not_found"
 
     account_id: AccountId
     tier: int
@@ -182,11 +191,13 @@ class LimitsOut(BaseModel):
             tier=account.tier,
             currency=account.currency,
             **{each.name.value: LimitOut.of(each) for each in allowances},
-        )
+        ).owned_by(account.owner_id)
 
 
-class EntryOut(BaseModel):
+class EntryOut(Owned):
     """One entry of an account's statement. `amount` is negative where money left the account."""
+
+    not_found = "account_not_found"
 
     transfer_id: TransferId
     leg: Leg
@@ -197,7 +208,8 @@ class EntryOut(BaseModel):
     recorded_at: datetime
 
     @classmethod
-    def of(cls, entry: AccountEntry) -> "EntryOut":
+    def of(cls, entry: AccountEntry, account: Account) -> "EntryOut":
+        """An entry of this account. That of another account would be nobody's."""
         return cls(
             transfer_id=entry.transfer_id,
             leg=entry.leg,
@@ -206,10 +218,12 @@ class EntryOut(BaseModel):
             balance_after=entry.balance_after,
             version=entry.version,
             recorded_at=entry.recorded_at,
-        )
+        ).owned_by(account.owner_id if entry.account_id == account.id else None)
 
 
-class EntriesOut(BaseModel):
+class EntriesOut(Owned):
+    not_found = "account_not_found"
+
     items: list[EntryOut]
     next_cursor: str | None
 

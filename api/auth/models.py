@@ -11,6 +11,7 @@ from api.auth.tokens import TokenPair
 from api.customers.models import CustomerOut
 from api.http.fields import Currency, Email, In, NormalForm, Text
 from api.onboarding.models import IdentityDocumentIn
+from api.ownership.owned import Owned, OwnedPage
 from customers.sessions.session import Session
 from ledger.ids import SessionId
 
@@ -67,8 +68,10 @@ class TokenOut(BaseModel):
         return cls.model_validate(issued, from_attributes=True)
 
 
-class SessionOut(BaseModel):
+class SessionOut(Owned):
     """A sign-in that has not ended: where, with what, since when, and whether it is the one that asks."""
+
+    not_found = "session_not_found"
 
     id: SessionId
     current: bool
@@ -90,10 +93,10 @@ class SessionOut(BaseModel):
             started_at=session.started_at,
             refreshed_at=session.refreshed_at,
             expires_at=session.expires_at,
-        )
+        ).owned_by(session.customer_id)
 
 
-class SessionsOut(BaseModel):
+class SessionsOut(OwnedPage):
     """A page of sessions, newest first."""
 
     items: list[SessionOut]

@@ -10,16 +10,17 @@ from structlog.contextvars import bind_contextvars
 
 from api.http.problems import Problem
 from api.limits.by_client import check_customer
+from api.ownership.owned import Reader
 from api.services import Remit, Services
 from customers.api_keys.api_key import PREFIX, Scope
 from customers.customer import Customer
 from customers.sign_ins.networks import Client, client_at
-from ledger.ids import SessionId
-from staff.permissions import Role
+from ledger.ids import CustomerId, SessionId
+from staff.permissions import STAFF, Role
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Reader):
     """The customer who makes a request, by a session of theirs or by an API key.
 
     `scopes` are those of the key; None: a session, which may do everything. Who comes by a key is a plain customer,
@@ -47,6 +48,16 @@ class Caller:
         """The session of a request that `current_session` has let in."""
         assert self.own_session is not None
         return self.own_session
+
+    @property
+    def reader_id(self) -> CustomerId:
+        """The customer, whose own they may read."""
+        return self.customer.id
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether they read as staff what a route shows to staff."""
+        return self.role in STAFF
 
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT")

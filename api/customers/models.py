@@ -9,13 +9,16 @@ from api.accounts.models import AccountOut
 from api.auth.new_passwords import NewPassword
 from api.http.fields import Email, In, Limit, Text
 from api.onboarding.models import VerificationOut
+from api.ownership.owned import Owned
 from api.staff.models import ReasonIn
 from customers.customer import Customer
 from ledger.ids import CustomerId
 from staff.permissions import Role
 
 
-class CustomerOut(BaseModel):
+class CustomerOut(Owned):
+    not_found = "customer_not_found"
+
     id: CustomerId
     email: str
     full_name: str
@@ -36,7 +39,7 @@ class CustomerOut(BaseModel):
             verification=VerificationOut.of(customer),
             created_at=customer.created_at,
             disabled_at=customer.disabled_at,
-        )
+        ).owned_by(customer.id)
 
 
 class PromotedIn(In):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from api.http.fields import Amount, In, Text
+from api.ownership.owned import Owned, OwnedPage
 from api.staff.models import Reason
 from disputes.dispute import Dispute, DisputeRuling, DisputeState
 from disputes.postgres.disputes import DisputeStatement
@@ -59,8 +60,10 @@ class StatementOut(BaseModel):
     stated_at: datetime
 
 
-class DisputeOut(BaseModel):
+class DisputeOut(Owned):
     """A dispute: the payer's objection, both parties' statements, the decision of staff and its outcome."""
+
+    not_found = "dispute_not_found"
 
     id: DisputeId = Field(examples=["dsp_fcunsiksm3ppucbrdqutxaufvi"])
     transfer_id: TransferId = Field(description="The disputed transfer", examples=["trf_iuwbh4hkzdez5j5ag3ea6cau2u"])
@@ -91,7 +94,7 @@ class DisputeOut(BaseModel):
 
     @classmethod
     def of(cls, dispute: Dispute, statements: list[DisputeStatement], *, as_staff: bool) -> "DisputeOut":
-        return cls(
+        shown = cls(
             id=dispute.id,
             transfer_id=dispute.transfer_id,
             state=dispute.state,
@@ -119,10 +122,11 @@ class DisputeOut(BaseModel):
             decided_by=dispute.decided_by if as_staff else None,
             held_amount=dispute.held_minor if as_staff else None,
             decided_channel=dispute.decided_channel if as_staff else None,
-        )
+        ).owned_by(*dispute.parties)
+        return shown.shown_to_staff() if as_staff else shown
 
 
-class DisputesOut(BaseModel):
+class DisputesOut(OwnedPage):
     """A page of disputes, newest first."""
 
     items: list[DisputeOut]

@@ -1,4 +1,7 @@
-"""How every route reads its request: JSON without ambiguities, and no query parameter that it does not know."""
+"""How every route reads its request: JSON without ambiguities, and no query parameter that it does not know.
+
+And how it answers: a customer gets only what is their own.
+"""
 
 import json
 from collections.abc import Callable, Coroutine, Iterator
@@ -13,6 +16,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.http.problems import FieldError, Problem
+from api.ownership.check import checked
 
 JSON = "application/json"
 
@@ -25,7 +29,13 @@ LARGEST_EXPONENT = 400
 
 
 class CheckedRoute(APIRoute):
-    """Refuses what two readers could read in two ways, before anything else looks at the request."""
+    """Refuses what two readers could read in two ways, before anything else looks at the request.
+
+    Where a customer asks, it checks last whom the answer belongs to.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, checked(endpoint), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's own handler, behind the checks."""
@@ -33,7 +43,7 @@ class CheckedRoute(APIRoute):
         known = frozenset(_query_names(self.dependant))
         takes_a_body = self.body_field is not None
 
-        async def checked(request: Request) -> Response:
+        async def read_strictly(request: Request) -> Response:
             if request.scope["query_string"]:
                 _check_query(request, known)
             if takes_a_body:
@@ -42,7 +52,7 @@ class CheckedRoute(APIRoute):
                     raise Problem("content_type_unsupported", headers={"Accept": JSON})
             return await handle(request)
 
-        return checked
+        return read_strictly
 
 
 class _JsonRequest(Request):

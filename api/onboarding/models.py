@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from api.http.fields import In
+from api.ownership.owned import Owned, OwnedPage
 from api.staff.models import ReasonIn
 from customers.customer import Customer
 from customers.documents.document import (
@@ -63,8 +64,10 @@ class VerificationOut(BaseModel):
         )
 
 
-class DocumentOut(BaseModel):
+class DocumentOut(Owned):
     """`code` and `reason` say why a document was rejected."""
+
+    not_found = "document_not_found"
 
     id: DocumentId
     customer_id: CustomerId
@@ -88,10 +91,10 @@ class DocumentOut(BaseModel):
             reason=REJECTIONS[document.code] if document.code else None,
             submitted_at=document.submitted_at,
             decided_at=document.decided_at,
-        )
+        ).owned_by(document.customer_id)
 
 
-class DocumentsOut(BaseModel):
+class DocumentsOut(OwnedPage):
     items: list[DocumentOut]
     next_cursor: str | None
 

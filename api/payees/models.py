@@ -1,11 +1,12 @@
 """Payees as answers."""
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.http.fields import CurrencyCode, NumberOut
+from api.ownership.owned import Ownerless
 
 
-class PayeeOut(BaseModel):
+class PayeeOut(Ownerless):
     """Whom a payment to an account number reaches."""
 
     number: NumberOut

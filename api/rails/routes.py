@@ -130,4 +130,5 @@ async def _move(
     if moved.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     show_progress(moved.transfer, response, f"/v1/transfers/{moved.transfer.id}")
-    return TransferOut.of(moved.transfer, rail.customer.id)
+    # A rail follows what it asked for, in an account that is not its own.
+    return TransferOut.of(moved.transfer, rail.customer.id).owned_by(account.owner_id, rail.reader_id)

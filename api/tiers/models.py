@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from api.http.fields import In, Text, Whole
+from api.ownership.owned import Owned, OwnedPage
 from api.staff.models import Reason, ReasonIn
 from ledger.ids import AccountId, CustomerId, TierRequestId
 from ledger.limits.tier_limits import LAST_TIER
@@ -29,8 +30,10 @@ class TierDocumentOut(BaseModel):
     last_characters: str = Field(description="All that is ever shown of its number", examples=["109"])
 
 
-class TierRequestOut(BaseModel):
+class TierRequestOut(Owned):
     """A request for a higher tier. While it is `open`, staff decide about it."""
+
+    not_found = "tier_request_not_found"
 
     id: TierRequestId
     account_id: AccountId
@@ -54,10 +57,10 @@ class TierRequestOut(BaseModel):
             created_at=request.created_at,
             closed_at=request.closed_at,
             closed_reason=request.closed_reason,
-        )
+        ).owned_by(request.customer_id)
 
 
-class TierRequestsOut(BaseModel):
+class TierRequestsOut(OwnedPage):
     items: list[TierRequestOut]
     next_cursor: str | None
 

@@ -137,7 +137,8 @@ class Acceptance:
         order = self._book.fingerprints.signed(order)
         known = await self._known(order)
         # For these the caller has already checked that this customer may reverse the payment, or fund an account.
-        if known.account is None and order.kind not in (Kind.REVERSAL, Kind.FUNDING):
+        is_own = known.account is not None and known.account.owner_id == order.owner_id
+        if not is_own and order.kind not in (Kind.REVERSAL, Kind.FUNDING):
             raise Problem("account_not_found", f"You have no account {order.customer_account_id}.")
         first = _first_of(known, order)
         if first is not None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from api.http.fields import AccountIdIn, Amount, Currency, CurrencyCode, In, Metadata, PayeeAccountIn, Text
+from api.ownership.owned import Owned, OwnedPage
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.refusals import REFUSAL_CODES
 from ledger.transfers import Kind, Leg, State, Transfer
@@ -43,8 +44,10 @@ class FailureOut(BaseModel):
     message: str = Field(examples=["acc_k5qd4ahyfpuxzmo2c3r7wn6tbe is $12.50 short."])
 
 
-class TransferOut(BaseModel):
+class TransferOut(Owned):
     """A transfer in its current state. A refusal is an outcome: state `failed` or `compensated`, with a failure."""
+
+    not_found = "transfer_not_found"
 
     id: TransferId
     kind: Kind
@@ -89,7 +92,7 @@ class TransferOut(BaseModel):
             completed_at=transfer.completed_at,
             reverses_transfer_id=transfer.reverses_transfer_id,
             metadata=transfer.order.metadata if mine else None,
-        )
+        ).owned_by(*transfer.readers)
 
 
 class AttemptOut(BaseModel):
@@ -100,17 +103,21 @@ class AttemptOut(BaseModel):
     ended_at: datetime | None
 
 
-class AttemptsOut(BaseModel):
+class AttemptsOut(Owned):
+    not_found = "transfer_not_found"
+
     items: list[AttemptOut]
 
 
-class TransfersOut(BaseModel):
+class TransfersOut(OwnedPage):
     items: list[TransferOut]
     next_cursor: str | None
 
 
-class ReversalsOut(BaseModel):
+class ReversalsOut(Owned):
     """What has come back of a transfer, and its reversals, newest first."""
+
+    not_found = "transfer_not_found"
 
     reversed_amount: int = Field(description="In completed reversals", examples=[4000])
     left_amount: int = Field(description="Neither reversed nor on its way back", examples=[6000])
@@ -125,8 +132,10 @@ class PostingOut(BaseModel):
     recorded_at: datetime
 
 
-class ReceiptOut(BaseModel):
+class ReceiptOut(Owned):
     """Proof of how a transfer ended: the transfer, its amount in words of the currency, and its postings."""
+
+    not_found = "transfer_not_found"
 
     transfer: TransferOut
     amount_text: str = Field(examples=["$1,255.00"])

@@ -96,11 +96,16 @@ async def reversals(
     sees_all = session.role in STAFF and me not in (found.payer_id, found.payee_id)
     before = remit.cursors.read_place("reversals", cursor)
     page = await remit.reversals.of(me, transfer_id, before, limit, of_anybody=sees_all)
-    return ReversalsOut(
-        reversed_amount=found.reversed_minor,
-        left_amount=0
-        if objection_to_reversing(found.original)
-        else left_of(found.original, found.taken_minor).amount_minor,
-        items=[TransferOut.of(reversal, me) for reversal in page.items],
-        next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("reversals", last.created_at, last.id)),
+    shown = [TransferOut.of(reversal, me) for reversal in page.items]
+    return (
+        ReversalsOut(
+            reversed_amount=found.reversed_minor,
+            left_amount=0
+            if objection_to_reversing(found.original)
+            else left_of(found.original, found.taken_minor).amount_minor,
+            items=[each.shown_to_staff() for each in shown] if sees_all else shown,
+            next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("reversals", last.created_at, last.id)),
+        )
+        .owned_by(*found.original.readers)
+        .shown_to_staff()
     )

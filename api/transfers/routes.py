@@ -113,7 +113,7 @@ async def receipt(transfer_id: TransferId, session: TransfersRead, remit: Remit)
             PostingOut(id=line.id, leg=line.leg, amount=line.amount_minor, recorded_at=line.recorded_at)
             for line in postings
         ],
-    )
+    ).owned_by(*found.readers)
 
 
 @router.post(
@@ -193,7 +193,8 @@ async def attempts(transfer_id: TransferId, session: TransfersRead, remit: Remit
     found = await _asked_by_me(transfer_id, session, remit)
     earlier = await remit.transfer_reads.earlier_attempts(transfer_id)
     listed = (*earlier, found.current_attempt)
-    return AttemptsOut(items=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in listed])
+    items = [AttemptOut.model_validate(attempt, from_attributes=True) for attempt in listed]
+    return AttemptsOut(items=items).owned_by(found.owner_id)
 
 
 async def _asked_by_me(transfer_id: TransferId, session: Caller, remit: Remit) -> Transfer:

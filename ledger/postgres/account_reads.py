@@ -24,6 +24,7 @@ from ledger.transfers import Leg
 class AccountEntry:
     """One entry of an account. `amount_minor` is signed: negative where money left."""
 
+    account_id: AccountId
     transfer_id: TransferId
     leg: Leg
     amount_minor: int

@@ -13,7 +13,7 @@ from database.statements import fetch_first, one_of, sum_of
 from ledger.accounts import Account
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.postgres.locks import lock_account, lock_transfer
-from ledger.postgres.rows import TRANSFER, transfer_of
+from ledger.postgres.rows import TRANSFER, TRANSFER_WITH_PARTIES, transfer_with_parties_of
 from ledger.postgres.tables import accounts, transfers
 from ledger.postgres.transfer_reads import visible_to
 from ledger.refusals import Refusal
@@ -86,7 +86,7 @@ _REVERSIBLE = (
     .where(_THIS)
 )
 
-_REVERSALS = select(*TRANSFER).where(transfers.c.reverses_transfer_id == bindparam("transfer_id"))
+_REVERSALS = select(*TRANSFER_WITH_PARTIES).where(transfers.c.reverses_transfer_id == bindparam("transfer_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ class Reversals:
         """Any transfer, and whether this customer may see it. The caller checks the customer's rights."""
         async with self._database.connection() as connection:
             row = await fetch_first(connection, _REVERSIBLE, reader_id=reader_id, transfer_id=transfer_id)
-        return dataclass_of(Reversible, row, original=transfer_of(row)) if row else None
+        return dataclass_of(Reversible, row, original=transfer_with_parties_of(row)) if row else None
 
     async def of(
         self, reader_id: CustomerId, transfer_id: TransferId, before: Place | None, limit: int, *, of_anybody: bool
@@ -243,4 +243,6 @@ class Reversals:
         if not of_anybody:
             wanted = wanted.where(visible_to(literal(reader_id)))
         async with self._database.connection() as connection:
-            return await fetch_page(connection, wanted, limit, transfer_of, before, transfer_id=transfer_id)
+            return await fetch_page(
+                connection, wanted, limit, transfer_with_parties_of, before, transfer_id=transfer_id
+            )

@@ -1,8 +1,10 @@
 """Rows of PostgreSQL as the pure ledger's types, and the columns that make them."""
 
 import json
+from dataclasses import replace
 
 import asyncpg
+from sqlalchemy import select
 
 from database.rows import dataclass_of
 from ledger.accounts import Account
@@ -30,6 +32,15 @@ ACCOUNT_COLUMNS = """
 _PREFIXED = ("id", "owner_id", "currency", "created_at")
 TRANSFER = tuple(column.label(f"t_{column.name}") if column.name in _PREFIXED else column for column in transfers.c)
 ACCOUNT = tuple(column.label(f"a_{column.name}") for column in accounts.c)
+
+# Who owns the accounts of a transfer: facts for the API, which compares them with whoever reads it.
+_HOLDERS = accounts.alias("holders")
+_OWNER = select(_HOLDERS.c.owner_id)
+TRANSFER_WITH_PARTIES = (
+    *TRANSFER,
+    _OWNER.where(_HOLDERS.c.id == transfers.c.source_account_id).scalar_subquery().label("payer_id"),
+    _OWNER.where(_HOLDERS.c.id == transfers.c.destination_account_id).scalar_subquery().label("payee_id"),
+)
 
 # The expression of the unique index: the account that a transaction_id is unique in.
 TRANSACTION_ACCOUNT = "(CASE t.kind WHEN 'deposit' THEN t.destination_account_id ELSE t.source_account_id END)"
@@ -84,6 +95,11 @@ def transfer_of(row: Row) -> Transfer:
         updated_at=row["updated_at"],
         completed_at=row["completed_at"],
     )
+
+
+def transfer_with_parties_of(row: Row) -> Transfer:
+    """The same, in a row that has `payer_id` and `payee_id` too."""
+    return replace(transfer_of(row), payer_id=row["payer_id"], payee_id=row["payee_id"])
 
 
 def account_of(row: Row) -> Account:

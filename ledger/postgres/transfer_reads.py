@@ -36,9 +36,11 @@ from ledger.postgres.rows import (
     FIND_BY_TRANSACTION_ID,
     TRANSFER,
     TRANSFER_COLUMNS,
+    TRANSFER_WITH_PARTIES,
     account_of,
     failure_of,
     transfer_of,
+    transfer_with_parties_of,
 )
 from ledger.postgres.tables import NOT_FINAL, accounts, attempts, postings, transfers
 from ledger.transfers import Attempt, Kind, Leg, State, Transfer, TransferOrder
@@ -118,7 +120,7 @@ def visible_to(reader_id: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 _VISIBLE = visible_to(bindparam("reader_id", type_=Text))
-_TRANSFER = select(*TRANSFER).where(transfers.c.id == bindparam("transfer_id"), _VISIBLE)
+_TRANSFER = select(*TRANSFER_WITH_PARTIES).where(transfers.c.id == bindparam("transfer_id"), _VISIBLE)
 
 
 _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
@@ -138,7 +140,7 @@ def _of_accounts(
 
     Cached, so that it is compiled only once. State and kind are constants in it, for the sake of partial indexes.
     """
-    listed = select(*TRANSFER).where(_VISIBLE, *(_CONDITIONS[name] for name in conditions))
+    listed = select(*TRANSFER_WITH_PARTIES).where(_VISIBLE, *(_CONDITIONS[name] for name in conditions))
     if state is not None:
         listed = listed.where(one_of(transfers.c.state, [state]))
     if kind is not None:
@@ -221,7 +223,7 @@ class TransferReads:
         """The transfer, if this customer may see it."""
         async with self._database.connection() as connection:
             row = await fetch_first(connection, _TRANSFER, reader_id=customer_id, transfer_id=transfer_id)
-        return transfer_of(row) if row else None
+        return transfer_with_parties_of(row) if row else None
 
     async def find(self, customer_id: CustomerId, wanted: TransferFilter, limit: int) -> Page[Transfer]:
         """The customer's transfers, newest first; of one account where the filter names one."""
@@ -236,7 +238,7 @@ class TransferReads:
             )
             values |= {"reader_id": customer_id, "account_ids": listed}
             values |= {_account(number): id_ for number, id_ in enumerate(listed)}
-            return await fetch_page(connection, statement, limit, transfer_of, wanted.before, **values)
+            return await fetch_page(connection, statement, limit, transfer_with_parties_of, wanted.before, **values)
 
     async def postings(self, transfer_id: TransferId) -> list[ReceiptPosting]:
         """A transfer's postings, oldest first. The caller has checked whose transfer it is."""

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.http.fields import In, Text
+from api.ownership.owned import Owned, OwnedPage
 from customers.api_keys.api_key import ApiKey, Scope
 from ledger.ids import ApiKeyId
 
@@ -15,8 +16,10 @@ class ApiKeyIn(In):
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=20, examples=[["transfers:read"]])]
 
 
-class ApiKeyOut(BaseModel):
+class ApiKeyOut(Owned):
     """A key without its secret."""
+
+    not_found = "api_key_not_found"
 
     id: ApiKeyId
     name: str
@@ -27,14 +30,14 @@ class ApiKeyOut(BaseModel):
 
     @classmethod
     def of(cls, key: ApiKey) -> "ApiKeyOut":
-        return cls.model_validate(key, from_attributes=True)
+        return cls.model_validate(key, from_attributes=True).owned_by(key.customer_id)
 
 
 class ApiKeyCreatedOut(ApiKeyOut):
     key: str = Field(description="Shown now and never again: send it as `Authorization: Bearer`")
 
 
-class ApiKeysOut(BaseModel):
+class ApiKeysOut(OwnedPage):
     """A page of keys, newest first."""
 
     items: list[ApiKeyOut]

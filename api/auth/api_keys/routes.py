@@ -36,7 +36,7 @@ async def create(wanted: ApiKeyIn, session: CurrentSession, remit: Remit, client
     if Scope.RAILS_WRITE in wanted.scopes and session.lacks_second_factor:
         raise Problem("second_factor_missing")
     made, key = await remit.api_keys.create(session.customer.id, wanted.name, wanted.scopes, client)
-    return ApiKeyCreatedOut(**ApiKeyOut.of(made).model_dump(), key=key)
+    return ApiKeyCreatedOut(**ApiKeyOut.of(made).model_dump(), key=key).owned_by(made.customer_id)
 
 
 @router.get(

@@ -4,7 +4,7 @@ import math
 from typing import Annotated
 
 from fastapi import APIRouter, status
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from api.auth.passwords import password_matches
 from api.auth.second_factor.totp import new_secret, step_for, uri_of
@@ -12,6 +12,7 @@ from api.auth.sessions import Caller, CurrentClient, CurrentSession
 from api.http.fields import In, NormalForm
 from api.http.problems import Problem, problem_responses
 from api.http.route import CheckedRoute
+from api.ownership.owned import Ownerless
 from api.services import Remit, Services
 from customers.second_factor.second_factor import EnrolledAlready, FactorRuling, NotEnrolling, new_recovery_codes
 from customers.sign_ins.backoff import account_named
@@ -44,14 +45,14 @@ class SecondFactorCodeIn(In):
     second_factor: Annotated[SecretStr, Field(max_length=64, description="Of the app", examples=["492039"])]
 
 
-class SecondFactorOut(BaseModel):
+class SecondFactorOut(Ownerless):
     """For an authenticator app. It is asked for once a first code has confirmed it."""
 
     secret: str = Field(examples=["JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"])
     uri: str = Field(description="The same as a QR code holds it", examples=["otpauth://totp/Remit:ada%40example.com"])
 
 
-class RecoveryCodesOut(BaseModel):
+class RecoveryCodesOut(Ownerless):
     """Codes that each replace the app once. Nobody can show them again."""
 
     recovery_codes: list[str] = Field(examples=[["mfrg-gzdf-mztw-q2lk"]])
