@@ -61,6 +61,7 @@ from screening.postgres.rule_sets import RuleSets
 from screening.postgres.verdict_reads import VerdictReads
 from settings import Settings, keys_in, texts_in
 from staff.fundings.postgres import FundingAccounts, record_funding
+from staff.period_stats.postgres import PeriodReads
 from staff.postgres.actions import StaffActions
 from staff.postgres.open_work import OpenWorkReads
 from staff.postgres.operators import Operators
@@ -205,6 +206,7 @@ def compose_api(
         transfer_files=files,
         actions=actions,
         stats=LedgerStats(database, reports),
+        period_reads=PeriodReads(reports),
         reversals=reversals,
         disputes=disputes,
         dispute_terms=DisputeTerms(settings.dispute_window_days, settings.dispute_deadline_seconds),

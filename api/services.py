@@ -40,6 +40,7 @@ from screening.postgres.member_lists import MemberLists
 from screening.postgres.rule_sets import RuleSets
 from screening.postgres.verdict_reads import VerdictReads
 from staff.fundings.postgres import FundingAccounts
+from staff.period_stats.postgres import PeriodReads
 from staff.postgres.actions import StaffActions
 from staff.postgres.operators import Operators
 from staff.postgres.roles import Roles
@@ -72,6 +73,7 @@ class Services:
     transfer_files: TransferFiles
     actions: StaffActions
     stats: LedgerStats
+    period_reads: PeriodReads
     reversals: Reversals
     disputes: Disputes
     dispute_terms: DisputeTerms

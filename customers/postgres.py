@@ -68,6 +68,7 @@ customers = Table(
     Column("disabled_at", Timestamp),
     UniqueConstraint("email"),
 )
+Index("customers_by_time", customers.c.created_at)
 Index("customers_by_email", customers.c.email, postgresql_ops={"email": "text_pattern_ops"})
 
 # Whose document is not decided: few, and each needs its workflow.

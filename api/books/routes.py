@@ -1,16 +1,19 @@
 """The books as a whole: totals, audit and statistics."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
 
 from api.books.models import AuditIn, AuditOut, BooksOut, StatsOut, TotalsOut
-from api.http.problems import problem_responses
+from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.transfers.staff_models import AnyTransferOut
+from staff.period_stats.period import LONGEST, Period
 from staff.permissions import Action, Actor
 
 router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
@@ -51,11 +54,36 @@ async def audit(
     "/stats",
     operation_id="admin.stats.get",
     summary="Get statistics for operators",
-    responses=problem_responses(*READING),
+    responses=problem_responses(*READING, "validation_failed", "period_too_large"),
 )
-async def stats(_: Staff, remit: Remit) -> StatsOut:
-    """How recent transfers ended, which are not final and for how long, and amounts in transit."""
+async def stats(
+    _: Staff,
+    remit: Remit,
+    from_: Annotated[
+        AwareDatetime | None, Query(alias="from", description="The period begins; 31 days at most")
+    ] = None,
+    to: Annotated[AwareDatetime | None, Query(description="The period ends before this; without it, now")] = None,
+) -> StatsOut:
+    """How recent transfers ended, which are not final and for how long, and amounts in transit.
+
+    With `from`, also of the transfers that were created in that period: counts by state, volume by currency, failures
+    by code, and how long they took; and how many customers registered in it.
+    """
+    wanted = _period(from_, to)
     found = await remit.stats.read()
+    period = await remit.period_reads.read(wanted) if wanted else None
     if (oldest := found.oldest_not_final) is None:
-        return StatsOut.of(found, None)
-    return StatsOut.of(found, AnyTransferOut.told(oldest, remit.web_ui.workflow(oldest.workflow_id)))
+        return StatsOut.of(found, None, period)
+    return StatsOut.of(found, AnyTransferOut.told(oldest, remit.web_ui.workflow(oldest.workflow_id)), period)
+
+
+def _period(begins: datetime | None, ends: datetime | None) -> Period | None:
+    """The period that is asked for. Raises a problem (422)."""
+    if begins is None:
+        if ends is not None:
+            raise Problem("validation_failed", "query.from: A period needs its beginning.")
+        return None
+    ends = ends or datetime.now(UTC)
+    if not timedelta(0) < ends - begins <= LONGEST:
+        raise Problem("validation_failed", f"query.to: After `from`, and at most {LONGEST.days} days later.")
+    return Period(begins, ends)

@@ -224,6 +224,9 @@ PROBLEMS: Mapping[str, Meaning] = {
         415, "The body is not declared as JSON", "Send JSON in UTF-8, with `Content-Type: application/json`."
     ),
     "validation_failed": Meaning(422, "The request is not valid", "See errors for the fields."),
+    "period_too_large": Meaning(
+        422, "The period holds too many transfers", "Ask for a shorter period: at most 2,000,000 are read at once."
+    ),
     "same_account": Meaning(
         422, "Source and destination are the same account", "A transfer needs two different accounts."
     ),

@@ -26,11 +26,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class InTransit:
-    """What is between debit and credit in one currency."""
+    """What is between debit and credit in one currency, and since when the oldest of it is."""
 
     currency: str
     transfers: int
     amount_minor: int
+    oldest_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,12 @@ _WAITING = (
 _OLDEST = select(*TRANSFER).where(NOT_FINAL).order_by(_TRANSFERS.updated_at, _TRANSFERS.id).limit(1)
 
 _IN_TRANSIT = (
-    select(_TRANSFERS.currency, _COUNT, sum_of(_TRANSFERS.amount_minor).label("amount_minor"))
+    select(
+        _TRANSFERS.currency,
+        _COUNT,
+        sum_of(_TRANSFERS.amount_minor).label("amount_minor"),
+        _SECONDS.cast(BigInteger).label("oldest_seconds"),
+    )
     .where(one_of(_TRANSFERS.state, [State.DEBITED]))
     .group_by(_TRANSFERS.currency)
     .order_by(_TRANSFERS.currency)

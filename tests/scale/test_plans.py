@@ -23,6 +23,8 @@ from screening.postgres.fact_reads import read_past_facts
 from screening.postgres.past_transfers import PastTransfers
 from screening.postgres.rules_in_force import InForce
 from screening.rule_sets import rule_set_in
+from staff.period_stats.period import Period
+from staff.period_stats.postgres import PeriodReads
 from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_search import TransferSearch, TransferSearches
 from tests.orders import FINGERPRINTS
@@ -155,6 +157,8 @@ async def test_figures_read_no_table_from_end_to_end(explained: ExplainedDatabas
 
     await check(explained, "stats", stats.read)
     await check(explained, "books", stats.totals)
+    day = Period(MIDDLE[0], MIDDLE[0] + timedelta(days=1))
+    await check(explained, "stats of a day", partial(PeriodReads(explained).read, day))
     await check(explained, "what recovery looks at", unfinished_ones)
 
 

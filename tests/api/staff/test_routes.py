@@ -302,7 +302,19 @@ async def test_books_audit_stats_and_metrics_tell_what_is_in_transit(
         ("debited", 1),
     ]
     assert stats["oldest_not_final"]["id"] == stuck.transfer_id
-    assert stats["in_transit"] == [{"currency": "USD", "transfers": 1, "amount": 700}]
+    (in_transit,) = stats["in_transit"]
+    assert 0 <= in_transit.pop("oldest_seconds") < 60
+    assert in_transit == {"currency": "USD", "transfers": 1, "amount": 700}
+    assert stats["period"] is None
+    since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    period = (await admin.get("/v1/admin/stats", **{"from": since})).json()["period"]
+    assert datetime.fromisoformat(period["from"]) == datetime.fromisoformat(since)
+    assert (period["transfers"], period["by_state"], period["customers"]) == (3, stats["last_hour"], 3)
+    assert period["volume"] == [{"currency": "USD", "transfers": 1, "amount": 50_000}]
+    assert period["failures"] == {"insufficient_funds": 1}
+    assert 0 < period["latency_ms"]["p50"] <= period["latency_ms"]["p95"] <= period["latency_ms"]["p99"]
+    for query in ({"to": since}, {"from": since, "to": since}, {"from": "2026-01-01T00:00:00Z"}):
+        assert (await admin.get("/v1/admin/stats", **query)).json()["code"] == "validation_failed"
     scraped = (await http.get("/metrics")).text
     assert 'remit_transfers_not_final{state="debited"} 1.0' in scraped
     assert 'remit_transfers_not_final_longest_seconds{state="initiated"} 0.0' in scraped
