@@ -27,6 +27,7 @@ COPY reviews reviews
 COPY screening screening
 COPY staff staff
 COPY tiers tiers
+COPY trail trail
 COPY workflows workflows
 COPY deploy/healthcheck.py deploy/healthcheck.py
 COPY --chmod=755 deploy/remit /opt/remit/bin/remit

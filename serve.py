@@ -30,6 +30,7 @@ from api.request_ids import SendRequestId
 from api.services import Services
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
+from api.trail.request_queue import RequestQueue
 from api.transfers.acceptance import Acceptance
 from api.transfers.completion import Completions
 from api.web_ui import WebUi
@@ -71,6 +72,10 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
+from trail.postgres.months import Retention
+from trail.postgres.records import AuditRecords
+from trail.postgres.requests import RequestTrail
+from trail.postgres.sealer import keep_trail
 from worker import (
     build_worker,
     codec_from,
@@ -80,6 +85,7 @@ from worker import (
     fingerprints_from,
     mailer_from,
     promotion,
+    signatures_from,
     tier_requests_from,
     verifier_from,
 )
@@ -205,6 +211,9 @@ def compose_api(
         transfer_searches=TransferSearches(reports),
         transfer_files=files,
         actions=actions,
+        audit_records=AuditRecords(database, reports),
+        request_records=RequestTrail(reports),
+        request_queue=RequestQueue(RequestTrail(reports)),
         stats=LedgerStats(database, reports),
         period_reads=PeriodReads(reports),
         reversals=reversals,
@@ -294,6 +303,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
         registering = asyncio.create_task(keep_registered(process.services.temporal, settings))
         counting = asyncio.create_task(process.services.rate_limits.keep_sharing())
+        recording = asyncio.create_task(process.services.request_queue.keep_writing())
         measured: asyncio.Task[None] | None = None
         if settings.metrics_port is not None:
             collectors = http_server(create_metrics_app(process.services), settings.api_host, settings.metrics_port)
@@ -305,8 +315,11 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         await server.serve()
         registering.cancel()
         counting.cancel()
+        recording.cancel()
         stop.set()
         await running
+        with suppress(Unavailable):
+            await process.services.request_queue.write_all()
         if measured is not None:
             collectors.should_exit = True
             await measured
@@ -360,6 +373,15 @@ async def run_until_stopped(
         watches += [asyncio.create_task(temporal.watch()), asyncio.create_task(book.database.watch())]
         if with_worker:
             watches.append(asyncio.create_task(keep_totals(book.database)))
+            sealer = keep_trail(
+                book.database,
+                signatures_from(settings),
+                settings.audit_folder,
+                Retention(settings.audit_months, settings.request_months),
+                seal_seconds=settings.audit_seal_seconds,
+                export_seconds=settings.audit_export_seconds,
+            )
+            watches.append(asyncio.create_task(sealer))
             watches.append(asyncio.create_task(encrypt_plain_numbers(book.database, settings)))
         if not with_worker:
             await stopping

@@ -250,6 +250,22 @@ class Settings(BaseSettings):
     )
     recovery_interval_seconds: int = Field(60, ge=1, description="How often recovery looks for stranded transfers.")
 
+    # The audit trail.
+    audit_keys: Keys = Field(
+        None,
+        description="Sign the audit trail: at least 32 characters each, separated by commas. The first signs, all "
+        "check. Unset: the fingerprint keys do.",
+    )
+    audit_folder: Path | None = Field(
+        None, description="Where signed heads of the audit trail go as a file, beside the log."
+    )
+    audit_seal_seconds: int = Field(60, ge=1, description="How often a worker seals the audit trail.")
+    audit_months: int | None = Field(
+        None, ge=12, description="Whole months that the audit trail keeps. Unset: all of them."
+    )
+    request_months: int | None = Field(13, ge=1, description="Whole months that the records of requests are kept.")
+    audit_export_seconds: int = Field(3600, ge=1, description="How often a worker exports its signed heads.")
+
     # Sizes of one process.
     database_connections: int = Field(
         20, ge=1, description="The most PostgreSQL connections of the API, and of a worker."

@@ -34,6 +34,7 @@ from customers.documents.sandbox import PeopleVerify, SandboxVerifier
 from customers.documents.verifier import Verifier
 from database.connections import Database
 from database.encryption import Encryption
+from database.trail.signatures import Signatures
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
 from ledger.fingerprints import Fingerprints
@@ -172,6 +173,13 @@ def encryption_from(settings: Settings) -> Encryption:
     """
     others = (*keys_in(settings.fingerprint_keys), *keys_in(settings.retired_fingerprint_keys))
     return Encryption([*keys_in(settings.encryption_keys), *others])
+
+
+def signatures_from(settings: Settings) -> Signatures:
+    """What signs and checks the audit trail: the keys that the settings name for it, else those of fingerprints."""
+    own = keys_in(settings.audit_keys)
+    others = (*keys_in(settings.fingerprint_keys), *keys_in(settings.retired_fingerprint_keys))
+    return Signatures([*own, *others])
 
 
 def mailer_from(settings: Settings) -> Mailer:

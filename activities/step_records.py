@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from database.connections import Unavailable
+from database.trail.cause import CAUSE, Cause
 from ledger.transfers import Standing, TransferOrder
 
 log = structlog.get_logger()
@@ -51,7 +52,9 @@ class _RecordedStep(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's names
         _ARGUMENTS.set(input.args)
         if request_id := input.headers.get(REQUEST_ID):
-            bind_contextvars(request_id=request_id.data.decode())
+            named = request_id.data.decode()
+            bind_contextvars(request_id=named)
+            CAUSE.set(Cause(named))
         outcome, started = "no_answer", perf_counter()
         try:
             answer = await self.next.execute_activity(input)

@@ -43,6 +43,8 @@ from api.services import Services
 from api.staff import routes as staff
 from api.tiers import routes as tiers
 from api.tiers import staff_routes as staff_tiers
+from api.trail import routes as trail
+from api.trail.recorder import RequestRecorder
 from api.transfers import intervention_routes as interventions
 from api.transfers import reversal_routes as reversals
 from api.transfers import routes as transfers
@@ -72,6 +74,7 @@ def create_app(
     handle_repeats(app)
     handle_withheld(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RequestRecorder)
     app.add_middleware(RateLimited)
     app.add_middleware(Exchange)
     if origins:
@@ -143,6 +146,7 @@ def _routed() -> FastAPI:
         rebuilds,
         staff,
         staff_auth,
+        trail,
         histories,
     ):
         app.include_router(room.router)

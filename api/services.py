@@ -15,6 +15,7 @@ from api.http.readiness import Readiness
 from api.limits.rate_limits import RateLimits
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
+from api.trail.request_queue import RequestQueue
 from api.transfers.acceptance import Acceptance
 from api.web_ui import WebUi
 from customers.api_keys.postgres import ApiKeys
@@ -49,6 +50,8 @@ from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
 from tiers.postgres import TierRequests
+from trail.postgres.records import AuditRecords
+from trail.postgres.requests import RequestTrail
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,9 @@ class Services:
     transfer_searches: TransferSearches
     transfer_files: TransferFiles
     actions: StaffActions
+    audit_records: AuditRecords
+    request_records: RequestTrail
+    request_queue: RequestQueue
     stats: LedgerStats
     period_reads: PeriodReads
     reversals: Reversals

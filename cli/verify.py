@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,10 +13,11 @@ from cli.console import fail, run_async
 from cli.database_choice import chosen_database_url
 from database.connections import Database, Unavailable
 from ledger.money import Money
-from ledger.postgres.audit import Audit, AuditInProgress, audit
+from ledger.postgres.audit import Audit, AuditInProgress, Broken, audit
 from settings import Settings
 
 if TYPE_CHECKING:
+    from database.trail.signatures import Signatures
     from ledger.fingerprints import Fingerprints
 
 
@@ -41,11 +42,17 @@ def verify(
 
 
 async def _audit(settings: Settings, *, full: bool) -> Audit:
+    from trail.exports import exported_heads
+    from trail.postgres.verification import verify_trails
+
+    signatures = _signatures(settings)
     async with (
         chosen_database_url(settings) as url,
         Database(url, connections=1, application_name="remit-verify") as database,
     ):
-        return await audit(database, _fingerprints(settings), full=full, limit_seconds=settings.audit_timeout_seconds)
+        found = await audit(database, _fingerprints(settings), full=full, limit_seconds=settings.audit_timeout_seconds)
+        of_trails = await verify_trails(database, signatures, exported_heads(settings.audit_folder), full=full)
+        return replace(found, broken=[*found.broken, *(Broken(**asdict(one)) for one in of_trails)])
 
 
 def _fingerprints(settings: Settings) -> "Fingerprints | None":
@@ -57,6 +64,17 @@ def _fingerprints(settings: Settings) -> "Fingerprints | None":
     if settings.fingerprint_keys is not None:
         return fingerprints_from(settings)
     return None if settings.database_url is not None else Fingerprints([Home(settings.home).fingerprint_key()])
+
+
+def _signatures(settings: Settings) -> "Signatures | None":
+    """What checks the seals of the audit trail, with the same keys as the process that signs them; None without."""
+    from database.trail.signatures import Signatures
+    from devenv.home import Home
+    from worker import signatures_from
+
+    if settings.audit_keys is not None or settings.fingerprint_keys is not None:
+        return signatures_from(settings)
+    return None if settings.database_url is not None else Signatures([Home(settings.home).fingerprint_key()])
 
 
 def _print(found: Audit) -> None:
@@ -74,6 +92,7 @@ def _print(found: Audit) -> None:
     console.print(f"Transfers: {states or 'none'}")
     if not found.fingerprints_checked:
         console.print("Orders were not compared with their fingerprints: set REMIT_FINGERPRINT_KEYS.")
+        console.print("Nor were the seals of the audit trail with their signatures.")
     if found.since is not None:
         since = f"{found.since:%Y-%m-%d %H:%M:%S} UTC"
         console.print(f"Looked at what was recorded since {since}, and at every balance. `--full` looks at everything.")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import asyncpg
 
 from database.pool_gauges import hide_pool, show_pool
+from database.trail.cause import CAUSE
 
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -313,8 +314,14 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Connection"]:
-        """A connection in a READ COMMITTED transaction that commits, and frees its locks, when the block ends."""
+        """A connection in a READ COMMITTED transaction that commits, and frees its locks, when the block ends.
+
+        It knows the request that causes it, if there is one: the audit trail records that.
+        """
         async with self.connection() as connection, transaction_on(connection):
+            cause = CAUSE.get()
+            if cause is not None and cause.address is not None:
+                await connection.execute(_ACT, cause.as_json())
             yield connection
 
     async def ping(self) -> None:
@@ -331,6 +338,9 @@ class Database:
             await connection.execute("SET LOCAL work_mem = '64kB'")
             await connection.fetchval(_WRITE_A_MEGABYTE)
 
+
+# Until the end of the transaction. Triggers read it.
+_ACT = "SELECT set_config('remit.cause', $1, true)"
 
 # The databases that this process has open.
 _open: set[Database] = set()

@@ -34,6 +34,7 @@ class Action(StrEnum):
     GRANT_ROLE = "grant_role"
     RUN_AUDIT = "run_audit"
     READ_AUTH_EVENTS = "read_auth_events"
+    READ_REQUEST_RECORDS = "read_request_records"
     DECIDE_REVIEW = "decide_review"
     CANCEL_TRANSFER = "cancel_transfer"
     RETRY_TRANSFER = "retry_transfer"
@@ -81,6 +82,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.GRANT_ROLE: _ADMINS,
     Action.RUN_AUDIT: _ADMINS,
     Action.READ_AUTH_EVENTS: _ADMINS,
+    Action.READ_REQUEST_RECORDS: _ADMINS,
     Action.DECIDE_REVIEW: STAFF,
     Action.CANCEL_TRANSFER: STAFF,
     Action.RETRY_TRANSFER: STAFF,

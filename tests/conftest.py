@@ -185,6 +185,7 @@ FOLDERS = (
     "onboarding",
     "reviews",
     "screening",
+    "trail",
     "notifications",
     "database",
     "properties",

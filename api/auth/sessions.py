@@ -15,6 +15,7 @@ from api.services import Remit, Services
 from customers.api_keys.api_key import PREFIX, Scope
 from customers.customer import Customer
 from customers.sign_ins.networks import Client, client_at
+from database.trail.cause import CAUSE
 from ledger.ids import CustomerId, SessionId
 from staff.permissions import STAFF, Role
 
@@ -72,6 +73,8 @@ async def current_caller(
     else:
         caller = await _by_token(request, sent.credentials if sent else None, remit)
     bind_contextvars(customer_id=caller.customer.id)  # for the lines of this request
+    if (cause := CAUSE.get()) is not None:
+        cause.actor_id = caller.customer.id  # for the audit trail
     await check_customer(request.scope, remit.rate_limits, caller.customer.id)
     return caller
 

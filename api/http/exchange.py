@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from api.http.problems import Problem
+from customers.sign_ins.networks import client_at
+from database.trail.cause import CAUSE, Cause
 
 # What may stand in a log line and in a URN. Another id is replaced, because it names the request for us only.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:+/=@-]{1,128}")
@@ -41,6 +43,7 @@ class Exchange:
                 found[name] = found[name] + b"," + value if name in found else value
         request_id = _request_id(found.get(b"request-id"))
         bind_contextvars(request_id=request_id)
+        CAUSE.set(Cause(request_id, client_at(scope["client"][0] if scope.get("client") else "").address))
         answer = _Answer(scope["method"], request_id, found.get(b"if-none-match"), send)
         if problem := _objection(scope, repeated=repeated):
             await problem.response()(scope, receive, answer.send)

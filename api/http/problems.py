@@ -16,6 +16,7 @@ from structlog.contextvars import get_contextvars
 from api.temporal import TemporalUnavailable
 from database.connections import DiskFull, NotText, RowHeld, Unavailable
 from database.encryption import EncryptionKeyMissing
+from database.trail.cause import CAUSE
 from ledger.fingerprints import FingerprintKeyMissing
 from ledger.postgres.account_queue import AccountBusy
 from ledger.refusals import ActionRefused
@@ -432,7 +433,8 @@ def handle_problems(app: FastAPI) -> None:
         return Problem("temporal_unavailable").response()
 
     @app.exception_handler(ActionRefused)
-    async def refused(_: Request, error: ActionRefused) -> JSONResponse:
+    async def refused(request: Request, error: ActionRefused) -> JSONResponse:
+        await _record_refusal(request, error.code, str(error))
         return Problem(error.code, str(error)).response()
 
     @app.exception_handler(NotText)
@@ -458,6 +460,21 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - the server logs it
         return Problem("internal_error").response()
+
+
+async def _record_refusal(request: Request, code: str, detail: str) -> None:
+    """Put a request that would have changed something on the audit trail. The answer does not depend on that."""
+    cause = CAUSE.get()
+    if request.method in ("GET", "HEAD") or cause is None or cause.actor_id is None:
+        return
+    route = getattr(request.scope.get("route"), "operation_id", None) or "unknown"
+    about = [text for text in request.path_params.values() if isinstance(text, str)]
+    try:
+        await request.app.state.remit.audit_records.record_refusal(
+            f"request.{route.replace('.', '_')}", about[-1] if about else cause.actor_id, code, detail, cause
+        )
+    except Unavailable as error:
+        log.warning("a refused request is not on the audit trail", code=code, error=" ".join(str(error).split()))
 
 
 def _handle_missing_keys(app: FastAPI) -> None:

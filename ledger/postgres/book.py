@@ -15,6 +15,7 @@ import asyncpg
 
 from database.answers import Keep, keeps_nothing
 from database.connections import Database, Unavailable, transaction_on
+from database.trail.cause import causing_request_id
 from ledger import rules
 from ledger.accounts import Account, AccountStatus
 from ledger.fingerprints import Fingerprints
@@ -85,8 +86,8 @@ _OPEN = f"""
     opened AS (
         INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
             destination_account_id, amount_minor, currency, note, transaction_id, workflow_id, attempt,
-            reverses_transfer_id, metadata, all_that_is_left)
-        SELECT transfer_id, $2, $3, $4, $5, $6, $7, $8::bigint, $9, $10, $11, $12, 1, $13, $15::jsonb, $16::boolean
+            reverses_transfer_id, metadata, all_that_is_left, request_id)
+        SELECT transfer_id, $2, $3, $4, $5, $6, $7, $8::bigint, $9, $10, $11, $12, 1, $13, $15::jsonb, $16::boolean, $17
         FROM named
         ON CONFLICT DO NOTHING
         RETURNING created_at, updated_at
@@ -115,7 +116,8 @@ _REOPEN = """
         FROM transfers WHERE id = $1
     )
     UPDATE transfers SET state = 'initiated', attempt = $2, workflow_id = $3, failure_code = NULL,
-        failure_message = NULL, failure_side = NULL, completed_at = NULL, updated_at = $4
+        failure_message = NULL, failure_side = NULL, completed_at = NULL, updated_at = $4,
+        request_id = $5
     WHERE id = $1
 """
 
@@ -418,7 +420,9 @@ class Book:
                     return transfer.standing, False
                 self._fingerprints.check_row(transfer)
                 self._fingerprints.check_attempt(order)
-                await connection.execute(_REOPEN, order.transfer_id, order.attempt, order.workflow_id, now)
+                await connection.execute(
+                    _REOPEN, order.transfer_id, order.attempt, order.workflow_id, now, causing_request_id()
+                )
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != _TRANSACTION_ID_INDEX:
                 raise
@@ -452,6 +456,7 @@ async def _insert(connection: "Connection", order: TransferOrder) -> list[Row]:
         order.customer_account_id,
         json.dumps(order.metadata) if order.metadata else None,
         order.all_that_is_left,
+        causing_request_id(),
     )
     for _ in range(OPENING_TRIES):
         try:

@@ -77,6 +77,7 @@ transfers = Table(
     required("updated_at", Timestamp, server_default=text("clock_timestamp()")),
     Column("completed_at", Timestamp),
     Column("screened_by", Text),
+    Column("request_id", Text),
 )
 
 NOT_FINAL = one_of(transfers.c.state, (state for state in State if not state.is_final))

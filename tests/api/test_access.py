@@ -163,7 +163,9 @@ CALLS = {
     "admin.rebuilds.get": Call("401 403 403 404 404 403 403"),
     "admin.rebuilds.findings": Call("401 403 403 404 404 403 403"),
     "admin.actions.list": Call(STAFF),
+    "admin.audit_records.list": Call(STAFF),
     # Admins
+    "admin.request_records.list": Call(ADMINS),
     "admin.customers.issue_email_code": Call("401 403 403 403 201 403 403", REASON),
     "admin.customers.set_role": Call(ADMINS, {"role": "customer"} | REASON),
     "admin.accounts.set_tier": Call(ADMINS, {"tier": 2} | REASON),

@@ -25,7 +25,18 @@ from activities.transfers import TransferSteps
 from workflows import steps
 
 ROOT = Path(__file__).resolve().parents[2]
-NOUNS = ("customers", "disputes", "ledger", "notifications", "onboarding", "reviews", "screening", "staff", "tiers")
+NOUNS = (
+    "customers",
+    "disputes",
+    "ledger",
+    "notifications",
+    "onboarding",
+    "reviews",
+    "screening",
+    "staff",
+    "tiers",
+    "trail",
+)
 ROOMS = ("activities", "api", "bench", "cli", "database", "devenv", "workflows", *NOUNS)
 DRIVERS = {"alembic", "asyncpg", "sqlalchemy"}
 MOST_MODULES = 12

@@ -1,5 +1,6 @@
 """The tables that SQLAlchemy Core builds statements from are those that the migrations create."""
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,9 @@ from sqlalchemy.pool import NullPool
 from database.metadata import METADATA
 
 OWNED_BY_ALEMBIC = {"alembic_version"}
+
+# They are as the table that they are part of.
+PARTITION = re.compile(r"(audit|request)_records_(default|\d{4}_\d{2})")
 
 # Each of these modules adds its tables to METADATA when it is imported.
 for module in (
@@ -32,12 +36,18 @@ for module in (
     "screening.postgres.tables",
     "staff.postgres.tables",
     "staff.rebuilds.postgres",
+    "trail.postgres.tables",
 ):
     import_module(module)
 
 
+def is_described(name: str | None, kind: str, _: Any) -> bool:
+    return kind != "table" or name is None or PARTITION.fullmatch(name) is None
+
+
 def differences(connection: Connection) -> list[Any]:
-    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    options = {"compare_type": True, "compare_server_default": True, "include_name": is_described}
+    context = MigrationContext.configure(connection, opts=options)
     return list(compare_metadata(context, METADATA))
 
 
@@ -46,7 +56,7 @@ def primary_keys(connection: Connection) -> dict[str, list[str]]:
     return {
         table: schema.get_pk_constraint(table)["constrained_columns"]
         for table in schema.get_table_names()
-        if table not in OWNED_BY_ALEMBIC
+        if table not in OWNED_BY_ALEMBIC and is_described(table, "table", None)
     }
 
 

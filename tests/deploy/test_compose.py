@@ -195,6 +195,7 @@ NOT_IN_CONTAINERS = {
     "temporal_tls_key": "Temporal is on the inner network",
     "temporal_tls_name": "Temporal is on the inner network",
     "temporal_api_key": "Temporal is on the inner network",
+    "audit_folder": "containers write signed heads into their log",
     "mail_folder": "containers send mails by SMTP",
     "log_folder": "containers log to Docker, which rotates",
     "task_queue": "the namespace is Remit's alone",
