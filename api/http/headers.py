@@ -13,6 +13,10 @@ DEFAULT_WAIT_SECONDS = 5
 MAX_WAIT_SECONDS = 30
 
 
+# What a rail moves is the transfer of the account's owner, under a key of theirs that begins so. Whoever could choose
+# such a key could keep a rail from taking money out of their account.
+RAILS_KEY = "rail/"
+
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -78,6 +82,8 @@ def _key_in(request: Request) -> str | None:
         key = _ESCAPED.sub(r"\1", quoted[1])
     if len(sent) > 1 or not _PRINTABLE.fullmatch(key):
         raise Problem("idempotency_key_invalid")
+    if key.startswith(RAILS_KEY):
+        raise Problem("idempotency_key_invalid", f"Keys that begin with {RAILS_KEY} are those of rails.")
     return key
 
 

@@ -9,7 +9,7 @@ import hashlib
 from fastapi import APIRouter, Response, status
 
 from api.auth.sessions import Caller, RailsWrite
-from api.http.headers import IdempotencyKey, WaitSeconds
+from api.http.headers import RAILS_KEY, IdempotencyKey, WaitSeconds
 from api.http.problems import Problem, problem_responses
 from api.http.repeats import KeptAnswers
 from api.http.route import CheckedRoute
@@ -125,7 +125,7 @@ async def _move(
 ) -> TransferOut:
     """Use the rail's key up for this request, then move under a key of the account's owner that follows from it."""
     await answers.name_attempt(1)
-    owners_key = f"rail/{rail.customer.id}/{hashlib.sha256(key.encode()).hexdigest()[:40]}"
+    owners_key = f"{RAILS_KEY}{rail.customer.id}/{hashlib.sha256(key.encode()).hexdigest()[:40]}"
     moved = await remit.acceptance.accept(order_for(account.owner_id, owners_key, requested), wait)
     if moved.replayed:
         response.headers["Idempotent-Replayed"] = "true"

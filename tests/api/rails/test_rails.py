@@ -1,5 +1,6 @@
 """Rails: deposits and withdrawals by an admin's API key, for any account but their own."""
 
+import hashlib
 import secrets
 from dataclasses import replace
 from typing import Any
@@ -64,6 +65,16 @@ async def test_a_repeated_movement_of_a_rail_moves_money_once(rail: Person, ada:
     # The same key for another account is another request.
     assert told(await move(rail, "deposits", ada, 900, key)) == (422, "idempotency_key_reused")
     assert await balance(ben) == 900
+
+
+async def test_a_customer_cannot_take_the_key_of_a_movement_that_a_rail_will_make(
+    rail: Person, ada: Person, ben: Person
+) -> None:
+    await move(rail, "deposits", ben, 900)
+    reserved = f"rail/{rail.id}/{hashlib.sha256(b'card-0042').hexdigest()[:40]}"
+    for key in (reserved, f'"{reserved}"'):
+        assert told(await ben.pay(ada, 100, key=key)) == (400, "idempotency_key_invalid")
+    assert (await move(rail, "withdrawals", ben, 300, "card-0042")).json()["state"] == "completed"
 
 
 async def test_only_an_admin_makes_a_rails_key_and_it_ends_with_their_role(
