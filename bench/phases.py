@@ -68,11 +68,10 @@ async def reads_under_writes(run: Run, rounds: int, seconds: float) -> None:
 async def transfers_beside_sign_ins(run: Run, rounds: int, seconds: float) -> None:
     """Measure transfers one after the other, alone and while many customers sign in, each from an own address.
 
-    The process with API and worker is another one: it trusts the load generator to name those addresses. Its limits of
-    requests are those of a sandbox: a flood that is refused would measure nothing.
+    The process with API and worker is another one: it trusts the load generator to name those addresses.
     """
     name = "sign-ins/api"
-    queue = {"task_queue": "transfers-sign-ins", "trusted_proxies": "127.0.0.1", "sandbox_rails": "true"}
+    queue = {"task_queue": "transfers-sign-ins", "trusted_proxies": "127.0.0.1"}
     await run.servers.start_remit(name, ["api", "--with-worker"], free_port(), **queue)
     ports = run.servers.ports
     await run.ask(Case("sign-ins", "warm-up", "", name), Load(30, run.profile.warm_up_seconds, 1000, run.seed))

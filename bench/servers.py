@@ -84,12 +84,16 @@ class Servers:
         await self._start(name, port, ["-m", "bench.systems", name], {"REMIT_BENCH_SETTING": json.dumps(setting)})
 
     async def start_remit(self, name: str, command: Sequence[str], port: int, **settings: str) -> None:
-        """Start another process of Remit: `api`, `api --with-worker` or, without a port, `worker`."""
+        """Start another process of Remit: `api`, `api --with-worker` or, without a port, `worker`.
+
+        Its limits of requests are those of a sandbox: a flood that is refused would measure nothing.
+        """
         given = {
             "database_url": self.running.database_url,
             "temporal_address": self.running.temporal_address,
             "jwt_secret": self.jwt_secret,
             "fingerprint_keys": self.fingerprint_key,
+            "sandbox_rails": "true",
         } | settings
         if port:
             given["api_port"] = str(port)
