@@ -1,15 +1,15 @@
 """Real servers for every test: one PostgreSQL, one Temporal and one time-skipping server a session.
 
-Each test gets a database of its own, copied from a migrated template, and every database is audited when its test
-ends: a test that leaves the books broken fails, whatever it claims.
+Each test gets a migrated, empty database of its own, and every database is audited when its test ends: a test that
+leaves the books broken fails, whatever it claims.
 """
 
 import logging
-import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -33,6 +33,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
+from tests.databases import Databases, OwnDatabase
 from tests.orders import BOTH_FINGERPRINTS, ENCRYPTION, FINGERPRINTS
 from workflows.payloads import DATA_CONVERTER
 from workflows.registration import register_search_attributes
@@ -74,27 +75,38 @@ async def postgres(open_folder: Path) -> AsyncIterator[PostgresServer]:
         await server.stop()
 
 
-@pytest.fixture
-async def database_url(postgres: PostgresServer) -> AsyncIterator[str]:
-    """A migrated, empty database of its own, as its owner."""
-    name = f"test_{secrets.token_hex(6)}"
+@pytest.fixture(scope="session")
+async def databases(postgres: PostgresServer) -> AsyncIterator[Databases]:
     connection = await asyncpg.connect(postgres.url)
-    try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        yield database_named(postgres.url, name)
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
+    databases = Databases(connection, TEMPLATE, partial(database_named, postgres.url))
+    yield databases
+    await databases.close()
+    await connection.close()
 
 
 @pytest.fixture
-async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """The same database as the application sees it; its books must be clean when the test ends."""
-    async with Database(database_url, connections=10) as database:
+async def own_database(databases: Databases) -> AsyncIterator[OwnDatabase]:
+    """A migrated, empty database that no other test uses meanwhile."""
+    own = await databases.take()
+    yield own
+    await databases.give_back(own)
+
+
+@pytest.fixture
+def database_url(own_database: OwnDatabase) -> str:
+    """The test's database, as its owner."""
+    return own_database.url
+
+
+@pytest.fixture
+async def database(own_database: OwnDatabase, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """The test's database as the application sees it; its books must be clean when the test ends."""
+    async with own_database.lend() as database:
         yield database
         if not request.node.get_closest_marker("breaks_the_books"):
             found = await audit(database, BOTH_FINGERPRINTS)
             assert found.clean, found.broken
+        own_database.keep(database)
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from ledger.transfers import Ending, Failure, Standing, State, TransferOrder
 from ledger.transfers import Step as StepKey
 from staff.postgres.reversal_record import record_reversal
 from tests.account_status import set_account_status
+from tests.databases import Eraser
 from tests.orders import DOCUMENT, ENCRYPTION, FINGERPRINTS, order
 from tests.properties import plain_books as plain
-from tests.properties.conftest import Eraser
 from tests.properties.plain_books import Answer, AtOnce, Move, Open, Picture, PlainBooks, Step, Sums, TransferRequest
 from tests.properties.stories import ACCOUNTS, CURRENCIES, OWNERS, PROLOGUE, Story, stories
 
