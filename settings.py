@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
@@ -66,6 +67,11 @@ Keys = Annotated[SecretStr | None, AfterValidator(_checked_keys)]
 
 # Currency, tier, limit, major units.
 _TIER_LIMITS = TypeAdapter(dict[str, dict[str, dict[str, int | None]]])
+
+
+@cache
+def _limit_table(tier_limits: str, cap_major: int | None) -> LimitTable:
+    return LimitTable(_TIER_LIMITS.validate_json(tier_limits, strict=True), cap_major)
 
 
 class Settings(BaseSettings):
@@ -371,8 +377,7 @@ class Settings(BaseSettings):
     def limits(self) -> LimitTable:
         """What accounts may send and hold."""
         try:
-            changes = _TIER_LIMITS.validate_json(self.tier_limits or "{}", strict=True)
-            return LimitTable(changes, self.transaction_cap_major)
+            return _limit_table(self.tier_limits or "{}", self.transaction_cap_major)
         except ValidationError as error:
             first = error.errors()[0]
             raise ValueError(f"REMIT_TIER_LIMITS: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

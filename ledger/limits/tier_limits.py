@@ -99,11 +99,12 @@ class LimitTable:
         changes = changes or {}
         for currency, tiers in changes.items():
             _check(currency, tiers)
-        self._limits = {
-            (tier, currency): _limits_of(tier, currency, changes)
-            for tier in DEFAULT_TIERS
-            for currency in MINOR_UNIT_DIGITS
-        }
+        self._limits: dict[tuple[int, str], AccountLimits] = {}
+        for tier, default in DEFAULT_TIERS.items():
+            scaled = asdict(default) | dict(changes.get(EVERY_CURRENCY, {}).get(str(tier), {}))
+            for currency in MINOR_UNIT_DIGITS:
+                own = changes.get(currency, {}).get(str(tier), {})
+                self._limits[tier, currency] = _limits_of(currency, scaled, own)
         self._caps = {currency: _scaled(cap_major, currency) for currency in MINOR_UNIT_DIGITS}
 
     def of(self, tier: int, currency: str) -> AccountLimits:
@@ -161,12 +162,9 @@ def _check(currency: str, tiers: Mapping[str, Mapping[str, int | None]]) -> None
                 raise ValueError(f"the {name} of tier {tier} must be at least 1, or null for none")
 
 
-def _limits_of(
-    tier: int, currency: str, changes: Mapping[str, Mapping[str, Mapping[str, int | None]]]
-) -> AccountLimits:
-    scaled = asdict(DEFAULT_TIERS[tier]) | dict(changes.get(EVERY_CURRENCY, {}).get(str(tier), {}))
+def _limits_of(currency: str, scaled: Mapping[str, int | None], own: Mapping[str, int | None]) -> AccountLimits:
     minor = {name: _scaled(major, currency) for name, major in scaled.items()}
-    for name, major in changes.get(currency, {}).get(str(tier), {}).items():
+    for name, major in own.items():
         minor[name] = None if major is None else major_to_minor(major, currency)
     return AccountLimits(**{f"{name}_minor": limit for name, limit in minor.items()})
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from api.app import create_app
 from database.connections import STEPS, Database
@@ -88,11 +89,18 @@ async def register(http: httpx.AsyncClient, **changes: object) -> Person:
     return Person(http, made["customer"]["id"], made["account"]["id"], made["access_token"], str(body["email"]))
 
 
+# Applications that no test uses now. To build more than a hundred routes takes longer than most tests.
+_IDLE_APPS: list[FastAPI] = []
+
+
 @asynccontextmanager
 async def client_of(settings: Settings, process: ApiProcess) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(process.services, docs=True), raise_app_exceptions=False)
+    app = _IDLE_APPS.pop() if _IDLE_APPS else create_app(process.services, docs=True)
+    app.state.remit = process.services
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://remit.test", timeout=60) as http:
         yield http
+    _IDLE_APPS.append(app)
 
 
 @asynccontextmanager
