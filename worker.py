@@ -15,7 +15,6 @@ from temporalio.worker import (
     UnsandboxedWorkflowRunner,
     Worker,
     WorkerDeploymentConfig,
-    WorkflowRunner,
 )
 
 from activities.books.rebuilds import STEP_SECONDS, RebuildSteps
@@ -96,7 +95,7 @@ VERSIONED_WORKFLOWS: Sequence[type] = (
 DEPLOYMENT = "remit"
 
 
-# The sandbox finds non-determinism, at half the throughput: the tests run all workflows in it, workers outside of it.
+# The sandbox finds non-determinism, at half the throughput: the tests replay every history in it, workers do without.
 DIRECT = UnsandboxedWorkflowRunner()
 
 # Steps of one process at once, also those that wait for one account: when so many wait, others wait too.
@@ -258,11 +257,9 @@ def build_worker(
     workflows: Sequence[type] | None = None,
     messages: Messages | None = None,
     verifier: Verifier | None = None,
-    runner: WorkflowRunner = DIRECT,
 ) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
-    if isinstance(runner, UnsandboxedWorkflowRunner):  # like the executor below: the tests run the SDK as it is, too
-        leave_out_idle_visits()
+    leave_out_idle_visits()
     money = TransferSteps(book, settings.stuck_after_seconds)
     review = ReviewSteps(
         book,
@@ -331,7 +328,7 @@ def build_worker(
             rebuilds.rebuild_accounts,
             rebuilds.find_stranded_rebuilds,
         ],
-        workflow_runner=runner,
+        workflow_runner=DIRECT,
         workflow_task_executor=EventLoopExecutor(),
         deployment_config=deployment(settings.build_id),
         interceptors=[StepRecords(), RequestHeader()],

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from database.answers import Keep, keeps_nothing
 from database.connections import Database, Unavailable
@@ -133,14 +132,6 @@ class Sagas:
         return await (await self.start(order)).result()
 
 
-# The sandbox imports the workflows anew for each of them, and takes the pure modules as they are: importing those, too,
-# was 0.4 of the CPU time of these tests.
-RESTRICTIONS = SandboxRestrictions.default.with_passthrough_modules(
-    *("customers", "disputes", "ledger", "notifications", "onboarding", "reviews", "screening", "staff", "tiers"),
-    *("orjson", "structlog"),
-)
-
-
 @asynccontextmanager
 async def sagas(
     client: Client,
@@ -149,7 +140,7 @@ async def sagas(
     workflows: Sequence[type] | None = None,
     **changes: object,
 ) -> AsyncIterator[Sagas]:
-    """A worker on a task queue of its own unless `changes` name one, with the workflow sandbox around the workflows."""
+    """A worker on a task queue of its own unless `changes` name one."""
     own: dict[str, object] = {"task_queue": f"test-{secrets.token_hex(6)}", "four_eyes_after_seconds": 0}
     settings = Settings().model_copy(update=own | changes)
     async with build_worker(
@@ -159,7 +150,6 @@ async def sagas(
         rules=rules,
         workflows=workflows,
         messages=UnreliableMessages(book),
-        runner=SandboxedWorkflowRunner(restrictions=RESTRICTIONS),
     ):
         yield Sagas(client, book, settings)
 

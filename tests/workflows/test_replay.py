@@ -1,4 +1,7 @@
-"""Workflows in flight survive a new version of the code: it replays every recorded history."""
+"""Workflows in flight survive a new version of the code: it replays every recorded history, also in the SDK's sandbox.
+
+Workers run workflows outside of the sandbox. In it, a workflow that asks the clock, the disk or the network fails.
+"""
 
 import base64
 import json
@@ -8,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tests.histories.record import FOLDER, TOLD_BY
 from tests.histories.stage import PATHS
@@ -23,11 +27,24 @@ PRIVATE = re.compile(
 )
 
 
-@pytest.mark.parametrize("workflows", [WORKFLOWS, VERSIONED_WORKFLOWS], ids=["without", "with-version"])
+# It imports the workflows anew for each history, and takes the pure modules as they are.
+SANDBOX = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules(
+        *("customers", "disputes", "ledger", "notifications", "onboarding", "reviews", "screening", "staff", "tiers"),
+        *("orjson", "structlog"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("workflows", "runner"),
+    [(WORKFLOWS, SANDBOX), (VERSIONED_WORKFLOWS, DIRECT)],
+    ids=["without-version-in-sandbox", "with-version"],
+)
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}-{path.stem}")
-async def test_a_recorded_history_replays(path: Path, workflows: Sequence[type]) -> None:
+async def test_a_recorded_history_replays(path: Path, workflows: Sequence[type], runner: WorkflowRunner) -> None:
     history = WorkflowHistory.from_json(path.stem, json.loads(path.read_text()))
-    await Replayer(workflows=workflows, workflow_runner=DIRECT).replay_workflow(history)
+    await Replayer(workflows=workflows, workflow_runner=runner).replay_workflow(history)
 
 
 def test_every_path_is_recorded_and_every_recording_is_of_a_path() -> None:
