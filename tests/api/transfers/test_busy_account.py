@@ -14,8 +14,9 @@ from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.connections import Connection
 
-# The ratio that others may notice; and what counts as quiet on a machine that does other things, too.
+# What others may notice, as a ratio: measured on a machine that does nothing else, and on one that runs other tests, too.
 MOST_TIMES_QUIET = 3
+MOST_TIMES_QUIET_BESIDE_TESTS = 10
 LEAST_QUIET_SECONDS = 0.02
 
 
@@ -59,11 +60,15 @@ LONG = [pytest.mark.long, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize(
-    ("side", "transfers"),
-    [("payer", 100), pytest.param("payer", 2_000, marks=LONG), pytest.param("payee", 2_000, marks=LONG)],
+    ("side", "transfers", "most"),
+    [
+        ("payer", 100, MOST_TIMES_QUIET_BESIDE_TESTS),
+        pytest.param("payer", 2_000, MOST_TIMES_QUIET, marks=LONG),
+        pytest.param("payee", 2_000, MOST_TIMES_QUIET, marks=LONG),
+    ],
 )
 async def test_others_hardly_notice_the_transfers_that_wait_for_one_held_account(
-    http: httpx.AsyncClient, ada: Person, owner: Connection, side: str, transfers: int
+    http: httpx.AsyncClient, ada: Person, owner: Connection, side: str, transfers: int, most: int
 ) -> None:
     ben, carol, dora = [await register(http) for _ in range(3)]
     await carol.deposit(50_000)
@@ -72,7 +77,7 @@ async def test_others_hardly_notice_the_transfers_that_wait_for_one_held_account
         await send(ada, ben, transfers)
         busy = await median_seconds(carol, dora, 20)
     print(f"{transfers} wait: {busy * 1_000:.0f} ms instead of {quiet * 1_000:.0f}")
-    assert busy < MOST_TIMES_QUIET * quiet
+    assert busy < most * quiet
     began = time.monotonic()
     assert (await ada.pay(ben, 1, prefer="wait=30")).json()["state"] == "completed"
-    assert time.monotonic() - began < 5  # the account is served again
+    assert time.monotonic() - began < 10  # the account is served again
