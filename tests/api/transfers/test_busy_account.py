@@ -14,7 +14,7 @@ from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.connections import Connection
 
-# What others may notice, as a ratio: measured on a machine that does nothing else, and on one that runs other tests, too.
+# What others may notice, as a ratio: on a machine that does nothing else, and on one that runs other tests, too.
 MOST_TIMES_QUIET = 3
 MOST_TIMES_QUIET_BESIDE_TESTS = 10
 LEAST_QUIET_SECONDS = 0.02
