@@ -2,9 +2,27 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from customers.documents.document import DocumentType, RejectionCode, VerificationState
+from ledger.accounts import AccountStatus
 from ledger.ids import CustomerId
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFilter:
+    """Which customers a list holds: those for whom all of this is so. None allows every customer.
+
+    `account_status` is that of at least one of their accounts.
+    """
+
+    role: StrEnum | None = None
+    verification: VerificationState | None = None
+    disabled: bool | None = None
+    account_status: AccountStatus | None = None
+
+
+EVERYBODY = CustomerFilter()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """Customers in PostgreSQL."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import asyncpg
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Executable,
     Index,
     Integer,
@@ -12,15 +14,19 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    any_,
     bindparam,
+    exists,
+    func,
     insert,
+    not_,
     select,
     text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
-from customers.customer import AccountExists, Customer, EmailTaken, IdentityMissing
+from customers.customer import EVERYBODY, AccountExists, Customer, CustomerFilter, EmailTaken, IdentityMissing
 from customers.documents.document import NewDocument, VerificationState, last_characters
 from customers.documents.postgres import add_document
 from customers.registrations.postgres import (
@@ -39,7 +45,7 @@ from database.metadata import CLOCK, METADATA, Timestamp, required
 from database.paging import Page, fetch_page
 from database.rows import dataclass_of
 from database.statements import Row, fetch_first, fetch_only, one_of
-from ledger.accounts import Account
+from ledger.accounts import Account, AccountStatus
 from ledger.chain import genesis_hash
 from ledger.ids import SYSTEM_CUSTOMER, AccountId, CustomerId, new_account_id, new_customer_id
 from ledger.postgres.rows import ACCOUNT, account_of
@@ -70,6 +76,15 @@ customers = Table(
 )
 Index("customers_by_time", customers.c.created_at)
 Index("customers_by_email", customers.c.email, postgresql_ops={"email": "text_pattern_ops"})
+
+# Whom staff look for: few of all customers, in the order of the list.
+_IS_STAFF = customers.c.role != text("'customer'")
+_IS_DISABLED = customers.c.disabled_at.is_not(None)
+_IS_UNVERIFIED = customers.c.verification != text("'verified'")
+_BY_ADDRESS = {"email": "text_pattern_ops"}
+Index("customers_of_staff", customers.c.email, postgresql_ops=_BY_ADDRESS, postgresql_where=_IS_STAFF)
+Index("customers_disabled", customers.c.email, postgresql_ops=_BY_ADDRESS, postgresql_where=_IS_DISABLED)
+Index("customers_unverified", customers.c.email, postgresql_ops=_BY_ADDRESS, postgresql_where=_IS_UNVERIFIED)
 
 # Whose document is not decided: few, and each needs its workflow.
 UNDECIDED = one_of(customers.c.verification, (state for state in VerificationState if not state.is_decided))
@@ -180,7 +195,9 @@ class Customers:
             row = await fetch_first(connection, _BY_EMAIL, email=email)
         return customer_of(row) if row else None
 
-    async def search(self, email_prefix: str, after: CustomerId | None, limit: int) -> Page[Customer]:
+    async def search(
+        self, email_prefix: str, after: CustomerId | None, limit: int, wanted: CustomerFilter = EVERYBODY
+    ) -> Page[Customer]:
         """Customers whose address (lower case) begins with the prefix, in its order, behind the customer `after`."""
         # A prefix is a range: from the prefix to the prefix followed by the last of all characters. Unlike LIKE it
         # needs no escapes, and the index on text_pattern_ops serves these operators in any collation.
@@ -191,6 +208,7 @@ class Customers:
                 customers.c.id != SYSTEM_CUSTOMER,
                 email.op("~>=~")(email_prefix),
                 email.op("~<=~")(email_prefix + _LAST_CHARACTER),
+                *_conditions(wanted),
             )
             .order_by(text("email USING ~<~"))
         )
@@ -236,3 +254,20 @@ def _new_account(owner_id: CustomerId, currency: str, name: str | None = None) -
         id=account_id, owner_id=owner_id, currency=currency, head_hash=genesis_hash(account_id), name=name
     )
     return new.returning(*ACCOUNT)
+
+
+def _conditions(wanted: CustomerFilter) -> Iterator[ColumnElement[bool]]:
+    """Values are written into the SQL as constants: with parameters PostgreSQL could not use a partial index."""
+    if wanted.role is not None:
+        yield one_of(customers.c.role, [wanted.role])
+    if wanted.verification is not None:
+        yield one_of(customers.c.verification, [wanted.verification])
+    if wanted.disabled is not None:
+        yield _IS_DISABLED if wanted.disabled else not_(_IS_DISABLED)
+    if wanted.account_status is not None:
+        has_one = one_of(accounts.c.status, [wanted.account_status])
+        if wanted.account_status is AccountStatus.ACTIVE:
+            yield exists().where(accounts.c.owner_id == customers.c.id, has_one)
+        else:  # few have one: they are found first
+            owners = select(accounts.c.owner_id).where(has_one).correlate(None).scalar_subquery()
+            yield customers.c.id == any_(func.array(owners))

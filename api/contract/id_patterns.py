@@ -64,6 +64,7 @@ _BY_SCHEMA = {
     "Customer": "cus",
     "MarkedAccount": "acc",
     "Dispute": "dsp",
+    "ListedCustomer": "cus",
     "Document": "doc",
     "Posting": "pst",
     "Rebuild": "rbd",

@@ -2,19 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
 from api.accounts.models import AccountOut
 from api.auth.sessions import CurrentClient
 from api.customers.models import (
     CustomerFileOut,
+    CustomerFilters,
     CustomerOut,
     CustomerSearchIn,
     CustomersOut,
     EmailCodeOut,
+    ListedCustomerOut,
     RoleIn,
 )
-from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -42,10 +43,10 @@ _ROLE_WAITS: dict[int | str, dict[str, Any]] = {
     responses=problem_responses(*READING, "cursor_invalid", "validation_failed"),
 )
 async def customers(
-    actor: Staff, client: CurrentClient, remit: Remit, limit: PageSize = 20, cursor: Cursor = None
+    wanted: Annotated[CustomerFilters, Query()], actor: Staff, client: CurrentClient, remit: Remit
 ) -> CustomersOut:
-    """In the order of their email addresses. The trail of authentication holds who read it."""
-    return await _page(actor, client, remit, CustomerSearchIn(email="", limit=limit, cursor=cursor))
+    """With their accounts' states, in the order of their email addresses. The trail of sign-ins holds who reads."""
+    return await _page(actor, client, remit, CustomerSearchIn(email="", **dict(wanted)))
 
 
 @router.post(
@@ -196,10 +197,11 @@ async def _page(actor: Actor, client: Client, remit: Services, wanted: CustomerS
     if wanted.cursor is not None:
         (id_,) = remit.cursors.read("customers", wanted.cursor)
         after = CustomerId(id_)
-    page = await remit.customers.search(wanted.email.lower(), after, wanted.limit)
+    page = await remit.customers.search(wanted.email.lower(), after, wanted.limit, wanted.filter)
+    accounts = await remit.account_reads.all_of_many([found.id for found in page.items])
     facts = {"customers": [found.id for found in page.items]}
     await remit.sign_ins.record(AuthEventKind.CUSTOMERS_LISTED, client, actor.id, None, facts)
     return CustomersOut(
-        items=[CustomerOut.of(customer) for customer in page.items],
+        items=[ListedCustomerOut.with_accounts(customer, accounts[customer.id]) for customer in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign("customers", last.id)),
     )

@@ -3,10 +3,12 @@
 Reads for a customer take the owner's id and filter by it in SQL: what belongs to somebody else does not exist.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Text, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from database.connections import Database
 from database.metadata import CLOCK
@@ -124,6 +126,11 @@ _STATISTICS = """
 _OWN_ACCOUNTS = (
     select(*ACCOUNT).where(accounts.c.owner_id == bindparam("owner_id")).order_by(accounts.c.created_at, accounts.c.id)
 )
+_ACCOUNTS_OF_MANY = (
+    select(*ACCOUNT)
+    .where(accounts.c.owner_id == any_(bindparam("owner_ids", type_=ARRAY(Text))))
+    .order_by(accounts.c.created_at, accounts.c.id)
+)
 _ACCOUNT = select(*ACCOUNT).where(accounts.c.id == bindparam("account_id"))
 _OWN_ACCOUNT = _ACCOUNT.where(accounts.c.owner_id == bindparam("owner_id"))
 
@@ -148,6 +155,15 @@ class AccountReads:
         """The customer's accounts, oldest first."""
         async with self._database.connection() as connection:
             return [account_of(row) for row in await fetch(connection, _OWN_ACCOUNTS, owner_id=owner_id)]
+
+    async def all_of_many(self, owner_ids: Sequence[CustomerId]) -> dict[CustomerId, list[Account]]:
+        """The same for each of these customers."""
+        found: dict[CustomerId, list[Account]] = {owner_id: [] for owner_id in owner_ids}
+        async with self._database.connection() as connection:
+            for row in await fetch(connection, _ACCOUNTS_OF_MANY, owner_ids=list(owner_ids)):
+                account = account_of(row)
+                found[account.owner_id].append(account)
+        return found
 
     async def own(self, owner_id: CustomerId, account_id: AccountId) -> Account | None:
         """The account, if it is this customer's."""

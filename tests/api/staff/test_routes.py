@@ -265,6 +265,25 @@ async def test_customers_are_found_by_address_and_shown_without_secrets(
     assert last.encode() not in base64.urlsafe_b64decode(first["next_cursor"] + "==")
     assert (await operator.get("/v1/admin/customers", cursor="YQ")).json()["code"] == "cursor_invalid"
     assert len({item["id"] for item in first["items"] + rest["items"]}) == 3
+    (listed,) = [item for item in first["items"] + rest["items"] if item["id"] == ada.id]
+    assert listed["accounts"] == [
+        {"id": ada.account_id, "currency": "USD", "status": "active", "frozen": None, "tier": 1, "balance": 50_000}
+    ]
+    await operator.post(f"/v1/admin/accounts/{ben.account_id}/freeze", REASON)
+    await operator.post(f"/v1/admin/customers/{ben.id}/disable", REASON)
+    for query, ids in (
+        ({"account_status": "frozen"}, {ben.id}),
+        ({"account_status": "active"}, {ada.id, operator.id}),
+        ({"role": "operator"}, {operator.id}),
+        ({"disabled": "true"}, {ben.id}),
+        ({"disabled": "false", "role": "customer"}, {ada.id}),
+        ({"verification": "verified", "account_status": "closed"}, set()),
+        ({"verification": "pending"}, set()),
+    ):
+        answer = await operator.get("/v1/admin/customers", **query)
+        assert {item["id"] for item in answer.json()["items"]} == ids, query
+    assert (await operator.post(search, {"email": "", "account_status": "frozen"})).json()["items"][0]["id"] == ben.id
+    assert (await operator.get("/v1/admin/customers", status="frozen")).status_code == 422
     shown = await operator.get(f"/v1/admin/customers/{ada.id}")
     assert [account["id"] for account in shown.json()["accounts"]] == [ada.account_id]
     assert "password" not in shown.text
