@@ -84,8 +84,7 @@ async def test_limits_hold_exactly_under_50_parallel_transfers(
     await eve.deposit(50_000)
     # Ada may send 300 dollars today; of what both send, ben may hold 500.
     payments = [(ada, 700)] * 25 + [(ada, 900)] * 25
-    answers = await asyncio.gather(*(payer.pay(ben, amount, prefer="wait=30") for payer, amount in payments))
-    outcomes = [answer.json() for answer in answers]
+    outcomes = await asyncio.gather(*(payer.paid(ben, amount) for payer, amount in payments))
     assert {(each["state"], (each["failure"] or {}).get("code")) for each in outcomes} == {
         ("completed", None),
         ("failed", "limit_exceeded"),
@@ -100,7 +99,7 @@ async def test_limits_hold_exactly_under_50_parallel_transfers(
         "resets_at": tomorrow(),
     }
     # Now into the payee's balance: what does not fit comes back, and costs its sender no allowance.
-    await asyncio.gather(*(eve.pay(ben, 1_000, prefer="wait=30") for _ in range(25)))
+    await asyncio.gather(*(eve.paid(ben, 1_000) for _ in range(25)))
     fitting = (50_000 - sent) // 1_000
     assert await ben.balance() == sent + fitting * 1_000
     assert (await limits(eve))["daily_total"] == {

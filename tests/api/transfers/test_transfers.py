@@ -18,7 +18,7 @@ from ledger.ids import AccountId
 from ledger.postgres.book import Book
 from serve import compose_api
 from settings import Settings
-from tests.api.people import Person, client_of, register, running_api, transfer_body
+from tests.api.people import Person, client_of, register, running_api
 from tests.waiting import until
 
 
@@ -279,11 +279,8 @@ async def test_deposits_are_the_services_own_where_the_sandbox_rail_is_off(
 async def test_opposite_transfers_at_once_all_complete(ada: Person, ben: Person) -> None:
     await ben.deposit(50_000)
 
-    async def pay(payer: Person, payee: Person) -> httpx.Response:
-        return await payer.post("/v1/transfers", transfer_body(payer, payee, 10), prefer="wait=30")
-
-    answers = await asyncio.gather(*(pay(*pair) for pair in [(ada, ben), (ben, ada)] * 15))
-    assert {answer.json()["state"] for answer in answers} == {"completed"}
+    outcomes = await asyncio.gather(*(payer.paid(payee, 10) for payer, payee in [(ada, ben), (ben, ada)] * 15))
+    assert {each["state"] for each in outcomes} == {"completed"}
     assert [await ada.balance(), await ben.balance()] == [50_000, 50_000]
 
 
