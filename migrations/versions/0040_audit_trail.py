@@ -32,6 +32,8 @@ RECORDS = (
     """,
     "ALTER SEQUENCE audit_records_id OWNED BY audit_records.id",
     "CREATE TABLE audit_records_default PARTITION OF audit_records DEFAULT",
+    "CREATE INDEX audit_records_by_kind ON audit_records (kind, id DESC)",
+    "CREATE INDEX audit_records_refused ON audit_records (id DESC) WHERE outcome = 'refused'",
     "CREATE INDEX audit_records_by_subject ON audit_records (subject, id DESC)",
     "CREATE INDEX audit_records_by_actor ON audit_records (actor_id, id DESC) WHERE actor_id IS NOT NULL",
     # What happened to the transfer itself is found by its subject.

@@ -34,6 +34,7 @@ RECORDS = (
     """,
     "ALTER SEQUENCE request_records_id OWNED BY request_records.id",
     "CREATE TABLE request_records_default PARTITION OF request_records DEFAULT",
+    "CREATE INDEX request_records_by_route ON request_records (route, id DESC)",
     "CREATE INDEX request_records_by_request ON request_records (request_id, id DESC)",
     "CREATE INDEX request_records_by_actor ON request_records (actor_id, id DESC) WHERE actor_id IS NOT NULL",
 )

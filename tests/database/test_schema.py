@@ -36,6 +36,7 @@ for module in (
     "screening.postgres.tables",
     "staff.postgres.tables",
     "staff.rebuilds.postgres",
+    "tiers.postgres",
     "trail.postgres.tables",
 ):
     import_module(module)

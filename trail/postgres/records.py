@@ -9,6 +9,7 @@ from sqlalchemy.types import BigInteger
 from database.connections import Database
 from database.paging import Page, fetch_page
 from database.rows import columns_for, dataclass_of
+from database.statements import one_of
 from database.trail.cause import Cause
 from ledger.ids import CustomerId
 from ledger.postgres.reversals import hidden_from
@@ -68,11 +69,12 @@ class AuditRecords:
 def _narrowed(listed: Select[tuple[object, ...]], wanted: AuditSearch) -> Select[tuple[object, ...]]:
     equal = (
         (_COLUMNS.actor_id, wanted.actor_id),
-        (_COLUMNS.outcome, wanted.outcome),
         (_COLUMNS.subject, wanted.subject),
         (_COLUMNS.request_id, wanted.request_id),
     )
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal if value is not None]
+    if wanted.outcome is not None:
+        conditions.append(one_of(_COLUMNS.outcome, [wanted.outcome]))
     if wanted.kind is not None:
         is_group = wanted.kind.endswith(".")
         conditions.append(_COLUMNS.kind.startswith(wanted.kind) if is_group else _COLUMNS.kind == wanted.kind)

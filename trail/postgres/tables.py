@@ -4,6 +4,8 @@ from sqlalchemy import BigInteger, Column, Date, ForeignKey, Index, Integer, Lar
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from database.metadata import METADATA, Timestamp, required
+from database.statements import one_of
+from trail.record import RecordOutcome
 
 audit_records = Table(
     "audit_records",
@@ -24,6 +26,8 @@ audit_records = Table(
     Column("address", Text),
 )
 _AUDIT = audit_records.c
+Index("audit_records_by_kind", _AUDIT.kind, _AUDIT.id.desc())
+Index("audit_records_refused", _AUDIT.id.desc(), postgresql_where=one_of(_AUDIT.outcome, [RecordOutcome.REFUSED]))
 Index("audit_records_by_subject", _AUDIT.subject, _AUDIT.id.desc())
 Index("audit_records_by_actor", _AUDIT.actor_id, _AUDIT.id.desc(), postgresql_where=_AUDIT.actor_id.is_not(None))
 Index(
@@ -55,6 +59,7 @@ request_records = Table(
     required("dropped_before", Integer, server_default="0"),
 )
 _REQUESTS = request_records.c
+Index("request_records_by_route", _REQUESTS.route, _REQUESTS.id.desc())
 Index("request_records_by_request", _REQUESTS.request_id, _REQUESTS.id.desc())
 Index(
     "request_records_by_actor",
