@@ -49,8 +49,8 @@ class Account:
     `number` is what payers may use for its id, and `name` what its owner calls it.
     `frozen` says what is stopped, while the status is `frozen`. Only
     funding accounts, which are the system's, have an overdraft: how far their balance may go below zero.
-    `owner_verified` says whether the owner's identity is verified: until then money comes in, and none leaves. It never
-    becomes false again. `spent_on` and the two after it count what it has sent, for its limits.
+    `owner_verified` says whether the owner's identity is verified: until then money comes in, and leaves only by a
+    reversal. It never becomes false again. `spent_on` and the two after it count what it has sent, for its limits.
     """
 
     id: AccountId

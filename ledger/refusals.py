@@ -91,14 +91,14 @@ class AccountFrozen(Refusal):
 
 @dataclass(eq=False)
 class IdentityNotVerified(Refusal):
-    """The owner's identity is not verified: money may come in, and none may leave."""
+    """The owner's identity is not verified: money comes in, and leaves only by a reversal."""
 
     code = "identity_not_verified"
     side = "source"
     account_id: AccountId
 
     def __str__(self) -> str:
-        return "The identity of the source account's owner is not verified yet, and no money leaves it until then."
+        return "The identity of the source account's owner is not verified yet, and nothing is sent from it until then."
 
 
 @dataclass(eq=False)

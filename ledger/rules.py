@@ -249,7 +249,8 @@ def _objections_to_source(
         yield AccountNotFound(order.source_account_id, "source")
         return
     yield from _objections_to_account(order, source, "source")
-    if not source.owner_verified:
+    # A reversal brings back what was somebody else's: it waits for nobody's identity.
+    if order.kind is not Kind.REVERSAL and not source.owner_verified:
         yield IdentityNotVerified(source.id)
     if order.kind in COUNTED:
         yield from _objections_to_sending(order, source, limits, now)

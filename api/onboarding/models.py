@@ -39,7 +39,7 @@ class IdentityDocumentIn(In):
 class VerificationOut(BaseModel):
     """Whether a customer is who they say they are: the state of their newest document.
 
-    Until it is `verified`, no money leaves their accounts. `code` and `reason` say why it was rejected.
+    Until it is `verified`, money leaves their accounts only by a reversal. `code` and `reason` say why it was rejected.
     """
 
     state: VerificationState

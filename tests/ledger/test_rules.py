@@ -57,7 +57,7 @@ from ledger.transfers import (
     TransferOrder,
 )
 from tests.connections import Connection
-from tests.orders import Holder, holder, order
+from tests.orders import Holder, holder, order, reversal
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OWNER = new_customer_id()
@@ -253,6 +253,13 @@ def test_no_money_leaves_an_account_whose_owner_is_not_verified_and_money_comes_
     assert refused.value.failure.code == "identity_not_verified"
     assert rules.decide_credit(transfer(State.DEBITED, 100, THEIRS, MINE), 1, unverified, DEFAULT_LIMITS, NOW)
     assert rules.decide_refund(transfer(State.DEBITED), 1, unverified, None, NOW)
+
+
+def test_a_reversal_takes_money_back_from_an_account_whose_owner_is_not_verified() -> None:
+    unverified = account(balance_minor=500, verified=False)
+    back = Transfer(reversal(order(OWNER, THEIRS, MINE, 100), OWNER, 100), State.INITIATED, None, NOW, NOW, None)
+    assert rules.objection_to(back.order, unverified, account(THEIRS), DEFAULT_LIMITS, NOW) is None
+    assert rules.decide_debit(back, 1, unverified, DEFAULT_LIMITS, NOW)
 
 
 def test_refusals_are_decided_in_the_promised_order() -> None:

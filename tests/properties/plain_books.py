@@ -29,7 +29,7 @@ LIMITS = {
     "KRW": {"one_transaction": None, "daily_total": None, "monthly_total": 40, "highest_balance": 60},
 }
 
-# Whose identity nobody has verified: money comes in, and none leaves.
+# Whose identity nobody has verified: money comes in, and leaves only by being brought back.
 UNVERIFIED = "cyn"
 
 DECIDED_FIRST = (
@@ -368,7 +368,7 @@ class PlainBooks:
                 "currency_mismatch": _currency(account) != wish.currency,
                 "account_closed": self.status[account] == "closed",
                 "account_frozen": self.status[account] == "frozen",
-                "identity_not_verified": change < 0 and account.startswith(f"{UNVERIFIED}."),
+                "identity_not_verified": change < 0 and not wish.reverses and account.startswith(f"{UNVERIFIED}."),
                 "limit_exceeded": change < 0 and self._sends_too_much(wish, account),
                 "insufficient_funds": after < 0,
                 "balance_limit_exceeded": change > 0 and after > self._most(wish, account),

@@ -50,8 +50,8 @@ class OnboardingWorkflow:
     async def _verified(self, progress: OnboardingProgress) -> OnboardingProgress:
         """Ask the verifier until it answers. Meanwhile the customer receives money and sends none."""
         workflow.set_current_details(
-            f"Waits for the verifier's answer about {progress.document_id}. No money leaves the customer's accounts "
-            f"until then. Staff may decide instead: POST /v1/admin/documents/{progress.document_id}/decisions"
+            f"Waits for the verifier's answer about {progress.document_id}. The customer sends no money until "
+            f"then. Staff may decide instead: POST /v1/admin/documents/{progress.document_id}/decisions"
         )
         found: OnboardingProgress = await workflow.execute_activity(
             steps.verify_document,
@@ -66,7 +66,7 @@ class OnboardingWorkflow:
         """Wait until staff have decided, or read the rows again after a while: a signal may be lost."""
         workflow.set_current_details(
             f"A person must decide about {progress.document_id}: POST /v1/admin/documents/{progress.document_id}"
-            "/decisions. No money leaves the customer's accounts until then."
+            "/decisions. The customer sends no money until then."
         )
         try:
             await workflow.wait_condition(

@@ -1,4 +1,4 @@
-"""Registration answers at once and shows the verification; until it is done, money comes in and none leaves."""
+"""Registration answers at once and shows the verification; until it is done, money comes in, and none is sent."""
 
 import asyncio
 import hashlib
