@@ -1,6 +1,6 @@
 """A page of the trail reads about as many rows as it shows, however long the trail is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -61,7 +61,7 @@ async def explained(database: Database, database_url: str, owner: Connection) ->
 
 async def test_a_page_of_the_trail_reads_few_rows(explained: ExplainedDatabase) -> None:
     audits, requests = AuditRecords(explained), RequestTrail(explained)
-    reads = {
+    reads: dict[str, Callable[[], Awaitable[object]]] = {
         **{f"records: {what}": partial(audits.find, wanted, PAGE) for what, wanted in AUDIT_SEARCHES.items()},
         **{f"requests: {what}": partial(requests.find, wanted, PAGE) for what, wanted in REQUEST_SEARCHES.items()},
     }
