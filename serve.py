@@ -42,7 +42,7 @@ from customers.sessions.postgres import Sessions
 from customers.sign_ins.networks import trusted_networks
 from customers.sign_ins.postgres import SignIns
 from database.commits import check_commits, wait_for_durable_commits
-from database.connections import LISTS, REQUESTS, STEPS, Database, Unavailable
+from database.connections import LISTS, REQUESTS, STEPS, WORKER_ROLE, Database, Unavailable
 from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
@@ -141,6 +141,13 @@ class ApiProcess:
     services: Services
     completions: Completions
     queues: AccountQueues
+
+
+def open_steps_database(settings: Settings) -> Database:
+    """The connections of a worker's steps, as the role that may move money. Connects on first use."""
+    url = settings.worker_database_url or settings.database_url
+    assert url is not None
+    return Database(url, settings.database_connections, "remit-worker", STEPS, role=WORKER_ROLE)
 
 
 def open_book(
@@ -270,7 +277,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
     connections = settings.database_connections
     async with (
         Database(settings.database_url, connections, "remit-api", REQUESTS) as database,
-        Database(settings.database_url, connections, "remit-worker", STEPS) as steps_database,
+        open_steps_database(settings) as steps_database,
         Database(
             settings.database_url, settings.report_connections, "remit-reports", REQUESTS, session=LISTS
         ) as reports,
@@ -278,7 +285,10 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         with suppress(Unavailable):  # then it answers 503, and `run_until_stopped` goes on asking
             await check_commits(database, sandbox=settings.sandbox_rails)
         process = compose_api(settings, database, with_worker=with_worker, reports=reports)
-        steps_book = open_book(steps_database, settings, process.completions, process.queues)
+        # Without a worker nothing takes a step, and the login of the API could not become a worker.
+        steps_book = open_book(
+            steps_database if with_worker else database, settings, process.completions, process.queues
+        )
         app = create_app(
             process.services,
             docs=settings.docs,
@@ -429,7 +439,7 @@ async def run_worker(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if settings.build_id is not None:
         log.info("new transfers start here once this version is current", command=promotion(settings.build_id))
-    async with Database(settings.database_url, settings.database_connections, "remit-worker", STEPS) as database:
+    async with open_steps_database(settings) as database:
         if settings.metrics_port is not None:
             # In a thread of its own: it answers also while the event loop is busy.
             start_http_server(settings.metrics_port, settings.api_host)

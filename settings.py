@@ -29,8 +29,8 @@ IN_FLIGHT = 100
 
 # Variables with our prefix that are no settings: the compose file, the bench and the tests read them.
 OTHER_VARIABLES = frozenset(
-    "BENCH_SETTING CHAOS_ROUNDS CHAOS_SEED CHROMIUM HISTORY_RETENTION OPERATOR_PASSWORD OWNER_PASSWORD SCREENSHOTS "
-    "SERVICE_PASSWORD".split()
+    "AUDITOR_PASSWORD BENCH_SETTING CHAOS_ROUNDS CHAOS_SEED CHROMIUM HISTORY_RETENTION OPERATOR_PASSWORD "
+    "OWNER_PASSWORD SCREENSHOTS SERVICE_PASSWORD WORKER_PASSWORD".split()
 )
 
 # Kubernetes gives every container variables of this shape for a service whose name begins with `remit`.
@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".remit"), description="All local state of an embedded stack.")
     cache: Path = Field(default_factory=default_cache, description="Built or downloaded servers, shared by all homes.")
     database_url: str | None = Field(None, description="postgresql://… ; given: no PostgreSQL is embedded.")
+    worker_database_url: str | None = Field(
+        None, description="The same database for the steps of workers, whose login may move money. Unset: database_url."
+    )
     operator_database_url: str | None = Field(
         None, description="The same database for people: `remit status` and `remit show` log in by it."
     )
@@ -307,7 +310,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must look like host:7233, not {address}")
         return address
 
-    @field_validator("database_url", "operator_database_url")
+    @field_validator("database_url", "worker_database_url", "operator_database_url")
     @classmethod
     def _is_a_database_url(cls, url: str | None) -> str | None:
         # The message never repeats the value: there is a password in it.

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 
-# The application does not act as the login role. It switches to a role that may append to the books but not edit them.
+# The application does not act as the login role. The API switches to a role that asks for transfers and cannot move
+# money, the steps of a worker to one that may append to the books and not edit them.
 APPLICATION_ROLE = "remit_app"
+WORKER_ROLE = "remit_worker"
 
 # Who reads the books for the runbook. It may also see and end the sessions of others.
 PEOPLES_ROLE = "remit_operator"
@@ -141,7 +143,9 @@ _MEANINGS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[Excep
 def _explained(error: BaseException) -> Exception | None:
     """`Unavailable` for an error that means no answer, `NotText` for bad text; None for any other error."""
     if isinstance(error, asyncpg.InvalidParameterValueError):
-        return NoSchema(_MIGRATE) if APPLICATION_ROLE in str(error) else None
+        return NoSchema(_MIGRATE) if any(role in str(error) for role in (APPLICATION_ROLE, WORKER_ROLE)) else None
+    if isinstance(error, asyncpg.InsufficientPrivilegeError) and "to set role" in str(error):
+        return LoginRefused(f"PostgreSQL refuses the login: {error}")
     for kinds, meaning, text in _MEANINGS:
         if isinstance(error, kinds):
             return meaning(text.format(kind=type(error).__name__, error=error))

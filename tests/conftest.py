@@ -20,7 +20,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from customers.postgres import Customers
-from database.connections import Database
+from database.connections import WORKER_ROLE, Database
 from database.migrations import migrate
 from devenv.servers.postgres_server import PostgresServer
 from devenv.servers.temporal_binary import temporal_binary
@@ -99,9 +99,17 @@ def database_url(own_database: OwnDatabase) -> str:
 
 
 @pytest.fixture
-async def database(own_database: OwnDatabase, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+def database_role() -> str:
+    """Whom PostgreSQL takes the test's connections for: a worker, who may do all that the API may, and move money."""
+    return WORKER_ROLE
+
+
+@pytest.fixture
+async def database(
+    own_database: OwnDatabase, database_role: str, request: pytest.FixtureRequest
+) -> AsyncIterator[Database]:
     """The test's database as the application sees it; its books must be clean when the test ends."""
-    async with own_database.lend() as database:
+    async with own_database.lend(database_role) as database:
         yield database
         if not request.node.get_closest_marker("breaks_the_books"):
             found = await audit(database, BOTH_FINGERPRINTS)

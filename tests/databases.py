@@ -113,8 +113,9 @@ class Eraser:
 class _Lent(Database):
     """A database whose pool of connections outlives it."""
 
-    def __init__(self, url: str, pool: "connections.Pool | None") -> None:
-        super().__init__(url, connections=10)
+    def __init__(self, url: str, role: str, pool: "connections.Pool | None") -> None:
+        super().__init__(url, connections=10, role=role)
+        self.role = role
         self._lent = pool
 
     async def __aenter__(self) -> Self:
@@ -139,14 +140,15 @@ class OwnDatabase:
         self.url = url
         self._superuser = superuser
         self.eraser = eraser
-        self._pool: connections.Pool | None = None
+        # Each connection has its role for good.
+        self._pools: dict[str, connections.Pool] = {}
 
-    def lend(self) -> _Lent:
-        pool, self._pool = self._pool, None
-        return _Lent(self.url, pool)
+    def lend(self, role: str) -> _Lent:
+        return _Lent(self.url, role, self._pools.pop(role, None))
 
     def keep(self, lent: _Lent) -> None:
-        self._pool = lent.take_back()
+        if (pool := lent.take_back()) is not None:
+            self._pools[lent.role] = pool
 
     async def emptied(self) -> bool:
         """True if the next test may have it; else it must be dropped."""
@@ -158,17 +160,16 @@ class OwnDatabase:
         return await self.eraser.empty() <= _ROWS_AT_MOST
 
     def _pids(self) -> list[int] | None:
-        """The server's processes behind the pool; None if one of its connections is still in use."""
-        if self._pool is None:
-            return []
-        if self._pool.get_size() > self._pool.get_idle_size():
+        """The server's processes behind the pools; None if one of their connections is still in use."""
+        pools = self._pools.values()
+        if any(pool.get_size() > pool.get_idle_size() for pool in pools):
             return None
-        held = [holder._con for holder in self._pool._holders]  # type: ignore[attr-defined]  # noqa: SLF001
+        held = [holder._con for pool in pools for holder in pool._holders]  # type: ignore[attr-defined]  # noqa: SLF001
         return [connection.get_server_pid() for connection in held if connection is not None]
 
     async def close(self) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
+        for pool in self._pools.values():
+            pool.terminate()
         await self._superuser.close()
 
 

@@ -15,7 +15,7 @@ from customers.postgres import Customers
 from customers.sessions.postgres import Sessions
 from customers.sessions.session import Session
 from customers.sign_ins.networks import client_at
-from database.connections import Database
+from database.connections import WORKER_ROLE, Database
 from database.encryption import Encryption
 from ledger.fingerprints import Fingerprints
 from ledger.ids import WORLD
@@ -43,7 +43,7 @@ async def fill(
     """
     turns = asyncio.Semaphore(AT_ONCE)
     password_hash = await hash_password(PASSWORD, client_at("127.0.0.1"))
-    async with Database(database_url, AT_ONCE, "remit-bench") as database:
+    async with Database(database_url, AT_ONCE, "remit-bench", role=WORKER_ROLE) as database:
         customers, book = Customers(database, _THROWN_AWAY), Book(database, fingerprints, record_reversal)
         sessions = Sessions(database, timedelta(seconds=session_seconds), timedelta(0))
 

@@ -8,7 +8,7 @@ from dbos import DBOS, SetWorkflowID
 
 from activities.notifications import NotificationSteps
 from bench.systems.system import DATABASE_CONNECTIONS, Setting, Transfer
-from database.connections import Database
+from database.connections import WORKER_ROLE, Database
 from ledger.postgres.book import Book
 from ledger.refusals import FraudDeclined, Refusal
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
@@ -23,7 +23,7 @@ RULES = [AmountThreshold(10_000)]
 @asynccontextmanager
 async def durable_functions(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
     """`saga`: a workflow of four steps, awaited in the process that runs it."""
-    async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-dbos") as database:
+    async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-dbos", role=WORKER_ROLE) as database:
         book = Book(database, setting.fingerprints, record_reversal)
         notification = NotificationSteps(Messages(book.database))
         DBOS(config={"name": "bench", "system_database_url": _beside(setting.database_url), "log_level": "WARNING"})

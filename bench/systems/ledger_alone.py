@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from bench.postgres import plain
 from bench.systems.system import DATABASE_CONNECTIONS, Setting, Transfer
-from database.connections import Database
+from database.connections import WORKER_ROLE, Database
 from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder
 from staff.postgres.reversal_record import record_reversal
@@ -14,7 +14,7 @@ from staff.postgres.reversal_record import record_reversal
 @asynccontextmanager
 async def ledger_steps(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
     """`steps`: open, debit, credit, each a transaction of its own, as the saga's steps call them."""
-    async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-steps") as database:
+    async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-steps", role=WORKER_ROLE) as database:
         book = Book(database, setting.fingerprints, record_reversal)
 
         async def transfer(order: TransferOrder) -> str:

@@ -10,7 +10,7 @@ from activities.notifications import NotificationSteps
 from activities.transfers import TransferSteps
 from bench.systems.system import DATABASE_CONNECTIONS, Setting, Transfer
 from bench.systems.textbook_workflow import TextbookWorkflow
-from database.connections import Database
+from database.connections import WORKER_ROLE, Database
 from ledger.postgres.book import Book
 from ledger.transfers import TransferOrder
 from notifications.postgres import Messages
@@ -29,7 +29,7 @@ async def textbook(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
             TextbookWorkflow.run, order, id=f"textbook/{order.workflow_id}", task_queue=TASK_QUEUE
         )
 
-    async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-textbook") as database:
+    async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-textbook", role=WORKER_ROLE) as database:
         book = Book(database, setting.fingerprints, record_reversal)
         money, notification = TransferSteps(book, 60), NotificationSteps(Messages(book.database))
         async with Worker(

@@ -8,12 +8,14 @@ import httpx
 import pytest
 
 from api.auth import passwords
-from database.connections import Database
+from database.connections import APPLICATION_ROLE, WORKER_ROLE, Database
 from devenv.servers.temporal_server import TemporalServer
+from ledger.postgres.book import Book
 from settings import Settings
 from staff.permissions import Role
+from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, register, running_api
-from tests.orders import FINGERPRINT_KEY, promoted
+from tests.orders import FINGERPRINT_KEY, FINGERPRINTS, promoted
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -23,6 +25,19 @@ def quick_hashes() -> Iterator[None]:
         cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         patch.setattr(passwords, "_HASHER", cheap)
         yield
+
+
+@pytest.fixture
+def database_role() -> str:
+    """The API's own role, which cannot move money."""
+    return APPLICATION_ROLE
+
+
+@pytest.fixture
+async def book(database_url: str) -> AsyncIterator[Book]:
+    """The book of a worker beside the API."""
+    async with Database(database_url, connections=5, role=WORKER_ROLE) as steps_database:
+        yield Book(steps_database, FINGERPRINTS, record_reversal)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
-from database.connections import STEPS, Database
+from database.connections import Database
 from ledger.postgres.book import Book
-from serve import ApiProcess, compose_api, keep_registered, run_until_stopped
+from serve import ApiProcess, compose_api, keep_registered, open_steps_database, run_until_stopped
 from settings import Settings
 from staff.fundings.postgres import record_funding
 from staff.postgres.reversal_record import record_reversal
@@ -129,8 +129,7 @@ async def running_api(
     process = compose_api(settings, database, with_worker=worker, reports=reports)
     stop = asyncio.Event()
     temporal = process.services.temporal
-    assert settings.database_url is not None
-    async with Database(settings.database_url, settings.database_connections, limits=STEPS) as steps_database:
+    async with open_steps_database(settings) as steps_database:
         announce, queues = process.completions.announce, process.queues
         steps_book = book(
             steps_database,

@@ -90,6 +90,7 @@ def test_a_tool_runs_only_when_a_person_runs_it(name: str) -> None:
 
 def test_people_log_in_to_the_books_by_a_role_of_their_own() -> None:
     assert SERVICES["psql"]["environment"]["PGUSER"] == "remit_operator"
+    assert SERVICES["auditor"]["environment"]["PGUSER"] == "remit_auditor"
     url = VARIABLE.sub("secret", SERVICES["operator"]["environment"]["REMIT_OPERATOR_DATABASE_URL"])
     assert urlsplit(url).username == "remit_operator"
 
@@ -199,6 +200,7 @@ NOT_IN_CONTAINERS = {
     "mail_folder": "containers send mails by SMTP",
     "log_folder": "containers log to Docker, which rotates",
     "task_queue": "the namespace is Remit's alone",
+    "worker_database_url": "no container has an API with a worker in it; each has its own database_url",
 }
 
 
@@ -230,7 +232,7 @@ def test_the_ports_of_several_api_processes_are_a_range() -> None:
 def test_only_migrations_run_as_the_owner_of_the_books() -> None:
     urls = {name: VARIABLE.sub("secret", SERVICES[name]["environment"]["REMIT_DATABASE_URL"]) for name in OURS - TOOLS}
     users = {name: urlsplit(url).username for name, url in urls.items()}
-    assert users == {"migrate": "remit_owner", "api": "remit_service", "worker": "remit_service"}
+    assert users == {"migrate": "remit_owner", "api": "remit_service", "worker": "remit_worker"}
 
 
 def test_a_worker_gets_the_time_that_its_steps_need_to_end() -> None:

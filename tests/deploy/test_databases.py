@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from database.connections import Database
+from database.connections import WORKER_ROLE, Database, LoginRefused
 from database.migrations import migrate
 from devenv.servers.postgres_server import PostgresServer
 from ledger.ids import SYSTEM_CUSTOMER
@@ -21,7 +21,9 @@ SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "database
 PASSWORDS = {
     "REMIT_OWNER_PASSWORD": "it's the owner's",
     "REMIT_SERVICE_PASSWORD": "service",
+    "REMIT_WORKER_PASSWORD": "worker",
     "REMIT_OPERATOR_PASSWORD": "operator",
+    "REMIT_AUDITOR_PASSWORD": "auditor",
     "TEMPORAL_DATABASE_PASSWORD": "temporal",
 }
 
@@ -96,7 +98,7 @@ async def test_migrations_run_without_a_superuser_and_again(server: Server) -> N
     await connection.close()
 
 
-async def test_the_service_works_as_the_role_that_may_not_edit_the_books(server: Server) -> None:
+async def test_the_api_works_as_the_role_that_may_not_edit_the_books(server: Server) -> None:
     async with Database(server.url("remit_service", "service"), connections=1) as database:
         await database.ping()
         async with database.transaction() as connection:
@@ -105,10 +107,41 @@ async def test_the_service_works_as_the_role_that_may_not_edit_the_books(server:
                 await connection.execute("DELETE FROM entries")
 
 
+async def test_a_worker_logs_in_as_the_role_that_may_move_money(server: Server) -> None:
+    async with Database(server.url("remit_worker", "worker"), connections=1, role=WORKER_ROLE) as database:
+        await database.ping()
+        async with database.transaction() as connection:
+            assert await connection.fetchval("SELECT has_table_privilege('postings', 'INSERT')")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute("DELETE FROM entries")
+
+
+async def test_the_login_of_the_api_cannot_become_a_worker(server: Server) -> None:
+    async with Database(server.url("remit_service", "service"), connections=1, role=WORKER_ROLE) as database:
+        with pytest.raises(LoginRefused, match="remit_worker"):
+            await database.ping()
+
+
+async def test_an_auditor_logs_in_and_reads_the_books(server: Server) -> None:
+    connection = await server.connect("remit_auditor", "auditor", "remit")
+    for table in ("postings", "entries", "audits", "staff_actions", "current_totals"):
+        assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.fetch("SELECT email FROM customers")
+    await connection.close()
+
+
 @pytest.mark.parametrize(
-    "statement", ["SELECT 1 FROM transfers", "SET ROLE remit_owner", "DROP TABLE entries", "CREATE TABLE mine ()"]
+    "statement",
+    [
+        "SELECT 1 FROM transfers",
+        "SET ROLE remit_owner",
+        "SET ROLE remit_worker",
+        "DROP TABLE entries",
+        "CREATE TABLE mine ()",
+    ],
 )
-async def test_the_service_may_do_nothing_by_itself(server: Server, statement: str) -> None:
+async def test_the_api_may_do_nothing_by_itself(server: Server, statement: str) -> None:
     connection = await server.connect("remit_service", "service", "remit")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.execute(statement)
@@ -174,7 +207,7 @@ async def _is_closed(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
 async def test_people_see_what_the_service_does_and_may_end_its_session(server: Server) -> None:
     held = await server.connect("remit_service", "service", "remit")
     await held.execute("SET ROLE remit_app")
-    await held.execute("BEGIN; LOCK TABLE transfers IN ROW SHARE MODE")
+    await held.execute("BEGIN; LOCK TABLE transfers IN ACCESS SHARE MODE")
     connection = await server.connect("remit_operator", "operator", "remit")
     pid = held.get_server_pid()
     assert "LOCK TABLE" in await connection.fetchval("SELECT query FROM pg_stat_activity WHERE pid = $1", pid)

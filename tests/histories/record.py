@@ -14,7 +14,7 @@ from typing import Any
 
 from temporalio.client import Client
 
-from database.connections import Database
+from database.connections import WORKER_ROLE, Database
 from database.migrations import migrate
 from devenv.servers.postgres_server import PostgresServer
 from devenv.servers.temporal_binary import temporal_binary
@@ -78,7 +78,7 @@ async def main() -> None:
     try:
         await migrate(postgres.url)
         client = await Client.connect(temporal.address, identity=NOBODY, data_converter=DATA_CONVERTER)
-        async with Database(postgres.url, connections=10) as database:
+        async with Database(postgres.url, connections=10, role=WORKER_ROLE) as database:
             for name in PATHS:
                 await record(client, database, name, recorded)
             found = await audit(database, FINGERPRINTS)

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.refusals import refusals_as_answers
 from customers.postgres import Customers
-from database.connections import Database, RowHeld, Unavailable
+from database.connections import WORKER_ROLE, Database, RowHeld, Unavailable
 from ledger.ids import AccountId
 from ledger.postgres.account_queue import (
     FIRST_RETURN,
@@ -138,7 +138,7 @@ async def test_steps_of_a_process_that_has_no_connection_free_wait_for_one_and_s
     orders = [order(ada.id, ada.account_id, ben.account_id, 100) for _ in range(2)]
     for each in orders:
         await book.open_transfer(each)
-    async with Database(database_url, connections=1) as database:
+    async with Database(database_url, connections=1, role=WORKER_ROLE) as database:
         alone = Book(database, FINGERPRINTS, record_reversal)
         async with database.connection():
             debits = [asyncio.create_task(alone.debit(Step(each.transfer_id, 1, ada.account_id))) for each in orders]

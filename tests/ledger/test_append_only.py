@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from customers.postgres import Customers
-from database.connections import APPLICATION_ROLE
+from database.connections import WORKER_ROLE
 from ledger.ids import SYSTEM_CUSTOMER, WORLD
 from ledger.postgres.book import Book
 from ledger.transfers import Step
@@ -53,8 +53,8 @@ async def scene(book: Book, customers: Customers) -> Scene:
 
 @pytest.fixture
 async def application(owner: Connection) -> AsyncIterator[Connection]:
-    """The owner's connection under the role that the application works as."""
-    await owner.execute(f"SET ROLE {APPLICATION_ROLE}")
+    """The owner's connection under the role of workers, who may write more than the rest of the application."""
+    await owner.execute(f"SET ROLE {WORKER_ROLE}")
     yield owner
     await owner.execute("RESET ROLE")
 
@@ -148,9 +148,9 @@ async def test_the_application_cannot_remove_what_happened(scene: Scene, applica
                 await application.execute(statement.format(table=table))
 
 
-async def test_the_application_works_as_its_own_role(scene: Scene, book: Book) -> None:
+async def test_a_worker_works_as_its_own_role(scene: Scene, book: Book) -> None:
     async with book._database.connection() as connection:  # noqa: SLF001 - there is no other way to ask
-        assert await connection.fetchval("SELECT current_user") == APPLICATION_ROLE
+        assert await connection.fetchval("SELECT current_user") == WORKER_ROLE
 
 
 # Constraints, for whoever writes

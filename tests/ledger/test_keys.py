@@ -9,7 +9,7 @@ import pytest
 
 from customers.postgres import Customers
 from database.answers import KeptAnswer, KeyedRequest, KeyTaken, keep_answer
-from database.connections import Database
+from database.connections import WORKER_ROLE, Database
 from ledger.ids import WORLD
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
@@ -26,7 +26,7 @@ TRIES = 60
 @pytest.fixture
 async def other_book(database_url: str) -> AsyncIterator[Book]:
     """The book of another process: it shares the database and nothing else."""
-    async with Database(database_url, connections=10) as database:
+    async with Database(database_url, connections=10, role=WORKER_ROLE) as database:
         yield Book(database, FINGERPRINTS, record_reversal)
 
 

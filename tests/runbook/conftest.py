@@ -14,7 +14,7 @@ import pytest
 from temporalio.client import Client
 
 from cli.migrate import prepare
-from database.connections import Database
+from database.connections import WORKER_ROLE, Database
 from devenv.processes.ports import free_port
 from devenv.servers.temporal_binary import temporal_binary
 from devenv.stack import PROJECT, Running, Stack
@@ -85,7 +85,7 @@ async def http(stack: Running) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(scope="module")
 async def database(stack: Running) -> AsyncIterator[Database]:
     """The stack's books, for what neither customers nor operators do."""
-    async with Database(stack.database_url, connections=4) as database:
+    async with Database(stack.database_url, connections=4, role=WORKER_ROLE) as database:
         yield database
 
 

@@ -16,10 +16,9 @@ from ledger.postgres.book import Book, put_in_review
 from ledger.transfers import Step
 from settings import Settings
 from staff.permissions import Role
-from staff.postgres.reversal_record import record_reversal
 from tests.api.people import Person, in_review, reaches, register, running_api
 from tests.connections import Connection
-from tests.orders import FINGERPRINTS, completed, order, promoted, reversal
+from tests.orders import completed, order, promoted, reversal
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
 WHY = {"reason": "ticket 4711"}
@@ -169,9 +168,8 @@ async def test_a_transfer_that_came_into_review_after_the_list_is_left_out_of_it
 
 
 async def test_a_batch_leaves_out_what_the_list_hides_from_its_reviewer(
-    ada: Person, ben: Person, operator: Person, admin: Person, database: Database
+    ada: Person, ben: Person, operator: Person, admin: Person, database: Database, book: Book
 ) -> None:
-    book = Book(database, FINGERPRINTS, record_reversal)
     paid = order(CustomerId(ada.id), AccountId(ada.account_id), AccountId(operator.account_id), 500)
     hidden = reversal(await completed(book, paid), CustomerId(admin.id), 500, "court order 7")
     await book.open_transfer(hidden)
