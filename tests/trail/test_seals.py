@@ -45,6 +45,7 @@ async def test_a_record_that_commits_late_is_not_passed_over(
     late = slow.transaction()
     await late.start()
     await slow.execute("UPDATE accounts SET tier = 2 WHERE id = $1", sealed.account_id)
+    await seal_trails(database, SIGNATURES)  # its transaction is the newest of all
     await owner.execute("UPDATE customers SET disabled_at = now() WHERE id = $1", sealed.owner_id)
     await seal_trails(database, SIGNATURES)
     waiting = "SELECT count(*) FROM audit_records WHERE id <> ALL ($1)"

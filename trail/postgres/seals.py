@@ -1,8 +1,8 @@
 """Seals the records of a trail, behind the transactions that write them.
 
 A record gets its id before its transaction commits, so records become visible in another order than that of their ids.
-A sealer notes the last id that was given out and the next transaction's id. Once no older transaction runs, every
-record up to that id has committed or never will. Nothing is chained inside of a transaction that moves money.
+A sealer reads the last id that was given out and then takes a transaction's id of its own. Once no older transaction
+runs, every record up to that id has committed or never will. Nothing is chained inside of a transaction that moves money.
 """
 
 from datetime import date, datetime
@@ -27,19 +27,21 @@ _LOCK = """
     FOR NO KEY UPDATE SKIP LOCKED
 """
 
-# The oldest transaction that runs, and the next one. An id that was never given out is that of another server, whose
-# books were restored here: then the wait begins anew.
+# The oldest transaction that runs, and the one behind the last that ended. A sealer's transaction has ended: if its id
+# is not among those before, it is that of another server, whose books were restored here. Then the wait begins anew.
 _PRESENT = """
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
         pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
 """
 
-# In this order, in a statement each: a transaction has its own id before its records have theirs, so who holds an id of
-# a record up to the first has an id of a transaction below the second.
+# Read before the sealer has a transaction's id, which the lock gives it. A transaction has its own id before its
+# records have theirs, so who holds an id of a record up to this one has an id of a transaction below the sealer's.
+# The end of a snapshot would not do: it is behind the last transaction that ended, and others behind it may run.
 _LAST_GIVEN = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {trail}_id"
-_NEXT_TRANSACTION = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 
-_WAIT = "UPDATE trail_positions SET waiting_through = $2, waiting_xid = $3 WHERE trail = $1"
+_WAIT = """
+    UPDATE trail_positions SET waiting_through = $2, waiting_xid = pg_current_xact_id()::text::bigint WHERE trail = $1
+"""
 _SEALED = """
     UPDATE trail_positions SET sealed_through = $2,
         waiting_through = CASE WHEN waiting_through > $2 THEN waiting_through END,
@@ -92,20 +94,20 @@ async def newest_heads(database: Database) -> list[Head]:
 async def _seal_some(database: Database, signatures: Signatures, trail: str) -> bool:
     """Seal a part, or note what to wait for. Whether more can be done now."""
     async with database.transaction() as connection:
+        last = await connection.fetchval(_LAST_GIVEN.format(trail=trail))
         place = await connection.fetchrow(_LOCK, trail)
         if place is None:
             return False
         through, waiting = place["sealed_through"], place["waiting_through"]
         if waiting is None:
-            last = await connection.fetchval(_LAST_GIVEN.format(trail=trail))
             if last <= through:
                 return False
-            await connection.execute(_WAIT, trail, last, await connection.fetchval(_NEXT_TRANSACTION))
+            await connection.execute(_WAIT, trail, last)
             return True
         now = await connection.fetchrow(_PRESENT)
         assert now is not None
-        if place["waiting_xid"] > now["next"]:
-            await connection.execute(_WAIT, trail, waiting, now["next"])
+        if place["waiting_xid"] >= now["next"]:
+            await connection.execute(_WAIT, trail, waiting)
             return True
         if place["waiting_xid"] > now["oldest"]:
             return False
