@@ -1,11 +1,17 @@
 """The partitions of the trails: made ahead of time, and dropped only when old, sealed and noted."""
 
+import asyncio
+import json
+from contextlib import suppress
+
 import asyncpg
 
 from database.connections import Database
 from tests.connections import Connection
 from tests.trail.conftest import SIGNATURES, Scene
+from tests.waiting import until
 from trail.postgres.months import Retention, drop_old_months, make_months
+from trail.postgres.sealer import keep_trail
 from trail.postgres.seals import seal_trails
 from trail.postgres.verification import verify_trails
 
@@ -45,10 +51,28 @@ async def test_this_month_and_the_next_three_are_ready(database: Database, owner
         assert await owner.fetchval(PARTITIONS, trail) == before
 
 
+async def test_records_are_sealed_while_no_month_can_be_made(
+    scene: Scene, database: Database, owner: Connection
+) -> None:
+    last = (await owner.fetchval(PARTITIONS, "audit_records"))[-2]
+    await owner.execute(f"DROP TABLE {last}")
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE audit_records_default IN ACCESS SHARE MODE")  # as a dump of the books does
+        keeping = asyncio.create_task(
+            keep_trail(database, SIGNATURES, None, Retention(None, None), seal_seconds=60, export_seconds=60)
+        )
+        await until(lambda: owner.fetchval("SELECT count(*) > 0 FROM trail_seals"), "it seals", 5)
+    keeping.cancel()
+    with suppress(asyncio.CancelledError):
+        await keeping
+    await make_months(database)
+    assert last in await owner.fetchval(PARTITIONS, "audit_records")
+
+
 async def test_an_old_month_is_dropped_once_it_is_sealed_and_the_rest_still_verifies(
     scene: Scene, database: Database, owner: Connection
 ) -> None:
-    name = await old_month(owner, "audit_records", 20)
+    name, kept = await old_month(owner, "audit_records", 20), await old_month(owner, "audit_records", 9)
     await written_then(owner, 20)
     keep_a_year = Retention(audit_months=12, request_months=None)
     await drop_old_months(database, keep_a_year)
@@ -56,8 +80,13 @@ async def test_an_old_month_is_dropped_once_it_is_sealed_and_the_rest_still_veri
     await seal_trails(database, SIGNATURES)
     await drop_old_months(database, Retention(audit_months=None, request_months=None))
     assert name in await owner.fetchval(PARTITIONS, "audit_records"), "nothing is dropped unless a setting says so"
-    await drop_old_months(database, keep_a_year)
+    async with owner.transaction():
+        await owner.execute(f"LOCK TABLE ONLY {kept}")  # whoever counts its records under the lock waits
+        await drop_old_months(database, keep_a_year)
     assert name not in await owner.fetchval(PARTITIONS, "audit_records")
+    assert kept in await owner.fetchval(PARTITIONS, "audit_records")
+    noted = await owner.fetchval("SELECT after FROM audit_records WHERE kind = 'trail.month_dropped'")
+    assert json.loads(noted)["records"] == 3
     await seal_trails(database, SIGNATURES)
     assert await verify_trails(database, SIGNATURES, full=True) == []
     await owner.execute("SET session_replication_role = replica")

@@ -10,7 +10,7 @@ from database.connections import Database, Unavailable
 MONTHS_AHEAD = 3
 
 _MAKE = "SELECT make_trail_months($1)"
-_DROP = "SELECT drop_trail_months($1, $2)"
+_DROP = "SELECT drop_trail_month($1, $2)"  # the oldest month of a trail; whether it did
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,13 @@ async def drop_old_months(database: Database, retention: Retention) -> None:
     """
     for trail, months in (("request_records", retention.request_months), ("audit_records", retention.audit_months)):
         if months is not None:
-            await _ask(database, _DROP, trail, months)
+            while await _ask(database, _DROP, trail, months):
+                pass
 
 
-async def _ask(database: Database, question: str, *values: object) -> None:
+async def _ask(database: Database, question: str, *values: object) -> object:
     try:
         async with database.connection() as connection:
-            await connection.fetchval(question, *values)
+            return await connection.fetchval(question, *values)
     except asyncpg.PostgresError as error:
         raise Unavailable(f"PostgreSQL refuses to change the partitions: {error}") from error

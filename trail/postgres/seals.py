@@ -2,7 +2,8 @@
 
 A record gets its id before its transaction commits, so records become visible in another order than that of their ids.
 A sealer reads the last id that was given out and then takes a transaction's id of its own. Once no older transaction
-runs, every record up to that id has committed or never will. Nothing is chained inside of a transaction that moves money.
+runs, every record up to that id has committed or never will. Nothing is chained inside of a transaction that moves
+money.
 """
 
 from datetime import date, datetime
