@@ -112,12 +112,13 @@ def kept_body(body: bytes, body_bytes: int) -> dict[str, Any] | None:
         return {"body": TOO_LARGE}
     try:
         sent = json.loads(body)
+        if not isinstance(sent, dict):
+            return {"body": REDACTED}
+        kept = _redacted(sent)
+        size = len(json.dumps(kept, allow_nan=False))  # PostgreSQL takes no number that is none or without end
     except (ValueError, RecursionError):
         return {"body": UNREADABLE}
-    if not isinstance(sent, dict):
-        return {"body": REDACTED}
-    kept = _redacted(sent)
-    if len(json.dumps(kept)) > MOST_BODY_BYTES:
+    if size > MOST_BODY_BYTES:
         names = [_printable(name)[:60] for name in list(sent)[:MOST_HEADERS]]
         return {"body": TOO_LARGE, "fields": names}
     return kept

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
 from sqlalchemy import ColumnElement, or_, select
 
-from database.connections import Database
+from database.connections import Database, Unavailable
 from database.paging import Page, fetch_page
 from database.rows import columns_for, dataclass_of
 from trail.postgres.tables import audit_records, request_records
@@ -44,8 +45,11 @@ class RequestTrail:
 
     async def write(self, seen: Sequence[SeenRequest]) -> None:
         """Write these requests without their secrets. In doubt they may be written twice."""
-        async with self._database.connection() as connection:
-            await connection.execute(_WRITE, json.dumps([kept_of(each) for each in seen]))
+        try:
+            async with self._database.connection() as connection:
+                await connection.execute(_WRITE, json.dumps([kept_of(each) for each in seen]))
+        except asyncpg.PostgresError as error:  # an older schema
+            raise Unavailable(f"PostgreSQL refuses to record requests: {error}") from error
 
     async def find(self, wanted: RequestSearch, limit: int) -> Page[RequestRecord]:
         """The records, newest first. With a transfer: the requests that caused what is on its trail."""
