@@ -60,6 +60,9 @@ _LOCK = """
     FROM second_factors WHERE customer_id = $1 FOR NO KEY UPDATE
 """
 
+# Whatever locks several rows locks the customer first, then the factor, then the codes.
+_LOCK_CUSTOMER = "SELECT FROM customers WHERE id = $1 FOR NO KEY UPDATE"
+
 _CONFIRM = "UPDATE second_factors SET confirmed_at = clock_timestamp(), last_step = $2 WHERE customer_id = $1"
 _SHOWN = "UPDATE second_factors SET last_step = $2, failures = 0, failed_at = NULL WHERE customer_id = $1"
 _FAILED = """
@@ -105,6 +108,7 @@ class SecondFactors:
         All other sessions end, because they showed no second factor; this one has shown it.
         """
         async with self._database.transaction() as connection:
+            await connection.execute(_LOCK_CUSTOMER, customer_id)  # an admin's removal has it before the factor, too
             row = await connection.fetchrow(_LOCK, customer_id)
             if row is None or row["confirmed_at"] is not None:
                 raise NotEnrolling(customer_id)
@@ -178,8 +182,8 @@ class SecondFactors:
 
 async def forget_second_factor(connection: "Connection", customer_id: CustomerId) -> None:
     """Remove secret and recovery codes. The caller commits it with who did so, and why."""
-    await connection.execute(_FORGET_CODES, customer_id)
     await connection.execute(_FORGET, customer_id)
+    await connection.execute(_FORGET_CODES, customer_id)
 
 
 def _context(customer_id: str) -> str:
