@@ -155,7 +155,7 @@ async def running_api(
 
 async def reaches(person: Person, transfer_id: str, state: str) -> None:
     async def has() -> bool:
-        return bool((await person.get(f"/v1/transfers/{transfer_id}")).json()["state"] == state)
+        return bool((await person.get(f"/v1/transfers/{transfer_id}")).json().get("state") == state)
 
     await until(has, f"the transfer is {state}")
 
