@@ -67,8 +67,8 @@ WORKERS_ALONE = (
     "GRANT INSERT ON trail_seals TO remit_worker",
     "REVOKE UPDATE (sealed_through, waiting_through, waiting_xid) ON trail_positions FROM remit_app",
     "GRANT UPDATE (sealed_through, waiting_through, waiting_xid) ON trail_positions TO remit_worker",
-    "REVOKE EXECUTE ON FUNCTION make_trail_months, drop_trail_months FROM remit_app",
-    "GRANT EXECUTE ON FUNCTION make_trail_months, drop_trail_months TO remit_worker",
+    "REVOKE EXECUTE ON FUNCTION make_trail_months, drop_trail_month FROM remit_app",
+    "GRANT EXECUTE ON FUNCTION make_trail_months, drop_trail_month TO remit_worker",
 )
 
 # A state that needs a posting is for those who may post.

@@ -39,7 +39,7 @@ WORKERS_ALONE = (
     "UPDATE transfers SET screened_by = 'nobody'",
     "INSERT INTO verdicts SELECT * FROM verdicts",
     "INSERT INTO trail_seals SELECT * FROM trail_seals",
-    "SELECT drop_trail_months('audit_records', 12)",
+    "SELECT drop_trail_month('audit_records', 12)",
 )
 # What auditors have no business with: who people are, what they write to each other, and every secret.
 PERSONAL = re.compile(
