@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import pytest
@@ -12,6 +14,7 @@ from database.connections import Database
 from database.trail.signatures import Signatures
 from tests.connections import Connection
 from tests.trail.conftest import SIGNATURES, Scene
+from tests.waiting import until
 from trail.exports import append_heads, exported_heads, lines_of
 from trail.postgres.seals import newest_heads, seal_trails
 from trail.postgres.verification import verify_trails
@@ -120,6 +123,28 @@ async def test_a_broken_or_missing_seal_is_named(
     assert await found(database) == [("trail_seal", "audit_records/2")]
     await tamper("DELETE FROM trail_seals WHERE number = 1")
     assert ("trail_seal_missing", "audit_records/1") in await found(database)
+
+
+async def test_what_is_sealed_during_a_verification_is_not_called_added(
+    sealed: Scene, database: Database, owner: Connection
+) -> None:
+    class OwnersTransaction:
+        @asynccontextmanager
+        async def transaction(self) -> AsyncIterator[Connection]:
+            yield owner
+
+    waiting = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'trail_positions'::regclass"
+    await owner.execute("UPDATE accounts SET tier = 2 WHERE id = $1", sealed.account_id)
+    await owner.execute(
+        "UPDATE trail_positions SET waiting_through = (SELECT max(id) FROM audit_records), "
+        "waiting_xid = pg_current_xact_id()::text::bigint WHERE trail = 'audit_records'"
+    )
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE trail_positions")
+        verifying = asyncio.create_task(found(database))
+        await until(lambda: owner.fetchval(waiting), "it wants to know how far records are sealed", 5)
+        await seal_trails(cast("Database", OwnersTransaction()), SIGNATURES)
+    assert await verifying == []
 
 
 async def test_a_seal_of_somebody_without_the_key_is_named(sealed: Scene, database: Database) -> None:

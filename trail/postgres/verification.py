@@ -80,7 +80,9 @@ async def verify_trails(
 async def _findings(
     connection: "Connection", trail: str, signatures: Signatures | None, *, full: bool
 ) -> list[TrailFinding]:
-    chain = _Chain(trail, signatures, await connection.fetchval(_DROPPED, trail))
+    # Read before the seals. Whatever is sealed meanwhile is not looked at.
+    sealed_through = await connection.fetchval(_SEALED_THROUGH, trail) or 0
+    chain = _Chain(trail, signatures)
     number = 1 if full else await _first_recent(connection, trail)
     before = await connection.fetchrow(_BEFORE, trail, number)
     if before is not None:
@@ -91,8 +93,10 @@ async def _findings(
         if not rows:
             break
         records = await connection.fetch(query, chain.through_id, rows[-1]["through_id"], timeout=STATEMENT_SECONDS)
-        chain.check(rows, {row["id"]: row["hash"] for row in records})
-    unsealed = await connection.fetch(query, chain.through_id, await connection.fetchval(_SEALED_THROUGH, trail) or 0)
+        # Read after the records, which a drop may take away meanwhile.
+        dropped = await connection.fetchval(_DROPPED, trail)
+        chain.check(rows, {row["id"]: row["hash"] for row in records}, dropped)
+    unsealed = await connection.fetch(query, chain.through_id, sealed_through)
     chain.check_none(row["id"] for row in unsealed)
     return chain.found
 
@@ -109,10 +113,9 @@ async def _first_recent(connection: "Connection", trail: str) -> int:
 class _Chain:
     """The seals of one trail, looked at in their order."""
 
-    def __init__(self, trail: str, signatures: Signatures | None, dropped: date | None) -> None:
+    def __init__(self, trail: str, signatures: Signatures | None) -> None:
         self._trail = trail
         self._signatures = signatures
-        self._dropped = dropped
         self._hash = first_of_all(trail)
         self.number = 0
         self.through_id = 0
@@ -122,8 +125,8 @@ class _Chain:
         """Go on behind this seal."""
         self.number, self.through_id, self._hash = number, through_id, hash_
 
-    def check(self, rows: Sequence[asyncpg.Record], records: dict[int, bytes]) -> None:
-        """The next seals, and the hashes of the records that are there now."""
+    def check(self, rows: Sequence[asyncpg.Record], records: dict[int, bytes], dropped: date | None) -> None:
+        """The next seals, and the hashes of the records that are there now. Months up to `dropped` may be gone."""
         ids = iter(sorted(records))
         current = next(ids, None)
         for row in rows:
@@ -133,7 +136,7 @@ class _Chain:
             while current is not None and current <= seal.through_id:
                 here[current] = records[current]
                 current = next(ids, None)
-            self._check_records(seal, here)
+            self._check_records(seal, here, is_dropped=dropped is not None and seal.month <= dropped)
             self.follow(seal.number, seal.through_id, row["hash"])
 
     def _check_seal(self, seal: Seal, row: asyncpg.Record) -> None:
@@ -150,9 +153,8 @@ class _Chain:
             if objection is not None:
                 self._add("trail_signature", place, objection)
 
-    def _check_records(self, seal: Seal, here: dict[int, bytes]) -> None:
+    def _check_records(self, seal: Seal, here: dict[int, bytes], *, is_dropped: bool) -> None:
         sealed = seal.hashes
-        is_dropped = self._dropped is not None and seal.month <= self._dropped
         for id_, hash_ in sealed.items():
             if id_ not in here:
                 if not is_dropped:
