@@ -125,7 +125,7 @@ async def test_a_broken_or_missing_seal_is_named(
     assert ("trail_seal_missing", "audit_records/1") in await found(database)
 
 
-async def test_what_is_sealed_during_a_verification_is_not_called_added(
+async def test_records_that_are_sealed_during_a_verification_are_not_called_added(
     sealed: Scene, database: Database, owner: Connection
 ) -> None:
     class OwnersTransaction:
