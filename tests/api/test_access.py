@@ -64,7 +64,9 @@ CALLS = {
     "auth.verify_email": Call("401 422 422 422 422 403 403", {"code": "00000000"}),
     "auth.sessions.list": Call(SIGNED_IN),
     "auth.api_keys.list": Call(SIGNED_IN),
-    "auth.api_keys.create": Call("401 201 201 201 201 403 403", {"name": "A shop", "scopes": ["transfers:read"]}),
+    "auth.api_keys.create": Call(
+        "401 201 201 201 201 403 403", {"name": "A shop", "scopes": ["transfers:read"], "password": PASSWORD}
+    ),
     "auth.api_keys.revoke": Call("401 404 204 404 404 403 403"),
     "auth.sessions.end": Call("401 404 204 404 404 403 403"),
     "auth.second_factor.begin": Call("401 403 403 403 403 403 403", {"password": "wrong one"}),
@@ -204,7 +206,7 @@ async def keys_for(scope: Scope | None, person: Person) -> dict[str, str]:
     every = {one for one in Scope if one is not Scope.RAILS_WRITE or scope is one}
     made = {}
     for name, scopes in (("key", {scope} if scope else every), ("other key", every - {scope})):
-        answer = await person.post("/v1/auth/api-keys", {"name": name, "scopes": sorted(scopes)})
+        answer = await person.post("/v1/auth/api-keys", {"name": name, "scopes": sorted(scopes), "password": PASSWORD})
         assert answer.status_code == 201, answer.text
         made[name] = answer.json()["key"]
     return made
@@ -221,7 +223,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
     dispute = await ada.post(f"/v1/transfers/{transfer['id']}/disputes", CALLS["disputes.create"].body)
     assert dispute.status_code == 201, dispute.text
     await ada.http.post("/v1/auth/login", json={"email": ada.email, "password": PASSWORD})
-    key = await ada.post("/v1/auth/api-keys", {"name": "A shop", "scopes": ["transfers:read"]})
+    key = await ada.post("/v1/auth/api-keys", {"name": "A shop", "scopes": ["transfers:read"], "password": PASSWORD})
     keys = {scope: await keys_for(scope, admin if scope is Scope.RAILS_WRITE else ada) for scope in (None, *Scope)}
     asks = await ada.post(f"/v1/accounts/{ada.account_id}/tier-requests", TIER)
     assert asks.status_code == 201, asks.text

@@ -65,7 +65,7 @@ async def test_the_end_of_a_session_a_password_a_key_or_a_customer_counts_in_the
     assert (await here.delete(f"/v1/auth/sessions/{other}", headers=mine)).status_code == 204
     assert not await lets_in(there, phone["access_token"])
 
-    made = await ada.post("/v1/auth/api-keys", {"name": "A shop", "scopes": ["transfers:read"]})
+    made = await ada.post("/v1/auth/api-keys", {"name": "A shop", "scopes": ["transfers:read"], "password": PASSWORD})
     key = made.json()["key"]
     assert await lets_in(there, key)
     assert (await here.delete(f"/v1/auth/api-keys/{made.json()['id']}", headers=mine)).status_code == 204

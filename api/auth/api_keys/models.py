@@ -3,17 +3,23 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
-from api.http.fields import In, Text
+from api.http.fields import In, NormalForm, Text
 from api.ownership.owned import Owned, OwnedPage
 from customers.api_keys.api_key import ApiKey, Scope
 from ledger.ids import ApiKeyId
 
 
 class ApiKeyIn(In):
+    """The password again: whoever has an access token, which soon expires, makes no key, which never does."""
+
     name: Annotated[str, Text, Field(max_length=100, description="For your list", examples=["Shop on the corner"])]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=20, examples=[["transfers:read"]])]
+    password: Annotated[SecretStr, Field(max_length=128, examples=["correct horse battery"]), NormalForm]
+    second_factor: Annotated[
+        SecretStr | None, Field(max_length=64, description="A code of the app, or a recovery code, where one is set")
+    ] = None
 
 
 class ApiKeyOut(Owned):

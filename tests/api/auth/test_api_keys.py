@@ -11,7 +11,7 @@ from customers.api_keys.api_key import Scope
 from database.connections import Database
 from serve import compose_api
 from settings import Settings
-from tests.api.people import Person, client_of
+from tests.api.people import PASSWORD, Person, client_of
 from tests.connections import Connection
 
 KEYS = "/v1/auth/api-keys"
@@ -29,7 +29,7 @@ async def elsewhere(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def made(person: Person, *scopes: str) -> dict[str, Any]:
-    answer = await person.post(KEYS, {"name": "A shop", "scopes": scopes})
+    answer = await person.post(KEYS, {"name": "A shop", "scopes": scopes, "password": PASSWORD})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
@@ -61,7 +61,7 @@ async def test_no_key_manages_credentials_or_does_the_work_of_staff(admin: Perso
     for path in ("/v1/admin/stats", KEYS, "/v1/auth/sessions"):
         assert told(await key.get(path)) == (403, "api_key_refused")
     for path, body in (
-        (KEYS, {"name": "Another", "scopes": ["transfers:read"]}),
+        (KEYS, {"name": "Another", "scopes": ["transfers:read"], "password": PASSWORD}),
         ("/v1/auth/password", {"current_password": "x", "new_password": "another horse battery"}),
         ("/v1/auth/logout", None),
         (f"/v1/admin/customers/{ada.id}/disable", {"reason": "Because"}),
@@ -116,4 +116,14 @@ async def test_a_key_is_shown_once_and_kept_as_a_hash(
 
 async def test_a_key_with_no_scope_or_an_unknown_one_is_not_made(ada: Person) -> None:
     for scopes in ([], ["admin:write"]):
-        assert (await ada.post(KEYS, {"name": "A shop", "scopes": scopes})).status_code == 422
+        assert (await ada.post(KEYS, {"name": "A shop", "scopes": scopes, "password": PASSWORD})).status_code == 422
+
+
+async def test_an_access_token_alone_makes_no_key_and_a_wrong_password_counts_as_at_sign_in(
+    ada: Person, owner: Connection
+) -> None:
+    wanted = {"name": "A shop", "scopes": ["transfers:read"]}
+    assert (await ada.post(KEYS, wanted)).status_code == 422
+    assert told(await ada.post(KEYS, wanted | {"password": "something else"})) == (403, "password_wrong")
+    assert await owner.fetchval("SELECT count(*) FROM sign_in_failures") > 0
+    assert (await ada.get(KEYS)).json()["items"] == []

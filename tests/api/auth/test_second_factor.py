@@ -128,7 +128,7 @@ async def test_staff_who_are_required_to_show_one_reach_their_routes_only_with_i
         there = replace(admin, http=http)
         assert told(await there.get("/v1/admin/stats")) == (403, "second_factor_missing")
         # Nor do they get at anybody's money by the routes that customers and staff share.
-        key = {"name": "A bank", "scopes": ["rails:write"]}
+        key = {"name": "A bank", "scopes": ["rails:write"], "password": PASSWORD}
         assert told(await there.post("/v1/auth/api-keys", key)) == (403, "second_factor_missing")
         reversal = {"amount": 1, "reason": "Asked for by the bank"}
         assert told(await there.post(f"/v1/transfers/{paid}/reversals", reversal)) == (404, "transfer_not_found")
@@ -140,6 +140,16 @@ async def test_staff_who_are_required_to_show_one_reach_their_routes_only_with_i
         there.token = (await sign_in(http, admin, await code_of(secret, owner))).json()["access_token"]
         assert (await there.get("/v1/admin/stats")).status_code == 200
         assert told(await replace(operator, http=http).get("/v1/admin/stats")) == (403, "second_factor_missing")
+
+
+async def test_whoever_has_a_second_factor_shows_it_to_make_an_api_key(admin: Person, owner: Connection) -> None:
+    secret, _ = await enrolled(admin, owner)
+    key = {"name": "A bank", "scopes": ["rails:write"], "password": PASSWORD}
+    assert told(await admin.post("/v1/auth/api-keys", key)) == (401, "second_factor_required")
+    wrong = await admin.post("/v1/auth/api-keys", key | {"second_factor": "000000"})
+    assert told(wrong) == (401, "second_factor_invalid")
+    right = await admin.post("/v1/auth/api-keys", key | {"second_factor": await code_of(secret, owner)})
+    assert right.status_code == 201, right.text
 
 
 async def test_an_admin_removes_the_factor_of_somebody_who_lost_it_on_record(

@@ -26,7 +26,7 @@ from ledger.ids import DisputeId, TierRequestId
 from ledger.postgres import transfer_reads
 from serve import compose_api
 from settings import Settings
-from tests.api.people import Person, register, transfer_body
+from tests.api.people import PASSWORD, Person, register, transfer_body
 
 OWNERS = {"owner_id", "customer_id", "payer_id", "payee_id"}
 
@@ -96,7 +96,7 @@ async def test_a_forgotten_owner_filter_shows_nobody_what_is_anothers(
     document = {"type": "BVN", "number": REVIEW_NUMBER}
     account = f"/v1/accounts/{ada.account_id}"
     tier_request = await _made(await ada.post(f"{account}/tier-requests", {"tier": 2, "document": document}))
-    await ada.post("/v1/auth/api-keys", {"name": "Ada's shop", "scopes": ["transfers:read"]})
+    await ada.post("/v1/auth/api-keys", {"name": "Ada's shop", "scopes": ["transfers:read"], "password": PASSWORD})
     # Each path, and what of Ada's it would show.
     nouns = {
         "/v1/accounts": ada.account_id,

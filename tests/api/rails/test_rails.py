@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from ledger.ids import WORLD
-from tests.api.people import Person
+from tests.api.people import PASSWORD, Person
 from tests.connections import Connection
 
 
 @pytest.fixture
 async def rail(admin: Person) -> Person:
-    made = await admin.post("/v1/auth/api-keys", {"name": "Bank", "scopes": ["rails:write"]})
+    made = await admin.post("/v1/auth/api-keys", {"name": "Bank", "scopes": ["rails:write"], "password": PASSWORD})
     assert made.status_code == 201, made.text
     return replace(admin, token=made.json()["key"])
 
@@ -81,7 +81,9 @@ async def test_only_an_admin_makes_a_rails_key_and_it_ends_with_their_role(
     rail: Person, admin: Person, operator: Person, ben: Person, owner: Connection
 ) -> None:
     for person in (operator, ben):
-        refused = await person.post("/v1/auth/api-keys", {"name": "Bank", "scopes": ["rails:write"]})
+        refused = await person.post(
+            "/v1/auth/api-keys", {"name": "Bank", "scopes": ["rails:write"], "password": PASSWORD}
+        )
         assert told(refused) == (403, "forbidden")
     assert (await move(rail, "deposits", ben, 1)).status_code == 201
     await owner.execute("UPDATE customers SET role = 'operator' WHERE id = $1", admin.id)
@@ -92,7 +94,7 @@ async def test_only_an_admin_makes_a_rails_key_and_it_ends_with_their_role(
 async def test_nobody_who_is_signed_in_moves_money_as_a_rail(admin: Person, ada: Person, ben: Person) -> None:
     for person in (admin, ada):
         assert told(await move(person, "deposits", ben, 1)) == (403, "forbidden")
-    key = await ada.post("/v1/auth/api-keys", {"name": "Shop", "scopes": ["transfers:write"]})
+    key = await ada.post("/v1/auth/api-keys", {"name": "Shop", "scopes": ["transfers:write"], "password": PASSWORD})
     assert told(await move(replace(ada, token=key.json()["key"]), "deposits", ben, 1)) == (403, "scope_missing")
 
 
