@@ -55,7 +55,7 @@ class DisputeHolds:
             if not held:
                 raise NothingToHold
             most = amount_to_hold(dispute, transfer.amount_minor) + others
-            after = Hold(held, before.used_minor).limited_to(most)
+            after = Hold(held, before.used_by).limited_to(most)
             await set_hold(connection, transfer.id, account.id, after)
             await _record(connection, actor, Action.HOLD_AMOUNT, dispute, reason, before.amount_minor, held)
             await keep_file(connection, dispute_id, keep)

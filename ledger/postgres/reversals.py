@@ -1,7 +1,8 @@
 """Reversals in PostgreSQL: the lock on what they reverse, how much of it is left, and what is held for them."""
 
+import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, FromClause, Text, and_, bindparam, literal, not_, select, true
@@ -40,7 +41,17 @@ def hidden_from(reader_id: CustomerId, transfer: FromClause = transfers) -> Colu
     )
 
 
-_HELD = "SELECT amount_minor, used_minor FROM holds WHERE transfer_id = $1"
+# Without what completed reversals have used: their refunds will never come. $2 is one that is being refunded.
+_HELD = """
+    SELECT amount_minor, (
+        SELECT coalesce(jsonb_object_agg(used.key, used.value), '{}')
+        FROM jsonb_each(used_by) used JOIN transfers reversal ON reversal.id = used.key
+        WHERE reversal.state = 'debited' OR reversal.id = $2
+    ) AS used_by
+    FROM holds WHERE transfer_id = $1
+"""
+
+_HAS_HOLD = "SELECT EXISTS (SELECT FROM holds WHERE transfer_id = $1)"
 
 # The hold and the sum in its account's row, in one statement.
 _SET_HOLD = """
@@ -49,9 +60,10 @@ _SET_HOLD = """
         UPDATE accounts SET held_minor = held_minor + $3::bigint - before.amount_minor FROM before WHERE id = $2
     ),
     released AS (DELETE FROM holds WHERE transfer_id = $1 AND $3::bigint = 0 AND $4::bigint = 0)
-    INSERT INTO holds (transfer_id, account_id, amount_minor, used_minor)
-    SELECT $1, $2, $3::bigint, $4::bigint WHERE $3::bigint > 0 OR $4::bigint > 0
-    ON CONFLICT (transfer_id) DO UPDATE SET amount_minor = excluded.amount_minor, used_minor = excluded.used_minor
+    INSERT INTO holds (transfer_id, account_id, amount_minor, used_minor, used_by)
+    SELECT $1, $2, $3::bigint, $4::bigint, $5::jsonb WHERE $3::bigint > 0 OR $4::bigint > 0
+    ON CONFLICT (transfer_id) DO UPDATE
+        SET amount_minor = excluded.amount_minor, used_minor = excluded.used_minor, used_by = excluded.used_by
 """
 
 _READER = bindparam("reader_id", type_=Text)
@@ -115,21 +127,34 @@ async def taken_of(connection: "Connection", transfer_id: TransferId) -> int:
 class Hold:
     """What is held for reversals of one transfer.
 
-    `used_minor` is what their debits have taken of it: the refund of one holds as much again.
+    `used_by` is what the debit of each reversal that is under way has taken of it: its refund holds as much again.
     """
 
     amount_minor: int = 0
-    used_minor: int = 0
+    used_by: dict[TransferId, int] = field(default_factory=dict)
+
+    @property
+    def used_minor(self) -> int:
+        """What the reversals that are under way have used, all together."""
+        return sum(self.used_by.values())
 
     def limited_to(self, most_minor: int) -> "Hold":
         """The hold without what is beyond this amount. What was used comes after what is held."""
         amount = min(self.amount_minor, most_minor)
-        return Hold(amount, min(self.used_minor, most_minor - amount))
+        room, kept = most_minor - amount, {}
+        for reversal_id, used_minor in self.used_by.items():
+            if used := min(used_minor, room):
+                kept[reversal_id] = used
+                room -= used
+        return Hold(amount, kept)
 
 
-async def hold_for(connection: "Connection", transfer_id: TransferId) -> Hold:
-    """What is held for reversals of this transfer: final only under the lock of the account that it reached."""
-    row = await connection.fetchrow(_HELD, transfer_id)
+async def hold_for(connection: "Connection", transfer_id: TransferId, refunding: TransferId | None = None) -> Hold:
+    """What is held for reversals of this transfer: final only under the lock of the account that it reached.
+
+    `refunding` is the reversal that this transaction has just refunded.
+    """
+    row = await connection.fetchrow(_HELD, transfer_id, refunding)
     return dataclass_of(Hold, row) if row else Hold()
 
 
@@ -153,28 +178,29 @@ async def use_hold(connection: "Connection", transfer: Transfer, account: Accoun
     """What a reversal's debit takes is held no more, written before the debit in its transaction. The account then."""
     assert transfer.reverses_transfer_id is not None
     used = min(own.amount_minor, transfer.amount_minor)
-    left = Hold(own.amount_minor - used, own.used_minor + used)
+    left = Hold(own.amount_minor - used, own.used_by | {transfer.id: used})
     await set_hold(connection, transfer.reverses_transfer_id, account.id, left)
     return account.holding_less(used)
 
 
 async def restore_hold(connection: "Connection", transfer: Transfer, account: Account) -> Account:
-    """What a reversal's debit took of the hold is held again, written after its refund in the refund's transaction.
+    """What this reversal's debit took of the hold is held again, written after its refund in the refund's transaction.
 
     What was released meanwhile is not held again. The account then.
     """
     assert transfer.reverses_transfer_id is not None
-    own = await hold_for(connection, transfer.reverses_transfer_id)
-    again = min(own.used_minor, transfer.amount_minor)
+    own = await hold_for(connection, transfer.reverses_transfer_id, refunding=transfer.id)
+    again = own.used_by.pop(transfer.id, 0)
     if again:
-        restored = Hold(own.amount_minor + again, own.used_minor - again)
+        restored = Hold(own.amount_minor + again, own.used_by)
         await set_hold(connection, transfer.reverses_transfer_id, account.id, restored)
     return account.holding_less(-again)
 
 
 async def set_hold(connection: "Connection", transfer_id: TransferId, account_id: AccountId, hold: Hold) -> None:
     """Let this be held for reversals of the transfer. The caller holds the account's lock."""
-    await connection.execute(_SET_HOLD, transfer_id, account_id, hold.amount_minor, hold.used_minor)
+    used_by = json.dumps(hold.used_by)
+    await connection.execute(_SET_HOLD, transfer_id, account_id, hold.amount_minor, hold.used_minor, used_by)
 
 
 async def lock_hold(connection: "Connection", original: Transfer) -> Hold | None:
@@ -182,7 +208,7 @@ async def lock_hold(connection: "Connection", original: Transfer) -> Hold | None
 
     None: nothing, and nothing is locked.
     """
-    if await hold_for(connection, original.id) == Hold():
+    if not await connection.fetchval(_HAS_HOLD, original.id):
         return None
     await lock_account(connection, original.destination_account_id)
     # A reversal may have used a part of it meanwhile.

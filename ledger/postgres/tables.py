@@ -153,6 +153,7 @@ holds = Table(
     required("amount_minor", BigInteger),
     required("used_minor", BigInteger, server_default=text("0")),
     required("held_at", Timestamp, server_default=text("clock_timestamp()")),
+    required("used_by", JSONB, server_default=text("'{}'::jsonb")),  # the parts of `used_minor`, by reversal
 )
 Index("holds_by_account", holds.c.account_id)
 

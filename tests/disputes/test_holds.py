@@ -254,6 +254,23 @@ async def test_a_reversal_that_is_compensated_holds_again_what_its_debit_used(sc
     assert await scene.amounts() == (0, 0)
 
 
+async def test_a_refund_holds_again_nothing_that_its_own_debit_did_not_use(scene: Scene) -> None:
+    assert await scene.spends(500)
+    dispute = await scene.opened()
+    assert await scene.held(dispute) == 100
+    used = reversal(scene.paid, scene.payee.id, 100)
+    await scene.book.open_transfer(used)
+    await scene.book.debit(Step(used.transfer_id, 1))
+    await deposited(scene.book, scene.payee.id, scene.payee.account_id, 100)
+    unused = reversal(scene.paid, scene.payee.id, 100)
+    await scene.book.open_transfer(unused)
+    await scene.book.debit(Step(unused.transfer_id, 1))
+    await scene.book.credit(Step(used.transfer_id, 1))
+    await scene.book.refund(Ending(Step(unused.transfer_id, 1), None))
+    assert await scene.amounts() == (100, 0)
+    await scene.ruled(dispute, DisputeRuling.REJECT)
+
+
 @pytest.mark.parametrize("ending", ["rejected", "released"])
 async def test_a_refund_does_not_hold_again_what_was_released_meanwhile(scene: Scene, ending: str) -> None:
     dispute = await scene.opened()
