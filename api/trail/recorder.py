@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.trail.request_queue import RequestQueue
 from database.trail.cause import CAUSE
-from trail.request import SeenRequest
+from trail.request import LONGEST_HEADER, LONGEST_PATH, MOST_HEADERS, SeenRequest
 
 RECORDED = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
@@ -61,12 +61,15 @@ class RequestRecorder:
                     request_id=cause.request_id if cause else "unknown",
                     method=scope["method"],
                     route=route,
-                    path=scope["path"] if route != "unknown" else route,  # it could hold anything
+                    path=scope["path"][:LONGEST_PATH] if route != "unknown" else route,  # it could hold anything
                     status=status,
                     milliseconds=round((time.perf_counter() - started) * 1000),
                     actor_id=cause.actor_id if cause else None,
                     address=(cause.address if cause else None) or "",
-                    headers=scope["headers"],
+                    headers=[
+                        (name[:LONGEST_HEADER], value[:LONGEST_HEADER])
+                        for name, value in scope["headers"][:MOST_HEADERS]
+                    ],
                     body=bytes(body),
                     body_bytes=size,
                     caused=list(dict.fromkeys(_named(scope, location))),
@@ -76,5 +79,5 @@ class RequestRecorder:
 
 def _named(scope: Scope, location: str) -> Iterator[str]:
     """The ids in the path and in the answer's `Location`."""
-    yield from _ID.findall(scope["path"])
+    yield from _ID.findall(scope["path"][:LONGEST_PATH])
     yield from _ID.findall(location)

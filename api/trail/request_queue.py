@@ -13,7 +13,7 @@ from trail.request import SeenRequest
 
 log = structlog.get_logger()
 
-# Each waits with a body of 16 KB at most, so all together take 32 MB at most.
+# Each waits with a body of 16 KB and headers of 24 KB at most, so all together take 80 MB at most.
 MOST_WAITING = 2_000
 AT_ONCE = 200
 PAUSE_SECONDS = 1

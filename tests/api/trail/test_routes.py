@@ -34,6 +34,18 @@ async def test_the_trail_tells_of_a_transfer_its_request_and_who_asked_for_it(
     assert request["headers"]["authorization"] == "[redacted]"
 
 
+async def test_a_request_with_much_in_its_path_and_headers_waits_with_little_of_it(ada: Person) -> None:
+    app: Any = ada.http._transport.app  # type: ignore[attr-defined]  # noqa: SLF001 - the one way to its state
+    headers = {f"x-{number}": "v" * 1_000 for number in range(60)}
+    await ada.http.post(
+        "/v1/transfers/" + "/".join(f"trf_{'a' * 24}{n}{m}" for n in "bcd" for m in "efgh" * 9), headers=headers
+    )
+    waiting = app.state.remit.request_queue._waiting[-1]  # noqa: SLF001 - nobody else may look into it
+    assert len(waiting.headers) == 40
+    assert max(len(value) for _, value in waiting.headers) == 300
+    assert len(waiting.caused) < 12
+
+
 async def test_a_refused_action_is_on_the_trail_with_who_tried_it(ada: Person, admin: Person) -> None:
     path = f"/v1/admin/accounts/{ada.account_id}/unfreeze"
     refused = await admin.post(path, {"reason": "ticket 4711"})
