@@ -245,12 +245,18 @@ async def shows(fleet: Fleet, transfer: Sent, state: str) -> None:
 
 
 async def says(fleet: Fleet, line: str, text: str) -> None:
-    """Wait until the command prints this text."""
+    """Wait until the command prints this text. A workflow whose worker was replaced takes its time to end."""
+    printed = ""
 
     async def does() -> bool:
-        return text in await fleet.run(line)
+        nonlocal printed
+        printed = await fleet.run(line)
+        return text in printed
 
-    await until(does, f"{text}: {line}")
+    try:
+        await until(does, f"{text}: {line}", 90)
+    except AssertionError as error:
+        raise AssertionError(f"{error}, but {printed!r}") from None
 
 
 async def one_left_on_2(fleet: Fleet) -> None:
