@@ -91,8 +91,12 @@ async def test_an_old_month_is_dropped_once_it_is_sealed_and_the_rest_still_veri
     assert await verify_trails(database, SIGNATURES, full=True) == []
     await owner.execute("SET session_replication_role = replica")
     await owner.execute("DELETE FROM audit_records WHERE subject = $1", scene.account_id)
+    await owner.execute(
+        "INSERT INTO audit_records (kind, outcome, subject, after) "
+        "VALUES ('trail.month_dropped', 'done', 'audit_records', jsonb_build_object('month', current_date))"
+    )
     missing = {one.invariant for one in await verify_trails(database, SIGNATURES, full=True)}
-    assert missing == {"trail_record_missing"}, "the drop excuses no other month"
+    assert missing == {"trail_record_missing"}, "the drop excuses no other month, and a forged one nothing"
 
 
 async def test_the_application_can_drop_no_year_of_the_audit_trail_whatever_it_asks_for(

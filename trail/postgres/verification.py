@@ -36,8 +36,14 @@ _RECORDS = "SELECT r.id, {hash} AS hash FROM {trail} r WHERE r.id > $1 AND r.id 
 _SEALED_THROUGH = "SELECT sealed_through FROM trail_positions WHERE trail = $1"
 _HEAD = "SELECT hash FROM trail_seals WHERE trail = $1 AND number = $2"
 
-# Months are dropped in their order, and each drop is a record.
-_DROPPED = "SELECT max(after ->> 'month')::date FROM audit_records WHERE kind = 'trail.month_dropped' AND subject = $1"
+# Months are dropped in their order, and each drop is a record. No drop takes a month that PostgreSQL keeps whatever it
+# is asked for: a record that says so is forged, and excuses nothing.
+_DROPPED = """
+    SELECT max(after ->> 'month')::date FROM audit_records
+    WHERE kind = 'trail.month_dropped' AND subject = $1 AND after ->> 'month' < to_char(
+        date_trunc('month', now()) - make_interval(months => CASE $1 WHEN 'audit_records' THEN 12 ELSE 1 END),
+        'YYYY-MM-DD')
+"""
 
 
 @dataclass(frozen=True, slots=True)
