@@ -76,6 +76,7 @@ from trail.postgres.months import Retention
 from trail.postgres.records import AuditRecords
 from trail.postgres.requests import RequestTrail
 from trail.postgres.sealer import keep_trail
+from trail.postgres.unsealed import UnsealedReads
 from worker import (
     build_worker,
     codec_from,
@@ -237,7 +238,7 @@ def compose_api(
             database, configured_rules(settings), four_eyes_after, is_fixed=settings.rules_file is not None
         ),
         verdict_reads=VerdictReads(database),
-        gauges=ApiGauges(OpenWorkReads(database), temporal),
+        gauges=ApiGauges(OpenWorkReads(database), UnsealedReads(database), temporal),
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),
         codec=codec_from(settings),

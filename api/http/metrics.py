@@ -15,6 +15,7 @@ from prometheus_client import Gauge
 from api.temporal import RecoverySchedule, TemporalGateway, TemporalUnavailable
 from database.connections import Unavailable
 from staff.postgres.open_work import OpenWork, OpenWorkReads
+from trail.postgres.unsealed import UnsealedReads
 
 Answer = TypeVar("Answer")
 
@@ -42,6 +43,9 @@ DOCUMENTS_LONGEST = Gauge(
     "remit_documents_undecided_longest_seconds",
     "Seconds since the identity document that waits longest in this state was sent",
     ["state"],
+)
+UNSEALED = Gauge(
+    "remit_trail_unsealed_longest_seconds", "Age of the oldest record of an audit trail that has no seal", ["trail"]
 )
 NEEDING_ATTENTION = Gauge(
     "remit_transfers_needing_attention", "Transfers that Temporal marks as needing attention", ["task_queue"]
@@ -84,18 +88,22 @@ class Kept(Generic[Answer]):
 class ApiGauges:
     """The gauges of one API process over the books and over Temporal."""
 
-    def __init__(self, open_work: OpenWorkReads, temporal: TemporalGateway) -> None:
+    def __init__(self, open_work: OpenWorkReads, unsealed: UnsealedReads, temporal: TemporalGateway) -> None:
         self._task_queue = temporal.task_queue
         self._open_work = Kept(open_work.read)
+        self._unsealed = Kept(unsealed.longest_seconds)
         self._attention = Kept(lambda: temporal.count_needing_attention(LIMIT_SECONDS))
         self._recovery = Kept(temporal.recovery_schedule)
 
     async def read(self) -> None:
         """Set the gauges to recent values, or clear them, in about `LIMIT_SECONDS` at most."""
-        work, attention, recovery = await asyncio.gather(
-            self._open_work.read(), self._attention.read(), self._recovery.read()
+        work, unsealed, attention, recovery = await asyncio.gather(
+            self._open_work.read(), self._unsealed.read(), self._attention.read(), self._recovery.read()
         )
         _set_open_work(work)
+        UNSEALED.clear()
+        for trail, seconds in (unsealed or {}).items():
+            UNSEALED.labels(trail).set(seconds)
         NEEDING_ATTENTION.clear()
         if attention is not None:
             NEEDING_ATTENTION.labels(self._task_queue).set(attention)

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,13 +54,21 @@ class Person:
         return await self.post("/v1/transfers", body, key, prefer)
 
     async def paid(self, payee: "Person", amount: int) -> dict[str, Any]:
-        """The transfer in its final state. Like any client, it repeats under its key while a busy service sends 503."""
+        """The transfer in its final state."""
+        return dict((await self._repeated(payee, amount, "wait=30", until_not=(202, 503))).json())
+
+    async def accepted(self, payee: "Person", amount: int) -> httpx.Response:
+        """The first answer about a transfer that nobody waits for."""
+        return await self._repeated(payee, amount, "wait=0", until_not=(503,))
+
+    async def _repeated(self, payee: "Person", amount: int, prefer: str, until_not: Sequence[int]) -> httpx.Response:
+        """Like any client, repeat under one key while a busy service sends 503."""
         key = secrets.token_hex(8)
         for _ in range(20):
-            answer = await self.pay(payee, amount, key=key, prefer="wait=30")
-            if answer.status_code not in (202, 503):
+            answer = await self.pay(payee, amount, key=key, prefer=prefer)
+            if answer.status_code not in until_not:
                 break
-        return dict(answer.json())
+        return answer
 
     async def balance(self) -> int:
         return int((await self.get(f"/v1/accounts/{self.account_id}")).json()["balance"])

@@ -17,6 +17,7 @@ from tests.trail.conftest import SIGNATURES, Scene
 from tests.waiting import until
 from trail.exports import append_heads, exported_heads, lines_of
 from trail.postgres.seals import newest_heads, seal_trails
+from trail.postgres.unsealed import UnsealedReads
 from trail.postgres.verification import verify_trails
 
 SEALED = "SELECT coalesce(array_agg(id), '{}') FROM (SELECT unnest(record_ids) AS id FROM trail_seals) sealed"
@@ -53,10 +54,12 @@ async def test_a_record_that_commits_late_is_not_passed_over(
     await seal_trails(database, SIGNATURES)
     waiting = "SELECT count(*) FROM audit_records WHERE id <> ALL ($1)"
     assert await owner.fetchval(waiting, await owner.fetchval(SEALED)) == 1, "the slow transaction may still commit"
+    assert (await UnsealedReads(database).longest_seconds())["audit_records"] > 0
     await late.commit()
     await slow.close()
     await seal_trails(database, SIGNATURES)
     assert await owner.fetchval(waiting, await owner.fetchval(SEALED)) == 0
+    assert await UnsealedReads(database).longest_seconds() == {"audit_records": 0, "request_records": 0}
     assert await verify_trails(database, SIGNATURES) == []
 
 

@@ -50,7 +50,7 @@ async def send(payer: Person, payee: Person, transfers: int) -> None:
 
     async def one() -> None:
         async with turns:
-            answer = await payer.pay(payee, 1, prefer="wait=0")
+            answer = await payer.accepted(payee, 1)
             assert answer.status_code == 202, answer.text
 
     await asyncio.gather(*(one() for _ in range(transfers)))

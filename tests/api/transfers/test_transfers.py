@@ -290,7 +290,7 @@ async def test_a_held_account_holds_up_nobody_else(
     cleo = await register(http)
     await cleo.deposit(1_000)
     async with holding(book.database, AccountId(ada.account_id)):
-        held = [asyncio.create_task(ada.pay(ben, 1, prefer="wait=0")) for _ in range(30)]
+        held = [asyncio.create_task(ada.accepted(ben, 1)) for _ in range(30)]
         for _ in range(5):
             answer = await cleo.pay(ben, 10)
             assert (answer.status_code, answer.json()["state"]) == (201, "completed")
