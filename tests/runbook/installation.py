@@ -26,7 +26,11 @@ REVIEW_FROM = 100
 
 
 class Installation:
-    """Each process can be stopped, killed and started alone. `database_url` says which books the next ones use."""
+    """Each process can be stopped, killed and started alone.
+
+    `database_url` says which books the next ones use, and `worker_database_url` how the next workers log in to them;
+    None: as the others.
+    """
 
     def __init__(self, folder: Path, temporal_cli: Path) -> None:
         self.folder = folder
@@ -39,6 +43,7 @@ class Installation:
             search_attributes=SEARCH_ATTRIBUTE_TYPES,
         )
         self.database_url = ""
+        self.worker_database_url: str | None = None
         self.api_url = f"http://{LOCALHOST}:{free_port()}"
         self.processes: list[Process] = []
         self._temporal_cli = temporal_cli
@@ -87,17 +92,17 @@ class Installation:
         async def missing() -> str | None:
             return None if log.exists() and "worker runs" in log.read_text() else "its log does not say that it runs"
 
-        return await self._start("worker", missing)
+        return await self._start("worker", missing, REMIT_DATABASE_URL=self.worker_database_url or self.database_url)
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}-{len(self.processes)}.log"
 
-    async def _start(self, name: str, missing: Ready) -> Process:
+    async def _start(self, name: str, missing: Ready, **more: str) -> Process:
         process = await Process.start(
             Child(
                 name=name,
                 argv=[sys.executable, "-m", "cli", name],
-                env=self.environment(),
+                env=self.environment(**more),
                 cwd=PROJECT,
                 log=self._log(name),
                 ready=missing,

@@ -45,7 +45,13 @@ class Books:
         self.postgres = postgres
         self._server = Server(postgres.url)
         self.owner_url = self._server.url("remit_owner", quote(PASSWORDS["REMIT_OWNER_PASSWORD"]))
-        self.service_url = self._server.url("remit_service", PASSWORDS["REMIT_SERVICE_PASSWORD"])
+        self._service_url = self._server.url("remit_service", PASSWORDS["REMIT_SERVICE_PASSWORD"])
+        self._worker_url = self._server.url("remit_worker", PASSWORDS["REMIT_WORKER_PASSWORD"])
+
+    def serve(self, installation: Installation) -> None:
+        """Let the installation's next processes use these books, each by its login."""
+        installation.database_url = self._service_url
+        installation.worker_database_url = self._worker_url
 
     async def make(self) -> None:
         """Create the database `remit` anew, empty."""
@@ -107,7 +113,7 @@ async def books(installation: Installation) -> Books:
     books = Books(installation.postgres)
     await books.make()
     await remit(installation.environment(REMIT_DATABASE_URL=books.owner_url), "migrate")
-    installation.database_url = books.service_url
+    books.serve(installation)
     return books
 
 
@@ -184,7 +190,7 @@ async def test_books_that_were_restored_go_on_with_an_empty_temporal(
         assert "Clean: every invariant holds." in await restored.restore(installation)
         await start_empty(installation)
         await remit(installation.environment(REMIT_DATABASE_URL=restored.owner_url), "migrate")
-        installation.database_url = restored.service_url
+        restored.serve(installation)
         await restarted(installation, http)
         for transfer_id, state in (
             (debited["id"], "completed"),
