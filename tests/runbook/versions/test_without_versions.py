@@ -85,6 +85,8 @@ async def test_a_transfer_that_new_code_cannot_replay_continues_by_reset_recover
     await completed(payer, ended)
     await completed(payer, left)
     assert await still_runs(fleet, left), "the step that it waited for is done, and nothing else"
+    for transfer in (anew, ended):  # the old code could not replay them either
+        assert (await fleet.of(transfer).result()).state is State.COMPLETED
     await new.stop()
     await fleet.worker()
     assert (await fleet.of(left).result()).state is State.COMPLETED
