@@ -9,7 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.console import fail, say
-from cli.staff_api import ApiOption, EmailOption, PasswordStdinOption, SignIn, TokenOption, by_staff_api, staff_api
+from cli.staff.api_access import (
+    ApiOption,
+    EmailOption,
+    PasswordStdinOption,
+    SignIn,
+    TokenOption,
+    by_staff_api,
+    staff_api,
+)
 
 # How often the progress is read and told.
 READ_EVERY_SECONDS = 1
