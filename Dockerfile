@@ -19,6 +19,7 @@ COPY customers customers
 COPY database database
 COPY devenv devenv
 COPY disputes disputes
+COPY events events
 COPY ledger ledger
 COPY migrations migrations
 COPY notifications notifications

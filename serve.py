@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -47,6 +47,7 @@ from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
 from disputes.postgres.late_reversals import LateReversals
+from events.postgres.sequencer import Sequencer, UnnumberedReads
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
@@ -101,6 +102,9 @@ HTTP_STOP_SECONDS = 5
 REGISTRATION_SECONDS = 30
 
 
+# Of a worker, beside those of its steps.
+EVENT_CONNECTIONS = 4
+
 # How often a worker counts what has settled into the running totals.
 SETTLE_EVERY_SECONDS = 60
 
@@ -149,6 +153,13 @@ def open_steps_database(settings: Settings) -> Database:
     url = settings.worker_database_url or settings.database_url
     assert url is not None
     return Database(url, settings.database_connections, "remit-worker", STEPS, role=WORKER_ROLE)
+
+
+def open_events_database(settings: Settings) -> Database:
+    """The connections of what a worker does for events: it waits for no step, and no step for it."""
+    url = settings.worker_database_url or settings.database_url
+    assert url is not None
+    return Database(url, EVENT_CONNECTIONS, "remit-events", STEPS, role=WORKER_ROLE)
 
 
 def open_book(
@@ -238,7 +249,7 @@ def compose_api(
             database, configured_rules(settings), four_eyes_after, is_fixed=settings.rules_file is not None
         ),
         verdict_reads=VerdictReads(database),
-        gauges=ApiGauges(OpenWorkReads(database), UnsealedReads(database), temporal),
+        gauges=ApiGauges(OpenWorkReads(database), UnsealedReads(database), UnnumberedReads(database), temporal),
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),
         codec=codec_from(settings),
@@ -375,6 +386,9 @@ async def run_until_stopped(
     checking = asyncio.create_task(wait_for_durable_commits(book.database, sandbox=settings.sandbox_rails))
     stopping = asyncio.create_task(stop.wait())
     watches: list[asyncio.Task[NoReturn] | asyncio.Task[None]] = []
+    pools = AsyncExitStack()
+    events_database = open_events_database(settings)
+    sequencer = Sequencer(events_database)
     try:
         for task in (checking, connecting):
             await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -383,6 +397,7 @@ async def run_until_stopped(
             await task
         watches += [asyncio.create_task(temporal.watch()), asyncio.create_task(book.database.watch())]
         if with_worker:
+            await pools.enter_async_context(events_database)
             watches.append(asyncio.create_task(keep_totals(book.database)))
             sealer = keep_trail(
                 book.database,
@@ -394,10 +409,11 @@ async def run_until_stopped(
             )
             watches.append(asyncio.create_task(sealer))
             watches.append(asyncio.create_task(encrypt_plain_numbers(book.database, settings)))
+            watches.append(asyncio.create_task(sequencer.keep_numbering()))
         if not with_worker:
             await stopping
             return
-        async with build_worker(await connecting, book, settings):
+        async with build_worker(await connecting, book, settings, after_step=sequencer.wake):
             log.info("worker runs", task_queue=settings.task_queue, build_id=settings.build_id)
             await stopping
     finally:
@@ -406,6 +422,7 @@ async def run_until_stopped(
         checking.cancel()
         connecting.cancel()
         stopping.cancel()
+        await pools.aclose()
 
 
 async def keep_totals(database: Database) -> NoReturn:

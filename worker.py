@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
-from activities.step_records import StepRecords
+from activities.step_records import StepRecords, nobody_waits
 from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
 from customers.documents.sandbox import PeopleVerify, SandboxVerifier
@@ -257,8 +257,12 @@ def build_worker(
     workflows: Sequence[type] | None = None,
     messages: Messages | None = None,
     verifier: Verifier | None = None,
+    after_step: Callable[[], None] = nobody_waits,
 ) -> Worker:
-    """A worker on `settings.task_queue`. Shares the client with the API where both live in one process."""
+    """A worker on `settings.task_queue`. Shares the client with the API where both live in one process.
+
+    `after_step` is called after each run of a step, which may have committed something.
+    """
     leave_out_idle_visits()
     money = TransferSteps(book, settings.stuck_after_seconds)
     review = ReviewSteps(
@@ -331,7 +335,7 @@ def build_worker(
         workflow_runner=DIRECT,
         workflow_task_executor=EventLoopExecutor(),
         deployment_config=deployment(settings.build_id),
-        interceptors=[StepRecords(), RequestHeader()],
+        interceptors=[StepRecords(after_step), RequestHeader()],
         max_cached_workflows=MOST_CACHED,
         max_concurrent_workflow_tasks=AT_ONCE,
         max_concurrent_local_activities=AT_ONCE,

@@ -4,6 +4,7 @@ A step without an answer is repeated for as long as it takes, so its line has th
 """
 
 import asyncio
+from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
@@ -40,15 +41,29 @@ REQUEST_ID = "request-id"
 _ARGUMENTS: ContextVar[Any] = ContextVar("arguments of the step", default=())
 
 
+def nobody_waits() -> None:
+    """Of a worker without a sequencer."""
+
+
 class StepRecords(Interceptor):
-    """Measures every step of a worker, and logs those without an answer."""
+    """Measures every step of a worker, and logs those without an answer.
+
+    `after_step` is called after each run, which may have committed something.
+    """
+
+    def __init__(self, after_step: Callable[[], None] = nobody_waits) -> None:
+        self._after_step = after_step
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
         """Called for each run of a step."""
-        return _RecordedStep(next)
+        return _RecordedStep(next, self._after_step)
 
 
 class _RecordedStep(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, after_step: Callable[[], None]) -> None:  # noqa: A002
+        super().__init__(next)
+        self._after_step = after_step
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's names
         _ARGUMENTS.set(input.args)
         if request_id := input.headers.get(REQUEST_ID):
@@ -72,6 +87,7 @@ class _RecordedStep(ActivityInboundInterceptor):
             _log_no_answer(error)
             raise
         finally:
+            self._after_step()
             STEP_SECONDS.labels(activity.info().activity_type, outcome).observe(perf_counter() - started)
         if activity.info().activity_type == "notify_parties":
             _count_end(*input.args)

@@ -14,6 +14,7 @@ from prometheus_client import Gauge
 
 from api.temporal import RecoverySchedule, TemporalGateway, TemporalUnavailable
 from database.connections import Unavailable
+from events.postgres.sequencer import UnnumberedReads
 from staff.postgres.open_work import OpenWork, OpenWorkReads
 from trail.postgres.unsealed import UnsealedReads
 
@@ -47,6 +48,9 @@ DOCUMENTS_LONGEST = Gauge(
 UNSEALED = Gauge(
     "remit_trail_unsealed_longest_seconds", "Age of the oldest record of an audit trail that has no seal", ["trail"]
 )
+UNNUMBERED = Gauge(
+    "remit_events_unnumbered_longest_seconds", "Age of the oldest event that has no position yet", ["outbox"]
+)
 NEEDING_ATTENTION = Gauge(
     "remit_transfers_needing_attention", "Transfers that Temporal marks as needing attention", ["task_queue"]
 )
@@ -55,6 +59,7 @@ RECOVERY_SWEPT = Gauge(
     "remit_recovery_last_sweep_timestamp_seconds", "When recovery last began to look for lost transfers", ["schedule"]
 )
 SCHEDULE = "recovery"
+OUTBOX = "outbox_events"
 
 _OF_OPEN_WORK = (
     *(NOT_FINAL, LONGEST, IN_TRANSIT, IN_TRANSIT_OLDEST, REVIEWS, DISPUTES),
@@ -88,22 +93,36 @@ class Kept(Generic[Answer]):
 class ApiGauges:
     """The gauges of one API process over the books and over Temporal."""
 
-    def __init__(self, open_work: OpenWorkReads, unsealed: UnsealedReads, temporal: TemporalGateway) -> None:
+    def __init__(
+        self,
+        open_work: OpenWorkReads,
+        unsealed: UnsealedReads,
+        unnumbered: UnnumberedReads,
+        temporal: TemporalGateway,
+    ) -> None:
         self._task_queue = temporal.task_queue
         self._open_work = Kept(open_work.read)
         self._unsealed = Kept(unsealed.longest_seconds)
+        self._unnumbered = Kept(unnumbered.longest_seconds)
         self._attention = Kept(lambda: temporal.count_needing_attention(LIMIT_SECONDS))
         self._recovery = Kept(temporal.recovery_schedule)
 
     async def read(self) -> None:
         """Set the gauges to recent values, or clear them, in about `LIMIT_SECONDS` at most."""
-        work, unsealed, attention, recovery = await asyncio.gather(
-            self._open_work.read(), self._unsealed.read(), self._attention.read(), self._recovery.read()
+        work, unsealed, unnumbered, attention, recovery = await asyncio.gather(
+            self._open_work.read(),
+            self._unsealed.read(),
+            self._unnumbered.read(),
+            self._attention.read(),
+            self._recovery.read(),
         )
         _set_open_work(work)
         UNSEALED.clear()
         for trail, seconds in (unsealed or {}).items():
             UNSEALED.labels(trail).set(seconds)
+        UNNUMBERED.clear()
+        if unnumbered is not None:
+            UNNUMBERED.labels(OUTBOX).set(unnumbered)
         NEEDING_ATTENTION.clear()
         if attention is not None:
             NEEDING_ATTENTION.labels(self._task_queue).set(attention)

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOUNS = (
     "customers",
     "disputes",
+    "events",
     "ledger",
     "notifications",
     "onboarding",

@@ -53,6 +53,7 @@ async def test_open_reviews_and_disputes_are_shown_and_nothing_in_transit_has_no
         age = await story.metric(f'remit_trail_unsealed_longest_seconds{{trail="{trail}"}}')
         assert age is not None
         assert 0 <= age < 300
+    assert await story.metric('remit_events_unnumbered_longest_seconds{outbox="outbox_events"}') in (0, 1)
     scraped = (await story.http.get("/metrics")).text
     # Read at most once in ten seconds: what was held may still be in the last reading.
     assert set(re.findall(r'^remit_in_transit_amount_minor{currency="(\w+)"}', scraped, re.MULTILINE)) <= {"USD"}

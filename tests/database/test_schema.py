@@ -16,7 +16,7 @@ from database.metadata import METADATA
 OWNED_BY_ALEMBIC = {"alembic_version"}
 
 # They are as the table that they are part of.
-PARTITION = re.compile(r"(audit|request)_records_(default|\d{4}_\d{2})")
+PARTITION = re.compile(r"(audit_records|request_records|outbox_events)_(default|\d{4}_\d{2})")
 
 # Each of these modules adds its tables to METADATA when it is imported.
 for module in (
@@ -30,6 +30,7 @@ for module in (
     "customers.sign_ins.postgres",
     "database.answers",
     "disputes.postgres.tables",
+    "events.postgres.tables",
     "ledger.postgres.tables",
     "notifications.postgres",
     "reviews.postgres",

@@ -1,0 +1,73 @@
+"""Reads the outbox in the order of its positions."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, Text, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from database.connections import Database
+from database.rows import columns_for, dataclass_of
+from database.statements import Row, fetch, fetch_first
+from events.event import Event, EventId, EventType
+from events.postgres.tables import event_head, outbox_events
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+_COLUMNS = columns_for(Event, outbox_events)
+_EVENTS = outbox_events.c
+
+# Only numbered events: the condition on their position is that of the indexes.
+_AFTER = (
+    select(*_COLUMNS)
+    .where(_EVENTS.position.is_not(None), _EVENTS.position > bindparam("after", type_=BigInteger))
+    .order_by(_EVENTS.position)
+    .limit(bindparam("most", type_=BigInteger))
+)
+_AFTER_OF_TYPES = _AFTER.where(_EVENTS.type == any_(bindparam("types", type_=ARRAY(Text))))
+_FIND = select(*_COLUMNS).where(_EVENTS.position.is_not(None), _EVENTS.event_id == bindparam("event_id", type_=Text))
+_HEAD = select(event_head.c.last, event_head.c.dropped_through)
+
+
+def event_of(row: Row) -> Event:
+    """The event in a row of the outbox."""
+    return dataclass_of(Event, row, audience=tuple(row["audience"]))
+
+
+async def read_after(
+    connection: "Connection", position: int, limit: int, types: Collection[EventType] | None = None
+) -> list[Event]:
+    """As `EventStream.after`, on this connection and so in its transaction."""
+    if types is None:
+        rows = await fetch(connection, _AFTER, after=position, most=limit)
+    else:
+        rows = await fetch(connection, _AFTER_OF_TYPES, after=position, most=limit, types=[*types])
+    return [event_of(row) for row in rows]
+
+
+class EventStream:
+    """The numbered events. All raise `Unavailable` where PostgreSQL gave no answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def after(self, position: int, limit: int, types: Collection[EventType] | None = None) -> list[Event]:
+        """The next events behind this position, in order, at most `limit`; of these types alone, if given.
+
+        Without types, the first has the very next position, unless its month has been dropped.
+        """
+        async with self._database.connection() as connection:
+            return await read_after(connection, position, limit, types)
+
+    async def head(self) -> int:
+        """The last position; 0: there are no events yet."""
+        async with self._database.connection() as connection:
+            row = await fetch_first(connection, _HEAD)
+        return int(row["last"]) if row else 0
+
+    async def find(self, event_id: EventId) -> Event | None:
+        """The event with this id; None: there is none, or its month has been dropped."""
+        async with self._database.connection() as connection:
+            row = await fetch_first(connection, _FIND, event_id=event_id)
+        return event_of(row) if row else None
