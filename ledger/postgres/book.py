@@ -1,55 +1,41 @@
-"""The book: every write to transfers, balances, postings and entries.
+"""The book: every write to transfers, balances, postings and entries. How an order becomes a transfer is in `orders`.
 
 One step is one transaction over the transfer's row and at most one customer account, locked in that order and both
 `FOR NO KEY UPDATE`: plain `FOR UPDATE` deadlocks with the foreign-key checks of concurrent inserts. No transaction
 locks two accounts, so opposite transfers cannot deadlock.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import asyncpg
-
 from database.answers import Keep, keeps_nothing
-from database.connections import Database, Unavailable, transaction_on
-from database.trail.cause import causing_request_id
+from database.connections import Database
 from ledger import rules
 from ledger.accounts import Account, AccountStatus
 from ledger.fingerprints import Fingerprints
-from ledger.ids import AccountId, TransferId
+from ledger.ids import TransferId
 from ledger.limits.tier_limits import DEFAULT_LIMITS, LimitTable
 from ledger.postgres.account_queue import AccountQueues, Turn
 from ledger.postgres.locks import lock_transfer, lock_transfer_and_account
-from ledger.postgres.postings import write, write_if_unchanged
+from ledger.postgres.orders.keys import write_key
+from ledger.postgres.orders.openings import Openings, RecordFunding, refuse_funding
+from ledger.postgres.postings import write_change, write_if_unchanged
 from ledger.postgres.reversals import (
     Hold,
     RecordReversal,
-    lock_original,
     may_use_hold,
     read_own_hold,
     restore_hold,
     use_hold,
 )
 from ledger.postgres.row_cache import RowCache
-from ledger.postgres.rows import (
-    ACCOUNT_COLUMNS,
-    FIND_BY_TRANSACTION_ID,
-    HOLDS_TRANSACTION_ID,
-    TRANSACTION_ACCOUNT,
-    TRANSFER_COLUMNS,
-    Row,
-    account_of,
-    transfer_of,
-)
-from ledger.refusals import LedgerConflict, NotFundable, OrderForged, OrderMismatch, Refusal
+from ledger.refusals import LedgerConflict, Refusal
 from ledger.rules import Change
 from ledger.transfers import (
     Ending,
     Failure,
-    Kind,
     Leg,
     Opened,
     ScreenedStep,
@@ -64,76 +50,9 @@ from ledger.transfers import (
 if TYPE_CHECKING:
     from database.connections import Connection
 
-RecordFunding = Callable[["Connection", TransferOrder], Awaitable[None]]
 OnFinal = Callable[[TransferId, Transfer | None], None]
 Judge = Callable[["Connection", Transfer], Awaitable[Failure]]
 Decide = Callable[[Transfer, int, Account | None, datetime], Change | None]
-
-# One round trip writes the key and the transfer, unless the key is in use, and reads both accounts. The transfer's row
-# depends on its key, and the key's foreign key on the transfer: both are written or neither. Every order takes its key
-# before its transaction_id, so two orders never wait for each other.
-_OPEN = f"""
-    WITH named AS (
-        INSERT INTO keys (owner_id, idempotency_key, transfer_id)
-        SELECT $2, $3, $1
-        WHERE $11::text IS NULL OR NOT EXISTS (
-            SELECT FROM transfers t
-            WHERE {TRANSACTION_ACCOUNT} = $14 AND t.transaction_id = $11 AND {HOLDS_TRANSACTION_ID}
-        )
-        ON CONFLICT DO NOTHING
-        RETURNING transfer_id
-    ),
-    opened AS (
-        INSERT INTO transfers (id, owner_id, idempotency_key, fingerprint, kind, source_account_id,
-            destination_account_id, amount_minor, currency, note, transaction_id, workflow_id, attempt,
-            reverses_transfer_id, metadata, all_that_is_left, request_id)
-        SELECT transfer_id, $2, $3, $4, $5, $6, $7, $8::bigint, $9, $10, $11, $12, 1, $13, $15::jsonb, $16::boolean, $17
-        FROM named
-        ON CONFLICT DO NOTHING
-        RETURNING created_at, updated_at
-    )
-    SELECT opened.created_at AS opened_at, opened.updated_at, clock_timestamp() AS now, {ACCOUNT_COLUMNS}
-    FROM (SELECT) one LEFT JOIN opened ON true LEFT JOIN accounts a ON a.id IN ($6, $7)
-"""
-
-# One more than it takes: a transaction_id that is taken meanwhile may be given up and taken once more.
-OPENING_TRIES = 3
-
-_KEY_WITHOUT_TRANSFER = "keys_transfer_id_fkey"
-
-# Without a transfer: the key was used for a request that moves no money.
-_FIND_BY_KEY = f"""
-    SELECT {TRANSFER_COLUMNS}
-    FROM keys k LEFT JOIN transfers t ON t.id = k.transfer_id WHERE k.owner_id = $1 AND k.idempotency_key = $2
-"""
-
-# The attempt that ended is kept beside the transfer, and the next one begins where nothing has moved.
-_REOPEN = """
-    WITH ended AS (
-        INSERT INTO attempts (transfer_id, attempt, state, failure_code, failure_message, failure_side, workflow_id,
-            ended_at)
-        SELECT id, attempt, state, failure_code, failure_message, failure_side, workflow_id, completed_at
-        FROM transfers WHERE id = $1
-    )
-    UPDATE transfers SET state = 'initiated', attempt = $2, workflow_id = $3, failure_code = NULL,
-        failure_message = NULL, failure_side = NULL, completed_at = NULL, updated_at = $4,
-        request_id = $5
-    WHERE id = $1
-"""
-
-_WRITE_KEY = """
-    INSERT INTO keys (owner_id, idempotency_key, transfer_id) VALUES ($1, $2, $3)
-    ON CONFLICT DO NOTHING RETURNING transfer_id
-"""
-
-_NAMED_BY_KEY = "SELECT transfer_id FROM keys WHERE owner_id = $1 AND idempotency_key = $2"
-
-_TRANSACTION_ID_INDEX = "transfers_transaction_id"
-
-
-async def refuse_funding(_: "Connection", order: TransferOrder) -> None:
-    """Of a book that can record none. Raises `NotFundable`."""
-    raise NotFundable(order.transfer_id, "this process cannot record it")
 
 
 class Book:
@@ -165,12 +84,11 @@ class Book:
         """
         self._database = database
         self._fingerprints = fingerprints
-        self._record_reversal = record_reversal
-        self._record_funding = record_funding
         self._on_final = on_final
         self._queues = queues or AccountQueues()
         self._limits = limits
         self._cache = RowCache()
+        self._openings = Openings(database, fingerprints, self._cache, limits, record_reversal, record_funding)
 
     @property
     def database(self) -> Database:
@@ -201,14 +119,10 @@ class Book:
         A reversal takes its part of the original here, or fails at once where too little of it is left. A funding is
         recorded here, in the same transaction. Raises `NotFundable` where its record is refused.
         """
-        self._fingerprints.check(order)
-        if order.reverses_transfer_id is not None:
-            return await self._open_reversal(order)
-        if order.kind is Kind.FUNDING:
-            return await self._open_funding(order)
-        async with self._database.connection() as connection:
-            opened, _ = await self._open(connection, order)
-        return self._announced_opening(opened)
+        opened = await self._openings.open(order)
+        if opened.standing.state.is_final:
+            self._on_final(opened.standing.transfer_id, None)
+        return opened
 
     async def write_key(self, order: TransferOrder, first: TransferId) -> None:
         """Let this order's key name the transfer whose `transaction_id` it repeats. A repeat changes nothing.
@@ -216,7 +130,7 @@ class Book:
         Raises `OrderMismatch` where another request has the key already.
         """
         async with self._database.connection() as connection:
-            await _write_key(connection, order, first)
+            await write_key(connection, order, first)
 
     async def debit(self, step: Step) -> Standing:
         """Take the amount from the source into clearing, and keep which rules let it pass."""
@@ -265,7 +179,7 @@ class Book:
             change = rules.decide_end(found, step.attempt, State.FAILED, None, now)
             if change is not None:
                 change = replace(change, failure=await judge(connection, found))
-            transfer = await _write(connection, found, change)
+            transfer = await write_change(connection, found, change)
         return self._announced(transfer)
 
     async def _take_turn(self, step: Step, side: Side, decide: Decide) -> Standing:
@@ -309,7 +223,7 @@ class Book:
             change = decide(transfer, step.attempt, account and account.holding_less(own.amount_minor), now)
             if own.amount_minor and account is not None and change is not None and _is_debit(change):
                 account = await use_hold(connection, transfer, account, own)
-            transfer = await _write(connection, transfer, change)
+            transfer = await write_change(connection, transfer, change)
             if account is not None and change is not None and _may_restore_hold(change):
                 account = await restore_hold(connection, transfer, account)
         if change is not None:
@@ -334,154 +248,6 @@ class Book:
             self._on_final(transfer.id, transfer)
         return transfer.standing
 
-    async def _open(self, connection: "Connection", order: TransferOrder) -> tuple[Opened, bool]:
-        """The answer, and whether it is this call that began the attempt."""
-        if not self._fingerprints.may_open(order.fingerprint) and not await _is_open(connection, order):
-            raise OrderForged(order.transfer_id)
-        rows = await _insert(connection, order)
-        now: datetime = rows[0]["now"]
-        accounts: dict[AccountId, Account] = {row["a_id"]: account_of(row) for row in rows if row["a_id"]}
-        for account in accounts.values():
-            self._cache.accounts.remember(account.id, account, now)
-        objection = rules.objection_to(
-            order,
-            accounts.get(order.source_account_id),
-            accounts.get(order.destination_account_id),
-            self._limits,
-            now,
-        )
-        foreseen = objection.failure if objection else None
-        if rows[0]["opened_at"]:
-            transfer = Transfer(
-                replace(order, attempt=1), State.INITIATED, None, rows[0]["opened_at"], rows[0]["updated_at"], None
-            )
-            self._cache.transfers.remember(transfer.id, transfer, now)
-            return Opened(Standing(order.transfer_id, 1, State.INITIATED), foreseen), True
-        known = await self._opened_before(connection, order)
-        if known is None:
-            return await self._open(connection, order)
-        standing, began = known, False
-        if standing.duplicate_of is None and order.attempt > standing.attempt:
-            standing, began = await self._reopen(connection, order)
-        return Opened(standing, foreseen), began
-
-    async def _open_reversal(self, order: TransferOrder) -> Opened:
-        """One transaction under the lock of what is reversed: what does not fit is written down as failed."""
-        async with self._database.transaction() as connection:
-            reversal = await lock_original(connection, order)
-            opened, began = await self._open(connection, order)
-            if began and opened.standing.attempt == 1:  # also for a later attempt, where the books lack the first one
-                await self._record_reversal(connection, reversal)
-            if began and reversal.refusal:
-                transfer, now = await lock_transfer(connection, order.transfer_id)
-                change = rules.decide_end(
-                    transfer, opened.standing.attempt, State.FAILED, reversal.refusal.failure, now
-                )
-                opened = Opened((await _write(connection, transfer, change)).standing)
-        return self._announced_opening(opened)
-
-    async def _open_funding(self, order: TransferOrder) -> Opened:
-        """One transaction with the record of who asked for it and why."""
-        async with self._database.transaction() as connection:
-            opened, began = await self._open(connection, order)
-            if began and opened.standing.attempt == 1:
-                await self._record_funding(connection, order)
-        return self._announced_opening(opened)
-
-    def _announced_opening(self, opened: Opened) -> Opened:
-        if opened.standing.state.is_final:
-            self._on_final(opened.standing.transfer_id, None)
-        return opened
-
-    async def _opened_before(self, connection: "Connection", order: TransferOrder) -> Standing | None:
-        """What kept the order from being written: its key, or a `transaction_id`. None: that is free again."""
-        row = await connection.fetchrow(_FIND_BY_KEY, order.owner_id, order.idempotency_key)
-        if row is not None:
-            if row["t_id"] is None:
-                raise OrderMismatch(order.transfer_id)
-            named = transfer_of(row)
-            if not (order.contents == named.order.contents if named.id == order.transfer_id else order.repeats(named)):
-                raise OrderMismatch(order.transfer_id)
-            return _standing_for(order, named)
-        row = await connection.fetchrow(FIND_BY_TRANSACTION_ID, order.customer_account_id, order.transaction_id)
-        if row is None:
-            return None
-        first = transfer_of(row)
-        if order.repeats(first):
-            await _write_key(connection, order, first.id)
-        return _standing_for(order, first)
-
-    async def _reopen(self, connection: "Connection", order: TransferOrder) -> tuple[Standing, bool]:
-        """Begin the order's attempt, unless another transfer has taken its `transaction_id` meanwhile."""
-        try:
-            async with transaction_on(connection):
-                transfer, now = await lock_transfer(connection, order.transfer_id)
-                if not rules.decide_reopening(transfer, order.attempt):
-                    return transfer.standing, False
-                self._fingerprints.check_row(transfer)
-                self._fingerprints.check_attempt(order)
-                await connection.execute(
-                    _REOPEN, order.transfer_id, order.attempt, order.workflow_id, now, causing_request_id()
-                )
-        except asyncpg.UniqueViolationError as error:
-            if error.constraint_name != _TRANSACTION_ID_INDEX:
-                raise
-            row = await connection.fetchrow(FIND_BY_TRANSACTION_ID, order.customer_account_id, order.transaction_id)
-            if row is None:
-                raise Unavailable("The transaction_id was taken and is free again: ask again.") from error
-            return _standing_for(order, transfer_of(row)), False
-        return Standing(order.transfer_id, order.attempt, State.INITIATED), True
-
-
-async def _is_open(connection: "Connection", order: TransferOrder) -> bool:
-    return await connection.fetchrow(_FIND_BY_KEY, order.owner_id, order.idempotency_key) is not None
-
-
-async def _insert(connection: "Connection", order: TransferOrder) -> list[Row]:
-    """The rows of `_OPEN`. If another order takes the `transaction_id` meanwhile, the next try sees it."""
-    arguments = (
-        order.transfer_id,
-        order.owner_id,
-        order.idempotency_key,
-        order.fingerprint,
-        order.kind,
-        order.source_account_id,
-        order.destination_account_id,
-        order.amount_minor,
-        order.currency,
-        order.note,
-        order.transaction_id,
-        order.workflow_id,
-        order.reverses_transfer_id,
-        order.customer_account_id,
-        json.dumps(order.metadata) if order.metadata else None,
-        order.all_that_is_left,
-        causing_request_id(),
-    )
-    for _ in range(OPENING_TRIES):
-        try:
-            return await connection.fetch(_OPEN, *arguments)
-        except asyncpg.ForeignKeyViolationError as error:
-            if error.constraint_name != _KEY_WITHOUT_TRANSFER or order.transaction_id is None:
-                raise
-    raise Unavailable(f"Other orders took the transaction_id of {order.transfer_id} each time: ask again.")
-
-
-async def _write_key(connection: "Connection", order: TransferOrder, first: TransferId) -> None:
-    key = (order.owner_id, order.idempotency_key)
-    if await connection.fetchval(_WRITE_KEY, *key, first) is not None:
-        return
-    # A statement of its own: it sees the row that the insert has met, whenever that was committed.
-    if await connection.fetchval(_NAMED_BY_KEY, *key) != first:
-        raise OrderMismatch(order.transfer_id)
-
-
-def _standing_for(order: TransferOrder, found: Transfer) -> Standing:
-    """The answer to an order whose key or `transaction_id` names this transfer."""
-    if found.id == order.transfer_id:
-        return found.standing
-    return Standing(order.transfer_id, found.attempt, found.state, found.failure, duplicate_of=found.id)
-
 
 async def end_transfer(connection: "Connection", ending: Ending, state: State) -> Transfer:
     """End a transfer whose money never left the source, in a transaction that decides so.
@@ -490,7 +256,7 @@ async def end_transfer(connection: "Connection", ending: Ending, state: State) -
     """
     transfer, now = await lock_transfer(connection, ending.step.transfer_id)
     change = rules.decide_end(transfer, ending.step.attempt, state, ending.failure, now)
-    return await _write(connection, transfer, change)
+    return await write_change(connection, transfer, change)
 
 
 async def put_in_review(connection: "Connection", step: Step) -> Transfer:
@@ -499,7 +265,7 @@ async def put_in_review(connection: "Connection", step: Step) -> Transfer:
     A transfer that is in review already stays as it is. Raises `IllegalTransition` and `UnknownTransfer`.
     """
     transfer, now = await lock_transfer(connection, step.transfer_id)
-    return await _write(connection, transfer, rules.decide_review(transfer, step.attempt, now))
+    return await write_change(connection, transfer, rules.decide_review(transfer, step.attempt, now))
 
 
 def _is_debit(change: Change) -> bool:
@@ -510,11 +276,3 @@ def _may_restore_hold(change: Change) -> bool:
     """Whether it is the refund of a reversal: its debit may have used what was held."""
     of_reversal = change.transfer.reverses_transfer_id is not None
     return of_reversal and change.posting is not None and change.posting.leg is Leg.REFUND
-
-
-async def _write(connection: "Connection", transfer: Transfer, change: Change | None) -> Transfer:
-    """The transfer with this change written. None: it was written before."""
-    if change is None:
-        return transfer
-    await write(connection, change)
-    return change.after

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ledger.accounts import Account
 from ledger.rules import Change
+from ledger.transfers import Transfer
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -83,6 +84,14 @@ async def write(connection: "Connection", change: Change) -> None:
     else:
         values = (*_state(change), *_posting(change), *_entry(change))
         await connection.execute(_WRITE_POSTING_AND_ENTRY, *values, change.screened_by)
+
+
+async def write_change(connection: "Connection", transfer: Transfer, change: Change | None) -> Transfer:
+    """The transfer with this change written. None: it was written before."""
+    if change is None:
+        return transfer
+    await write(connection, change)
+    return change.after
 
 
 async def write_if_unchanged(connection: "Connection", change: Change, account: Account) -> bool:
