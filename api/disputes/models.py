@@ -9,7 +9,7 @@ from api.http.fields import Amount, In, Text
 from api.ownership.owned import Owned, OwnedPage
 from api.staff.models import Reason
 from disputes.dispute import Dispute, DisputeRuling, DisputeState
-from disputes.postgres.disputes import DisputeStatement
+from disputes.postgres.dispute_reads import DisputeStatement
 from ledger.ids import CustomerId, DisputeId, TransferId
 from staff.permissions import Channel
 

@@ -13,7 +13,7 @@ from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING
 from disputes.dispute import Dispute, NoSuchDispute
-from disputes.postgres.disputes import DisputeFile
+from disputes.postgres.dispute_reads import DisputeFile
 from ledger.ids import DisputeId, TransferId
 from staff.permissions import STAFF
 

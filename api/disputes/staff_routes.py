@@ -14,7 +14,7 @@ from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
 from disputes.dispute import DisputeDecision, DisputeState, NoSuchDispute
-from disputes.postgres.disputes import DisputeFile
+from disputes.postgres.dispute_reads import DisputeFile
 from ledger.ids import DisputeId
 from staff.permissions import Action, Actor
 

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from disputes.dispute import Dispute, NothingToHold, amount_to_hold, check_may_hold
-from disputes.postgres.disputes import (
-    DisputeFile,
-    keep_file,
-    kept_by_others,
-    lock_dispute,
-    transfer_of_dispute,
-)
+from disputes.postgres.dispute_reads import DisputeFile, keep_file, lock_dispute, transfer_of_dispute
+from disputes.postgres.endings import kept_by_others
 from ledger.ids import DisputeId
 from ledger.postgres.locks import lock_account
 from ledger.postgres.reversals import Hold, hold_for, set_hold, taken_of

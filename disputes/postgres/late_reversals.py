@@ -6,7 +6,8 @@ from sqlalchemy.sql import Select
 from database.connections import Database
 from database.statements import fetch, fetch_first, one_of
 from disputes.dispute import DisputeState, ending_of
-from disputes.postgres.disputes import end_dispute, lock_dispute, transfer_of_dispute
+from disputes.postgres.dispute_reads import lock_dispute, transfer_of_dispute
+from disputes.postgres.endings import end_dispute
 from disputes.postgres.tables import disputes
 from ledger.ids import DisputeId, TransferId
 from ledger.postgres.rows import TRANSFER, transfer_of
