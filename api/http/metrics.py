@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 
 from prometheus_client import Gauge
 
-from api.temporal import RecoverySchedule, TemporalGateway, TemporalUnavailable
+from api.temporal import RecoverySchedule, TemporalGateway
+from api.temporal_connection import TemporalUnavailable
 from database.connections import Unavailable
 from events.postgres.sequencer import UnnumberedReads
 from staff.postgres.open_work import OpenWork, OpenWorkReads

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from structlog.contextvars import get_contextvars
 
-from api.temporal import TemporalUnavailable
+from api.temporal_connection import TemporalUnavailable
 from database.connections import DiskFull, NotText, RowHeld, Unavailable
 from database.encryption import EncryptionKeyMissing
 from database.trail.cause import CAUSE

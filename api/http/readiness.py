@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from api.http.problems import Problem
-from api.temporal import TemporalGateway, TemporalUnavailable
+from api.temporal import TemporalGateway
+from api.temporal_connection import TemporalUnavailable
 from database.connections import Database, DiskFull, NoSchema, Unavailable
 
 log = structlog.get_logger()

@@ -12,7 +12,8 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.temporal import RecoverySchedule, TemporalGateway, TemporalUnavailable
+from api.temporal import RecoverySchedule, TemporalGateway
+from api.temporal_connection import TemporalUnavailable
 from settings import Settings
 from worker import connect_temporal
 
