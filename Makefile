@@ -30,8 +30,9 @@ demo: setup ## Show what Remit does on real servers, check each claim, and audit
 test: setup .venv/.contract-ready lint types imports check-servers ## Lint, types, import contracts and all tests
 	@$(BIN)/pytest -n 3 --dist worksteal
 
-openapi: setup ## Write docs/openapi.json, the API's contract, from its routes
+openapi: setup ## Write the contracts of the API and of events into docs/, from the code
 	@$(BIN)/remit openapi --out docs/openapi.json
+	@$(BIN)/remit events schema --out docs
 
 # In an environment of their own: their dependencies are not ours. Node comes with them where the machine has none.
 .venv/.contract-ready: .venv/.ready requirements-contract.txt requirements-node.txt tests/api/contract/npm/package-lock.json

@@ -10,6 +10,7 @@ from cli.bench import bench
 from cli.books.rebuild import rebuild
 from cli.console import fail, say
 from cli.embedded import demo, run
+from cli.events import schema
 from cli.migrate import migrate
 from cli.openapi import openapi
 from cli.overview import rules
@@ -30,6 +31,7 @@ for command in (run, demo, api, worker, migrate, status, show, openapi, verify, 
     app.command()(command)
 app.add_typer(admin.app, name="admin")
 app.add_typer(rules.app, name="rules")
+app.add_typer(schema.app, name="events")
 
 
 @app.callback()

@@ -176,6 +176,7 @@ DECLARE
     seen_by text[] := ARRAY[NEW.owner_id];
     entered public.entries;
     party text;
+    other text;
 BEGIN
     IF moved_leg IS NOT NULL AND moved_on <> 'world' THEN
         concerned := moved_on;
@@ -187,9 +188,9 @@ BEGIN
         END IF;
     END IF;
     IF NEW.state = 'completed' AND NEW.kind = 'reversal' THEN
-        SELECT a.owner_id INTO party FROM public.accounts a WHERE a.id = NEW.source_account_id;
-        IF party <> ALL (seen_by) THEN
-            seen_by := seen_by || party;
+        SELECT a.owner_id INTO other FROM public.accounts a WHERE a.id = NEW.source_account_id;
+        IF other <> ALL (seen_by) THEN
+            seen_by := seen_by || other;
         END IF;
     END IF;
     INSERT INTO public.outbox_events (type, subject, partition_key, account_id, account_version, audience, data,
@@ -204,9 +205,9 @@ BEGIN
                 'failure', CASE WHEN NEW.failure_code IS NOT NULL THEN jsonb_build_object('code', NEW.failure_code,
                     'message', NEW.failure_message, 'side', NEW.failure_side) END),
             'entry', CASE WHEN entered.account_id IS NOT NULL THEN jsonb_build_object(
-                'account_id', entered.account_id, 'leg', entered.leg, 'amount', entered.amount_minor,
-                'balance_before', entered.balance_before, 'balance_after', entered.balance_after,
-                'version', entered.version) END),
+                'account_id', entered.account_id, 'owner_id', party, 'leg', entered.leg,
+                'amount', entered.amount_minor, 'balance_before', entered.balance_before,
+                'balance_after', entered.balance_after, 'version', entered.version) END),
         coalesce(nullif(current_setting('remit.cause', true), '')::jsonb ->> 'request_id', NEW.request_id));
     RETURN NULL;
 END $$

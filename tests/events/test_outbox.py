@@ -60,6 +60,7 @@ async def test_a_transfer_has_an_event_for_each_state_with_the_entry_of_each_pos
     )
     assert debited.data["entry"] == {
         "account_id": alice.account_id,
+        "owner_id": alice.id,
         "leg": "debit",
         "amount": -30,
         "balance_before": 100,
