@@ -47,7 +47,10 @@ from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
 from disputes.postgres.late_reversals import LateReversals
+from events.postgres.arrivals import Arrivals
+from events.postgres.dead_letters import DeadLetters
 from events.postgres.sequencer import Sequencer, UnnumberedReads
+from events.postgres.sinks import SinkReads, run_sinks
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
@@ -88,6 +91,7 @@ from worker import (
     mailer_from,
     promotion,
     signatures_from,
+    sinks_from,
     tier_requests_from,
     verifier_from,
 )
@@ -103,7 +107,10 @@ REGISTRATION_SECONDS = 30
 
 
 # Of a worker, beside those of its steps.
-EVENT_CONNECTIONS = 4
+EVENT_CONNECTIONS = 6
+
+# How long a process waits for the end of what it does beside its steps.
+STOP_SECONDS = 3
 
 # How often a worker counts what has settled into the running totals.
 SETTLE_EVERY_SECONDS = 60
@@ -249,7 +256,14 @@ def compose_api(
             database, configured_rules(settings), four_eyes_after, is_fixed=settings.rules_file is not None
         ),
         verdict_reads=VerdictReads(database),
-        gauges=ApiGauges(OpenWorkReads(database), UnsealedReads(database), UnnumberedReads(database), temporal),
+        gauges=ApiGauges(
+            OpenWorkReads(database),
+            UnsealedReads(database),
+            UnnumberedReads(database),
+            SinkReads(database),
+            DeadLetters(database),
+            temporal,
+        ),
         sign_ins=sign_ins,
         login_limits=LoginLimits(sign_ins),
         codec=codec_from(settings),
@@ -410,6 +424,9 @@ async def run_until_stopped(
             watches.append(asyncio.create_task(sealer))
             watches.append(asyncio.create_task(encrypt_plain_numbers(book.database, settings)))
             watches.append(asyncio.create_task(sequencer.keep_numbering()))
+            arrivals = Arrivals(events_database)
+            watches.append(asyncio.create_task(arrivals.keep_listening()))
+            watches.append(asyncio.create_task(run_sinks(events_database, arrivals, sinks_from(settings))))
         if not with_worker:
             await stopping
             return
@@ -422,6 +439,9 @@ async def run_until_stopped(
         checking.cancel()
         connecting.cancel()
         stopping.cancel()
+        if watches:
+            # Each sink gives its lease back, so that the next process need not wait for its end.
+            await asyncio.wait(watches, timeout=STOP_SECONDS)
         await pools.aclose()
 
 

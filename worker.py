@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
 from temporalio.client import Client, Interceptor
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import KeepAliveConfig, TLSConfig
@@ -36,6 +37,8 @@ from database.encryption import Encryption
 from database.trail.signatures import Signatures
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
+from events.installed_sinks import installed_sinks
+from events.sink import Sink
 from ledger.fingerprints import Fingerprints
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.book import Book
@@ -72,6 +75,8 @@ from workflows.versioned import (
     AutoUpgradedRecovery,
     AutoUpgradedTierRequest,
 )
+
+log = structlog.get_logger()
 
 WORKFLOWS: Sequence[type] = (
     TransferWorkflow,
@@ -227,6 +232,18 @@ def tier_requests_from(settings: Settings, database: Database, queues: AccountQu
     terms = TierTerms(settings.tier_deadline_seconds, settings.four_eyes_from_tier)
     four_eyes_after = timedelta(seconds=settings.four_eyes_after_seconds)
     return TierRequests(database, encryption_from(settings), terms, four_eyes_after, queues)
+
+
+def sinks_from(_settings: Settings) -> list[Sink]:
+    """Who gets every event: what the settings configure, and what installed packages offer. A broken one is left out.
+
+    Money does not wait for any of them, so none keeps a worker from its start.
+    """
+    configured: list[Sink] = []
+    installed, unusable = installed_sinks(sink.name for sink in configured)
+    for each in unusable:
+        log.error("an installed sink cannot be used", sink=each.name, error=each.reason)
+    return [*configured, *installed]
 
 
 def deployment(build_id: str | None) -> WorkerDeploymentConfig | None:

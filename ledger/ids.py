@@ -20,6 +20,7 @@ DocumentId = NewType("DocumentId", str)
 SessionId = NewType("SessionId", str)
 ApiKeyId = NewType("ApiKeyId", str)
 RebuildId = NewType("RebuildId", str)
+DeadLetterId = NewType("DeadLetterId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -86,6 +87,11 @@ def new_tier_request_id() -> TierRequestId:
 def new_rebuild_id() -> RebuildId:
     """A random, unguessable id."""
     return RebuildId("rbd_" + _body(secrets.token_bytes(16)))
+
+
+def new_dead_letter_id() -> DeadLetterId:
+    """A random, unguessable id."""
+    return DeadLetterId("dlt_" + _body(secrets.token_bytes(16)))
 
 
 def new_dispute_id() -> DisputeId:

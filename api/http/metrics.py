@@ -15,7 +15,9 @@ from prometheus_client import Gauge
 from api.temporal import RecoverySchedule, TemporalGateway
 from api.temporal_connection import TemporalUnavailable
 from database.connections import Unavailable
+from events.postgres.dead_letters import DeadLetters
 from events.postgres.sequencer import UnnumberedReads
+from events.postgres.sinks import SinkReads, SinkStanding
 from staff.postgres.open_work import OpenWork, OpenWorkReads
 from trail.postgres.unsealed import UnsealedReads
 
@@ -49,6 +51,12 @@ DOCUMENTS_LONGEST = Gauge(
 UNSEALED = Gauge(
     "remit_trail_unsealed_longest_seconds", "Age of the oldest record of an audit trail that has no seal", ["trail"]
 )
+SINK_LAG = Gauge("remit_sink_lag_events", "Events that a sink has not delivered yet", ["sink"])
+SINK_LAG_SECONDS = Gauge(
+    "remit_sink_lag_seconds", "Age of the oldest event that a sink has not delivered yet", ["sink"]
+)
+SINK_FAILING = Gauge("remit_sink_failing", "1 while a sink cannot deliver", ["sink"])
+DEAD_LETTERS = Gauge("remit_dead_letters", "Dead letters that nobody has replayed or discarded", ["source"])
 UNNUMBERED = Gauge(
     "remit_events_unnumbered_longest_seconds", "Age of the oldest event that has no position yet", ["outbox"]
 )
@@ -99,21 +107,25 @@ class ApiGauges:
         open_work: OpenWorkReads,
         unsealed: UnsealedReads,
         unnumbered: UnnumberedReads,
+        sinks: SinkReads,
+        letters: DeadLetters,
         temporal: TemporalGateway,
     ) -> None:
         self._task_queue = temporal.task_queue
         self._open_work = Kept(open_work.read)
         self._unsealed = Kept(unsealed.longest_seconds)
         self._unnumbered = Kept(unnumbered.longest_seconds)
+        self._delivery = Kept(lambda: _delivery(sinks, letters))
         self._attention = Kept(lambda: temporal.count_needing_attention(LIMIT_SECONDS))
         self._recovery = Kept(temporal.recovery_schedule)
 
     async def read(self) -> None:
         """Set the gauges to recent values, or clear them, in about `LIMIT_SECONDS` at most."""
-        work, unsealed, unnumbered, attention, recovery = await asyncio.gather(
+        work, unsealed, unnumbered, delivery, attention, recovery = await asyncio.gather(
             self._open_work.read(),
             self._unsealed.read(),
             self._unnumbered.read(),
+            self._delivery.read(),
             self._attention.read(),
             self._recovery.read(),
         )
@@ -121,6 +133,7 @@ class ApiGauges:
         UNSEALED.clear()
         for trail, seconds in (unsealed or {}).items():
             UNSEALED.labels(trail).set(seconds)
+        _set_delivery(*(delivery or ([], {})))
         UNNUMBERED.clear()
         if unnumbered is not None:
             UNNUMBERED.labels(OUTBOX).set(unnumbered)
@@ -148,6 +161,21 @@ def _set_open_work(work: OpenWork | None) -> None:
     for waiting in work.documents:
         DOCUMENTS.labels(waiting.state).set(waiting.documents)
         DOCUMENTS_LONGEST.labels(waiting.state).set(waiting.oldest_seconds)
+
+
+async def _delivery(sinks: SinkReads, letters: DeadLetters) -> tuple[list[SinkStanding], dict[str, int]]:
+    return await sinks.all(), await letters.counts()
+
+
+def _set_delivery(sinks: list[SinkStanding], dead_letters: dict[str, int]) -> None:
+    for gauge in (SINK_LAG, SINK_LAG_SECONDS, SINK_FAILING, DEAD_LETTERS):
+        gauge.clear()
+    for sink in sinks:
+        SINK_LAG.labels(sink.name).set(sink.lag_events)
+        SINK_LAG_SECONDS.labels(sink.name).set(sink.lag_seconds)
+        SINK_FAILING.labels(sink.name).set(sink.failing_since is not None)
+    for source, many in dead_letters.items():
+        DEAD_LETTERS.labels(source).set(many)
 
 
 def _set_recovery(found: RecoverySchedule | None) -> None:

@@ -30,6 +30,8 @@ for module in (
     "customers.sign_ins.postgres",
     "database.answers",
     "disputes.postgres.tables",
+    "events.postgres.dead_letters",
+    "events.postgres.sinks",
     "events.postgres.tables",
     "ledger.postgres.tables",
     "notifications.postgres",

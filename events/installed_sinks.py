@@ -1,0 +1,43 @@
+"""Sinks of installed packages: each is offered by an entry point, and nothing here has to know of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from events.sink import Sink, kind_of
+
+# The group under which installed packages offer sinks. Each entry point is a function without arguments, or a class,
+# that returns a sink, or None where it is not configured.
+ENTRY_POINTS = "remit.sinks"
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableSink:
+    """An entry point that gave no sink, and why. Money does not wait for it."""
+
+    name: str
+    reason: str
+
+
+def installed_sinks(taken: Iterable[str] = ()) -> tuple[list[Sink], list[UnusableSink]]:
+    """The sinks that installed packages offer and that are configured, and those that cannot be used.
+
+    `taken` are the names that are in use already: two sinks with one name would share a position.
+    """
+    names = set(taken)
+    found: list[Sink] = []
+    unusable: list[UnusableSink] = []
+    for offered in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
+        try:
+            sink = offered.load()()
+            if sink is None:
+                continue
+            kind_of(sink)
+            if sink.name in names:
+                raise ValueError(f"another sink has the name {sink.name}")  # noqa: TRY301 - told like its other errors
+        except Exception as error:  # noqa: BLE001 - the package of others may raise anything
+            unusable.append(UnusableSink(offered.name, f"{type(error).__name__}: {error}"))
+        else:
+            names.add(sink.name)
+            found.append(sink)
+    return found, unusable

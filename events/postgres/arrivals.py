@@ -1,0 +1,77 @@
+"""Wakes what waits for events in this process: by PostgreSQL's notification, and by looking each second."""
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
+
+import asyncpg
+import structlog
+
+from database.connections import Database, Unavailable
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+log = structlog.get_logger()
+
+# What the sequencer notifies, with the last position that it has given.
+CHANNEL = "remit_events"
+
+LOOK_SECONDS = 1
+
+_HEAD = "SELECT last FROM event_head"
+
+
+class Arrivals:
+    """The last position that this process knows of. `keep_listening` runs once; any number of tasks `wait`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._last = 0
+        self._woken = asyncio.Event()
+        self._is_lost = False
+
+    async def keep_listening(self) -> NoReturn:
+        """Listen for ever, with one connection. While PostgreSQL does not answer nobody is woken, and nothing ends."""
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    await connection.add_listener(CHANNEL, self._heard)
+                    try:
+                        await self._look(connection)
+                    finally:
+                        with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+                            await connection.remove_listener(CHANNEL, self._heard)
+            except (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if not self._is_lost:
+                    log.warning("nobody hears of new events", error=" ".join(str(error).split()))
+                self._is_lost = True
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def wait(self, position: int, seconds: int = LOOK_SECONDS) -> None:
+        """Return once there may be an event after this position, at the latest after so many seconds."""
+        if self._last > position:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
+    def announce(self, position: int) -> None:
+        """Wake all who wait: the sequencer of this process may call it before PostgreSQL notifies."""
+        self._last = max(self._last, position)
+        woken, self._woken = self._woken, asyncio.Event()
+        woken.set()
+
+    async def _look(self, connection: "Connection") -> NoReturn:
+        """Ask each second, too: a pooler may carry no notification, and a dead connection is noticed by it."""
+        while True:
+            last = await connection.fetchval(_HEAD)
+            if self._is_lost:
+                log.info("new events are heard of again")
+                self._is_lost = False
+            if last > self._last:
+                self.announce(last)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        self.announce(int(str(payload)))
