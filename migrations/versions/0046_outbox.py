@@ -160,6 +160,7 @@ BEGIN
 END $$
 """
 
+# It happened when entries, postings and attempts say.
 # Who asked for a transfer sees it, and each owner once money of theirs has moved: as `visible_to` of
 # ledger/postgres/transfer_reads.py. A posting with the outside world changes no account and has no entry.
 EVENT_OF_TRANSFER = f"""
@@ -194,7 +195,7 @@ BEGIN
         END IF;
     END IF;
     INSERT INTO public.outbox_events (type, subject, partition_key, account_id, account_version, audience, data,
-        request_id)
+        request_id, occurred_at)
     VALUES ('transfer.' || happened, NEW.id, concerned, entered.account_id, entered.version, seen_by,
         jsonb_build_object(
             'transfer', jsonb_build_object(
@@ -208,7 +209,8 @@ BEGIN
                 'account_id', entered.account_id, 'owner_id', party, 'leg', entered.leg,
                 'amount', entered.amount_minor, 'balance_before', entered.balance_before,
                 'balance_after', entered.balance_after, 'version', entered.version) END),
-        coalesce(nullif(current_setting('remit.cause', true), '')::jsonb ->> 'request_id', NEW.request_id));
+        coalesce(nullif(current_setting('remit.cause', true), '')::jsonb ->> 'request_id', NEW.request_id),
+        CASE TG_OP WHEN 'INSERT' THEN NEW.created_at ELSE NEW.updated_at END);
     RETURN NULL;
 END $$
 """
