@@ -22,6 +22,26 @@ Place = tuple[datetime, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """From `since` on, and before `until`. None: it has no such end."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def holds(self, time: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+        """The conditions under which a time lies in it."""
+        found = []
+        if self.since is not None:
+            found.append(time >= self.since)
+        if self.until is not None:
+            found.append(time < self.until)
+        return found
+
+
+ALL_TIME = Span()
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """The items of one page, and whether more follow."""
 
@@ -36,13 +56,18 @@ _limited: WeakKeyDictionary[Select[Any], Select[Any]] = WeakKeyDictionary()
 
 
 def newest_first(
-    statement: Select[Any], time: ColumnElement[Any], id_: ColumnElement[Any], *, behind: bool
+    statement: Select[Any],
+    time: ColumnElement[Any],
+    id_: ColumnElement[Any],
+    *,
+    behind: bool,
+    within: Span = ALL_TIME,
 ) -> Select[Any]:
     """The list from the newest item to the oldest; with `behind`, only what follows the place given to `fetch_page`.
 
     Every page costs the same with an index on the columns that the list fixes, then `(time DESC, id DESC)`.
     """
-    ordered = statement.order_by(time.desc(), id_.desc())
+    ordered = statement.where(*within.holds(time)).order_by(time.desc(), id_.desc())
     if not behind:
         return ordered
     place = (bindparam("before_time", type_=time.type), bindparam("before_id", type_=id_.type))
@@ -50,7 +75,12 @@ def newest_first(
 
 
 def newest_of(
-    branches: Sequence[Select[Any]], time: ColumnElement[Any], id_: ColumnElement[Any], *, behind: bool
+    branches: Sequence[Select[Any]],
+    time: ColumnElement[Any],
+    id_: ColumnElement[Any],
+    *,
+    behind: bool,
+    within: Span = ALL_TIME,
 ) -> Select[Any]:
     """The list of all branches together, newest first. No row may be in two of them.
 
@@ -58,8 +88,8 @@ def newest_of(
     reads in order and for one page at most.
     """
     if len(branches) == 1:
-        return newest_first(branches[0], time, id_, behind=behind)
-    pages = [newest_first(branch, time, id_, behind=behind).limit(_PAGE_ROWS) for branch in branches]
+        return newest_first(branches[0], time, id_, behind=behind, within=within)
+    pages = [newest_first(branch, time, id_, behind=behind, within=within).limit(_PAGE_ROWS) for branch in branches]
     listed = union_all(*pages).subquery("listed")
     return select(listed).order_by(*(_in(listed, column).desc() for column in (time, id_)))
 

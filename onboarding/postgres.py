@@ -38,7 +38,7 @@ from customers.postgres import UNDECIDED, customers, welcome
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.encryption import Encryption
-from database.paging import Page, Place, fetch_page, newest_first
+from database.paging import ALL_TIME, Page, Place, Span, fetch_page, newest_first
 from database.statements import Row, execute, fetch, fetch_first, fetch_only, locked
 from ledger.ids import CustomerId, DocumentId
 from ledger.postgres.tables import accounts
@@ -182,10 +182,12 @@ class Onboarding:
         customer_id: CustomerId | None = None,
         state: VerificationState | None = None,
         before: Place | None = None,
+        within: Span = ALL_TIME,
     ) -> Page[IdentityDocument]:
         """The documents of a customer, or of everybody, newest first."""
         columns = identity_documents.c
-        wanted = newest_first(select(*DOCUMENT), columns.submitted_at, columns.id, behind=before is not None)
+        listed = select(*DOCUMENT)
+        wanted = newest_first(listed, columns.submitted_at, columns.id, behind=before is not None, within=within)
         if customer_id is not None:
             wanted = wanted.where(columns.customer_id == customer_id)
         if state is not None:

@@ -33,7 +33,7 @@ from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.encryption import Encryption, encrypt_anew
 from database.metadata import CLOCK, METADATA, Timestamp, required
-from database.paging import Page, Place, fetch_page, newest_first
+from database.paging import ALL_TIME, Page, Place, Span, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
 from database.statements import Row, execute, fetch, fetch_first, fetch_only, fetch_value, locked
 from ledger.accounts import Account
@@ -209,10 +209,12 @@ class TierRequests:
         account_id: AccountId | None = None,
         state: TierRequestState | None = None,
         before: Place | None = None,
+        within: Span = ALL_TIME,
     ) -> Page[TierRequest]:
         """The requests for an account, or for all, newest first."""
         columns = tier_requests.c
-        wanted = newest_first(select(*_REQUEST), columns.created_at, columns.id, behind=before is not None)
+        listed = select(*_REQUEST)
+        wanted = newest_first(listed, columns.created_at, columns.id, behind=before is not None, within=within)
         if account_id is not None:
             wanted = wanted.where(columns.account_id == account_id)
         if state is not None:

@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
-from pydantic import AwareDatetime
 
-from api.accounts.entries import entries_page
+from api.accounts.entries import EntryFilters, entries_page
 from api.accounts.models import (
     AccountIn,
     AccountNameIn,
@@ -20,7 +19,7 @@ from api.accounts.models import (
 )
 from api.auth.sessions import AccountsRead, AccountsWrite, Caller, TransfersWrite
 from api.contract.response_headers import CREATED
-from api.http.fields import Cursor, PageSize
+from api.http.fields import Moment
 from api.http.headers import IdempotencyKey, WaitSeconds
 from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -108,7 +107,7 @@ async def balance(
     session: AccountsRead,
     remit: Remit,
     at: Annotated[
-        AwareDatetime | None, Query(description="A moment with its offset from UTC; the present, where it is not given")
+        Moment | None, Query(description="A moment with its offset from UTC; the present, where it is not given")
     ] = None,
 ) -> BalanceOut:
     """With `at`: the balance after the last entry that was recorded by then. A moment to come is the present.
@@ -159,11 +158,10 @@ async def entries(
     account_id: AccountId,
     session: AccountsRead,
     remit: Remit,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
+    wanted: Annotated[EntryFilters, Query()],
 ) -> EntriesOut:
     """Newest first. Entries are never changed or removed, so a page always stays the same."""
-    return await entries_page(remit, await _own_account(account_id, session, remit), limit, cursor)
+    return await entries_page(remit, await _own_account(account_id, session, remit), wanted)
 
 
 @router.post(

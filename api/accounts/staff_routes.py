@@ -2,11 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
-from api.accounts.entries import entries_page
+from api.accounts.entries import EntryFilters, entries_page
 from api.accounts.models import AccountFileOut, EntriesOut, FreezeIn, LimitsOut, MarkedAccountOut, TierIn
-from api.http.fields import Cursor, PageSize
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
@@ -70,11 +69,10 @@ async def entries(
     account_id: AccountId,
     _: Staff,
     remit: Remit,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
+    wanted: Annotated[EntryFilters, Query()],
 ) -> EntriesOut:
     """Newest first, with the same contents as for its owner."""
-    return await entries_page(remit, await _any_account(account_id, remit), limit, cursor)
+    return await entries_page(remit, await _any_account(account_id, remit), wanted)
 
 
 @router.post(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from api.http.fields import Cursor, PageSize
+from api.http.fields import ListFilters
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
 from api.http.route import CheckedRoute
@@ -19,7 +19,15 @@ from staff.permissions import Action, Actor
 
 router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
 
-Id = Annotated[str | None, Query(pattern=r"^[a-z0-9_]{1,40}$")]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
+
+
+class AuthEventFilters(ListFilters):
+    """All filters of a request apply together."""
+
+    customer_id: Id | None = None
+    actor_id: Id | None = None
+    kind: AuthEventKind | None = None
 
 
 class AuthEventOut(BaseModel):
@@ -50,20 +58,17 @@ class AuthEventsOut(BaseModel):
 async def auth_events(
     _: Annotated[Actor, Depends(may(Action.READ_AUTH_EVENTS))],
     remit: Remit,
-    customer_id: Id = None,
-    actor_id: Id = None,
-    kind: Annotated[AuthEventKind | None, Query()] = None,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
+    wanted: Annotated[AuthEventFilters, Query()],
 ) -> AuthEventsOut:
     """Newest first: sign-ins, failures and refusals, and which staff read which customer."""
-    wanted = AuthEventSearch(
-        customer_id=CustomerId(customer_id) if customer_id else None,
-        actor_id=CustomerId(actor_id) if actor_id else None,
-        kind=kind,
-        before=remit.cursors.read_place("auth events", cursor),
+    search = AuthEventSearch(
+        customer_id=CustomerId(wanted.customer_id) if wanted.customer_id else None,
+        actor_id=CustomerId(wanted.actor_id) if wanted.actor_id else None,
+        kind=wanted.kind,
+        before=remit.cursors.read_place("auth events", wanted.cursor),
+        within=wanted.span,
     )
-    page = await remit.sign_ins.find(wanted, limit)
+    page = await remit.sign_ins.find(search, wanted.limit)
     return AuthEventsOut(
         items=[AuthEventOut.model_validate(one, from_attributes=True) for one in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("auth events", last.recorded_at, last.id)),

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
 from api.books.models import AuditIn, AuditOut, BooksOut, StatsOut, TotalsOut
+from api.http.fields import Moment
 from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
@@ -59,10 +59,8 @@ async def audit(
 async def stats(
     _: Staff,
     remit: Remit,
-    from_: Annotated[
-        AwareDatetime | None, Query(alias="from", description="The period begins; 31 days at most")
-    ] = None,
-    to: Annotated[AwareDatetime | None, Query(description="The period ends before this; without it, now")] = None,
+    from_: Annotated[Moment | None, Query(alias="from", description="The period begins; 31 days at most")] = None,
+    to: Annotated[Moment | None, Query(description="The period ends before this; without it, now")] = None,
 ) -> StatsOut:
     """How recent transfers ended, which are not final and for how long, and amounts in transit.
 

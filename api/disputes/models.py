@@ -5,13 +5,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from api.http.fields import Amount, In, Text
+from api.http.fields import Amount, In, ListFilters, Text
 from api.ownership.owned import Owned, OwnedPage
 from api.staff.models import Reason
 from disputes.dispute import Dispute, DisputeRuling, DisputeState
 from disputes.postgres.dispute_reads import DisputeStatement
 from ledger.ids import CustomerId, DisputeId, TransferId
 from staff.permissions import Channel
+
+
+class DisputeFilters(ListFilters):
+    """All filters of a request apply together. One that is left out allows everything."""
+
+    state: DisputeState | None = None
 
 
 class DisputeIn(In):

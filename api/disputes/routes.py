@@ -1,11 +1,12 @@
 """Disputes: a payer objects to a completed transfer, and both parties make statements and follow the outcome."""
 
-from fastapi import APIRouter, Response, status
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
 
 from api.auth.sessions import Caller, DisputesRead, DisputesWrite
 from api.contract.response_headers import CREATED
-from api.disputes.models import DisputeIn, DisputeOut, DisputesOut, StatementIn
-from api.http.fields import Cursor, PageSize
+from api.disputes.models import DisputeFilters, DisputeIn, DisputeOut, DisputesOut, StatementIn
 from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -59,11 +60,11 @@ async def open_dispute(
 async def disputes(
     session: DisputesRead,
     remit: Remit,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
+    wanted: Annotated[DisputeFilters, Query()],
 ) -> DisputesOut:
     """Disputes about transfers that I sent or received, newest first, without their statements."""
-    page = await remit.disputes.all_of(session.customer.id, None, remit.cursors.read_place("disputes", cursor), limit)
+    before = remit.cursors.read_place("disputes", wanted.cursor)
+    page = await remit.disputes.all_of(session.customer.id, wanted.state, before, wanted.limit, within=wanted.span)
     return DisputesOut(
         items=[DisputeOut.of(dispute, [], as_staff=False) for dispute in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("disputes", last.created_at, last.id)),

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from api.disputes.models import DisputeDecisionIn, DisputeOut, DisputesOut
-from api.http.fields import Cursor, PageSize
+from api.disputes.models import DisputeDecisionIn, DisputeFilters, DisputeOut, DisputesOut
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -13,7 +12,7 @@ from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
-from disputes.dispute import DisputeDecision, DisputeState, NoSuchDispute
+from disputes.dispute import DisputeDecision, NoSuchDispute
 from disputes.postgres.dispute_reads import DisputeFile
 from ledger.ids import DisputeId
 from staff.permissions import Action, Actor
@@ -30,12 +29,11 @@ router = APIRouter(prefix="/v1/admin/disputes", tags=["admin"], route_class=Chec
 async def disputes(
     reader: Staff,
     remit: Remit,
-    state: Annotated[DisputeState | None, Query()] = None,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
+    wanted: Annotated[DisputeFilters, Query()],
 ) -> DisputesOut:
     """All customers' disputes, newest first, without their statements. Of their own, staff see what a party sees."""
-    page = await remit.disputes.all_of(None, state, remit.cursors.read_place("all disputes", cursor), limit)
+    before = remit.cursors.read_place("all disputes", wanted.cursor)
+    page = await remit.disputes.all_of(None, wanted.state, before, wanted.limit, within=wanted.span)
     return DisputesOut(
         items=[DisputeOut.of(dispute, [], as_staff=reader.id not in dispute.parties) for dispute in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("all disputes", last.created_at, last.id)),

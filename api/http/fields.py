@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from email_validator import EmailNotValidError, validate_email
 from fastapi import Path, Query
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,6 +22,7 @@ from pydantic import (
 )
 
 from api.http.problems import MOST_FIELD_ERRORS
+from database.paging import Span
 from ledger.account_numbers import ACCOUNT_NUMBER, AccountNumber, compact, is_account_number, looks_like_a_number
 from ledger.ids import ACCOUNT_ID, TRANSFER_ID, AccountId, TransferId
 from ledger.money import MAX_AMOUNT_MINOR, is_currency
@@ -168,6 +171,37 @@ Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="Page size")]
 # The parameters of a list: how many items, and where the page before ended.
 PageSize = Annotated[Limit, Query()]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the previous page of this list")]
+
+
+def _in_the_calendar(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is not in the years 1 to 9999 of UTC") from error
+
+
+# With its offset, which may lead out of the calendar.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_the_calendar)]
+
+
+# A limit of amounts, in a query: numbers are text there.
+Minor = Annotated[int, Field(ge=1, le=MAX_AMOUNT_MINOR)]
+
+
+class ListFilters(BaseModel):
+    """The parameters of a list that is sorted by time. All filters of a request apply together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    created_after: Moment | None = Field(None, description="At this time or later")
+    created_before: Moment | None = Field(None, description="Before this time")
+    limit: Limit = 20
+    cursor: Cursor = None
+
+    @property
+    def span(self) -> Span:
+        """The times that the list is asked for."""
+        return Span(self.created_after, self.created_before)
 
 
 class In(BaseModel):

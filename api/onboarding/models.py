@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.http.fields import In
+from api.http.fields import In, ListFilters
 from api.ownership.owned import Owned, OwnedPage
 from api.staff.models import ReasonIn
 from customers.customer import Customer
@@ -23,6 +23,12 @@ from customers.documents.verifier import Verifier
 from ledger.ids import CustomerId, DocumentId
 
 Ending = Annotated[str, Field(description="The last characters of the number, which is never shown", examples=["5667"])]
+
+
+class DocumentFilters(ListFilters):
+    """All filters of a request apply together. One that is left out allows everything."""
+
+    state: VerificationState | None = None
 
 
 class IdentityDocumentIn(In):

@@ -1,14 +1,15 @@
 """A customer's identity documents: the one they registered with, and others after a rejection."""
 
-from fastapi import APIRouter, status
+from typing import Annotated
+
+from fastapi import APIRouter, Query, status
 
 from api.auth.sessions import CurrentSession
-from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
-from api.onboarding.models import DocumentOut, DocumentsOut, IdentityDocumentIn
+from api.onboarding.models import DocumentFilters, DocumentOut, DocumentsOut, IdentityDocumentIn
 from api.services import Remit
 from api.staff.authorization import ACTING, READING
 from customers.customer import IdentityMissing
@@ -44,10 +45,11 @@ async def send(wanted: IdentityDocumentIn, session: CurrentSession, remit: Remit
     summary="List my identity documents",
     responses=problem_responses(*_READING, "cursor_invalid", "validation_failed"),
 )
-async def documents(session: CurrentSession, remit: Remit, limit: PageSize = 20, cursor: Cursor = None) -> DocumentsOut:
+async def documents(session: CurrentSession, remit: Remit, wanted: Annotated[DocumentFilters, Query()]) -> DocumentsOut:
     """Newest first. Of each number you see the last characters."""
+    me, before = session.customer.id, remit.cursors.read_place("documents", wanted.cursor)
     page = await remit.onboarding.documents(
-        limit, customer_id=session.customer.id, before=remit.cursors.read_place("documents", cursor)
+        wanted.limit, customer_id=me, state=wanted.state, before=before, within=wanted.span
     )
     return DocumentsOut(
         items=[DocumentOut.of(one) for one in page.items],

@@ -4,15 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
-from api.onboarding.models import DocumentDecisionIn, DocumentOut, DocumentsOut
+from api.onboarding.models import DocumentDecisionIn, DocumentFilters, DocumentOut, DocumentsOut
 from api.services import Remit
 from api.staff.authorization import ACTING, READING, Staff, may
-from customers.documents.document import VerificationState
 from ledger.ids import DocumentId
 from staff.permissions import Action, Actor
 
@@ -28,14 +26,11 @@ router = APIRouter(prefix="/v1/admin/documents", tags=["admin"], route_class=Che
 async def documents(
     _: Staff,
     remit: Remit,
-    state: Annotated[VerificationState | None, Query()] = None,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
+    wanted: Annotated[DocumentFilters, Query()],
 ) -> DocumentsOut:
     """All customers' documents, newest first. `in_review`: a person must decide. Nobody sees a whole number."""
-    page = await remit.onboarding.documents(
-        limit, state=state, before=remit.cursors.read_place("all documents", cursor)
-    )
+    before = remit.cursors.read_place("all documents", wanted.cursor)
+    page = await remit.onboarding.documents(wanted.limit, state=wanted.state, before=before, within=wanted.span)
     return DocumentsOut(
         items=[DocumentOut.of(one) for one in page.items],
         next_cursor=next_cursor(

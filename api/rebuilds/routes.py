@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
-from api.http.fields import MAX_PAGE, Cursor, PageSize
+from api.http.fields import MAX_PAGE, Cursor, ListFilters, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -66,9 +66,10 @@ async def create(
     summary="List rebuilds",
     responses=problem_responses(*READING, "cursor_invalid", "validation_failed"),
 )
-async def rebuilds(_: Staff, remit: Remit, limit: PageSize = 20, cursor: Cursor = None) -> RebuildsOut:
+async def rebuilds(_: Staff, remit: Remit, wanted: Annotated[ListFilters, Query()]) -> RebuildsOut:
     """Newest first."""
-    page = await remit.rebuilds.all_of(limit, before=remit.cursors.read_place(_LIST, cursor))
+    before = remit.cursors.read_place(_LIST, wanted.cursor)
+    page = await remit.rebuilds.all_of(wanted.limit, before=before, within=wanted.span)
     return RebuildsOut(
         items=[RebuildSummaryOut.of(each) for each in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place(_LIST, last.created_at, last.id)),

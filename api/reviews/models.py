@@ -2,9 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from api.http.fields import Amount, Currency, TransferIdIn
+from api.http.fields import Amount, Currency, Moment, TransferIdIn
 from api.http.problems import ProblemCode
 from api.staff.models import ReasonIn
 from ledger.ids import AccountId, CustomerId, TransferId
@@ -28,7 +28,7 @@ class DecisionsIn(DecisionIn):
     transfer_ids: Annotated[
         list[TransferIdIn] | None, Field(min_length=1, max_length=MOST_AT_ONCE, description="Instead of a filter")
     ] = None
-    created_before: AwareDatetime | None = Field(
+    created_before: Moment | None = Field(
         None, description="When the list was read: what came, or came into review, later is left out"
     )
     total: Annotated[int, Field(strict=True, ge=1, le=MOST_AT_ONCE)] | None = Field(

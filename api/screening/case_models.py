@@ -5,8 +5,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from api.http.fields import AccountIdIn, ListFilters
 from ledger.ids import AccountId, CaseId, CustomerId, RuleSetId, TransferId
 from screening.cases import CaseFile, CaseState, ScreeningCase
+
+
+class CaseFilters(ListFilters):
+    """All filters of a request apply together. One that is left out allows everything."""
+
+    state: CaseState | None = None
+    account_id: AccountIdIn | None = None
 
 
 class CaseOut(BaseModel):

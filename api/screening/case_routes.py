@@ -4,17 +4,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from api.http.fields import AccountIdIn, Cursor, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
-from api.screening.case_models import CaseFileOut, CaseOut, CasesOut
+from api.screening.case_models import CaseFileOut, CaseFilters, CaseOut, CasesOut
 from api.services import Remit
 from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.models import ReasonIn
 from ledger.ids import CaseId
-from screening.cases import CaseState
 from screening.postgres.cases import CaseSearch
 from staff.permissions import Action, Actor
 
@@ -30,14 +28,12 @@ router = APIRouter(prefix="/v1/admin/cases", tags=["admin"], route_class=Checked
 async def cases(
     reader: Staff,
     remit: Remit,
-    state: Annotated[CaseState | None, Query()] = None,
-    account_id: Annotated[AccountIdIn | None, Query()] = None,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
+    wanted: Annotated[CaseFilters, Query()],
 ) -> CasesOut:
     """Newest first, without their flags. Nobody sees a case about an account of their own."""
-    wanted = CaseSearch(state, account_id, remit.cursors.read_place("cases", cursor))
-    page = await remit.cases.find_all(reader.id, wanted, limit)
+    before = remit.cursors.read_place("cases", wanted.cursor)
+    search = CaseSearch(wanted.state, wanted.account_id, before, within=wanted.span)
+    page = await remit.cases.find_all(reader.id, search, wanted.limit)
     return CasesOut(
         items=[CaseOut.of_case(case) for case in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("cases", last.opened_at, last.id)),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from api.http.fields import In, Text
+from api.http.fields import In, ListFilters, Text
 from api.http.problems import ProblemCode
 from api.staff.interventions import ActionAnswer
 from ledger.ids import ActionId, CustomerId
@@ -22,6 +22,13 @@ class ReasonIn(In):
     """Why this is done. It is recorded with who did it, and with what was before and after."""
 
     reason: Reason
+
+
+class ActionFilters(ListFilters):
+    """All filters of a request apply together."""
+
+    actor: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] | None = None
+    subject: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] | None = None
 
 
 class ActionOut(BaseModel):

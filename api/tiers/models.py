@@ -5,12 +5,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from api.http.fields import In, Text, Whole
+from api.http.fields import In, ListFilters, Text, Whole
 from api.ownership.owned import Owned, OwnedPage
 from api.staff.models import Reason, ReasonIn
 from ledger.ids import AccountId, CustomerId, TierRequestId
 from ledger.limits.tier_limits import LAST_TIER
 from tiers.tier_request import TierDecision, TierRequest, TierRequestState, TierRuling
+
+
+class TierRequestFilters(ListFilters):
+    """All filters of a request apply together. One that is left out allows everything."""
+
+    state: TierRequestState | None = None
 
 
 class TierDocumentIn(In):

@@ -1,17 +1,18 @@
 """Requests for a higher tier: a customer asks with another document, and follows what becomes of it."""
 
-from fastapi import APIRouter, Response, status
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
 
 from api.auth.sessions import CurrentSession
 from api.contract.response_headers import CREATED
-from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
 from api.services import Remit
 from api.staff.authorization import ACTING, READING
-from api.tiers.models import TierRequestIn, TierRequestOut, TierRequestsOut
+from api.tiers.models import TierRequestFilters, TierRequestIn, TierRequestOut, TierRequestsOut
 from ledger.ids import AccountId, TierRequestId
 from tiers.tier_request import NoSuchTierRequest, TierRequest
 
@@ -63,14 +64,16 @@ async def requests(
     account_id: AccountId,
     session: CurrentSession,
     remit: Remit,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
+    wanted: Annotated[TierRequestFilters, Query()],
 ) -> TierRequestsOut:
     """Newest first."""
     if await remit.account_reads.own(session.customer.id, account_id) is None:
         raise Problem("account_not_found")
     name = f"tier requests of {account_id}"
-    page = await remit.tier_requests.all_of(limit, account_id=account_id, before=remit.cursors.read_place(name, cursor))
+    before = remit.cursors.read_place(name, wanted.cursor)
+    page = await remit.tier_requests.all_of(
+        wanted.limit, account_id=account_id, state=wanted.state, before=before, within=wanted.span
+    )
     return TierRequestsOut(
         items=[TierRequestOut.of(each) for each in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place(name, last.created_at, last.id)),

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from api.http.fields import Cursor, PageSize
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -16,11 +15,12 @@ from api.tiers.models import (
     TierDecisionOut,
     TierRequestFileOut,
     TierRequestFilesOut,
+    TierRequestFilters,
     TierRequestWithDecisionsOut,
 )
 from ledger.ids import TierRequestId
 from staff.permissions import Action, Actor
-from tiers.tier_request import TierDecision, TierRequestState
+from tiers.tier_request import TierDecision
 
 router = APIRouter(prefix="/v1/admin/tier-requests", tags=["admin"], route_class=CheckedRoute)
 
@@ -36,12 +36,11 @@ _LIST = "all tier requests"
 async def requests(
     _: Staff,
     remit: Remit,
-    state: Annotated[TierRequestState | None, Query()] = None,
-    limit: PageSize = 20,
-    cursor: Cursor = None,
+    wanted: Annotated[TierRequestFilters, Query()],
 ) -> TierRequestFilesOut:
     """All customers' requests, newest first."""
-    page = await remit.tier_requests.all_of(limit, state=state, before=remit.cursors.read_place(_LIST, cursor))
+    before = remit.cursors.read_place(_LIST, wanted.cursor)
+    page = await remit.tier_requests.all_of(wanted.limit, state=wanted.state, before=before, within=wanted.span)
     return TierRequestFilesOut(
         items=[TierRequestFileOut.of(each) for each in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place(_LIST, last.created_at, last.id)),

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api.http.fields import Cursor, Limit
+from api.http.fields import ListFilters
 from ledger.ids import TransferId
 from trail.record import RecordOutcome
 
@@ -14,10 +14,8 @@ Kind = Annotated[str, Field(pattern=r"^[a-z_]{1,40}\.[a-z_]{0,60}$")]
 RequestId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~:+/=@-]{1,128}$")]
 
 
-class AuditRecordFilters(BaseModel):
+class AuditRecordFilters(ListFilters):
     """All filters of a request apply together."""
-
-    model_config = ConfigDict(extra="forbid")
 
     actor: Id | None = Field(None, description="Who caused it")
     kind: Kind | None = Field(None, description="A kind, or with a dot at its end all that begin so")
@@ -25,16 +23,10 @@ class AuditRecordFilters(BaseModel):
     subject: Id | None = Field(None, description="What changed, by its id")
     transfer_id: Id | None = Field(None, description="The transfer itself, and what concerns it")
     request_id: RequestId | None = None
-    created_after: AwareDatetime | None = Field(None, description="At this time or later")
-    created_before: AwareDatetime | None = Field(None, description="Before this time")
-    limit: Limit = 20
-    cursor: Cursor = None
 
 
-class RequestRecordFilters(BaseModel):
+class RequestRecordFilters(ListFilters):
     """All filters of a request apply together."""
-
-    model_config = ConfigDict(extra="forbid")
 
     actor: Id | None = Field(None, description="Who was signed in")
     method: Annotated[str, Field(pattern=r"^(POST|PATCH|PUT|DELETE)$")] | None = None
@@ -44,10 +36,6 @@ class RequestRecordFilters(BaseModel):
     status: Annotated[int, Field(ge=100, le=599)] | None = None
     request_id: RequestId | None = None
     transfer_id: Id | None = Field(None, description="Requests that caused what is on this transfer's trail")
-    created_after: AwareDatetime | None = Field(None, description="At this time or later")
-    created_before: AwareDatetime | None = Field(None, description="Before this time")
-    limit: Limit = 20
-    cursor: Cursor = None
 
 
 class RequestRecordOut(BaseModel):

@@ -2,35 +2,26 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from api.http.fields import Cursor, Limit, Text
+from api.http.fields import ListFilters, Minor, Text
 from database.paging import Place
 from ledger.ids import AccountId
-from ledger.money import MAX_AMOUNT_MINOR
 from ledger.postgres.transfer_reads import TransferFilter
 from ledger.transfers import Kind, State
 
-Minor = Annotated[int, Field(ge=1, le=MAX_AMOUNT_MINOR)]
 
-
-class TransferFilters(BaseModel):
+class TransferFilters(ListFilters):
     """What customers and staff can filter by. All filters of a request apply together."""
-
-    model_config = ConfigDict(extra="forbid")
 
     state: State | None = None
     kind: Kind | None = None
     account_id: AccountId | None = Field(None, pattern=r"^[a-z0-9_]{1,40}$", description="From or to this account")
     min_amount: Minor | None = Field(None, description="At least this amount, in minor units")
     max_amount: Minor | None = Field(None, description="At most this amount, in minor units")
-    created_after: AwareDatetime | None = Field(None, description="At this time or later")
-    created_before: AwareDatetime | None = Field(None, description="Before this time")
     transaction_id: Annotated[str, Text, Field(max_length=100)] | None = Field(
         None, description="Deposits and withdrawals with this reference of their customer"
     )
-    limit: Limit = 20
-    cursor: Cursor = None
 
     def of_customer(self, before: Place | None) -> TransferFilter:
         """The same for a list of one customer's transfers that begins after this place."""

@@ -22,7 +22,7 @@ from customers.sign_ins.events import AuthEvent, AuthEventKind
 from customers.sign_ins.networks import Client
 from database.connections import Database
 from database.metadata import METADATA, Timestamp, required
-from database.paging import Page, Place, fetch_page, newest_first
+from database.paging import ALL_TIME, Page, Place, Span, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
 from ledger.ids import CustomerId, new_auth_event_id
 
@@ -134,6 +134,7 @@ class AuthEventSearch:
     actor_id: CustomerId | None = None
     kind: AuthEventKind | None = None
     before: Place | None = None
+    within: Span = ALL_TIME
 
 
 class SignIns:
@@ -223,7 +224,8 @@ class SignIns:
     async def find(self, wanted: AuthEventSearch, limit: int) -> Page[AuthEvent]:
         """The events, newest first."""
         listed = select(*columns_for(AuthEvent, auth_events))
-        listed = newest_first(listed, auth_events.c.recorded_at, auth_events.c.id, behind=wanted.before is not None)
+        behind = wanted.before is not None
+        listed = newest_first(listed, auth_events.c.recorded_at, auth_events.c.id, behind=behind, within=wanted.within)
         conditions = (
             (auth_events.c.customer_id, wanted.customer_id),
             (auth_events.c.actor_id, wanted.actor_id),

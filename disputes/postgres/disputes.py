@@ -23,7 +23,7 @@ from customers.postgres import customers
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.metadata import CLOCK
-from database.paging import Page, Place, fetch_page, newest_of
+from database.paging import ALL_TIME, Page, Place, Span, fetch_page, newest_of
 from database.statements import execute, fetch, fetch_first, fetch_only, fetch_value
 from disputes.dispute import (
     MAX_STATEMENTS_EACH,
@@ -152,14 +152,20 @@ class Disputes:
             return await read_file(connection, dispute_id)
 
     async def all_of(
-        self, party_id: CustomerId | None, state: DisputeState | None, before: Place | None, limit: int
+        self,
+        party_id: CustomerId | None,
+        state: DisputeState | None,
+        before: Place | None,
+        limit: int,
+        *,
+        within: Span = ALL_TIME,
     ) -> Page[Dispute]:
         """The disputes of a party, or of everybody, newest first."""
         listed = READ_DISPUTES if state is None else READ_DISPUTES.where(disputes.c.state == state)
         branches = [listed]
         if party_id is not None:  # nobody is payer and payee of one dispute
             branches = [listed.where(party == party_id) for party in (disputes.c.payer_id, disputes.c.payee_id)]
-        wanted = newest_of(branches, disputes.c.created_at, disputes.c.id, behind=before is not None)
+        wanted = newest_of(branches, disputes.c.created_at, disputes.c.id, behind=before is not None, within=within)
         async with self._database.connection() as connection:
             return await fetch_page(connection, wanted, limit, dispute_of, before)
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Text, any_, bindparam, select
+from sqlalchemy import ColumnElement, Text, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from database.connections import Database
 from database.metadata import CLOCK
-from database.paging import Page, fetch_page
+from database.paging import ALL_TIME, Page, Span, fetch_page
 from database.rows import columns_for, dataclass_of
-from database.statements import Row, fetch, fetch_first
+from database.statements import Row, fetch, fetch_first, one_of
 from ledger.accounts import Account
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.postgres.rows import ACCOUNT, account_of
@@ -34,6 +34,16 @@ class AccountEntry:
     balance_after: int
     version: int
     recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which of an account's entries a list holds. A condition that is None does not apply."""
+
+    leg: Leg | None = None
+    least_minor: int | None = None
+    most_minor: int | None = None
+    within: Span = ALL_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +81,7 @@ class AccountStatistics:
 
 # Versions follow the time, so the moment is found as a word is in a dictionary: twenty entries of a million are read.
 # Where an entry is missing, because somebody has deleted it, all of them are.
-_PAST_BALANCE = """
-    WITH RECURSIVE moment AS (SELECT least($2, clock_timestamp()) AS at),
+_SEARCH = """
     search AS (
         SELECT 0::bigint AS low, version AS high FROM accounts WHERE id = $1
         UNION ALL
@@ -88,8 +97,18 @@ _PAST_BALANCE = """
             0
         ) AS version
     )
+"""
+
+_PAST_BALANCE = f"""
+    WITH RECURSIVE moment AS (SELECT least($2, clock_timestamp()) AS at), {_SEARCH}
     SELECT (SELECT at FROM moment) AS at, coalesce(e.balance_after, 0) AS balance_minor, last.version
     FROM last LEFT JOIN entries e ON e.account_id = $1 AND e.version = last.version
+"""
+
+# Of the last entry before the moment, and 0 where there is none.
+_VERSION_BEFORE = f"""
+    WITH RECURSIVE moment AS (SELECT $2::timestamptz - interval '1 microsecond' AS at), {_SEARCH}
+    SELECT version FROM last
 """
 
 # A snapshot counts only if its entry is the one that it was taken of.
@@ -141,6 +160,9 @@ _ENTRIES = (
     .where(entries.c.account_id == bindparam("account_id"), entries.c.version < bindparam("below_version"))
     .order_by(entries.c.version.desc())
 )
+
+
+NO_FILTER = EntryFilter()
 
 
 class AccountReads:
@@ -203,12 +225,38 @@ class AccountReads:
             row = await fetch_first(connection, wanted, account_id=account_id)
         return (account_of(row), row["now"]) if row else None
 
-    async def entries(self, account_id: AccountId, below_version: int, limit: int) -> Page[AccountEntry]:
-        """Entries with a version below the given one, newest first. The caller has checked whose account it is."""
+    async def entries(
+        self, account_id: AccountId, below_version: int, limit: int, wanted: EntryFilter = NO_FILTER
+    ) -> Page[AccountEntry]:
+        """Entries with a version below the given one, newest first. The caller has checked whose account it is.
+
+        A span of time is found by its versions, as a balance at a moment is. Within it, entries are read from the
+        newest until the page is full.
+        """
+        since, until = wanted.within.since, wanted.within.until
         async with self._reports.connection() as connection:
+            if until is not None:
+                last: int = await connection.fetchval(_VERSION_BEFORE, account_id, until)
+                below_version = min(below_version, last + 1)
+            statement = _ENTRIES.where(*_conditions(wanted)) if wanted != NO_FILTER else _ENTRIES
+            if since is not None:
+                earlier: int = await connection.fetchval(_VERSION_BEFORE, account_id, since)
+                statement = statement.where(entries.c.version > earlier)
             return await fetch_page(
-                connection, _ENTRIES, limit, _entry_of, account_id=account_id, below_version=below_version
+                connection, statement, limit, _entry_of, account_id=account_id, below_version=below_version
             )
+
+
+def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:
+    found = wanted.within.holds(entries.c.recorded_at)
+    # As a constant, for the index of refunds.
+    if wanted.leg is not None:
+        found.append(one_of(entries.c.leg, [wanted.leg]))
+    if wanted.least_minor is not None:
+        found.append(func.abs(entries.c.amount_minor) >= wanted.least_minor)
+    if wanted.most_minor is not None:
+        found.append(func.abs(entries.c.amount_minor) <= wanted.most_minor)
+    return found
 
 
 def _entry_of(row: Row) -> AccountEntry:

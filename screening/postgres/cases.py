@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, exists, select, update
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.metadata import CLOCK
-from database.paging import Page, Place, fetch_page, newest_first
+from database.paging import ALL_TIME, Page, Place, Span, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
 from database.statements import Row, fetch, fetch_first, fetch_only
 from ledger.ids import AccountId, CaseId, CustomerId
@@ -29,6 +29,7 @@ class CaseSearch:
     state: CaseState | None = None
     account_id: AccountId | None = None
     before: Place | None = None
+    within: Span = ALL_TIME
 
 
 # Nobody sees a case about an account of their own.
@@ -61,7 +62,9 @@ class Cases:
 
     async def find_all(self, reader_id: CustomerId, wanted: CaseSearch, limit: int) -> Page[ScreeningCase]:
         """Cases, newest first."""
-        statement = newest_first(_SHOWN, cases.c.opened_at, cases.c.id, behind=wanted.before is not None)
+        statement = newest_first(
+            _SHOWN, cases.c.opened_at, cases.c.id, behind=wanted.before is not None, within=wanted.within
+        )
         if wanted.state is CaseState.OPEN:
             statement = statement.where(IS_OPEN)
         elif wanted.state is CaseState.CLOSED:

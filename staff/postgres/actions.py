@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, not_, or_, select
 
 from database.connections import Database
-from database.paging import Page, Place, fetch_page, newest_first
+from database.paging import ALL_TIME, Page, Place, Span, fetch_page, newest_first
 from database.rows import dataclass_of
 from database.statements import Row, fetch, fetch_first, fetch_only
 from ledger.ids import ActionId, CustomerId, new_action_id
@@ -41,6 +41,7 @@ class ActionSearch:
     subject: str | None = None
     before: Place | None = None
     hidden_from: CustomerId | None = None
+    within: Span = ALL_TIME
 
 
 _OUTCOMES = staff_action_outcomes.c
@@ -174,7 +175,9 @@ class StaffActions:
 
     async def find(self, wanted: ActionSearch, limit: int) -> Page[StaffAction]:
         """Staff's actions, newest first."""
-        statement = newest_first(_SELECT, _ACTIONS.recorded_at, _ACTIONS.id, behind=wanted.before is not None)
+        statement = newest_first(
+            _SELECT, _ACTIONS.recorded_at, _ACTIONS.id, behind=wanted.before is not None, within=wanted.within
+        )
         if wanted.actor_id is not None:
             statement = statement.where(_ACTIONS.actor_id == wanted.actor_id)
         if wanted.subject is not None:

@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from database.answers import Keep, keeps_nothing
 from database.connections import Database, RowHeld, Unavailable
 from database.metadata import CLOCK, METADATA, Timestamp, required
-from database.paging import Page, Place, fetch_page, newest_first
+from database.paging import ALL_TIME, Page, Place, Span, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
 from database.statements import execute, fetch, fetch_first, fetch_only
 from ledger.ids import AccountId, RebuildId, new_rebuild_id
@@ -192,9 +192,9 @@ class Rebuilds:
         async with self._database.connection() as connection:
             return found, await _counts(connection, rebuild_id)
 
-    async def all_of(self, limit: int, *, before: Place | None = None) -> Page[Rebuild]:
+    async def all_of(self, limit: int, *, before: Place | None = None, within: Span = ALL_TIME) -> Page[Rebuild]:
         """All rebuilds, newest first."""
-        wanted = newest_first(_SELECT, rebuilds.c.created_at, rebuilds.c.id, behind=before is not None)
+        wanted = newest_first(_SELECT, rebuilds.c.created_at, rebuilds.c.id, behind=before is not None, within=within)
         async with self._database.connection() as connection:
             return await fetch_page(connection, wanted, limit, lambda row: dataclass_of(Rebuild, row), before)
 
