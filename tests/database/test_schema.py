@@ -34,6 +34,7 @@ for module in (
     "events.postgres.sinks",
     "events.postgres.tables",
     "ledger.postgres.tables",
+    "notifications.choices.postgres",
     "notifications.postgres",
     "reviews.postgres",
     "screening.postgres.tables",
