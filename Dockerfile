@@ -24,6 +24,7 @@ COPY ledger ledger
 COPY migrations migrations
 COPY notifications notifications
 COPY onboarding onboarding
+COPY projections projections
 COPY reviews reviews
 COPY screening screening
 COPY staff staff

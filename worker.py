@@ -45,8 +45,9 @@ from ledger.postgres.book import Book
 from notifications.mail.folder import MailFolder
 from notifications.mail.mail import Mailer, NoMailer
 from notifications.mail.smtp import SmtpMailer
-from notifications.postgres import Notifications
+from notifications.postgres import Messages
 from onboarding.postgres import Onboarding
+from projections.postgres.projection_sink import projection_sinks
 from reviews.review import ReviewPolicy
 from screening.postgres.rules_in_force import RulesInForce
 from screening.postgres.verdicts import Verdicts
@@ -239,7 +240,7 @@ def sinks_from(_settings: Settings) -> list[Sink]:
 
     Money does not wait for any of them, so none keeps a worker from its start.
     """
-    configured: list[Sink] = []
+    configured: list[Sink] = [*projection_sinks()]
     installed, unusable = installed_sinks(sink.name for sink in configured)
     for each in unusable:
         log.error("an installed sink cannot be used", sink=each.name, error=each.reason)
@@ -272,7 +273,7 @@ def build_worker(
     *,
     rules: Sequence[ScreeningRule] | None = None,
     workflows: Sequence[type] | None = None,
-    notifications: Notifications | None = None,
+    messages: Messages | None = None,
     verifier: Verifier | None = None,
     after_step: Callable[[], None] = nobody_waits,
 ) -> Worker:
@@ -297,7 +298,7 @@ def build_worker(
     disputes = DisputeSteps(
         client, Disputes(book.database), late_reversals, book.fingerprints, settings.recovery_grace_seconds
     )
-    notification = NotificationSteps(notifications or Notifications(book.database))
+    notification = NotificationSteps(messages or Messages(book.database))
     staff = StaffSteps(book.database)
     tiers = TierSteps(
         client,

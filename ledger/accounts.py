@@ -1,4 +1,4 @@
-"""Customer accounts: what steps decide on."""
+"""Customer accounts: what steps decide on, and their figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -89,3 +89,24 @@ class Account:
     def holding_less(self, released_minor: int) -> "Account":
         """The account with so much less held."""
         return replace(self, held_minor=self.held_minor - released_minor)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatistics:
+    """All that ever happened to an account, in numbers and in minor units.
+
+    An amount that came back because its transfer was compensated is taken off again. Reversals count as transfers.
+    `balance_minor` is what was deposited and came in, less what was withdrawn and went out.
+    """
+
+    version: int
+    balance_minor: int
+    deposits: int
+    deposited_minor: int
+    withdrawals: int
+    withdrawn_minor: int
+    incoming: int
+    incoming_minor: int
+    outgoing: int
+    outgoing_minor: int
+    last_activity_at: datetime | None

@@ -26,6 +26,7 @@ class Action(StrEnum):
     SET_TIER = "set_tier"
     DECIDE_TIER_REQUEST = "decide_tier_request"
     REBUILD_ACCOUNT = "rebuild_account"
+    REBUILD_PROJECTION = "rebuild_projection"
     VERIFY_EMAIL = "verify_email"
     DISABLE_CUSTOMER = "disable_customer"
     ENABLE_CUSTOMER = "enable_customer"
@@ -74,6 +75,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.SET_TIER: _ADMINS,
     Action.DECIDE_TIER_REQUEST: STAFF,
     Action.REBUILD_ACCOUNT: _ADMINS,
+    Action.REBUILD_PROJECTION: _ADMINS,
     Action.VERIFY_EMAIL: _ADMINS,
     Action.DISABLE_CUSTOMER: STAFF,
     Action.ENABLE_CUSTOMER: STAFF,

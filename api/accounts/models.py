@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 from api.http.fields import AccountName, Amount, Currency, CurrencyCode, In, Metadata, NumberOut, Text, Whole
 from api.ownership.owned import Owned, OwnedPage
 from api.staff.models import ReasonIn
-from ledger.accounts import Account, AccountStatus, Freeze
+from ledger.accounts import Account, AccountStatistics, AccountStatus, Freeze
 from ledger.ids import AccountId, CaseId, CustomerId, TransferId
 from ledger.limits.tier_limits import LimitTable, LimitUse
-from ledger.postgres.account_reads import AccountEntry, AccountStatistics, PastBalance
+from ledger.postgres.account_reads import AccountEntry, PastBalance
 from ledger.transfers import Leg
 
 

@@ -52,7 +52,6 @@ class _Phase(Enum):
     BODY = auto()
     ANSWER = auto()
     REFUSED = auto()
-    UPGRADED = auto()  # another protocol reads it
 
 
 class _Refused(Exception):
@@ -151,9 +150,8 @@ class LimitedConnection(HttpToolsProtocol):
         self._refuse(self._refusal or "request_malformed")
 
     def handle_websocket_upgrade(self) -> None:
-        """It is another protocol's connection now: no limit of requests holds, and none takes its place."""
-        self._wait_for(_Phase.UPGRADED)
-        self._waiting.pop(self, None)
+        """From here on it is another protocol's connection."""
+        self._stop_timer()
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:

@@ -15,7 +15,7 @@ from database.metadata import CLOCK
 from database.paging import ALL_TIME, Page, Span, fetch_page
 from database.rows import columns_for, dataclass_of
 from database.statements import Row, fetch, fetch_first, one_of
-from ledger.accounts import Account
+from ledger.accounts import Account, AccountStatistics
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import accounts, entries
@@ -56,27 +56,6 @@ class PastBalance:
     at: datetime
     balance_minor: int
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccountStatistics:
-    """All that ever happened to an account, in numbers and in minor units.
-
-    An amount that came back because its transfer was compensated is taken off again. Reversals count as transfers.
-    `balance_minor` is what was deposited and came in, less what was withdrawn and went out.
-    """
-
-    version: int
-    balance_minor: int
-    deposits: int
-    deposited_minor: int
-    withdrawals: int
-    withdrawn_minor: int
-    incoming: int
-    incoming_minor: int
-    outgoing: int
-    outgoing_minor: int
-    last_activity_at: datetime | None
 
 
 # Versions follow the time, so the moment is found as a word is in a dictionary: twenty entries of a million are read.

@@ -178,6 +178,7 @@ attempts = Table(
     Column("failure_side", Text),
     required("workflow_id", Text),
     required("ended_at", Timestamp),
+    Column("retried_at", Timestamp),  # when the next attempt began
 )
 
 abandonments = Table(

@@ -32,6 +32,7 @@ NOUNS = (
     "ledger",
     "notifications",
     "onboarding",
+    "projections",
     "reviews",
     "screening",
     "staff",

@@ -16,7 +16,9 @@ from database.metadata import METADATA
 OWNED_BY_ALEMBIC = {"alembic_version"}
 
 # They are as the table that they are part of.
-PARTITION = re.compile(r"(audit_records|request_records|outbox_events)_(default|\d{4}_\d{2})")
+PARTITION = re.compile(
+    r"(audit_records|request_records|outbox_events)_(default|\d{4}_\d{2})|(account_stats|transfer_status)_[01]"
+)
 
 # Each of these modules adds its tables to METADATA when it is imported.
 for module in (
@@ -34,8 +36,8 @@ for module in (
     "events.postgres.sinks",
     "events.postgres.tables",
     "ledger.postgres.tables",
-    "notifications.choices.postgres",
     "notifications.postgres",
+    "projections.postgres.tables",
     "reviews.postgres",
     "screening.postgres.tables",
     "staff.postgres.tables",

@@ -6,8 +6,9 @@ import pytest
 
 from customers.postgres import Customers
 from database.connections import Database
+from ledger.accounts import AccountStatistics
 from ledger.ids import WORLD
-from ledger.postgres.account_reads import AccountReads, AccountStatistics
+from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.audit import audit
 from ledger.postgres.book import Book
 from ledger.postgres.proof.rebuild import rebuild

@@ -76,12 +76,13 @@ _KEY_WITHOUT_TRANSFER = "keys_transfer_id_fkey"
 _REOPEN = """
     WITH ended AS (
         INSERT INTO attempts (transfer_id, attempt, state, failure_code, failure_message, failure_side, workflow_id,
-            ended_at)
-        SELECT id, attempt, state, failure_code, failure_message, failure_side, workflow_id, completed_at
+            ended_at, retried_at)
+        SELECT id, attempt, state, failure_code, failure_message, failure_side, workflow_id, completed_at,
+            $4::timestamptz
         FROM transfers WHERE id = $1
     )
     UPDATE transfers SET state = 'initiated', attempt = $2, workflow_id = $3, failure_code = NULL,
-        failure_message = NULL, failure_side = NULL, completed_at = NULL, updated_at = $4,
+        failure_message = NULL, failure_side = NULL, completed_at = NULL, updated_at = $4::timestamptz,
         request_id = $5
     WHERE id = $1
 """
