@@ -66,6 +66,7 @@ from screening.postgres.member_lists import MemberLists
 from screening.postgres.rule_sets import RuleSets
 from screening.postgres.verdict_reads import VerdictReads
 from settings import Settings, keys_in, texts_in
+from staff.dead_letters.postgres import DeadLetterActs
 from staff.fundings.postgres import FundingAccounts, record_funding
 from staff.period_stats.postgres import PeriodReads
 from staff.postgres.actions import StaffActions
@@ -256,6 +257,8 @@ def compose_api(
         rule_sets=RuleSets(
             database, configured_rules(settings), four_eyes_after, is_fixed=settings.rules_file is not None
         ),
+        dead_letters=DeadLetters(database),
+        dead_letter_acts=DeadLetterActs(database),
         verdict_reads=VerdictReads(database),
         gauges=ApiGauges(
             OpenWorkReads(database),

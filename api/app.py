@@ -20,6 +20,7 @@ from api.contract import routes as contract
 from api.contract.document import TITLE, openapi_document
 from api.currencies import routes as currencies
 from api.customers import routes as customers
+from api.dead_letters import routes as dead_letters
 from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
 from api.fundings import routes as fundings
@@ -142,6 +143,7 @@ def _routed() -> FastAPI:
         staff_tiers,
         cases,
         screening_rules,
+        dead_letters,
         books,
         rebuilds,
         staff,

@@ -29,6 +29,7 @@ from database.connections import Database
 from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
+from events.postgres.dead_letters import DeadLetters
 from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
@@ -40,6 +41,7 @@ from screening.postgres.cases import Cases
 from screening.postgres.member_lists import MemberLists
 from screening.postgres.rule_sets import RuleSets
 from screening.postgres.verdict_reads import VerdictReads
+from staff.dead_letters.postgres import DeadLetterActs
 from staff.fundings.postgres import FundingAccounts
 from staff.period_stats.postgres import PeriodReads
 from staff.postgres.actions import StaffActions
@@ -91,6 +93,8 @@ class Services:
     cases: Cases
     member_lists: MemberLists
     rule_sets: RuleSets
+    dead_letters: DeadLetters
+    dead_letter_acts: DeadLetterActs
     verdict_reads: VerdictReads
     gauges: ApiGauges
     readiness: Readiness

@@ -52,6 +52,8 @@ class Action(StrEnum):
     REMOVE_FROM_LIST = "remove_from_list"
     REQUEST_RULES = "request_rules"
     SET_RULES = "set_rules"
+    REPLAY_DEAD_LETTERS = "replay_dead_letters"
+    DISCARD_DEAD_LETTER = "discard_dead_letter"
 
 
 class Channel(StrEnum):
@@ -101,6 +103,8 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.REMOVE_FROM_LIST: STAFF,
     Action.REQUEST_RULES: _ADMINS,
     Action.SET_RULES: _ADMINS,
+    Action.REPLAY_DEAD_LETTERS: STAFF,
+    Action.DISCARD_DEAD_LETTER: STAFF,
 }
 
 

@@ -23,6 +23,7 @@ _EXAMPLES = {
     "key": "key_nbswy3dpeb3w64tmmqqho33snq",
     "rbd": "rbd_mjqwy3lboruw63tmmv2g63rsge",
     "ses": "ses_jbswy3dpeblw64tmmqqho33snq",
+    "dlt": "dlt_orqwszlsfvwgk5dumvzc2nbsge",
     "trf": "trf_iuwbh4hkzdez5j5ag3ea6cau2u",
 }
 
@@ -41,6 +42,7 @@ _BY_NAME = {
     "closed_by": "cus",
     "changed_by": "cus",
     "requested_by": "cus",
+    "ended_by": "cus",
     "added_by": "cus",
     "screened_by": "rls",
     "case_id": "cas",
@@ -52,6 +54,7 @@ _BY_NAME = {
     "transfer_id": "trf",
     "request_id": "trq",
     "rebuild_id": "rbd",
+    "letter_id": "dlt",
 }
 
 # What `id` names, by the beginning of its schema's name.
@@ -62,6 +65,7 @@ _BY_SCHEMA = {
     "Case": "cas",
     "AnyTransfer": "trf",
     "Customer": "cus",
+    "DeadLetter": "dlt",
     "MarkedAccount": "acc",
     "Dispute": "dsp",
     "ListedCustomer": "cus",

@@ -119,6 +119,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "payee_not_found": Meaning(404, "No such payee", "No open account has this number."),
     "member_not_found": Meaning(404, "Not on the list", "Nobody with this id is on the list."),
     "rule_set_not_found": Meaning(404, "No such rule set", "No rule set has this id."),
+    "dead_letter_not_found": Meaning(404, "No such dead letter", "There is no dead letter with this id."),
     "case_not_found": Meaning(404, "No such case", "There is no case with this id."),
     "document_not_found": Meaning(404, "No such document", "There is no document with this id."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
@@ -138,6 +139,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     "lists_full": Meaning(409, "The lists are full", "All lists together hold 10,000 members at most."),
     "rules_from_file": Meaning(
         409, "The rules come from a file", "The rules come from a file, REMIT_RULES_FILE. They are changed there."
+    ),
+    "dead_letter_ended": Meaning(
+        409, "The dead letter has ended", "A dead letter is replayed or discarded once. What dies again is another one."
     ),
     "case_closed": Meaning(409, "The case is closed", "A case is closed once. Later flags open another one."),
     "identity_verified": Meaning(409, "The identity is verified", "Your identity is verified already."),

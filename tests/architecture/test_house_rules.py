@@ -39,7 +39,7 @@ NOUNS = (
     "tiers",
     "trail",
 )
-ROOMS = ("activities", "api", "bench", "cli", "database", "devenv", "workflows", *NOUNS)
+ROOMS = ("activities", "api", "bench", "brokers", "cli", "database", "devenv", "workflows", *NOUNS)
 DRIVERS = {"alembic", "asyncpg", "sqlalchemy"}
 MOST_MODULES = 12
 # A business noun has the same stem in every room, so that it is found by its name.
@@ -50,6 +50,7 @@ NOUN_STEMS = {
     "cases",
     "customer",
     "customers",
+    "dead_letters",
     "dispute",
     "disputes",
     "document",
