@@ -34,6 +34,7 @@ Index("disputes_one_open", disputes.c.transfer_id, unique=True, postgresql_where
 Index("disputes_by_payer", disputes.c.payer_id, disputes.c.created_at.desc(), disputes.c.id.desc())
 Index("disputes_by_payee", disputes.c.payee_id, disputes.c.created_at.desc(), disputes.c.id.desc())
 Index("disputes_by_time", disputes.c.created_at.desc(), disputes.c.id.desc())
+Index("disputes_by_state", disputes.c.state, disputes.c.created_at.desc(), disputes.c.id.desc())
 Index("disputes_not_closed", disputes.c.updated_at, postgresql_where=NOT_CLOSED)
 
 Index(

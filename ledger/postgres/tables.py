@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from database.metadata import METADATA, Timestamp, required
 from database.statements import one_of
-from ledger.transfers import Kind, State
+from ledger.transfers import Kind, Leg, State
 
 accounts = Table(
     "accounts",
@@ -228,6 +228,13 @@ entries = Table(
     ),
 )
 Index("entries_by_transfer", entries.c.transfer_id)
+# Few entries are refunds. An entry of a plain transfer does not pay for it.
+Index(
+    "entries_refunds",
+    entries.c.account_id,
+    entries.c.version.desc(),
+    postgresql_where=one_of(entries.c.leg, [Leg.REFUND]),
+)
 
 # What is settled is counted here; the functions of the migrations write it, and the application only reads it.
 settled_totals = Table(

@@ -11,13 +11,13 @@ import pytest
 
 from bench.postgres.large_books import MOST_MINOR, PERIOD, RARE_CURRENCY
 from database.connections import Database
-from database.paging import Place
-from ledger.postgres.account_reads import AccountReads
+from database.paging import Place, Span
+from ledger.postgres.account_reads import AccountReads, EntryFilter
 from ledger.postgres.audit import audit, totals
 from ledger.postgres.proof.running_totals import settle_totals
 from ledger.postgres.proof.snapshots import SNAPSHOT_EVERY
 from ledger.postgres.transfer_reads import TransferFilter, TransferReads, Unfinished
-from ledger.transfers import Kind, State
+from ledger.transfers import Kind, Leg, State
 from screening.facts import AvailableBalance, MovementsWithin, Need, PaidBefore, ReceivedWithin
 from screening.postgres.fact_reads import read_past_facts
 from screening.postgres.past_transfers import PastTransfers
@@ -120,7 +120,13 @@ async def test_a_customers_lists_read_no_table_from_end_to_end(
     }.items():
         await check(explained, f"{who}: {what}", partial(reads.find, party.id, wanted, PAGE))
     accounts, account_id = AccountReads(explained), party.account_id
-    await check(explained, f"{who}: entries", partial(accounts.entries, account_id, 1_000_000_000, PAGE))
+    for what, filtered in {
+        "entries": EntryFilter(),
+        "entries of a week": EntryFilter(within=Span(MIDDLE[0], MIDDLE[0] + timedelta(days=7))),
+        "entries of an amount, of a day": EntryFilter(least_minor=54_321, within=Span(MIDDLE[0] - timedelta(days=1))),
+        "refunds": EntryFilter(leg=Leg.REFUND),
+    }.items():
+        await check(explained, f"{who}: {what}", partial(accounts.entries, account_id, 1_000_000_000, PAGE, filtered))
     await check(explained, f"{who}: balance at a moment", partial(accounts.balance_at, account_id, MIDDLE[0]))
     await check(explained, f"{who}: statistics", partial(accounts.statistics, account_id))
 
