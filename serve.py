@@ -22,6 +22,7 @@ from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
 from api.http.connection_limits import LimitedConnection
 from api.http.metrics import ApiGauges
+from api.http.middleware import MAX_BODY_BYTES
 from api.http.paging import Cursors
 from api.http.readiness import Readiness
 from api.limits.postgres import RateWindows
@@ -58,6 +59,8 @@ from ledger.postgres.proof.running_totals import settle_totals
 from ledger.postgres.proof.snapshots import take_due_snapshots
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
+from notifications.choices.postgres import ChannelChoices
+from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
 from projections.postgres.generations import keep_rebuilding
 from reviews.postgres import Reviews
@@ -134,6 +137,9 @@ def http_server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
             host=host,
             port=port,
             http=LimitedConnection,
+            ws="websockets-sansio",
+            ws_max_size=MAX_BODY_BYTES,
+            ws_per_message_deflate=False,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -202,6 +208,7 @@ def compose_api(
     `reports` are the connections of lists, totals and audits; None: those of all requests.
     """
     assert settings.jwt_secret is not None
+    assert settings.database_url is not None
     secrets = keys_in(settings.jwt_secret)
     reports = reports or database
     completions, queues = Completions(worker_is_here=with_worker), AccountQueues()
@@ -216,14 +223,14 @@ def compose_api(
     four_eyes_after = timedelta(seconds=settings.four_eyes_after_seconds)
     clock_difference = timedelta(seconds=settings.clock_difference_seconds)
     encryption = encryption_from(settings)
+    sessions = Sessions(
+        database, timedelta(seconds=settings.session_seconds), timedelta(seconds=settings.refresh_grace_seconds)
+    )
+    api_keys = ApiKeys(database)
     services = Services(
         database=database,
         customers=Customers(database, encryption),
-        sessions=Sessions(
-            database,
-            timedelta(seconds=settings.session_seconds),
-            timedelta(seconds=settings.refresh_grace_seconds),
-        ),
+        sessions=sessions,
         account_reads=AccountReads(database, reports),
         transfer_reads=transfer_reads,
         acceptance=acceptance,
@@ -277,11 +284,13 @@ def compose_api(
         onboarding=Onboarding(database, encryption),
         verifier=verifier_from(settings),
         readiness=Readiness(database, temporal),
-        api_keys=ApiKeys(database),
+        api_keys=api_keys,
         cookies=Cookies(settings.cookies_secure, frozenset(texts_in(settings.cookie_origins))),
         second_factors=SecondFactors(database, encryption_from(settings)),
         staff_show_second_factor=settings.staff_second_factor == "required",
         mailer=mailer_from(settings),
+        notifications=Notifications(database),
+        channel_choices=ChannelChoices(database),
         web_url=settings.web_url,
     )
     return ApiProcess(services, completions, queues)

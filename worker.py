@@ -45,7 +45,7 @@ from ledger.postgres.book import Book
 from notifications.mail.folder import MailFolder
 from notifications.mail.mail import Mailer, NoMailer
 from notifications.mail.smtp import SmtpMailer
-from notifications.postgres import Messages
+from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
 from projections.postgres.projection_sink import projection_sinks
 from reviews.review import ReviewPolicy
@@ -273,7 +273,7 @@ def build_worker(
     *,
     rules: Sequence[ScreeningRule] | None = None,
     workflows: Sequence[type] | None = None,
-    messages: Messages | None = None,
+    notifications: Notifications | None = None,
     verifier: Verifier | None = None,
     after_step: Callable[[], None] = nobody_waits,
 ) -> Worker:
@@ -298,7 +298,7 @@ def build_worker(
     disputes = DisputeSteps(
         client, Disputes(book.database), late_reversals, book.fingerprints, settings.recovery_grace_seconds
     )
-    notification = NotificationSteps(messages or Messages(book.database))
+    notification = NotificationSteps(notifications or Notifications(book.database))
     staff = StaffSteps(book.database)
     tiers = TierSteps(
         client,

@@ -1,19 +1,19 @@
-"""The last step of a transfer: one message for each party."""
+"""The last step of a transfer: one notification for each party."""
 
 from temporalio import activity
 
 from ledger.transfers import Standing, Step, TransferOrder
 from notifications.messages import ending_messages
-from notifications.postgres import Messages
+from notifications.postgres import Notifications
 
 
 class NotificationSteps:
-    """Messages about how a transfer ended. No money moves here."""
+    """Notifications about how a transfer ended. No money moves here."""
 
-    def __init__(self, messages: Messages) -> None:
-        self._messages = messages
+    def __init__(self, notifications: Notifications) -> None:
+        self._notifications = notifications
 
     @activity.defn
     async def notify_parties(self, order: TransferOrder, standing: Standing) -> None:
-        """Write a message to the source's owner, and to the destination's if money arrived. A repeat writes none."""
-        await self._messages.write(Step(order.transfer_id, standing.attempt), ending_messages(order, standing))
+        """Tell the source's owner, and the destination's if money arrived. A repeat writes nothing."""
+        await self._notifications.write(Step(order.transfer_id, standing.attempt), ending_messages(order, standing))

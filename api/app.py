@@ -31,6 +31,7 @@ from api.http.middleware import BodyLimit, RequestRecords, allow_origins
 from api.http.problems import handle_problems, problem_responses
 from api.http.repeats import handle_repeats
 from api.limits.by_client import RateLimited
+from api.notifications import routes as notifications
 from api.onboarding import routes as documents
 from api.onboarding import staff_routes as staff_documents
 from api.ownership.check import handle_withheld
@@ -67,6 +68,7 @@ def create_app(
     """
     app = _routed()
     app.state.remit = services
+    app.state.docs = docs
     if metrics:
         app.include_router(health.metrics_router)
     if docs:
@@ -125,6 +127,7 @@ def _routed() -> FastAPI:
         disputes,
         health,
         tiers,
+        notifications,
     ):
         app.include_router(room.router)
     for room in (

@@ -34,7 +34,9 @@ from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
 from ledger.postgres.transfer_reads import TransferReads
+from notifications.choices.postgres import ChannelChoices
 from notifications.mail.mail import Mailer
+from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
@@ -112,6 +114,8 @@ class Services:
     second_factors: SecondFactors
     staff_show_second_factor: bool
     mailer: Mailer
+    notifications: Notifications
+    channel_choices: ChannelChoices
     web_url: str | None
 
 

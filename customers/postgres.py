@@ -50,7 +50,7 @@ from ledger.chain import genesis_hash
 from ledger.ids import SYSTEM_CUSTOMER, AccountId, CustomerId, new_account_id, new_customer_id
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import accounts
-from notifications.postgres import write_customer_message
+from notifications.postgres import write_notification
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -240,7 +240,7 @@ async def welcome(connection: "Connection", customer_id: CustomerId) -> None:
 
     Whoever tells others that there is a new customer does so here.
     """
-    await write_customer_message(connection, customer_id, "welcomed", WELCOME)
+    await write_notification(connection, customer_id, "welcomed", WELCOME)
 
 
 def customer_of(row: Row) -> Customer:

@@ -163,14 +163,15 @@ def in_doubt() -> Iterator[None]:
         raise
 
 
-class _PooledConnection(asyncpg.Connection):
-    """Connections of this pool keep no session state, so nothing needs to be reset (a round trip) on release."""
+class PooledConnection(asyncpg.Connection):
+    """Connections of ours keep no session state, so nothing needs to be reset (a round trip) on release."""
 
     def __init__(self, protocol: Any, transport: asyncio.Transport, *rest: Any) -> None:
         super().__init__(protocol, transport, *rest)
         _probe_when_silent(transport.get_extra_info("socket"))
 
     def get_reset_query(self) -> str:
+        """Nothing to reset."""
         return ""
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
@@ -273,7 +274,7 @@ class Database:
             min_size=0,
             max_size=self._connections,
             max_inactive_connection_lifetime=300,
-            connection_class=_PooledConnection,
+            connection_class=PooledConnection,
             timeout=self._limits.acquire_seconds,
             command_timeout=self._limits.answer_seconds,
             server_settings=self._session,

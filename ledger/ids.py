@@ -21,6 +21,7 @@ SessionId = NewType("SessionId", str)
 ApiKeyId = NewType("ApiKeyId", str)
 RebuildId = NewType("RebuildId", str)
 DeadLetterId = NewType("DeadLetterId", str)
+NotificationId = NewType("NotificationId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.

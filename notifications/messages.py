@@ -1,5 +1,6 @@
-"""What each party reads about how a transfer ended. Pure: no I/O, no clock."""
+"""What customers read about how a transfer ended, and about their accounts. Pure: no I/O, no clock."""
 
+from ledger.accounts import Account, AccountStatus, Freeze
 from ledger.ids import SYSTEM_ACCOUNTS, AccountId
 from ledger.transfers import Failure, Kind, Standing, State, TransferOrder
 
@@ -22,3 +23,24 @@ def _reason(order: TransferOrder, failure: Failure) -> str:
     if order.kind in (Kind.TRANSFER, Kind.REVERSAL) and failure.side == "destination":
         return "It could not be delivered."
     return failure.message
+
+
+_STOPPED = {
+    Freeze.DEBITS: "No money leaves it until it is unfrozen.",
+    Freeze.CREDITS: "No money reaches it until it is unfrozen.",
+    Freeze.BOTH: "No money leaves or reaches it until it is unfrozen.",
+}
+
+
+def status_message(account: Account) -> str:
+    """What the owner of an account reads after staff have frozen, unfrozen or closed it. The reason is the staff's."""
+    if account.status is AccountStatus.FROZEN:
+        return f"Your account {account.number} is frozen. {_STOPPED[account.frozen or Freeze.BOTH]}"
+    if account.status is AccountStatus.CLOSED:
+        return f"Your account {account.number} is closed, for good."
+    return f"Your account {account.number} is unfrozen: money can leave and reach it again."
+
+
+def tier_message(account: Account) -> str:
+    """What the owner of an account reads after its tier was raised."""
+    return f"Your account {account.number} is in tier {account.tier} now: it may send and hold more."

@@ -4,6 +4,7 @@ A request's row is locked before its account. A document's number is encrypted h
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.locks import lock_account_for_staff
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import accounts
+from notifications.messages import tier_message
+from notifications.postgres import write_notification
 from staff.account_actions import NoSuchAccount
 from staff.permissions import Action, Actor, check_allowed
 from staff.postgres.actions import record_action
@@ -286,7 +289,7 @@ class TierRequests:
             elif request.is_open and finding.state is VerificationState.VERIFIED and request.approvals == 1:
                 account = await lock_account_for_staff(connection, request.account_id)
                 assert account is not None, "the request refers to it"
-                await _raise_tier(connection, account, request.tier)
+                await _raise_tier(connection, account, request)
                 request = await _close(connection, request, TierRequestState.APPROVED, VERIFIED_DOCUMENT)
             return await _progress(connection, request)
 
@@ -326,14 +329,18 @@ async def _decided(
     )
     await execute(connection, made)
     if state is TierRequestState.APPROVED:
-        await _raise_tier(connection, account, request.tier)
+        await _raise_tier(connection, account, request)
     return request if state is TierRequestState.OPEN else await _close(connection, request, state, newest.reason)
 
 
-async def _raise_tier(connection: "Connection", account: Account, tier: int) -> None:
-    """An approval lowers nothing."""
-    raised = update(accounts).where(accounts.c.id == account.id).values(tier=max(account.tier, tier))
-    await execute(connection, raised)
+async def _raise_tier(connection: "Connection", account: Account, request: TierRequest) -> None:
+    """An approval lowers nothing. Its owner is told."""
+    if request.tier <= account.tier:
+        return
+    await execute(connection, update(accounts).where(accounts.c.id == account.id).values(tier=request.tier))
+    raised = replace(account, tier=request.tier)
+    occasion = f"{request.id}/tier_raised"
+    await write_notification(connection, account.owner_id, occasion, tier_message(raised), account.id)
 
 
 async def _close(connection: "Connection", request: TierRequest, state: TierRequestState, reason: str) -> TierRequest:

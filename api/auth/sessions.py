@@ -2,21 +2,24 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, WebSocket
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 from structlog.contextvars import bind_contextvars
 
+from api.auth.tokens import Claims
 from api.http.problems import Problem
 from api.limits.by_client import check_customer
 from api.ownership.owned import Reader
 from api.services import Remit, Services
-from customers.api_keys.api_key import PREFIX, Scope
+from customers.api_keys.api_key import PREFIX, Scope, id_in
 from customers.customer import Customer
 from customers.sign_ins.networks import Client, client_at
 from database.trail.cause import CAUSE
-from ledger.ids import CustomerId, SessionId
+from ledger.ids import ApiKeyId, CustomerId, SessionId
 from staff.permissions import STAFF, Role
 
 
@@ -26,13 +29,15 @@ class Caller(Reader):
 
     `scopes` are those of the key; None: a session, which may do everything. Who comes by a key is a plain customer,
     whatever role its owner has: a key does no work of staff. `lacks_second_factor`: staff have to show one, and this
-    session has not.
+    session has not. `valid_until`: when the access token ends; a key has no end.
     """
 
     customer: Customer
     own_session: SessionId | None = None
     lacks_second_factor: bool = False
     scopes: frozenset[Scope] | None = None
+    api_key_id: ApiKeyId | None = None
+    valid_until: datetime | None = None
 
     @property
     def role(self) -> Role:
@@ -111,21 +116,41 @@ async def _by_key(key: str, remit: Services) -> Caller:
     # A rail's key ends with the role of the admin who made it.
     is_admins = Role(found.customer.role) is Role.ADMIN
     scopes = found.scopes if is_admins else found.scopes - {Scope.RAILS_WRITE}
-    return Caller(replace(found.customer, role=Role.CUSTOMER), scopes=scopes)
+    return Caller(replace(found.customer, role=Role.CUSTOMER), scopes=scopes, api_key_id=id_in(key))
+
+
+async def caller_on_socket(socket: WebSocket, sent: str | None, remit: Services) -> Caller:
+    """Who opens a WebSocket: by what they sent, or by the cookie of a page of ours. Raises a problem otherwise.
+
+    A browser sends cookies for pages of others, too, and no header of a page's choice: the origin decides.
+    """
+    if sent is not None and sent.startswith(PREFIX):
+        return await _by_key(sent, remit)
+    if sent is None:
+        remit.cookies.check_origin(socket)
+    return await _in_session(_claims(socket, sent, remit), remit)
 
 
 async def _by_token(request: Request, sent: str | None, remit: Services) -> Caller:
-    token = sent or request.cookies.get(remit.cookies.access)
-    if token is None:
-        raise Problem("not_authenticated")
-    claims = remit.tokens.read(token)
+    claims = _claims(request, sent, remit)
     if sent is None:
         remit.cookies.check(request, remit.tokens, claims.session_id)
+    return await _in_session(claims, remit)
+
+
+def _claims(asked_by: HTTPConnection, sent: str | None, remit: Services) -> Claims:
+    token = sent or asked_by.cookies.get(remit.cookies.access)
+    if token is None:
+        raise Problem("not_authenticated")
+    return remit.tokens.read(token)
+
+
+async def _in_session(claims: Claims, remit: Services) -> Caller:
     found = await remit.sessions.signed_in(claims.customer_id, claims.session_id)
     if found is None:
         raise Problem("not_authenticated", "The session has ended. Sign in again.")
     lacks_second_factor = remit.staff_show_second_factor and not found.second_factor
-    return Caller(found.customer, claims.session_id, lacks_second_factor)
+    return Caller(found.customer, claims.session_id, lacks_second_factor, valid_until=claims.expires_at)
 
 
 async def current_client(request: Request) -> Client:
@@ -148,5 +173,7 @@ TransfersRead = Annotated[Caller, Depends(scoped(Scope.TRANSFERS_READ))]
 TransfersWrite = Annotated[Caller, Depends(scoped(Scope.TRANSFERS_WRITE))]
 DisputesRead = Annotated[Caller, Depends(scoped(Scope.DISPUTES_READ))]
 RailsWrite = Annotated[Caller, Depends(_rail)]
+NotificationsRead = Annotated[Caller, Depends(scoped(Scope.NOTIFICATIONS_READ))]
+NotificationsWrite = Annotated[Caller, Depends(scoped(Scope.NOTIFICATIONS_WRITE))]
 DisputesWrite = Annotated[Caller, Depends(scoped(Scope.DISPUTES_WRITE))]
 UserAgent = Annotated[str | None, Depends(user_agent)]

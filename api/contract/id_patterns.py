@@ -20,6 +20,7 @@ _EXAMPLES = {
     "dsp": "dsp_fcunsiksm3ppucbrdqutxaufvi",
     "trq": "trq_mrxw4ylufzqw4zbomnzgkzleme",
     "pst": "pst_iuwbh4hkzdez5j5ag3ea6cau2u_1_debit",
+    "ntf": "ntf_h24j7dga5e3b2ci6f7j2g4h5ab",
     "key": "key_nbswy3dpeb3w64tmmqqho33snq",
     "rbd": "rbd_mjqwy3lboruw63tmmv2g63rsge",
     "ses": "ses_jbswy3dpeblw64tmmqqho33snq",
@@ -55,6 +56,7 @@ _BY_NAME = {
     "request_id": "trq",
     "rebuild_id": "rbd",
     "letter_id": "dlt",
+    "notification_id": "ntf",
 }
 
 # What `id` names, by the beginning of its schema's name.
@@ -72,6 +74,7 @@ _BY_SCHEMA = {
     "Document": "doc",
     "Posting": "pst",
     "Rebuild": "rbd",
+    "Notification": "ntf",
     "Session": "ses",
     "ApiKey": "key",
     "TierRequest": "trq",

@@ -52,6 +52,7 @@ class _Phase(Enum):
     BODY = auto()
     ANSWER = auto()
     REFUSED = auto()
+    UPGRADED = auto()  # another protocol reads it
 
 
 class _Refused(Exception):
@@ -150,8 +151,9 @@ class LimitedConnection(HttpToolsProtocol):
         self._refuse(self._refusal or "request_malformed")
 
     def handle_websocket_upgrade(self) -> None:
-        """From here on it is another protocol's connection."""
-        self._stop_timer()
+        """It is another protocol's connection now: no limit of requests holds, and none takes its place."""
+        self._wait_for(_Phase.UPGRADED)
+        self._waiting.pop(self, None)
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:

@@ -49,7 +49,7 @@ class Exchange:
             await problem.response()(scope, receive, answer.send)
             return
         # Whatever can be read by GET can be asked for by HEAD. The server needs the real method in its own scope.
-        inner = scope if scope["method"] != "HEAD" else {**scope, "method": "GET"}
+        inner = scope if scope["method"] != "HEAD" else {**scope, "method": "GET", "asked_by": "HEAD"}
         try:
             await self._app(inner, receive, answer.send)
         except Exception:

@@ -125,6 +125,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "tier_request_not_found": Meaning(404, "No such request", "You have no tier request with this id."),
     "rebuild_not_found": Meaning(404, "No such rebuild", "There is no rebuild with this id."),
+    "notification_not_found": Meaning(404, "No such notification", "You have no notification with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
     "request_too_slow": Meaning(
@@ -247,6 +248,11 @@ PROBLEMS: Mapping[str, Meaning] = {
         422, "The code is not valid", "It has expired, or it was made for another customer or address."
     ),
     "rate_limited": Meaning(429, "Too many requests", "Wait for the seconds in Retry-After. Then a new window begins."),
+    "too_many_streams": Meaning(
+        429,
+        "Too many open streams",
+        "Close one first: a customer may hold 20 open at one process, and it serves 1,000.",
+    ),
     "too_many_in_flight": Meaning(
         429,
         "Too many transfers are under way",

@@ -8,7 +8,7 @@ from api.limits.rate_limits import Allowance, RateLimits
 from customers.sign_ins.networks import client_at
 
 # Load balancers, collectors and readers of problems' pages are not counted.
-COUNTED = "/v1/"
+COUNTED = ("/v1/", "/graphql")
 
 # Guessing and moving money: a POST here counts by the strict policy, too. Who sends one document after another tries
 # out which numbers exist, and each is an inquiry that a provider bills.

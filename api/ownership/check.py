@@ -74,6 +74,12 @@ def checked(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return check
 
 
+def sends_parts(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a stream: its answer has no owner, as each part of it is chosen by its reader before it is sent."""
+    endpoint.is_checked = True  # type: ignore[attr-defined]
+    return endpoint
+
+
 def _reader_in(endpoint: Callable[..., Any]) -> str | None:
     """The parameter with the caller of a customer's route; None: it has none, or an actor of the staff beside it."""
     parameters = inspect.signature(endpoint).parameters.values()

@@ -12,7 +12,7 @@ from database.connections import WORKER_ROLE, Database
 from ledger.postgres.book import Book
 from ledger.refusals import FraudDeclined, Refusal
 from ledger.transfers import Ending, Standing, State, Step, TransferOrder
-from notifications.postgres import Messages
+from notifications.postgres import Notifications
 from screening.rules import findings_of
 from screening.standard_rules import AmountThreshold
 from staff.postgres.reversal_record import record_reversal
@@ -25,7 +25,7 @@ async def durable_functions(setting: Setting) -> AsyncIterator[Mapping[str, Tran
     """`saga`: a workflow of four steps, awaited in the process that runs it."""
     async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-dbos", role=WORKER_ROLE) as database:
         book = Book(database, setting.fingerprints, record_reversal)
-        notification = NotificationSteps(Messages(book.database))
+        notification = NotificationSteps(Notifications(book.database))
         DBOS(config={"name": "bench", "system_database_url": _beside(setting.database_url), "log_level": "WARNING"})
 
         run = DBOS.run_step_async

@@ -13,7 +13,7 @@ from bench.systems.textbook_workflow import TextbookWorkflow
 from database.connections import WORKER_ROLE, Database
 from ledger.postgres.book import Book
 from ledger.transfers import TransferOrder
-from notifications.postgres import Messages
+from notifications.postgres import Notifications
 from staff.postgres.reversal_record import record_reversal
 
 TASK_QUEUE = "bench-textbook"
@@ -31,7 +31,7 @@ async def textbook(setting: Setting) -> AsyncIterator[Mapping[str, Transfer]]:
 
     async with Database(setting.database_url, DATABASE_CONNECTIONS, "bench-textbook", role=WORKER_ROLE) as database:
         book = Book(database, setting.fingerprints, record_reversal)
-        money, notification = TransferSteps(book, 60), NotificationSteps(Messages(book.database))
+        money, notification = TransferSteps(book, 60), NotificationSteps(Notifications(book.database))
         async with Worker(
             client,
             task_queue=TASK_QUEUE,

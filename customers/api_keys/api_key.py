@@ -20,6 +20,8 @@ class Scope(StrEnum):
     TRANSFERS_WRITE = "transfers:write"
     DISPUTES_READ = "disputes:read"
     DISPUTES_WRITE = "disputes:write"
+    NOTIFICATIONS_READ = "notifications:read"
+    NOTIFICATIONS_WRITE = "notifications:write"
     RAILS_WRITE = "rails:write"  # keys of admins only
 
 

@@ -1,6 +1,6 @@
 """API keys in PostgreSQL. A request reads its key and customer in one statement, so an end takes effect at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ARRAY, Column, ForeignKey, Index, Table, Text, insert, select, text
@@ -49,6 +49,11 @@ _USED = """
     WHERE id = (SELECT id FROM api_keys WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)
 """
 
+_LIVE = """
+    SELECT k.id FROM api_keys k JOIN customers c ON c.id = k.customer_id
+    WHERE k.id = ANY ($1::text[]) AND k.revoked_at IS NULL AND c.disabled_at IS NULL
+"""
+
 _REVOKE = """
     UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = $1 AND customer_id = $2 AND revoked_at IS NULL
 """
@@ -95,6 +100,11 @@ class ApiKeys:
             if row["unseen"]:
                 await connection.execute(_USED, id_)
         return KeyHolder(customer_of(row), frozenset(map(Scope, row["scopes"])))
+
+    async def live(self, api_key_ids: Sequence[ApiKeyId]) -> set[ApiKeyId]:
+        """Those of these keys that nobody has revoked, and whose customers nobody has disabled."""
+        async with self._database.connection() as connection:
+            return {ApiKeyId(row["id"]) for row in await connection.fetch(_LIVE, api_key_ids)}
 
     async def of_customer(self, customer_id: CustomerId, before: Place | None, limit: int) -> Page[ApiKey]:
         """The customer's keys, newest first, revoked ones included."""

@@ -1,5 +1,6 @@
 """Sessions in PostgreSQL: every process reads them with each request, so an end takes effect everywhere at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -42,12 +43,18 @@ Index("sessions_by_customer", sessions.c.customer_id, sessions.c.started_at.desc
 _SESSION = columns_for(Session, sessions)
 _CUSTOMER = ", ".join(f"c.{name}" for name in CUSTOMER_COLUMNS.split(", "))
 
+_LIVES = "s.generation = c.session_generation AND s.ended_at IS NULL AND s.expires_at > clock_timestamp()"
+
 # As text: every request of every customer passes here.
 _SIGNED_IN = f"""
     SELECT {_CUSTOMER}, s.second_factor AS shown_second_factor
     FROM sessions s JOIN customers c ON c.id = s.customer_id
-    WHERE s.id = $2 AND c.id = $1 AND s.generation = c.session_generation AND s.ended_at IS NULL
-        AND s.expires_at > clock_timestamp() AND c.disabled_at IS NULL
+    WHERE s.id = $2 AND c.id = $1 AND {_LIVES} AND c.disabled_at IS NULL
+"""
+
+_LIVE = f"""
+    SELECT s.id FROM sessions s JOIN customers c ON c.id = s.customer_id
+    WHERE s.id = ANY ($1::text[]) AND {_LIVES} AND c.disabled_at IS NULL
 """
 
 _LOCK = """
@@ -116,6 +123,11 @@ class Sessions:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_SIGNED_IN, customer_id, session_id)
         return SignedIn(customer_of(row), row["shown_second_factor"]) if row else None
+
+    async def live(self, session_ids: Sequence[SessionId]) -> set[SessionId]:
+        """Those of these sessions that have not ended, and whose customers nobody has disabled."""
+        async with self._database.connection() as connection:
+            return {SessionId(row["id"]) for row in await connection.fetch(_LIVE, session_ids)}
 
     async def refresh(self, customer_id: CustomerId, session_id: SessionId, number: int, client: Client) -> Refreshed:
         """Count the next refresh token of this session, whose token with this number was sent.

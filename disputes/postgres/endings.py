@@ -14,7 +14,7 @@ from disputes.postgres.tables import disputes
 from ledger.ids import TransferId
 from ledger.postgres.reversals import lock_hold, set_hold
 from ledger.transfers import Transfer
-from notifications.postgres import messages
+from notifications.postgres import notifications
 from staff.permissions import Action
 from staff.postgres.tables import staff_actions
 
@@ -80,7 +80,7 @@ async def write_messages(connection: "Connection", dispute: Dispute, transfer: T
         for notice in notices
     ]
     if written:
-        await execute(connection, insert_or_skip(messages).values(written).on_conflict_do_nothing())
+        await execute(connection, insert_or_skip(notifications).values(written).on_conflict_do_nothing())
 
 
 async def limit_hold(connection: "Connection", dispute: Dispute, transfer: Transfer) -> None:

@@ -21,6 +21,8 @@ from ledger.postgres.audit import AUDIT_TIMEOUT_SECONDS, Audit, AuditInProgress,
 from ledger.postgres.locks import lock_account_for_staff
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import NOT_FINAL, accounts, transfers
+from notifications.messages import status_message, tier_message
+from notifications.postgres import write_notification
 from staff.account_actions import STATUS_AFTER, NoSuchAccount, check_account_action, check_status_change
 from staff.actions import AuditRunning
 from staff.permissions import Action, Actor, check_allowed
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 # What an action about all of the books is recorded under, instead of an id.
 BOOKS = "books"
+
+# What the owner of an account is told, by the status that it has then.
+_OCCASIONS = {AccountStatus.FROZEN: "frozen", AccountStatus.ACTIVE: "unfrozen", AccountStatus.CLOSED: "closed"}
 
 
 _IN_PROGRESS = select(func.count()).where(
@@ -93,7 +98,9 @@ class Operators:
             check_status_change(account, wanted, stops, in_progress)
             changed = await _set(connection, account_id, status=wanted, frozen=stops)
             before, after = _status_of(account), _status_of(changed)
-            await record_action(connection, actor, action, account_id, reason, before, after)
+            action_id = await record_action(connection, actor, action, account_id, reason, before, after)
+            occasion = f"{action_id}/{_OCCASIONS[wanted]}"
+            await write_notification(connection, changed.owner_id, occasion, status_message(changed), account_id)
             await keep(connection, changed)
         return changed
 
@@ -104,7 +111,10 @@ class Operators:
         async with self._account(actor, Action.SET_TIER, account_id) as (connection, account):
             changed = await _set(connection, account_id, tier=tier)
             before, after = {"tier": account.tier}, {"tier": changed.tier}
-            await record_action(connection, actor, Action.SET_TIER, account_id, reason, before, after)
+            action_id = await record_action(connection, actor, Action.SET_TIER, account_id, reason, before, after)
+            if changed.tier > account.tier:
+                occasion = f"{action_id}/tier_raised"
+                await write_notification(connection, changed.owner_id, occasion, tier_message(changed), account_id)
             await keep(connection, changed)
         return changed
 

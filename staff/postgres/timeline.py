@@ -72,7 +72,7 @@ _EVENTS = """
         FROM abandonments WHERE transfer_id = $1
         UNION ALL
         SELECT created_at, 8, 'message', jsonb_build_object('to', customer_id, 'occasion', occasion, 'body', body)
-        FROM messages WHERE transfer_id = $1
+        FROM notifications WHERE transfer_id = $1
         UNION ALL
         SELECT created_at, 9, 'dispute_opened', jsonb_build_object('dispute', id, 'by', payer_id, 'reason', reason)
         FROM disputes WHERE transfer_id = $1

@@ -16,7 +16,7 @@ from ledger.postgres.tables import entries, postings, transfers
 from ledger.postgres.transfer_reads import attempts_before
 from ledger.recovery import Abandonment
 from ledger.transfers import Attempt, Leg, Transfer
-from notifications.postgres import messages
+from notifications.postgres import notifications
 from staff.actions import StaffAction
 from staff.postgres.actions import actions_about
 
@@ -88,9 +88,9 @@ _ENTRIES = (
 )
 
 _MESSAGES = (
-    select(*columns_for(TransferMessage, messages))
-    .where(messages.c.transfer_id == bindparam("transfer_id"))
-    .order_by(messages.c.attempt, messages.c.created_at, messages.c.account_id)
+    select(*columns_for(TransferMessage, notifications))
+    .where(notifications.c.transfer_id == bindparam("transfer_id"))
+    .order_by(notifications.c.attempt, notifications.c.created_at, notifications.c.account_id)
 )
 
 

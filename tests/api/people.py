@@ -42,6 +42,9 @@ class Person:
             headers["Prefer"] = prefer
         return await self.http.post(path, json=body, headers=headers)
 
+    async def put(self, path: str, body: object) -> httpx.Response:
+        return await self.http.put(path, json=body, headers={"Authorization": f"Bearer {self.token}"})
+
     async def deposit(self, amount: int, currency: str = "USD") -> dict[str, Any]:
         answer = await self.post(f"/v1/accounts/{self.account_id}/deposits", {"amount": amount, "currency": currency})
         assert answer.status_code == 201, answer.text

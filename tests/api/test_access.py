@@ -21,6 +21,8 @@ TRANSFER = {"source_account_id": "{account}", "destination_account_id": "{payee}
 # The sandbox's verifier leaves it to a person.
 TIER = {"tier": 2, "document": {"type": "BVN", "number": REVIEW_NUMBER}}
 
+MAILS = {"transfers": True, "disputes": True, "accounts": True, "identity": False}
+
 # The last two are the owner's API keys: one with the scope that the route needs and no other, and one with all others.
 CALLERS = ("anonymous", "other", "owner", "operator", "admin", "key", "other key")
 
@@ -84,7 +86,12 @@ CALLS = {
     "transfers.list": Call(KEYED, scope=Scope.TRANSFERS_READ),
     "disputes.list": Call(KEYED, scope=Scope.DISPUTES_READ),
     "payees.get": Call("401 404 404 404 404 404 403", scope=Scope.TRANSFERS_WRITE),
+    "notifications.list": Call(KEYED, scope=Scope.NOTIFICATIONS_READ),
+    "notifications.read": Call(OWNER_KEYED, {"through": "{notification_id}"}, scope=Scope.NOTIFICATIONS_WRITE),
+    "notifications.get_settings": Call(KEYED, scope=Scope.NOTIFICATIONS_READ),
+    "notifications.set_settings": Call(KEYED, {"email": MAILS}, scope=Scope.NOTIFICATIONS_WRITE),
     # Whose it is
+    "notifications.get": Call(OWNER_KEYED, scope=Scope.NOTIFICATIONS_READ),
     "accounts.get": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
     "accounts.rename": Call(OWNER_KEYED, {"name": "Rent"}, scope=Scope.ACCOUNTS_WRITE),
     "accounts.entries": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
@@ -252,6 +259,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
         "code": "forbidden",
         "number": "RM04404040404040",
         "api_key_id": key.json()["id"],
+        "notification_id": (await ada.get("/v1/notifications")).json()["items"][0]["id"],
         "session_id": (await ada.get("/v1/auth/sessions")).json()["items"][0]["id"],
     }
 

@@ -127,7 +127,7 @@ async def test_an_auditor_reads_the_books_and_nobodys_name(alice: Holder, owner:
             "SELECT note FROM transfers",
             "SELECT address FROM audit_records",
             "SELECT * FROM request_records",
-            "SELECT * FROM messages",
+            "SELECT * FROM notifications",
             "SELECT * FROM identity_documents",
             "SELECT * FROM sessions",
             "DELETE FROM entries",

@@ -36,6 +36,7 @@ for module in (
     "events.postgres.sinks",
     "events.postgres.tables",
     "ledger.postgres.tables",
+    "notifications.choices.postgres",
     "notifications.postgres",
     "projections.postgres.tables",
     "reviews.postgres",

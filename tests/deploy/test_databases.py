@@ -175,12 +175,21 @@ async def test_temporal_may_not_look_into_the_books(server: Server) -> None:
 
 async def test_people_read_the_books_and_write_nothing(server: Server) -> None:
     connection = await server.connect("remit_operator", "operator", "remit")
-    for table in ("accounts", "transfers", "postings", "entries", "staff_actions", "disputes", "reviews", "messages"):
+    for table in (
+        "accounts",
+        "transfers",
+        "postings",
+        "entries",
+        "staff_actions",
+        "disputes",
+        "reviews",
+        "notifications",
+    ):
         assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
     (system,) = await connection.fetch("SELECT id, email, full_name, role FROM customers")
     assert system["id"] == SYSTEM_CUSTOMER
     await connection.execute("SET default_transaction_read_only = off")
-    for statement in ("DELETE FROM sessions", "DELETE FROM messages", "CREATE TABLE mine ()"):
+    for statement in ("DELETE FROM sessions", "DELETE FROM notifications", "CREATE TABLE mine ()"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
     await connection.close()

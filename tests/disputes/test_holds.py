@@ -225,7 +225,9 @@ async def test_a_reversal_that_failed_keeps_its_hold_until_it_is_retried(scene: 
     ended = await scene.disputes.find(dispute.id)
     assert ended is not None
     assert (ended[0].state, ended[0].outcome) == (DisputeState.REVERSED, "$6.00 was brought back to the payer.")
-    told = await owner.fetch("SELECT occasion, count(*) FROM messages GROUP BY 1 ORDER BY 1")
+    told = await owner.fetch(
+        "SELECT occasion, count(*) FROM notifications WHERE transfer_id IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
     assert [tuple(row) for row in told if row["occasion"].startswith(dispute.id)] == [
         (f"{dispute.id}/ended", 2),
         (f"{dispute.id}/opened", 1),

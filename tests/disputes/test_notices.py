@@ -11,7 +11,7 @@ from disputes.postgres.disputes import Disputes
 from ledger.ids import CustomerId
 from ledger.postgres.book import Book
 from ledger.transfers import Step, TransferOrder
-from notifications.postgres import Messages
+from notifications.postgres import Notifications
 from tests.connections import Connection
 from tests.orders import FINGERPRINTS, Holder, completed, funded, holder, order, reversal
 
@@ -59,7 +59,9 @@ def told(owner: Connection) -> Told:
 
     async def bodies(to: Holder) -> list[str]:
         rows = await owner.fetch(
-            "SELECT body, account_id FROM messages WHERE customer_id = $1 ORDER BY created_at", to.id
+            "SELECT body, account_id FROM notifications WHERE customer_id = $1 AND transfer_id IS NOT NULL "
+            "ORDER BY created_at",
+            to.id,
         )
         assert {row["account_id"] for row in rows} <= {to.account_id}
         return [row["body"] for row in rows]
@@ -153,7 +155,7 @@ async def test_how_the_transfer_ended_is_told_once_beside_its_disputes(
 ) -> None:
     for _ in range(2):
         bodies = {payer.account_id: "It is done.", payee.account_id: "It is done."}
-        await Messages(book.database).write(Step(dispute.transfer_id, 1), bodies)
+        await Notifications(book.database).write(Step(dispute.transfer_id, 1), bodies)
     assert await told(payer) == ["It is done."]
     assert (await told(payee))[1:] == ["It is done."]
 

@@ -20,7 +20,6 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 # Python code emits these.
 NOT_BY_TRIGGERS = {
-    EventType.NOTIFICATION_ADDED,
     EventType.WEBHOOK_ENDPOINT_FAILING,
     EventType.WEBHOOK_ENDPOINT_DISABLED,
     EventType.WEBHOOK_ENDPOINT_RECOVERED,

@@ -99,7 +99,7 @@ async def test_the_application_cannot_take_a_defence_away(application: Connectio
         "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
         "SET session_replication_role = replica",
         "ALTER TABLE accounts DROP CONSTRAINT accounts_balance_minor_check",
-        "DROP TABLE messages",
+        "DROP TABLE notifications",
         "CREATE TABLE mine (id text)",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -142,7 +142,7 @@ async def test_the_application_cannot_change_what_is_fixed_from_the_start(
 
 
 async def test_the_application_cannot_remove_what_happened(scene: Scene, application: Connection) -> None:
-    for table in ("transfers", "accounts", "customers", "messages"):
+    for table in ("transfers", "accounts", "customers", "notifications"):
         for statement in ("DELETE FROM {table} WHERE false", "TRUNCATE {table} CASCADE"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await application.execute(statement.format(table=table))

@@ -68,7 +68,7 @@ async def may_send(reads: AccountReads, account_id: AccountId) -> bool:
 
 
 async def told(owner: Connection, customer_id: CustomerId) -> int:
-    return int(await owner.fetchval("SELECT count(*) FROM customer_messages WHERE customer_id = $1", customer_id))
+    return int(await owner.fetchval("SELECT count(*) FROM notifications WHERE customer_id = $1", customer_id))
 
 
 async def test_money_of_an_unverified_customer_comes_in_and_leaves_after_the_verification(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 # Tables that grow with the number of transfers.
-GROWING = {"transfers", "keys", "postings", "entries", "messages", "attempts"}
+GROWING = {"transfers", "keys", "postings", "entries", "notifications", "attempts"}
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,10 @@ class Case:
     async def told(self) -> list[tuple[str, str]]:
         """Who was told of what."""
         async with self.database.connection() as connection:
-            rows = await connection.fetch("SELECT account_id, occasion FROM messages ORDER BY created_at, account_id")
+            rows = await connection.fetch(
+                "SELECT account_id, occasion FROM notifications WHERE transfer_id IS NOT NULL "
+                "ORDER BY created_at, account_id"
+            )
         return [(row["account_id"], row["occasion"]) for row in rows]
 
     async def reversal_is_told(self) -> None:
@@ -91,7 +94,7 @@ class Case:
         async def is_told() -> bool:
             async with self.database.connection() as connection:
                 told_of = await connection.fetchval(
-                    "SELECT count(*) FROM messages m JOIN disputes d ON m.transfer_id = d.reversal_transfer_id"
+                    "SELECT count(*) FROM notifications m JOIN disputes d ON m.transfer_id = d.reversal_transfer_id"
                 )
             return bool(told_of)
 

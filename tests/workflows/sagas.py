@@ -19,7 +19,7 @@ from ledger.postgres.book import Book, Judge
 from ledger.postgres.row_cache import RowCache
 from ledger.refusals import LedgerConflict
 from ledger.transfers import Ending, Opened, Standing, State, Step, Transfer, TransferOrder
-from notifications.postgres import Messages
+from notifications.postgres import Notifications
 from screening.rules import ScreeningRule
 from settings import Settings
 from staff.postgres.reversal_record import record_reversal
@@ -80,8 +80,8 @@ class UnreliableBook(Book):
         return await self.through("end", partial(super().fail, step, judge))
 
 
-class UnreliableMessages(Messages):
-    """Messages behind the same line: their faults are those of the step `notify` of the book."""
+class UnreliableNotifications(Notifications):
+    """Notifications behind the same line: their faults are those of the step `notify` of the book."""
 
     def __init__(self, book: UnreliableBook) -> None:
         super().__init__(book.database)
@@ -149,7 +149,7 @@ async def sagas(
         settings,
         rules=rules,
         workflows=workflows,
-        messages=UnreliableMessages(book),
+        notifications=UnreliableNotifications(book),
     ):
         yield Sagas(client, book, settings)
 

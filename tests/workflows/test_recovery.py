@@ -232,7 +232,9 @@ async def test_a_transfer_that_recovery_ended_says_so_to_its_owner_and_in_tempor
     driver = client.get_workflow_handle(recovery_workflow_id(lost.transfer_id, 1), result_type=dict)
     assert (await driver.result())["failure"]["code"] == Abandoned.code
     async with saga.book.database.connection() as connection:
-        told = await connection.fetch("SELECT customer_id, body FROM messages WHERE transfer_id = $1", lost.transfer_id)
+        told = await connection.fetch(
+            "SELECT customer_id, body FROM notifications WHERE transfer_id = $1", lost.transfer_id
+        )
     assert [row["customer_id"] for row in told] == [alice.id]
     assert str(Abandoned()) in told[0]["body"]
     assert str(await (await driver.describe()).static_summary()).startswith("Ended by recovery: ")

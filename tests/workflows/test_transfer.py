@@ -63,7 +63,9 @@ async def test_a_completed_transfer_names_each_step_in_its_history_and_notifies_
     assert set(at_once) == {"open_transfer", "screen_transfer"}
     assert one_by_one == ["debit_source", "credit_destination", "notify_parties"]
     connection = await asyncpg.connect(database_url)
-    told = await connection.fetch("SELECT account_id, body FROM messages ORDER BY account_id")
+    told = await connection.fetch(
+        "SELECT account_id, body FROM notifications WHERE transfer_id IS NOT NULL ORDER BY account_id"
+    )
     await connection.close()
     assert {row["account_id"]: row["body"] for row in told} == {
         alice.account_id: f"Your transfer {wanted.transfer_id} of $25.00 is completed.",
@@ -307,7 +309,7 @@ async def test_a_cancel_that_comes_too_late_still_lets_the_parties_be_told(
     hold.released.set()
     assert (await handle.result()).state is State.COMPLETED
     connection = await asyncpg.connect(database_url)
-    assert await connection.fetchval("SELECT count(*) FROM messages") == 2
+    assert await connection.fetchval("SELECT count(*) FROM notifications WHERE transfer_id IS NOT NULL") == 2
     await connection.close()
 
 

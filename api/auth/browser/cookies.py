@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
+from starlette.requests import HTTPConnection
 
 from api.auth.tokens import TokenPair, Tokens
 from api.http.problems import Problem
@@ -51,7 +52,7 @@ class Cookies:
         for name, path in ((self.access, "/"), (self.refresh, REFRESH_PATH)):
             response.delete_cookie(name, path=path, secure=self.secure, httponly=True, samesite="strict")
 
-    def check_origin(self, request: Request) -> None:
+    def check_origin(self, request: HTTPConnection) -> None:
         """Raises the problem `csrf_refused` for a request that a page of another origin has made."""
         origin = request.headers.get("origin")
         if origin is None:

@@ -347,7 +347,7 @@ async def test_a_repeat_of_all_that_is_left_takes_the_amount_of_the_first_reques
         handle = client.get_workflow_handle(first.workflow_id, result_type=Standing)
         assert (await handle.result()).state is State.COMPLETED
     async with database.connection() as connection:
-        bodies = await connection.fetch("SELECT body FROM messages WHERE transfer_id = $1", first.transfer_id)
+        bodies = await connection.fetch("SELECT body FROM notifications WHERE transfer_id = $1", first.transfer_id)
     assert len(bodies) == 2
     assert all("$100.00" in row["body"] for row in bodies)
     again = await acceptance.accept(all_that_is_left(10_000), wait_seconds=0)
