@@ -442,7 +442,8 @@ async def run_until_stopped(
             arrivals = Arrivals(events_database)
             watches.append(asyncio.create_task(arrivals.keep_listening()))
             watches.append(asyncio.create_task(keep_rebuilding(events_database)))
-            watches.append(asyncio.create_task(run_sinks(events_database, arrivals, sinks_from(settings))))
+            sinks = sinks_from(settings, events_database)
+            watches.append(asyncio.create_task(run_sinks(events_database, arrivals, sinks)))
         if not with_worker:
             await stopping
             return

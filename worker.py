@@ -42,6 +42,8 @@ from events.sink import Sink
 from ledger.fingerprints import Fingerprints
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.book import Book
+from notifications.choices.postgres import ChannelChoices
+from notifications.mail.email_sink import EmailSink
 from notifications.mail.folder import MailFolder
 from notifications.mail.mail import Mailer, NoMailer
 from notifications.mail.smtp import SmtpMailer
@@ -235,12 +237,14 @@ def tier_requests_from(settings: Settings, database: Database, queues: AccountQu
     return TierRequests(database, encryption_from(settings), terms, four_eyes_after, queues)
 
 
-def sinks_from(_settings: Settings) -> list[Sink]:
+def sinks_from(settings: Settings, database: Database) -> list[Sink]:
     """Who gets every event: what the settings configure, and what installed packages offer. A broken one is left out.
 
     Money does not wait for any of them, so none keeps a worker from its start.
     """
     configured: list[Sink] = [*projection_sinks()]
+    if (mailer := mailer_from(settings)).accepts:
+        configured.append(EmailSink(mailer, ChannelChoices(database).letters, settings.web_url))
     installed, unusable = installed_sinks(sink.name for sink in configured)
     for each in unusable:
         log.error("an installed sink cannot be used", sink=each.name, error=each.reason)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ledger.ids import NotificationId
 from notifications.notification import NotificationType
 
 # Transfers are in a list of their own, and there may be thousands of them.
@@ -16,9 +17,17 @@ class ChannelChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Addressee:
-    """Who gets a mail. Only the address of somebody who has shown that it is theirs gets any."""
+class Letter:
+    """A notification, to be mailed or not. Only an address that its owner has shown to be theirs gets any."""
 
-    email: str
-    is_verified: bool
+    notification_id: NotificationId
+    type: NotificationType
+    body: str
+    to: str
+    may_be_reached: bool
     choice: ChannelChoice
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a mail is sent."""
+        return self.may_be_reached and self.type in self.choice.email

@@ -4,9 +4,12 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from notifications.mail.mail import Mail, MailNotSent
+from notifications.mail.mail import Mail, MailNotSent, MailRefused
 
 SECONDS = 20
+
+# Answers from here on are final (RFC 5321, section 4.2.1).
+FOR_GOOD = 500
 
 _DEFAULT_PORTS = {"smtp": 587, "smtps": 465}
 
@@ -43,6 +46,10 @@ class SmtpMailer:
                 start_tls=False if self._tls else None if is_local else True,
                 timeout=SECONDS,
             )
+        except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError) as error:
+            refused = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
+            kind = MailRefused if all(each.code >= FOR_GOOD for each in refused) else MailNotSent
+            raise kind(f"{mail.purpose} was not sent: {type(error).__name__}") from error
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             # Answers of servers repeat addresses: the class alone says enough.
             raise MailNotSent(f"{mail.purpose} was not sent: {type(error).__name__}") from error

@@ -1,6 +1,7 @@
 """What mails say. Pure: no I/O, no clock."""
 
 from notifications.mail.mail import Mail
+from notifications.notification import NotificationType
 
 
 def address_mail(to: str, code: str, web_url: str | None) -> Mail:
@@ -12,6 +13,21 @@ def address_mail(to: str, code: str, web_url: str | None) -> Mail:
         "It works for three days. If you did not register, ignore this mail.\n"
     )
     return Mail(to, "Verify your address", text, "address-verification")
+
+
+_ABOUT = {
+    NotificationType.TRANSFERS: "About your transfer",
+    NotificationType.DISPUTES: "About your dispute",
+    NotificationType.ACCOUNTS: "About your account",
+    NotificationType.IDENTITY: "About your identity document",
+}
+
+
+def notification_mail(to: str, type_: NotificationType, body: str, event_id: str, web_url: str | None) -> Mail:
+    """What stands in a customer's list as well. No link signs anybody in."""
+    where = f"{web_url}/notifications" if web_url else "your list of notifications"
+    text = f"{body}\n\nYou find this, and choose what comes by mail, in {where}.\n"
+    return Mail(to, _ABOUT[type_], text, "notification", event_id)
 
 
 def password_reset_mail(to: str, code: str, web_url: str | None) -> Mail:

@@ -37,7 +37,7 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_a_sink_of_an_installed_package_gets_every_event_and_its_refusals_are_dead_letters(
     database: Database, journal: Path
 ) -> None:
-    (sink,) = [sink for sink in sinks_from(Settings()) if sink.name == "journal"]
+    (sink,) = [sink for sink in sinks_from(Settings(), database) if sink.name == "journal"]
     await emit(database, "whe_1", "whe_2")
     await emit(database, "whe_3", data=json.dumps({"text": "x" * 10_000}))
     async with running(database, sink):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from notifications.mail.folder import MailFolder
-from notifications.mail.mail import Mail, MailNotSent, NoMailer
+from notifications.mail.mail import Mail, MailNotSent, MailRefused, NoMailer
 from notifications.mail.smtp import SmtpMailer
 from settings import Settings
 
@@ -58,11 +58,12 @@ async def test_a_mail_that_a_server_refuses_is_an_error_without_its_address() ->
     server = MailServer(refuses=True)
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        with pytest.raises(MailNotSent) as refused:
+        with pytest.raises(MailRefused) as refused:
             await SmtpMailer(f"smtp://127.0.0.1:{port}", SENDER).send(MAIL)
     assert "ada" not in str(refused.value)
-    with pytest.raises(MailNotSent):
+    with pytest.raises(MailNotSent) as away:
         await SmtpMailer(f"smtp://127.0.0.1:{port}", SENDER).send(MAIL)
+    assert not isinstance(away.value, MailRefused)
 
 
 async def test_a_mail_in_a_folder_is_a_file_that_only_its_user_reads(tmp_path: Path) -> None:
