@@ -50,7 +50,6 @@ from disputes.postgres.holds import DisputeHolds
 from disputes.postgres.late_reversals import LateReversals
 from events.postgres.arrivals import Arrivals
 from events.postgres.dead_letters import DeadLetters
-from events.postgres.search import EventSearches
 from events.postgres.sequencer import Sequencer, UnnumberedReads
 from events.postgres.sinks import SinkReads, run_sinks
 from ledger.postgres.account_queue import AccountQueues
@@ -63,7 +62,8 @@ from ledger.postgres.transfer_reads import TransferReads
 from notifications.choices.postgres import ChannelChoices
 from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
-from projections.postgres.generations import keep_rebuilding
+from projections.postgres.generations import ProjectionRebuilds, keep_rebuilding
+from projections.postgres.reads import ProjectionReads
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
 from screening.postgres.member_lists import MemberLists
@@ -243,12 +243,15 @@ def compose_api(
         limits=settings.limits(),
         operators=Operators(database, queues, book.fingerprints, reports, settings.audit_timeout_seconds),
         rebuilds=Rebuilds(database, queues),
+        projection_reads=ProjectionReads(database),
+        projection_rebuilds=ProjectionRebuilds(database),
+        sink_reads=SinkReads(database),
+        configured_sinks=frozenset(sink.name for sink in sinks_from(settings, database)),
         roles=Roles(database, four_eyes_after),
         transfer_searches=TransferSearches(reports),
         transfer_files=files,
         actions=actions,
         audit_records=AuditRecords(database, reports),
-        event_searches=EventSearches(reports),
         request_records=RequestTrail(reports),
         request_queue=RequestQueue(RequestTrail(reports)),
         stats=LedgerStats(database, reports),

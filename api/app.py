@@ -23,7 +23,6 @@ from api.customers import routes as customers
 from api.dead_letters import routes as dead_letters
 from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
-from api.events import routes as events
 from api.fundings import routes as fundings
 from api.histories import routes as histories
 from api.http import health
@@ -37,6 +36,8 @@ from api.onboarding import routes as documents
 from api.onboarding import staff_routes as staff_documents
 from api.ownership.check import handle_withheld
 from api.payees import routes as payees
+from api.projections import routes as statuses
+from api.projections import staff_routes as projections
 from api.rails import routes as rails
 from api.rebuilds import routes as rebuilds
 from api.reviews import routes as reviews
@@ -127,9 +128,9 @@ def _routed() -> FastAPI:
         reversals,
         disputes,
         health,
+        statuses,
         tiers,
         notifications,
-        events,
     ):
         app.include_router(room.router)
     for room in (
@@ -151,6 +152,7 @@ def _routed() -> FastAPI:
         dead_letters,
         books,
         rebuilds,
+        projections,
         staff,
         staff_auth,
         trail,

@@ -30,7 +30,7 @@ from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
 from events.postgres.dead_letters import DeadLetters
-from events.postgres.search import EventSearches
+from events.postgres.sinks import SinkReads
 from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
@@ -39,6 +39,8 @@ from notifications.choices.postgres import ChannelChoices
 from notifications.mail.mail import Mailer
 from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
+from projections.postgres.generations import ProjectionRebuilds
+from projections.postgres.reads import ProjectionReads
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
 from screening.postgres.member_lists import MemberLists
@@ -76,12 +78,15 @@ class Services:
     limits: LimitTable
     operators: Operators
     rebuilds: Rebuilds
+    projection_reads: ProjectionReads
+    projection_rebuilds: ProjectionRebuilds
+    sink_reads: SinkReads
+    configured_sinks: frozenset[str]
     roles: Roles
     transfer_searches: TransferSearches
     transfer_files: TransferFiles
     actions: StaffActions
     audit_records: AuditRecords
-    event_searches: EventSearches
     request_records: RequestTrail
     request_queue: RequestQueue
     stats: LedgerStats

@@ -18,7 +18,7 @@ from cli.overview.show import show
 from cli.overview.status import status
 from cli.production import api, worker
 from cli.reencrypt import reencrypt
-from cli.staff import dead_letters
+from cli.staff import dead_letters, projections
 from cli.verify import verify
 from database.commits import NotDurable
 from database.connections import Unavailable
@@ -32,6 +32,7 @@ for command in (run, demo, api, worker, migrate, status, show, openapi, verify, 
     app.command()(command)
 app.add_typer(admin.app, name="admin")
 app.add_typer(rules.app, name="rules")
+app.add_typer(projections.app, name="projections")
 app.add_typer(schema.app, name="events")
 app.add_typer(dead_letters.app, name="dead-letters")
 

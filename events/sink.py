@@ -19,6 +19,15 @@ class SinkKind(StrEnum):
     PROJECTION = "projection"
 
 
+class SinkState(StrEnum):
+    """What a sink does now. `waiting`: no worker runs it. `off`: none has to, because the settings do not name it."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    FAILING = "failing"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """An event that its receiver will never take. It becomes a dead letter, and the next event comes."""

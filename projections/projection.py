@@ -80,9 +80,6 @@ class ProjectionStanding:
     applied_at: datetime | None
     head: int
     lag_seconds: int
-    failing_since: datetime | None
-    last_error: str | None
-    is_run: bool
 
     @property
     def lag_events(self) -> int:

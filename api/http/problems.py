@@ -124,13 +124,11 @@ PROBLEMS: Mapping[str, Meaning] = {
     "document_not_found": Meaning(404, "No such document", "There is no document with this id."),
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "tier_request_not_found": Meaning(404, "No such request", "You have no tier request with this id."),
+    "projection_not_found": Meaning(404, "No such projection", "There is no projection with this name."),
     "rebuild_not_found": Meaning(404, "No such rebuild", "There is no rebuild with this id."),
     "notification_not_found": Meaning(404, "No such notification", "You have no notification with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
-    "cursor_expired": Meaning(
-        410, "Events behind this cursor are no longer kept", "The oldest events that are kept are behind position 1200."
-    ),
     "request_too_slow": Meaning(
         408,
         "The request arrives too slowly",
@@ -225,6 +223,9 @@ PROBLEMS: Mapping[str, Meaning] = {
         422,
         "A payload does not decrypt",
         "Its key is not in REMIT_HISTORY_KEYS, or the payload was changed.",
+    ),
+    "projection_rebuild_running": Meaning(
+        409, "A rebuild of this projection is running", "Wait until it is completed: the projection shows its stage."
     ),
     "audit_running": Meaning(409, "An audit is running", "Try again after it has ended."),
     "body_too_large": Meaning(413, "The body is too large", "Send at most 65,536 bytes."),

@@ -1,7 +1,7 @@
 """`remit status`: what is stuck, why, who blocks it, and the command to paste."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from shlex import quote
@@ -14,6 +14,7 @@ from cli.console import fail, run_async
 from cli.database_choice import peoples_database
 from customers.documents.document import VerificationState
 from database.connections import Unavailable
+from events.postgres.sinks import SinkReads, SinkStanding
 from ledger.ids import TransferId
 from ledger.money import Money
 from ledger.transfers import State
@@ -31,6 +32,9 @@ from staff.postgres.open_work import (
 if TYPE_CHECKING:
     from api.temporal import RecoverySchedule
     from cli.overview.temporal_view import DriverView, TemporalView
+
+# A sink that is so far behind does not catch up by itself, unless a worker comes.
+SINK_LAG_SECONDS = 60
 
 # More than this is an outage, not a list to work through.
 MOST_SHOWN = 20
@@ -53,6 +57,7 @@ class StatusReport:
     temporal: str | None
     workers: int = 0
     recovery: "RecoverySchedule | None" = None
+    sinks: Sequence[SinkStanding] = ()
     drivers: "dict[TransferId, DriverView | None]" = field(default_factory=dict)
 
     @property
@@ -60,7 +65,12 @@ class StatusReport:
         """Whether a person should act."""
         overdue = self.work.reviews.overdue + self.work.disputes.overdue
         is_driven = self.temporal is None and self.workers and self.recovery and not self.recovery.is_paused
-        return bool(self.stalled or self.blockers or overdue or not is_driven)
+        return bool(self.stalled or self.blockers or overdue or self.held_sinks or not is_driven)
+
+    @property
+    def held_sinks(self) -> list[SinkStanding]:
+        """The sinks of events that fail, or are so far behind that a person should look."""
+        return [each for each in self.sinks if each.failing_since or each.lag_seconds >= SINK_LAG_SECONDS]
 
 
 def status() -> None:
@@ -85,10 +95,10 @@ async def _read(settings: Settings) -> StatusReport:
         reads = OpenWorkReads(database)
         work = await reads.read()
         stalled = await reads.stalled(settings.stuck_after_seconds, MOST_SHOWN)
-        blockers = await reads.blockers()
+        blockers, sinks = await reads.blockers(), await SinkReads(database).all()
         view = await temporal_view(settings)
     if isinstance(view, str):
-        return StatusReport(work, stalled, blockers, view)
+        return StatusReport(work, stalled, blockers, view, sinks=sinks)
     try:
         return StatusReport(
             work,
@@ -98,9 +108,10 @@ async def _read(settings: Settings) -> StatusReport:
             workers=await view.workers(),
             recovery=await view.recovery(),
             drivers={found.id: await _driver_of(found, view) for found in stalled},
+            sinks=sinks,
         )
     except RPCError as error:
-        return StatusReport(work, stalled, blockers, str(error))
+        return StatusReport(work, stalled, blockers, str(error), sinks=sinks)
 
 
 async def _driver_of(found: StalledTransfer, view: "TemporalView") -> "DriverView | None":
@@ -144,6 +155,17 @@ def _summary(found: StatusReport) -> Iterator[tuple[str, str]]:
         yield "", """[cyan]temporal workflow list --query "DisputeState='open'"[/]"""
     yield "Cases", _cases_text(found.work.cases, "case")
     yield "Documents", _documents_text(found.work.documents)
+    yield from _sinks_text(found)
+
+
+def _sinks_text(found: StatusReport) -> Iterator[tuple[str, str]]:
+    """One line where all sinks follow the events, else one for each that does not."""
+    if not found.held_sinks:
+        yield "Events", f"{_counted(len(found.sinks), 'sink')} up to date" if found.sinks else "no sink has run yet"
+    for place, sink in enumerate(found.held_sinks):
+        behind = f"{_counted(sink.lag_events, 'event')} behind, the first for {duration(sink.lag_seconds)}"
+        why = f": {escape(sink.last_error)}" if sink.last_error else "" if sink.is_run else ", and no worker runs it"
+        yield "" if place else "Events", f"[red]{sink.name}[/] is {behind}{why}"
 
 
 def _recovery_text(found: "RecoverySchedule | None") -> str:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +30,17 @@ from events.event_record import event_in_record, record_of
 from events.postgres.arrivals import Arrivals
 from events.postgres.dead_letters import bury, send_replays
 from events.postgres.stream import EventStream
-from events.sink import Projection, Publisher, Rejected, Sink, SinkKind, begins_at_head, kind_of, most_at_once
+from events.sink import (
+    Projection,
+    Publisher,
+    Rejected,
+    Sink,
+    SinkKind,
+    SinkState,
+    begins_at_head,
+    kind_of,
+    most_at_once,
+)
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -105,7 +115,8 @@ _RECOVER = """
 _HEAD = "SELECT last FROM event_head"
 
 _STANDINGS = """
-    SELECT s.name, s.kind, s.position, s.lease, s.last_error, s.failing_since, h.last AS head,
+    SELECT s.name, s.kind, s.position, coalesce(s.leased_until > clock_timestamp(), false) AS is_run, s.last_error,
+        s.failing_since, h.last AS head,
         greatest(h.last - s.position, 0) AS lag_events,
         coalesce(ceil(extract(epoch FROM clock_timestamp() - next.occurred_at)), 0)::bigint AS lag_seconds
     FROM sinks s CROSS JOIN event_head h
@@ -126,17 +137,28 @@ class EventsMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SinkStanding:
-    """How far a sink is. `lag_seconds` is the age of the oldest event that it has not delivered; 0: none."""
+    """How far a sink is. `lag_seconds` is the age of the oldest event that it has not delivered; 0: none.
+
+    `is_run`: a process holds its lease.
+    """
 
     name: str
     kind: SinkKind
     position: int
-    lease: str | None
+    is_run: bool
     last_error: str | None
     failing_since: datetime | None
     head: int
     lag_events: int
     lag_seconds: int
+
+    def state(self, configured: Collection[str]) -> SinkState:
+        """What the sink does, where these are the names of those that the settings configure."""
+        if self.failing_since is not None:
+            return SinkState.FAILING
+        if self.is_run:
+            return SinkState.RUNNING
+        return SinkState.WAITING if self.name in configured else SinkState.OFF
 
 
 class SinkReads:

@@ -29,7 +29,7 @@ async def test_a_publisher_gets_every_event_in_order_also_those_of_before_it(dat
     assert sink.subjects == ["whe_1", "whe_2", "whe_3"]
     assert sink.is_closed
     found = await standing(database, sink.name)
-    assert (found.position, found.lag_events, found.lag_seconds, found.lease) == (3, 0, 0, None)
+    assert (found.position, found.lag_events, found.lag_seconds, found.is_run) == (3, 0, 0, False)
 
 
 async def test_a_sink_that_begins_at_the_head_gets_what_comes_after_its_first_run(database: Database) -> None:

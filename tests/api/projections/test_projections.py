@@ -1,0 +1,68 @@
+"""What customers read of the projections, and how staff follow and rebuild them."""
+
+from typing import Any
+
+from tests.api.people import Person, told
+from tests.connections import Connection
+from tests.waiting import until
+
+WHY = {"reason": "ticket 4711"}
+
+
+async def shown(person: Person, path: str, **expected: Any) -> dict[str, Any]:
+    """The answer, once it has these values: projections follow."""
+    found: dict[str, Any] = {}
+
+    async def is_there() -> bool:
+        found.update((await person.get(path)).json())
+        return {name: found.get(name) for name in expected} == expected
+
+    await until(is_there, f"{path} shows {expected}")
+    return found
+
+
+async def test_a_status_tells_only_its_customer_when_each_state_was_reached(ada: Person, ben: Person) -> None:
+    transfer = (await ada.pay(ben, 1_00)).json()
+    path = f"/v1/transfers/{transfer['id']}/status"
+    found = await shown(ada, path, state="completed")
+    assert [each["state"] for each in found["reached"]] == ["initiated", "debited", "completed"]
+    assert found["reached"][0]["at"] == transfer["created_at"]
+    assert found["reached"][2]["at"] == transfer["completed_at"]
+    assert found["latency_ms"] >= 0
+    assert told(await ben.get(path))["code"] == "transfer_not_found"
+
+
+async def test_an_admin_rebuilds_a_projection_once_for_a_key_and_follows_it(
+    ada: Person, admin: Person, operator: Person, owner: Connection
+) -> None:
+    stats = f"/v1/admin/accounts/{ada.account_id}/stats"
+    projected = await shown(operator, stats, deposits=1)
+    assert {name: value for name, value in projected.items() if name != "position"} == (
+        await ada.get(f"/v1/accounts/{ada.account_id}/stats")
+    ).json()
+    await owner.execute("UPDATE account_stats SET deposits = 7")
+    path = "/v1/admin/projections/account_stats"
+    first = await admin.post(f"{path}/rebuild", WHY, key="one")
+    assert (first.status_code, first.headers["Location"]) == (202, path)
+    again = await admin.post(f"{path}/rebuild", WHY, key="one")
+    assert (again.json(), again.headers["Idempotent-Replayed"]) == (first.json(), "true")
+    assert (first.json()["requested_by"], first.json()["stage"]) == (admin.id, "requested")
+    found = await shown(operator, path, generation=2)
+    assert found["rebuild"]["id"] == first.json()["id"]
+    assert (await operator.get(stats)).json()["deposits"] == 1
+    (action,) = (await admin.get("/v1/admin/actions", subject="account_stats")).json()["items"]
+    assert (action["action"], action["actor_id"], action["outcome"]) == ("rebuild_projection", admin.id, "taken")
+
+
+async def test_staff_see_how_far_sinks_and_projections_are(ada: Person, operator: Person) -> None:
+    async def all_run() -> bool:
+        found = (await operator.get("/v1/admin/projections")).json()["items"]
+        return all((each["state"], each["lag_events"]) == ("running", 0) for each in found)
+
+    await until(all_run, "all projections are up to date")
+    (stats,) = (
+        each for each in (await operator.get("/v1/admin/sinks")).json()["items"] if each["name"] == "account_stats"
+    )
+    assert stats["position"] == stats["head"] > 0
+    assert (stats["kind"], stats["state"], stats["lag_seconds"]) == ("projection", "running", 0)
+    assert told(await operator.get("/v1/admin/projections/balances"))["code"] == "projection_not_found"
