@@ -50,6 +50,7 @@ from disputes.postgres.holds import DisputeHolds
 from disputes.postgres.late_reversals import LateReversals
 from events.postgres.arrivals import Arrivals
 from events.postgres.dead_letters import DeadLetters
+from events.postgres.search import EventSearches
 from events.postgres.sequencer import Sequencer, UnnumberedReads
 from events.postgres.sinks import SinkReads, run_sinks
 from ledger.postgres.account_queue import AccountQueues
@@ -252,6 +253,7 @@ def compose_api(
         transfer_files=files,
         actions=actions,
         audit_records=AuditRecords(database, reports),
+        event_searches=EventSearches(reports),
         request_records=RequestTrail(reports),
         request_queue=RequestQueue(RequestTrail(reports)),
         stats=LedgerStats(database, reports),

@@ -23,6 +23,7 @@ from api.customers import routes as customers
 from api.dead_letters import routes as dead_letters
 from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
+from api.events import routes as events
 from api.fundings import routes as fundings
 from api.histories import routes as histories
 from api.http import health
@@ -131,6 +132,7 @@ def _routed() -> FastAPI:
         statuses,
         tiers,
         notifications,
+        events,
     ):
         app.include_router(room.router)
     for room in (

@@ -31,6 +31,7 @@ from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
 from events.postgres.dead_letters import DeadLetters
 from events.postgres.sinks import SinkReads
+from events.postgres.search import EventSearches
 from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
@@ -87,6 +88,7 @@ class Services:
     transfer_files: TransferFiles
     actions: StaffActions
     audit_records: AuditRecords
+    event_searches: EventSearches
     request_records: RequestTrail
     request_queue: RequestQueue
     stats: LedgerStats

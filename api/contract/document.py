@@ -36,6 +36,7 @@ TAGS = [
     {"name": "customers", "description": "The signed-in customer's identity, and the documents that prove it."},
     {"name": "disputes", "description": "A payer objects to a completed transfer; both parties say what happened."},
     {"name": "notifications", "description": "What the signed-in customer is told, and by which channels."},
+    {"name": "events", "description": "What happened, in order: to follow without missing or repeating anything."},
     {"name": "auth", "description": "Register, sign in and sign out."},
     {"name": "admin", "description": "For staff. Each change names its reason, and is recorded with who made it."},
     {"name": "health", "description": "For load balancers."},

@@ -129,6 +129,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     "notification_not_found": Meaning(404, "No such notification", "You have no notification with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
     "method_not_allowed": Meaning(405, "Method not allowed", "This path does not support this method."),
+    "cursor_expired": Meaning(
+        410, "Events behind this cursor are no longer kept", "The oldest events that are kept are behind position 1200."
+    ),
     "request_too_slow": Meaning(
         408,
         "The request arrives too slowly",

@@ -22,6 +22,7 @@ class Scope(StrEnum):
     DISPUTES_WRITE = "disputes:write"
     NOTIFICATIONS_READ = "notifications:read"
     NOTIFICATIONS_WRITE = "notifications:write"
+    EVENTS_READ = "events:read"
     RAILS_WRITE = "rails:write"  # keys of admins only
 
 

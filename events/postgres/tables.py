@@ -1,6 +1,6 @@
 """The tables of the outbox."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, SmallInteger, Table, Text, and_, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, SmallInteger, Table, Text, and_, literal_column, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from database.metadata import METADATA, Timestamp, required
@@ -38,7 +38,7 @@ Index(
 )
 
 # As PostgreSQL prints them: `audience` counts from 1. No event has a longer one.
-READERS = tuple(text(f"(audience[{number}])") for number in (1, 2, 3))
+READERS = tuple(literal_column(f"(audience[{number}])", Text) for number in (1, 2, 3))
 for _number, _reader in enumerate(READERS, 1):
     Index(
         f"outbox_events_by_reader_{_number}",

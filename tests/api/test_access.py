@@ -85,6 +85,7 @@ CALLS = {
     "documents.send": Call("401 409 409 409 409 403 403", {"type": "BVN", "number": "22334455667"}),
     "transfers.list": Call(KEYED, scope=Scope.TRANSFERS_READ),
     "disputes.list": Call(KEYED, scope=Scope.DISPUTES_READ),
+    "events.list": Call(KEYED, scope=Scope.EVENTS_READ),
     "payees.get": Call("401 404 404 404 404 404 403", scope=Scope.TRANSFERS_WRITE),
     "notifications.list": Call(KEYED, scope=Scope.NOTIFICATIONS_READ),
     "notifications.read": Call(OWNER_KEYED, {"through": "{notification_id}"}, scope=Scope.NOTIFICATIONS_WRITE),
@@ -97,6 +98,7 @@ CALLS = {
     "accounts.entries": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
     "accounts.balance": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
     "accounts.stats": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
+    "accounts.events": Call(OWNER_KEYED, scope=Scope.EVENTS_READ),
     "accounts.limits": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
     "accounts.deposit": Call(
         "401 404 201 404 404 201 403", {"amount": 5_000, "currency": "USD"}, scope=Scope.TRANSFERS_WRITE
@@ -184,6 +186,7 @@ CALLS = {
     "admin.rebuilds.findings": Call("401 403 403 404 404 403 403"),
     "admin.actions.list": Call(STAFF),
     "admin.audit_records.list": Call(STAFF),
+    "admin.events.list": Call(STAFF),
     # Admins
     "admin.request_records.list": Call(ADMINS),
     "admin.customers.issue_email_code": Call("401 403 403 403 201 403 403", REASON),
