@@ -50,6 +50,7 @@ from disputes.postgres.holds import DisputeHolds
 from disputes.postgres.late_reversals import LateReversals
 from events.postgres.arrivals import Arrivals
 from events.postgres.dead_letters import DeadLetters
+from events.postgres.retention import keep_event_months
 from events.postgres.search import EventSearches
 from events.postgres.sequencer import Sequencer, UnnumberedReads
 from events.postgres.sinks import SinkReads, run_sinks
@@ -444,6 +445,7 @@ async def run_until_stopped(
             watches.append(asyncio.create_task(sealer))
             watches.append(asyncio.create_task(encrypt_plain_numbers(book.database, settings)))
             watches.append(asyncio.create_task(sequencer.keep_numbering()))
+            watches.append(asyncio.create_task(keep_event_months(events_database, settings.event_days)))
             arrivals = Arrivals(events_database)
             watches.append(asyncio.create_task(arrivals.keep_listening()))
             watches.append(asyncio.create_task(keep_rebuilding(events_database)))

@@ -273,6 +273,7 @@ class Settings(BaseSettings):
         None, ge=12, description="Whole months that the audit trail keeps. Unset: all of them."
     )
     request_months: int | None = Field(13, ge=1, description="Whole months that the records of requests are kept.")
+    event_days: int = Field(90, ge=7, description="Days that events are kept, at least.")
     audit_export_seconds: int = Field(3600, ge=1, description="How often a worker exports its signed heads.")
 
     # Sizes of one process.

@@ -30,8 +30,8 @@ from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
 from events.postgres.dead_letters import DeadLetters
-from events.postgres.sinks import SinkReads
 from events.postgres.search import EventSearches
+from events.postgres.sinks import SinkReads
 from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals

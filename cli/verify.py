@@ -42,6 +42,7 @@ def verify(
 
 
 async def _audit(settings: Settings, *, full: bool) -> Audit:
+    from events.postgres.invariants import verify_events
     from trail.exports import exported_heads
     from trail.postgres.verification import verify_trails
 
@@ -52,7 +53,8 @@ async def _audit(settings: Settings, *, full: bool) -> Audit:
     ):
         found = await audit(database, _fingerprints(settings), full=full, limit_seconds=settings.audit_timeout_seconds)
         of_trails = await verify_trails(database, signatures, exported_heads(settings.audit_folder), full=full)
-        return replace(found, broken=[*found.broken, *(Broken(**asdict(one)) for one in of_trails)])
+        of_events = await verify_events(database, full=full)
+        return replace(found, broken=[*found.broken, *(Broken(**asdict(one)) for one in (*of_trails, *of_events))])
 
 
 def _fingerprints(settings: Settings) -> "Fingerprints | None":

@@ -102,6 +102,35 @@ BEGIN
 END $$
 """
 
+# Everybody who writes an event waits for the lock of a drop, also who moves money: so it drops one month a call, and
+# gives up soon. A month stays while one of its events has no position, or a sink has not passed it.
+DROP_MONTH = """
+CREATE FUNCTION drop_event_month(kept_days integer) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '100ms' SET timezone = 'UTC'
+AS $$
+DECLARE
+    part text;
+    newest bigint;
+    unnumbered boolean;
+BEGIN
+    SELECT c.relname INTO part FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'public.outbox_events'::regclass AND c.relname ~ '^outbox_events_[0-9]{4}_[0-9]{2}$'
+    ORDER BY c.relname LIMIT 1;
+    IF part IS NULL OR to_date(right(part, 7), 'YYYY_MM') + interval '1 month'
+        > now() - make_interval(days => greatest(kept_days, 7)) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT coalesce(max(position), 0), coalesce(bool_or(position IS NULL), false) FROM public.%I', part)
+        INTO newest, unnumbered;
+    IF unnumbered OR EXISTS (SELECT FROM public.sinks s WHERE s.position < newest) THEN
+        RETURN false;
+    END IF;
+    UPDATE public.event_head SET dropped_through = greatest(dropped_through, newest);
+    EXECUTE format('DROP TABLE public.%I', part);
+    RETURN true;
+END $$
+"""
+
 # One process numbers at a time, the others skip. The lock is a statement of its own: the next one then sees all that
 # was numbered before. Whoever waits for an event is told once a call, after its commit.
 NUMBER_EVENTS = """
@@ -288,6 +317,7 @@ END $$
 
 FUNCTIONS = (
     MAKE_MONTHS,
+    DROP_MONTH,
     NUMBER_EVENTS,
     EMIT_EVENT,
     EVENT_OF_TRANSFER,
@@ -385,8 +415,8 @@ GUARDS = (
 GRANTS = (
     "GRANT SELECT ON outbox_events, event_head TO remit_app",
     "REVOKE ALL ON outbox_events_default FROM remit_operator",
-    "REVOKE EXECUTE ON FUNCTION make_event_months, number_events, emit_event FROM PUBLIC",
-    "GRANT EXECUTE ON FUNCTION make_event_months, number_events, emit_event TO remit_worker",
+    "REVOKE EXECUTE ON FUNCTION make_event_months, drop_event_month, number_events, emit_event FROM PUBLIC",
+    "GRANT EXECUTE ON FUNCTION make_event_months, drop_event_month, number_events, emit_event TO remit_worker",
 )
 
 

@@ -193,6 +193,7 @@ REFUSED_TO_THE_API = (
     "SELECT number_events(1)",
     "SELECT emit_event('delivery.dead', 'a', 'b', NULL, NULL, '{}', '{}')",
     "SELECT make_event_months(1)",
+    "SELECT drop_event_month(90)",
 )
 
 
