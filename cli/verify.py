@@ -54,7 +54,8 @@ async def _audit(settings: Settings, *, full: bool) -> Audit:
         found = await audit(database, _fingerprints(settings), full=full, limit_seconds=settings.audit_timeout_seconds)
         of_trails = await verify_trails(database, signatures, exported_heads(settings.audit_folder), full=full)
         of_events = await verify_events(database, full=full)
-        return replace(found, broken=[*found.broken, *(Broken(**asdict(one)) for one in (*of_trails, *of_events))])
+        broken = [Broken(**asdict(one)) for one in of_trails] + [Broken(**asdict(one)) for one in of_events]
+        return replace(found, broken=[*found.broken, *broken])
 
 
 def _fingerprints(settings: Settings) -> "Fingerprints | None":

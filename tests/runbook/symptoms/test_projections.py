@@ -14,7 +14,9 @@ SINKS = """curl -s "$API/v1/admin/sinks" -H "Authorization: Bearer $STAFF_TOKEN"
 COMPARE = """psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT s.account_id, s.balance_minor AS projected, a.balance_minor AS booked
   FROM projections p JOIN account_stats s ON s.slot = p.generation % 2 JOIN accounts a ON a.id = s.account_id
   WHERE p.name = 'account_stats' AND s.balance_minor <> a.balance_minor\""""
-REBUILD_STATS = """remit projections rebuild account_stats --api "$API" --reason 'ticket 4711'   # with an admin in STAFF_TOKEN"""
+REBUILD_STATS = (
+    """remit projections rebuild account_stats --api "$API" --reason 'ticket 4711'   # with an admin in STAFF_TOKEN"""
+)
 REBUILD_STATUS = """remit projections rebuild transfer_status --api "$API" --reason 'ticket 4711'"""
 
 
