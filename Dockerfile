@@ -30,6 +30,7 @@ COPY screening screening
 COPY staff staff
 COPY tiers tiers
 COPY trail trail
+COPY webhooks webhooks
 COPY workflows workflows
 COPY deploy/healthcheck.py deploy/healthcheck.py
 COPY --chmod=755 deploy/remit /opt/remit/bin/remit

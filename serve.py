@@ -89,6 +89,9 @@ from trail.postgres.records import AuditRecords
 from trail.postgres.requests import RequestTrail
 from trail.postgres.sealer import keep_trail
 from trail.postgres.unsealed import UnsealedReads
+from webhooks.postgres.endpoints import WebhookEndpoints, send_dead_again
+from webhooks.postgres.fan_out import SOURCE as WEBHOOKS
+from webhooks.postgres.retention import keep_forgetting
 from worker import (
     build_worker,
     codec_from,
@@ -102,6 +105,8 @@ from worker import (
     sinks_from,
     tier_requests_from,
     verifier_from,
+    wakes_from,
+    webhook_networks_from,
 )
 from workflows.registration import register_missing
 
@@ -273,7 +278,7 @@ def compose_api(
             database, configured_rules(settings), four_eyes_after, is_fixed=settings.rules_file is not None
         ),
         dead_letters=DeadLetters(database),
-        dead_letter_acts=DeadLetterActs(database),
+        dead_letter_acts=DeadLetterActs(database, {WEBHOOKS: send_dead_again}),
         verdict_reads=VerdictReads(database),
         gauges=ApiGauges(
             OpenWorkReads(database),
@@ -300,6 +305,8 @@ def compose_api(
         notifications=Notifications(database),
         channel_choices=ChannelChoices(database),
         web_url=settings.web_url,
+        webhook_endpoints=WebhookEndpoints(database, encryption),
+        webhook_networks=webhook_networks_from(settings),
     )
     return ApiProcess(services, completions, queues)
 
@@ -423,7 +430,7 @@ async def run_until_stopped(
     watches: list[asyncio.Task[NoReturn] | asyncio.Task[None]] = []
     pools = AsyncExitStack()
     events_database = open_events_database(settings)
-    sequencer = Sequencer(events_database)
+    sequencer, wakes = Sequencer(events_database), wakes_from(settings, events_database)
     try:
         for task in (checking, connecting):
             await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -449,12 +456,15 @@ async def run_until_stopped(
             arrivals = Arrivals(events_database)
             watches.append(asyncio.create_task(arrivals.keep_listening()))
             watches.append(asyncio.create_task(keep_rebuilding(events_database)))
-            sinks = sinks_from(settings, events_database)
+            sinks = sinks_from(settings, events_database, wakes.poke)
             watches.append(asyncio.create_task(run_sinks(events_database, arrivals, sinks)))
         if not with_worker:
             await stopping
             return
-        async with build_worker(await connecting, book, settings, after_step=sequencer.wake):
+        client = await connecting
+        watches.append(asyncio.create_task(wakes.keep_waking(client, settings.task_queue)))
+        watches.append(asyncio.create_task(keep_forgetting(events_database)))
+        async with build_worker(client, book, settings, after_step=sequencer.wake, wakes=wakes):
             log.info("worker runs", task_queue=settings.task_queue, build_id=settings.build_id)
             await stopping
     finally:

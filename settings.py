@@ -193,6 +193,11 @@ class Settings(BaseSettings):
         None, pattern=r"^https?://[^\s#?]+$", description="Where customers' pages are, for the links in mails."
     )
 
+    # Webhooks.
+    webhook_allow: str | None = Field(
+        None, description="Networks, with commas, that webhooks may go to although they are private."
+    )
+
     # Fundings.
     funding_floor_major: int = Field(
         1_000_000, ge=0, description="How far each funding account may go below zero, in major units of its currency."
@@ -365,7 +370,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must be an ISO 4217 code of a currency in circulation, such as USD, not {code}")
         return code
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "webhook_allow")
     @classmethod
     def _are_networks(cls, listed: str | None) -> str | None:
         for each in filter(None, (part.strip() for part in (listed or "").split(","))):

@@ -30,6 +30,8 @@ from activities.staff import StaffSteps
 from activities.step_records import StepRecords, nobody_waits
 from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
+from activities.webhooks.deliveries import WebhookSteps
+from activities.webhooks.wakes import Wakes
 from customers.documents.sandbox import PeopleVerify, SandboxVerifier
 from customers.documents.verifier import Verifier
 from database.connections import Database
@@ -56,10 +58,14 @@ from screening.postgres.verdicts import Verdicts
 from screening.rule_sets import RuleSet, RulesInvalid, default_rule_set, rule_set_in, rule_set_of
 from screening.rules import ScreeningRule
 from screening.standard_rules import FundingThreshold
-from settings import Settings, keys_in
+from settings import Settings, keys_in, texts_in
 from staff.rebuilds.postgres import Rebuilds
 from tiers.postgres import TierRequests
 from tiers.tier_request import TierTerms
+from webhooks.addresses import AllowedNetworks
+from webhooks.http_client import WebhookSender
+from webhooks.postgres.fan_out import WebhookFanOut
+from webhooks.postgres.outbound import OutgoingEvents
 from workflows import policies
 from workflows.books.rebuild import RebuildWorkflow
 from workflows.codec import EncryptingCodec, converter_with
@@ -77,7 +83,9 @@ from workflows.versioned import (
     AutoUpgradedRebuild,
     AutoUpgradedRecovery,
     AutoUpgradedTierRequest,
+    AutoUpgradedWebhookEndpoint,
 )
+from workflows.webhooks.webhook_endpoint import WebhookEndpointWorkflow
 
 log = structlog.get_logger()
 
@@ -88,6 +96,7 @@ WORKFLOWS: Sequence[type] = (
     OnboardingWorkflow,
     TierRequestWorkflow,
     RebuildWorkflow,
+    WebhookEndpointWorkflow,
 )
 # The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
 VERSIONED_WORKFLOWS: Sequence[type] = (
@@ -97,6 +106,7 @@ VERSIONED_WORKFLOWS: Sequence[type] = (
     AutoUpgradedTierRequest,
     AutoUpgradedOnboarding,
     AutoUpgradedRebuild,
+    AutoUpgradedWebhookEndpoint,
 )
 
 # What Temporal calls all versions of Remit's workers together.
@@ -237,18 +247,29 @@ def tier_requests_from(settings: Settings, database: Database, queues: AccountQu
     return TierRequests(database, encryption_from(settings), terms, four_eyes_after, queues)
 
 
-def sinks_from(settings: Settings, database: Database) -> list[Sink]:
+def sinks_from(settings: Settings, database: Database, poke: Callable[[], None] = nobody_waits) -> list[Sink]:
     """Who gets every event: what the settings configure, and what installed packages offer. A broken one is left out.
 
-    Money does not wait for any of them, so none keeps a worker from its start.
+    Money does not wait for any of them, so none keeps a worker from its start. `poke` is called when webhooks have
+    something to send.
     """
-    configured: list[Sink] = [*projection_sinks()]
+    configured: list[Sink] = [*projection_sinks(), WebhookFanOut(poke)]
     if (mailer := mailer_from(settings)).accepts:
         configured.append(EmailSink(mailer, ChannelChoices(database).letters, settings.web_url))
     installed, unusable = installed_sinks(sink.name for sink in configured)
     for each in unusable:
         log.error("an installed sink cannot be used", sink=each.name, error=each.reason)
     return [*configured, *installed]
+
+
+def webhook_networks_from(settings: Settings) -> AllowedNetworks:
+    """Networks that webhooks may go to although they are private."""
+    return AllowedNetworks.of(texts_in(settings.webhook_allow))
+
+
+def wakes_from(settings: Settings, database: Database) -> Wakes:
+    """What wakes the workflows of webhook endpoints, for one worker process."""
+    return Wakes(OutgoingEvents(database, encryption_from(settings)), policies.TASK_TIMEOUT)
 
 
 def deployment(build_id: str | None) -> WorkerDeploymentConfig | None:
@@ -280,10 +301,12 @@ def build_worker(
     notifications: Notifications | None = None,
     verifier: Verifier | None = None,
     after_step: Callable[[], None] = nobody_waits,
+    wakes: Wakes | None = None,
 ) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process.
 
-    `after_step` is called after each run of a step, which may have committed something.
+    `after_step` is called after each run of a step, which may have committed something. `wakes` are those that the
+    process keeps waking endpoints with; None: nobody in this process does.
     """
     leave_out_idle_visits()
     money = TransferSteps(book, settings.stuck_after_seconds)
@@ -315,6 +338,14 @@ def build_worker(
         Onboarding(book.database, encryption_from(settings)),
         verifier or verifier_from(settings),
         settings.recovery_grace_seconds,
+    )
+    webhooks = WebhookSteps(
+        client,
+        OutgoingEvents(book.database, encryption_from(settings)),
+        WebhookSender(webhook_networks_from(settings)),
+        wakes or wakes_from(settings, book.database),
+        settings.recovery_grace_seconds,
+        policies.TASK_TIMEOUT,
     )
     rebuilds = RebuildSteps(client, Rebuilds(book.database, book.queues), settings.recovery_grace_seconds, STEP_SECONDS)
     return Worker(
@@ -353,6 +384,8 @@ def build_worker(
             onboarding.find_stranded_onboardings,
             rebuilds.rebuild_accounts,
             rebuilds.find_stranded_rebuilds,
+            webhooks.deliver_events,
+            webhooks.wake_webhook_endpoints,
         ],
         workflow_runner=DIRECT,
         workflow_task_executor=EventLoopExecutor(),

@@ -54,6 +54,8 @@ from api.transfers import intervention_routes as interventions
 from api.transfers import reversal_routes as reversals
 from api.transfers import routes as transfers
 from api.transfers import staff_routes as staff_transfers
+from api.webhooks import routes as webhooks
+from api.webhooks import staff_routes as staff_webhooks
 
 
 def create_app(
@@ -133,6 +135,7 @@ def _routed() -> FastAPI:
         tiers,
         notifications,
         events,
+        webhooks,
     ):
         app.include_router(room.router)
     for room in (
@@ -149,6 +152,7 @@ def _routed() -> FastAPI:
         reviews,
         staff_disputes,
         staff_tiers,
+        staff_webhooks,
         cases,
         screening_rules,
         dead_letters,

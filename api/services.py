@@ -60,6 +60,8 @@ from staff.rebuilds.postgres import Rebuilds
 from tiers.postgres import TierRequests
 from trail.postgres.records import AuditRecords
 from trail.postgres.requests import RequestTrail
+from webhooks.addresses import AllowedNetworks
+from webhooks.postgres.endpoints import WebhookEndpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Services:
     notifications: Notifications
     channel_choices: ChannelChoices
     web_url: str | None
+    webhook_endpoints: WebhookEndpoints
+    webhook_networks: AllowedNetworks
 
 
 async def services_of(request: Request) -> Services:

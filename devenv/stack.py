@@ -249,6 +249,8 @@ class Stack:
             known["REMIT_ENCRYPTION_KEYS"] = self.home.encryption_key()
         if self._settings.smtp_url is None and self._settings.mail_folder is None:
             known["REMIT_MAIL_FOLDER"] = str(self.home.path / "mail")
+        if self._settings.webhook_allow is None:
+            known["REMIT_WEBHOOK_ALLOW"] = os.environ.get("REMIT_WEBHOOK_ALLOW", "127.0.0.1")
         # It speaks plain HTTP, where browsers keep no secure cookie.
         known.setdefault("REMIT_COOKIES_SECURE", os.environ.get("REMIT_COOKIES_SECURE", "false"))
         # The process writes its log files itself, because they rotate; what it says while it starts is caught apart.

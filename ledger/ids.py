@@ -22,6 +22,7 @@ ApiKeyId = NewType("ApiKeyId", str)
 RebuildId = NewType("RebuildId", str)
 DeadLetterId = NewType("DeadLetterId", str)
 NotificationId = NewType("NotificationId", str)
+EndpointId = NewType("EndpointId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -93,6 +94,11 @@ def new_rebuild_id() -> RebuildId:
 def new_dead_letter_id() -> DeadLetterId:
     """A random, unguessable id."""
     return DeadLetterId("dlt_" + _body(secrets.token_bytes(16)))
+
+
+def new_endpoint_id() -> EndpointId:
+    """A random, unguessable id."""
+    return EndpointId("whe_" + _body(secrets.token_bytes(16)))
 
 
 def new_dispute_id() -> DisputeId:

@@ -62,7 +62,7 @@ class Abandonment:
 class Sweep:
     """The result of one sweep: ids of transfers by what it did with them, and of what it started again.
 
-    `disputes` are ids of disputes, `onboardings` are ids of customers.
+    `disputes` are ids of disputes, `onboardings` are ids of customers, `endpoints` are webhook endpoints that it woke.
 
     `looked_at` counts the stranded transfers that it found. `driven_on` are those that it resumed. `unanswered` has the
     error of each transfer that it could neither end nor resume: the next sweep tries again. `more`: there may be
@@ -78,3 +78,4 @@ class Sweep:
     tier_requests: list[str] = field(default_factory=list)
     onboardings: list[str] = field(default_factory=list)
     rebuilds: list[str] = field(default_factory=list)
+    endpoints: list[str] = field(default_factory=list)

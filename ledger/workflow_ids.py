@@ -7,7 +7,7 @@ A test keeps other modules from building such an ID by hand.
 import hashlib
 import re
 
-from ledger.ids import CustomerId, DisputeId, RebuildId, TierRequestId, TransferId
+from ledger.ids import CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId, TransferId
 from ledger.transfers import MAX_ATTEMPTS
 
 # Temporal keeps at most 255 characters of an ID in PostgreSQL.
@@ -67,3 +67,8 @@ def tier_request_workflow_id(request_id: TierRequestId) -> str:
 def rebuild_workflow_id(rebuild_id: RebuildId) -> str:
     """`rebuild/{rebuild}`."""
     return f"rebuild/{rebuild_id}"
+
+
+def webhook_workflow_id(endpoint_id: EndpointId) -> str:
+    """`webhook/{endpoint}`."""
+    return f"webhook/{endpoint_id}"

@@ -21,6 +21,7 @@ _BY_PREFIX = {
     "dsp_": NotificationType.DISPUTES,
     "act_": NotificationType.ACCOUNTS,
     "trq_": NotificationType.ACCOUNTS,
+    "whe_": NotificationType.ACCOUNTS,
 }
 
 # How a transfer's attempt ended.

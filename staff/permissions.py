@@ -54,6 +54,7 @@ class Action(StrEnum):
     SET_RULES = "set_rules"
     REPLAY_DEAD_LETTERS = "replay_dead_letters"
     DISCARD_DEAD_LETTER = "discard_dead_letter"
+    MANAGE_WEBHOOKS = "manage_webhooks"
 
 
 class Channel(StrEnum):
@@ -105,6 +106,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.SET_RULES: _ADMINS,
     Action.REPLAY_DEAD_LETTERS: STAFF,
     Action.DISCARD_DEAD_LETTER: STAFF,
+    Action.MANAGE_WEBHOOKS: _ADMINS,
 }
 
 

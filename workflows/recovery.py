@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
 
-from ledger.ids import CustomerId, DisputeId, RebuildId, TierRequestId
+from ledger.ids import CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import Step
 from ledger.workflow_ids import (
@@ -59,6 +59,7 @@ class RecoveryWorkflow:
         sweep.tier_requests.extend(await self._tier_requests())
         sweep.onboardings.extend(await self._onboardings())
         sweep.rebuilds.extend(await self._rebuilds())
+        sweep.endpoints.extend(await self._endpoints())
         disputes = "1 dispute" if len(sweep.disputes) == 1 else f"{len(sweep.disputes)} disputes"
         workflow.set_current_details(
             f"{len(sweep.abandoned)} abandoned, {len(sweep.driven_on)} driven on, {len(sweep.unanswered)} without an "
@@ -102,6 +103,17 @@ class RecoveryWorkflow:
         find, start = steps.find_stranded_tier_requests, TierRequestWorkflow.run
         what = "requests for a higher tier"
         return await self._start_again(find, what, start, tier_request_workflow_id, "Tier request {}")
+
+    async def _endpoints(self) -> list[EndpointId]:
+        """Signals, and starts where need be: a webhook endpoint's workflow may run and have missed its wake."""
+        return await workflow.execute_activity(
+            steps.wake_webhook_endpoints,
+            start_to_close_timeout=policies.SWEEP_ATTEMPT,
+            schedule_to_close_timeout=policies.SWEEP_BUDGET,
+            heartbeat_timeout=policies.SWEEP_HEARTBEAT,
+            retry_policy=policies.UNTIL_ANSWERED,
+            summary="Wake webhook endpoints that have something to send",
+        )
 
     async def _start_again(
         self,

@@ -8,7 +8,7 @@ anything else is in doubt.
 from temporalio import activity
 
 from disputes.dispute import DisputeDecision, DisputeProgress
-from ledger.ids import CustomerId, DisputeId, DocumentId, RebuildId, TierRequestId
+from ledger.ids import CustomerId, DisputeId, DocumentId, EndpointId, RebuildId, TierRequestId
 from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, Failure, Opened, ScreenedStep, Standing, Step, TransferOrder
 from onboarding.progress import OnboardingProgress
@@ -18,6 +18,7 @@ from staff.permissions import Action
 from staff.rebuilds.rebuild import RebuildProgress
 from staff.update_input import StaffRequest
 from tiers.tier_request import TierProgress
+from webhooks.endpoint import Drained
 
 
 @activity.defn
@@ -203,4 +204,16 @@ async def rebuild_accounts(rebuild_id: RebuildId) -> RebuildProgress:
 @activity.defn
 async def find_stranded_rebuilds() -> list[RebuildId]:
     """Find rebuilds that are not completed and have no running workflow."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def deliver_events(endpoint_id: EndpointId) -> Drained:
+    """Send what is due to a webhook endpoint, and for a moment what comes behind it."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def wake_webhook_endpoints() -> list[EndpointId]:
+    """Wake the workflows of endpoints that have had something due for a while."""
     raise NotImplementedError

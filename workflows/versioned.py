@@ -9,7 +9,7 @@ from temporalio.common import VersioningBehavior
 
 from customers.documents.document import VerificationState
 from disputes.dispute import DisputeState
-from ledger.ids import CustomerId, DisputeId, RebuildId, TierRequestId
+from ledger.ids import CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId
 from ledger.recovery import Sweep
 from staff.rebuilds.rebuild import RebuildProgress
 from tiers.tier_request import TierRequestState
@@ -19,6 +19,7 @@ from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.recovery import RecoveryWorkflow
+from workflows.webhooks.webhook_endpoint import WebhookEndpointWorkflow
 
 
 @workflow.defn(name="RecoveryWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
@@ -81,3 +82,17 @@ class AutoUpgradedRebuild(RebuildWorkflow):
     async def run(self, rebuild_id: RebuildId, steps_at_once: int = policies.REBUILD_STEPS) -> RebuildProgress:
         """See `RebuildWorkflow.run`."""
         return await super().run(rebuild_id, steps_at_once)
+
+
+@workflow.defn(name="WebhookEndpointWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class AutoUpgradedWebhookEndpoint(WebhookEndpointWorkflow):
+    """It runs as long as its endpoint exists."""
+
+    @workflow.init
+    def __init__(self, endpoint_id: EndpointId, steps_at_once: int = policies.DELIVERY_STEPS) -> None:
+        super().__init__(endpoint_id, steps_at_once)
+
+    @workflow.run
+    async def run(self, endpoint_id: EndpointId, steps_at_once: int = policies.DELIVERY_STEPS) -> None:
+        """See `WebhookEndpointWorkflow.run`."""
+        await super().run(endpoint_id, steps_at_once)

@@ -37,6 +37,7 @@ TAGS = [
     {"name": "disputes", "description": "A payer objects to a completed transfer; both parties say what happened."},
     {"name": "notifications", "description": "What the signed-in customer is told, and by which channels."},
     {"name": "events", "description": "What happened, in order: to follow without missing or repeating anything."},
+    {"name": "webhooks", "description": "Endpoints of integrators, which get events by HTTP as they happen."},
     {"name": "auth", "description": "Register, sign in and sign out."},
     {"name": "admin", "description": "For staff. Each change names its reason, and is recorded with who made it."},
     {"name": "health", "description": "For load balancers."},

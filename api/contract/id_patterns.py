@@ -26,6 +26,7 @@ _EXAMPLES = {
     "rbd": "rbd_mjqwy3lboruw63tmmv2g63rsge",
     "ses": "ses_jbswy3dpeblw64tmmqqho33snq",
     "dlt": "dlt_orqwszlsfvwgk5dumvzc2nbsge",
+    "whe": "whe_nfxgk5dumvzc2nbsge3dgobrha",
     "trf": "trf_iuwbh4hkzdez5j5ag3ea6cau2u",
 }
 
@@ -58,6 +59,7 @@ _BY_NAME = {
     "rebuild_id": "rbd",
     "letter_id": "dlt",
     "notification_id": "ntf",
+    "endpoint_id": "whe",
 }
 
 # What `id` names, by the beginning of its schema's name.
@@ -69,6 +71,8 @@ _BY_SCHEMA = {
     "AnyTransfer": "trf",
     "Customer": "cus",
     "DeadLetter": "dlt",
+    "Endpoint": "whe",
+    "EndpointSecret": "whe",
     "MarkedAccount": "acc",
     "Dispute": "dsp",
     "ListedCustomer": "cus",

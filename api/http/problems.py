@@ -125,6 +125,9 @@ PROBLEMS: Mapping[str, Meaning] = {
     "dispute_not_found": Meaning(404, "No such dispute", "You have no dispute with this id."),
     "tier_request_not_found": Meaning(404, "No such request", "You have no tier request with this id."),
     "projection_not_found": Meaning(404, "No such projection", "There is no projection with this name."),
+    "webhook_endpoint_not_found": Meaning(
+        404, "No such webhook endpoint", "There is no webhook endpoint with this id."
+    ),
     "rebuild_not_found": Meaning(404, "No such rebuild", "There is no rebuild with this id."),
     "notification_not_found": Meaning(404, "No such notification", "You have no notification with this id."),
     "transfer_not_found": Meaning(404, "No such transfer", "You have no transfer with this id."),
@@ -154,6 +157,12 @@ PROBLEMS: Mapping[str, Meaning] = {
         409, "The last document is not decided", "Your last document is still being checked. Wait for its result."
     ),
     "document_decided": Meaning(409, "The document is decided", "The first decision about a document is final."),
+    "too_many_webhook_endpoints": Meaning(
+        409, "There are too many webhook endpoints", "There are 20 already: delete one that is not needed."
+    ),
+    "webhook_endpoint_disabled": Meaning(
+        409, "The webhook endpoint is disabled", "Nothing is sent to it: enable it first."
+    ),
     "account_exists": Meaning(409, "The account exists already", "You hold an account in this currency already."),
     "second_factor_exists": Meaning(
         409, "There is a second factor, or none was begun", "Begin to add one, or remove the present one first."
@@ -236,6 +245,7 @@ PROBLEMS: Mapping[str, Meaning] = {
     "content_type_unsupported": Meaning(
         415, "The body is not declared as JSON", "Send JSON in UTF-8, with `Content-Type: application/json`."
     ),
+    "webhook_url_refused": Meaning(422, "No webhook is sent to this URL", "The address is not public."),
     "validation_failed": Meaning(422, "The request is not valid", "See errors for the fields."),
     "period_too_large": Meaning(
         422, "The period holds too many transfers", "Ask for a shorter period: at most 2,000,000 are read at once."

@@ -45,6 +45,10 @@ KEYED = "401 200 200 200 200 200 403"
 OWNER_KEYED = "401 404 200 404 404 200 403"
 OWNER_OR_STAFF_KEYED = "401 404 200 200 200 200 403"
 ADMINS = "401 403 403 403 200 403 403"
+# The endpoint is a customer's.
+NOT_THE_PLATFORMS = "401 403 403 403 404 403 403"
+WEBHOOK = {"url": "https://shop.example.com/remit", "types": ["transfer.completed"]}
+SINCE = {"since": "2026-01-01T00:00:00Z"}
 
 # What comes first may change what the later ones meet: an account is frozen, then unfrozen.
 CALLS = {
@@ -123,6 +127,15 @@ CALLS = {
     "disputes.add_statement": Call(
         "401 404 201 404 404 201 403", {"text": "I was asleep."}, scope=Scope.DISPUTES_WRITE
     ),
+    "webhooks.create": Call("401 201 201 201 201 201 403", WEBHOOK, scope=Scope.WEBHOOKS_WRITE),
+    "webhooks.list": Call(KEYED, scope=Scope.WEBHOOKS_READ),
+    "webhooks.get": Call(OWNER_KEYED, scope=Scope.WEBHOOKS_READ),
+    "webhooks.change": Call(OWNER_KEYED, {"types": []}, scope=Scope.WEBHOOKS_WRITE),
+    "webhooks.rotate_secret": Call(OWNER_KEYED, scope=Scope.WEBHOOKS_WRITE),
+    "webhooks.test": Call("401 404 202 404 404 202 403", scope=Scope.WEBHOOKS_WRITE),
+    "webhooks.deliveries": Call(OWNER_KEYED, scope=Scope.WEBHOOKS_READ),
+    "webhooks.replay": Call("401 404 202 404 404 202 403", SINCE, scope=Scope.WEBHOOKS_WRITE),
+    "webhooks.delete": Call("401 404 204 404 404 404 403", scope=Scope.WEBHOOKS_WRITE),
     # Staff
     "admin.customers.list": Call(STAFF),
     "admin.customers.search": Call(STAFF, {"email": "{email}"}),
@@ -188,6 +201,15 @@ CALLS = {
     "admin.audit_records.list": Call(STAFF),
     "admin.events.list": Call(STAFF),
     # Admins
+    "admin.webhooks.create": Call("401 403 403 403 201 403 403", WEBHOOK),
+    "admin.webhooks.list": Call(ADMINS),
+    "admin.webhooks.get": Call(NOT_THE_PLATFORMS),
+    "admin.webhooks.change": Call(NOT_THE_PLATFORMS, {"types": []}),
+    "admin.webhooks.rotate_secret": Call(NOT_THE_PLATFORMS),
+    "admin.webhooks.test": Call(NOT_THE_PLATFORMS),
+    "admin.webhooks.deliveries": Call(NOT_THE_PLATFORMS),
+    "admin.webhooks.replay": Call(NOT_THE_PLATFORMS, SINCE),
+    "admin.webhooks.delete": Call(NOT_THE_PLATFORMS),
     "admin.request_records.list": Call(ADMINS),
     "admin.customers.issue_email_code": Call("401 403 403 403 201 403 403", REASON),
     "admin.customers.set_role": Call(ADMINS, {"role": "customer"} | REASON),
@@ -248,7 +270,10 @@ async def test_everybody_gets_the_answer_that_is_theirs(
     keys = {scope: await keys_for(scope, admin if scope is Scope.RAILS_WRITE else ada) for scope in (None, *Scope)}
     asks = await ada.post(f"/v1/accounts/{ada.account_id}/tier-requests", TIER)
     assert asks.status_code == 201, asks.text
+    endpoint = await ada.post("/v1/webhook-endpoints", WEBHOOK)
+    assert endpoint.status_code == 201, endpoint.text
     known = {
+        "endpoint_id": endpoint.json()["id"],
         "request_id": asks.json()["id"],
         "account": ada.account_id,
         "account_id": ada.account_id,

@@ -17,7 +17,8 @@ OWNED_BY_ALEMBIC = {"alembic_version"}
 
 # They are as the table that they are part of.
 PARTITION = re.compile(
-    r"(audit_records|request_records|outbox_events)_(default|\d{4}_\d{2})|(account_stats|transfer_status)_[01]"
+    r"(audit_records|request_records|outbox_events|delivery_attempts)_(default|\d{4}_\d{2})"
+    r"|(account_stats|transfer_status)_[01]"
 )
 
 # Each of these modules adds its tables to METADATA when it is imported.
@@ -45,6 +46,7 @@ for module in (
     "staff.rebuilds.postgres",
     "tiers.postgres",
     "trail.postgres.tables",
+    "webhooks.postgres.tables",
 ):
     import_module(module)
 

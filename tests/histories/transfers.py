@@ -50,7 +50,7 @@ async def insufficient_funds(stage: Stage) -> RecordedAction:
 
 @path()
 async def flagged_by_screening(stage: Stage) -> RecordedAction:
-    rich = await funded(Customers(stage.saga.book.database), stage.saga.book, 1_000_000)
+    rich = await funded(stage.customers, stage.saga.book, 1_000_000)
     return await stage.saga.start(order(rich.id, rich.account_id, stage.ben.account_id, 1_000_000))
 
 

@@ -1,0 +1,366 @@
+"""What is to be delivered to an endpoint, and what became of it. The rows are the truth: any step may be repeated.
+
+The queue of an account holds up the events behind the first one that fails. Its row is locked by whoever adds to it and
+by whoever empties it, so that neither misses the other.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from database.connections import Database
+from database.encryption import Encryption
+from database.rows import dataclass_of
+from events.dead_letter import Undelivered
+from events.event import Event
+from events.postgres.dead_letters import bury
+from events.postgres.stream import event_of
+from ledger.ids import EndpointId
+from notifications.postgres import write_notification
+from webhooks.attempt import DeliveryRuling, WebhookAnswer, reason_of
+from webhooks.endpoint import (
+    TEST_TYPE,
+    DeliveryState,
+    DisabledBy,
+    EndpointState,
+    Health,
+    WebhookEndpoint,
+    farewell,
+    health_after,
+    next_judgement,
+    overdue,
+    warning,
+)
+from webhooks.postgres.fan_out import COLUMNS, SOURCE, replay_next
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+# So many events of one account are read at once.
+MOST_OF_ACCOUNT = 10
+
+_OPEN = f"""
+    UPDATE webhook_endpoints SET idle_until = NULL WHERE id = $1 AND deleted_at IS NULL
+    RETURNING {COLUMNS}, secrets, former_until > clock_timestamp() AS former_signs,
+        replay_after IS NOT NULL AS replays, clock_timestamp() AS now
+"""
+
+_DUE = """
+    SELECT q.partition_key, d.event_id, d.type, d.position, d.attempts, d.failures, d.body
+    FROM (
+        SELECT partition_key FROM delivery_queues
+        WHERE endpoint_id = $1 AND next_attempt_at <= statement_timestamp() AND partition_key <> ALL ($2::text[])
+        ORDER BY next_attempt_at LIMIT $3
+    ) q
+    LEFT JOIN LATERAL (
+        SELECT event_id, type, position, attempts, failures, body FROM deliveries
+        WHERE endpoint_id = $1 AND partition_key = q.partition_key AND state = 'pending' ORDER BY position LIMIT $4
+    ) d ON true
+"""
+
+_EVENTS = "SELECT * FROM outbox_events WHERE position IS NOT NULL AND position = ANY ($1::bigint[])"
+
+_LOCK = f"SELECT {COLUMNS}, clock_timestamp() AS now FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE"
+
+_ATTEMPTED = """
+    WITH told AS (
+        SELECT * FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::timestamptz[], $7::int[],
+            $8::smallint[], $9::text[], $10::text[])
+            AS t (event_id, state, failures, number, attempted_at, milliseconds, status, error, response)
+    ), kept AS (
+        INSERT INTO delivery_attempts (endpoint_id, event_id, number, attempted_at, milliseconds, status, error,
+            response)
+        SELECT $1, event_id, number, attempted_at, milliseconds, status, error, response FROM told
+        ON CONFLICT DO NOTHING
+    )
+    UPDATE deliveries d SET state = told.state, failures = told.failures, attempts = told.number,
+        ended_at = CASE WHEN told.state <> 'pending' THEN clock_timestamp() END
+    FROM told WHERE d.endpoint_id = $1 AND d.event_id = told.event_id AND d.state = 'pending'
+"""
+
+# In the order of keys, as the fan-out adds to them.
+_LOCK_QUEUES = """
+    SELECT FROM delivery_queues WHERE endpoint_id = $1 AND partition_key = ANY ($2::text[])
+    ORDER BY partition_key FOR UPDATE
+"""
+_HOLD_UP = """
+    UPDATE delivery_queues q SET next_attempt_at = held.next_attempt_at, unanswered = held.unanswered
+    FROM unnest($2::text[], $3::timestamptz[], $4::bool[]) AS held (partition_key, next_attempt_at, unanswered)
+    WHERE q.endpoint_id = $1 AND q.partition_key = held.partition_key
+"""
+_EMPTIED = """
+    DELETE FROM delivery_queues q WHERE q.endpoint_id = $1 AND q.partition_key = ANY ($2::text[])
+        AND NOT EXISTS (
+            SELECT FROM deliveries d
+            WHERE d.endpoint_id = $1 AND d.partition_key = q.partition_key AND d.state = 'pending')
+"""
+_HURRY = """
+    UPDATE delivery_queues SET next_attempt_at = statement_timestamp()
+    WHERE endpoint_id = $1 AND unanswered AND next_attempt_at > statement_timestamp()
+"""
+
+_SET_HEALTH = """
+    UPDATE webhook_endpoints SET state = $2, disabled_by = $3, failures = $4, failing_since = $5, warned_at = $6,
+        resting_until = $7
+    WHERE id = $1
+"""
+
+_NEXT = "SELECT min(next_attempt_at) FROM delivery_queues WHERE endpoint_id = $1"
+_IDLE = "UPDATE webhook_endpoints SET idle_until = coalesce($2::timestamptz, 'infinity') WHERE id = $1"
+
+_WAKE = """
+    UPDATE webhook_endpoints SET idle_until = NULL WHERE id IN (
+        SELECT e.id FROM webhook_endpoints e
+        WHERE e.idle_until IS NOT NULL AND (e.deleted_at IS NOT NULL OR (
+            e.state <> 'disabled' AND (e.resting_until IS NULL OR e.resting_until <= statement_timestamp())
+            AND (e.replay_after IS NOT NULL OR EXISTS (
+                SELECT FROM delivery_queues q
+                WHERE q.endpoint_id = e.id AND q.next_attempt_at <= statement_timestamp()
+                    AND q.next_attempt_at < e.idle_until))))
+        LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING id
+"""
+_NOT_WOKEN = "UPDATE webhook_endpoints SET idle_until = 'infinity' WHERE id = ANY ($1) AND idle_until IS NULL"
+
+_HAVE_NEWS = """
+    SELECT id FROM unnest($1::text[]) AS waiting (id)
+    WHERE EXISTS (
+        SELECT FROM delivery_queues q WHERE q.endpoint_id = waiting.id AND q.next_attempt_at <= statement_timestamp())
+"""
+
+_LEFT_ALONE = """
+    SELECT e.id FROM webhook_endpoints e
+    WHERE e.deleted_at IS NULL AND e.state <> 'disabled'
+        AND (e.resting_until IS NULL OR e.resting_until < statement_timestamp() - make_interval(secs => $1))
+        AND EXISTS (
+            SELECT FROM delivery_queues q WHERE q.endpoint_id = e.id
+                AND q.next_attempt_at < statement_timestamp() - make_interval(secs => $1))
+    ORDER BY e.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """An event that is to be sent. What is no event of the outbox, or none any more, has a `body` of its own."""
+
+    event_id: str
+    type: str
+    position: int
+    attempts: int
+    failures: int
+    body: dict[str, Any] | None
+    event: Event | None = None
+
+    @property
+    def is_test(self) -> bool:
+        """Whether nobody has to get it."""
+        return self.type == TEST_TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class AccountQueue:
+    """The next events of one account, in their order. There may be none left."""
+
+    partition_key: str
+    deliveries: tuple[PendingDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEndpoint:
+    """An endpoint that is being delivered to, with the secrets that sign, and PostgreSQL's time."""
+
+    endpoint: WebhookEndpoint
+    keys: tuple[str, ...]
+    replays: bool
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """An attempt that was made, and what follows from it. `body` is what was sent."""
+
+    partition_key: str
+    delivery: PendingDelivery
+    answer: WebhookAnswer
+    ruling: DeliveryRuling
+    body: dict[str, Any]
+
+
+class OutgoingEvents:
+    """All raise `Unavailable` where PostgreSQL gave no answer, and `EncryptionKeyMissing` without a secret's key."""
+
+    def __init__(self, database: Database, encryption: Encryption) -> None:
+        self._database = database
+        self._encryption = encryption
+
+    async def open(self, endpoint_id: EndpointId) -> OpenEndpoint | None:
+        """The endpoint, which counts as being worked on from now on; None: it was deleted."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_OPEN, endpoint_id)
+        if row is None:
+            return None
+        keys = self._encryption.decrypt(row["secrets"], secrets_context(endpoint_id)).split()
+        signing = tuple(keys if row["former_signs"] else keys[:1])
+        return OpenEndpoint(dataclass_of(WebhookEndpoint, row), signing, row["replays"], row["now"])
+
+    async def due(self, endpoint_id: EndpointId, busy: Collection[str], most: int) -> list[AccountQueue]:
+        """The queues that have waited longest for their turn, at most so many, without those that are busy."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_DUE, endpoint_id, list(busy), most, MOST_OF_ACCOUNT)
+            wanted = [row["position"] for row in rows if row["event_id"] is not None and row["body"] is None]
+            found = await connection.fetch(_EVENTS, wanted) if wanted else []
+        events = {row["position"]: event_of(row) for row in found}
+        queues: dict[str, list[PendingDelivery]] = {}
+        for row in rows:
+            queue = queues.setdefault(row["partition_key"], [])
+            if row["event_id"] is not None:
+                event = None if row["body"] is not None else events.get(row["position"])
+                queue.append(dataclass_of(PendingDelivery, row, event=event, body=_json(row["body"])))
+        return [AccountQueue(key, tuple(found)) for key, found in queues.items()]
+
+    async def record(self, endpoint_id: EndpointId, attempts: Sequence[Attempted], finished: Collection[str]) -> Health:
+        """Record these attempts and what follows, in one transaction. A repeat changes nothing.
+
+        `finished` are the queues that nobody works on any more. Returns how the endpoint does now.
+        """
+        async with self._database.transaction() as connection:
+            health = await self._judge(connection, endpoint_id, attempts)
+            await _write(connection, endpoint_id, attempts)
+            held = {each.partition_key: each.ruling for each in attempts if each.ruling.next_attempt_at is not None}
+            await connection.execute(_LOCK_QUEUES, endpoint_id, sorted({*held, *finished}))
+            if held:
+                await connection.execute(
+                    _HOLD_UP,
+                    endpoint_id,
+                    list(held),
+                    [ruling.next_attempt_at for ruling in held.values()],
+                    [ruling.unanswered for ruling in held.values()],
+                )
+            if ended := [key for key in finished if key not in held]:
+                await connection.execute(_EMPTIED, endpoint_id, ended)
+        return health
+
+    async def judge(self, endpoint_id: EndpointId) -> Health:
+        """Warn the owner, or disable the endpoint, where the time has come for it. Returns how it does then."""
+        async with self._database.transaction() as connection:
+            return await self._judge(connection, endpoint_id, [])
+
+    async def go_idle(self, endpoint_id: EndpointId, health: Health) -> datetime | None:
+        """Note when there is something to do again, unless something new comes; None: nothing is known of.
+
+        It may be past: then something has come meanwhile. What comes later is found by `wake`.
+        """
+        until = None
+        async with self._database.connection() as connection:
+            if health.state is not EndpointState.DISABLED:
+                moments = [await connection.fetchval(_NEXT, endpoint_id)]
+                if moments[0] is not None and health.resting_until is not None:
+                    moments[0] = max(moments[0], health.resting_until)
+                moments.append(next_judgement(health))
+                until = min((moment for moment in moments if moment is not None), default=None)
+            await connection.execute(_IDLE, endpoint_id, until)
+        return until
+
+    async def wake(self) -> list[EndpointId]:
+        """The idle endpoints that have something to do, at most 100. They count as being worked on from now on."""
+        async with self._database.connection() as connection:
+            return [EndpointId(row["id"]) for row in await connection.fetch(_WAKE)]
+
+    async def not_woken(self, endpoint_ids: Sequence[EndpointId]) -> None:
+        """Nobody works on these after all."""
+        async with self._database.connection() as connection:
+            await connection.execute(_NOT_WOKEN, list(endpoint_ids))
+
+    async def with_news(self, endpoint_ids: Sequence[EndpointId]) -> list[EndpointId]:
+        """Those of these endpoints that have something due."""
+        async with self._database.connection() as connection:
+            return [EndpointId(row["id"]) for row in await connection.fetch(_HAVE_NEWS, list(endpoint_ids))]
+
+    async def left_alone(self, for_seconds: int) -> list[EndpointId]:
+        """Endpoints with something due for so long. Those that work off a backlog are among them."""
+        async with self._database.connection() as connection:
+            return [EndpointId(row["id"]) for row in await connection.fetch(_LEFT_ALONE, for_seconds)]
+
+    async def replay_next(self, endpoint_id: EndpointId) -> None:
+        """Add the next events of a replay to the queues, if there is one."""
+        async with self._database.transaction() as connection:
+            await replay_next(connection, endpoint_id)
+
+    async def _judge(self, connection: "Connection", endpoint_id: EndpointId, attempts: Sequence[Attempted]) -> Health:
+        row = await connection.fetchrow(_LOCK, endpoint_id)
+        assert row is not None, "an endpoint's row is never removed while it has deliveries"
+        endpoint = dataclass_of(WebhookEndpoint, row)
+        before = Health.of(endpoint)
+        ended = sorted((each.ruling.tried for each in attempts), key=lambda tried: tried.at)
+        after = overdue(health_after(before, ended), row["now"])
+        if after != before:
+            await _change(connection, endpoint, before, after)
+        return after
+
+
+def secrets_context(endpoint_id: str) -> str:
+    """What the secrets of an endpoint are bound to."""
+    return f"webhook_endpoints.secrets/{endpoint_id}"
+
+
+async def _write(connection: "Connection", endpoint_id: EndpointId, attempts: Sequence[Attempted]) -> None:
+    if not attempts:
+        return
+    told = [(each.delivery, each.ruling, each.answer) for each in attempts]
+    await connection.execute(
+        _ATTEMPTED,
+        endpoint_id,
+        [delivery.event_id for delivery, _, _ in told],
+        [ruling.state.value for _, ruling, _ in told],
+        [ruling.failures for _, ruling, _ in told],
+        [delivery.attempts + 1 for delivery, _, _ in told],
+        [answer.at for _, _, answer in told],
+        [answer.milliseconds for _, _, answer in told],
+        [answer.status for _, _, answer in told],
+        [answer.error for _, _, answer in told],
+        [answer.response for _, _, answer in told],
+    )
+    for each in attempts:
+        if each.ruling.state is DeliveryState.DEAD and not each.delivery.is_test:
+            await bury(connection, _undelivered(endpoint_id, each))
+
+
+def _undelivered(endpoint_id: EndpointId, attempted: Attempted) -> Undelivered:
+    delivery = attempted.delivery
+    return Undelivered(
+        source=SOURCE,
+        reason=reason_of(attempted.answer),
+        body=attempted.body,
+        attempts=delivery.attempts + 1,
+        target=endpoint_id,
+        event_id=delivery.event_id,
+        type=delivery.type,
+        partition_key=attempted.partition_key,
+    )
+
+
+async def _change(connection: "Connection", endpoint: WebhookEndpoint, before: Health, after: Health) -> None:
+    """Write how the endpoint does now, and tell whom it concerns."""
+    values = (after.state, after.disabled_by, after.failures, after.failing_since, after.warned_at)
+    await connection.execute(_SET_HEALTH, endpoint.id, *values, after.resting_until)
+    if before.state is EndpointState.FAILING and after.state is EndpointState.ENABLED:
+        await connection.execute(_HURRY, endpoint.id)
+    if endpoint.owner_id is None:
+        return
+    if after.disabled_by is not None and before.disabled_by is None:
+        text = farewell(endpoint.id, endpoint.url, DisabledBy(after.disabled_by))
+        occasion = f"{endpoint.id}/disabled/{_moment(after)}"
+        await write_notification(connection, endpoint.owner_id, occasion, text)
+    elif after.warned_at is not None and before.warned_at is None:
+        occasion = f"{endpoint.id}/failing/{_moment(after)}"
+        await write_notification(connection, endpoint.owner_id, occasion, warning(endpoint.id, endpoint.url))
+
+
+def _moment(health: Health) -> str:
+    return health.failing_since.isoformat() if health.failing_since else ""
+
+
+def _json(text: str | None) -> dict[str, Any] | None:
+    return json.loads(text) if text is not None else None
