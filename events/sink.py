@@ -45,8 +45,8 @@ class Publisher(Protocol):
     """Hands events to something outside of the database.
 
     A publisher may also have `begins_at_head`: true, and it begins with the first event after it was first run, instead
-    of the oldest that is kept; `most_at_once`: so many events it gets in one call; and `aclose()`, which is called when
-    its process stops.
+    of the oldest that is kept; `most_at_once`: so many events it gets in one call; `pause_seconds`: the least time from
+    one call to the next, so that each has more events; and `aclose()`, which is called when its process stops.
     """
 
     @property
@@ -99,3 +99,8 @@ def begins_at_head(sink: Sink) -> bool:
 def most_at_once(sink: Sink, default: int) -> int:
     """How many events one call hands it. One call of a publisher may take some seconds, and no longer."""
     return int(getattr(sink, "most_at_once", default))
+
+
+def pause_seconds(sink: Sink, default: float) -> float:
+    """The least time from one call to the next while there are few events."""
+    return float(getattr(sink, "pause_seconds", default))

@@ -40,6 +40,7 @@ from events.sink import (
     begins_at_head,
     kind_of,
     most_at_once,
+    pause_seconds,
 )
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ processed_events = Table(
 )
 
 BATCH = 500
+
+# The least time from one delivery to the next while there are few events: under load each has more of them.
+PAUSE_SECONDS = 0.1
 
 # A delivery that takes longer has failed. The lease outlives it, so that no second holder begins meanwhile.
 PUBLISH_SECONDS = 6
@@ -215,6 +219,8 @@ class _Runner:
         self._failures = 0
         self._replays_after = monotonic()
         self._has_row = False
+        self._most = most_at_once(sink, BATCH)
+        self._pause = pause_seconds(sink, PAUSE_SECONDS)
 
     async def run(self) -> NoReturn:
         while True:
@@ -222,7 +228,7 @@ class _Runner:
                 if not await self._hold():
                     await asyncio.sleep(ASK_SECONDS)
                     continue
-                is_idle = not await self._deliver()
+                delivered = await self._deliver()
                 await self._send_again()
                 await self._recovered()
             except LeaseLost:
@@ -231,8 +237,10 @@ class _Runner:
             except Exception as error:  # noqa: BLE001 - a sink of others may raise anything; the events stay
                 await self._failed(error)
             else:
-                if is_idle and self._lease is not None:
+                if delivered == 0 and self._lease is not None:
                     await self._arrivals.wait(self._lease.position)
+                elif delivered < self._most:
+                    await asyncio.sleep(self._pause)
 
     async def leave(self) -> None:
         """Let another process take the sink at once."""
@@ -259,13 +267,13 @@ class _Runner:
         self._lease = _Lease(row["position"], row["fence"], asked_at + timedelta(seconds=LEASE_SECONDS))
         return True
 
-    async def _deliver(self) -> bool:
-        """Deliver the next events. Whether there were any."""
+    async def _deliver(self) -> int:
+        """Deliver the next events, and return how many there were."""
         assert self._lease is not None
-        events = await self._stream.after(self._lease.position, most_at_once(self._sink, BATCH))
+        events = await self._stream.after(self._lease.position, self._most)
         await self._check_dense(events)
         if not events:
-            return False
+            return 0
         if isinstance(self._sink, Projection):
             async with self._database.transaction() as connection:
                 await self._check_held(connection)
@@ -279,7 +287,7 @@ class _Runner:
                     await bury(connection, self._undelivered(each))
         self._lease.position = events[-1].position
         self._lease.until = _now() + timedelta(seconds=LEASE_SECONDS)
-        return True
+        return len(events)
 
     async def _published(self, publisher: Publisher, events: Sequence[Event]) -> Sequence[Rejected]:
         async with asyncio.timeout(PUBLISH_SECONDS):
