@@ -114,10 +114,43 @@ DISPUTE = _object(
 )
 STATEMENT = _object({"author": {"enum": ["payer", "payee"]}}, "Who made it; its text is not in the event")
 
+NOTIFICATION = _object(
+    {
+        "id": _id("ntf"),
+        "occasion": TEXT,
+        "transfer_id": _nullable(_id("trf")),
+        "account_id": _nullable(_id("acc")),
+        "created_at": {"type": "string"},
+    },
+    "What it is about; its text is at `GET /v1/notifications/{id}`",
+)
+WEBHOOK_ENDPOINT = _object(
+    {
+        "id": _id("whe"),
+        "owner_id": _nullable(CUSTOMER),
+        "state": TEXT,
+        "failing_since": _nullable(TEXT),
+    },
+    "The endpoint after this change; its URL is not in the event",
+)
+DEAD_LETTER = _object(
+    {
+        "id": _id("dlt"),
+        "source": TEXT | {"description": "What gave up: a sink, `webhooks` or a queue"},
+        "target": _nullable(TEXT),
+        "event_id": _nullable(TEXT),
+        "type": _nullable(TEXT),
+        "reason": TEXT,
+        "attempts": {"type": "integer"},
+    },
+    "The dead letter",
+)
+
 OF_TRANSFER = {"transfer": TRANSFER, "entry": _nullable(ENTRY)}
 OF_ACCOUNT = {"account": ACCOUNT, "before": _nullable(ACCOUNT_BEFORE)}
 OF_CUSTOMER = {"customer": CUSTOMER_AFTER, "before": _nullable(CUSTOMER_BEFORE)}
 OF_DISPUTE = {"dispute": DISPUTE, "statement": _nullable(STATEMENT)}
+OF_ENDPOINT = {"webhook_endpoint": WEBHOOK_ENDPOINT}
 
 # Of each type: what happened, in a sentence, and its data.
 CONTENTS: Mapping[EventType, tuple[str, Mapping[str, Schema]]] = {
@@ -147,11 +180,11 @@ CONTENTS: Mapping[EventType, tuple[str, Mapping[str, Schema]]] = {
     EventType.DISPUTE_OPENED: ("A payer objects to a transfer.", OF_DISPUTE),
     EventType.DISPUTE_STATED: ("A party made a statement.", OF_DISPUTE),
     EventType.DISPUTE_ENDED: ("A dispute ended, or its failed reversal has succeeded since.", OF_DISPUTE),
-    EventType.NOTIFICATION_ADDED: ("A customer has a new notification.", {}),
-    EventType.WEBHOOK_ENDPOINT_FAILING: ("Deliveries to an endpoint fail.", {}),
-    EventType.WEBHOOK_ENDPOINT_DISABLED: ("An endpoint gets no more deliveries.", {}),
-    EventType.WEBHOOK_ENDPOINT_RECOVERED: ("Deliveries to an endpoint succeed again.", {}),
-    EventType.DELIVERY_DEAD: ("Something could not be delivered and became a dead letter. For staff only.", {}),
+    EventType.NOTIFICATION_ADDED: ("A customer has a new notification.", {"notification": NOTIFICATION}),
+    EventType.WEBHOOK_ENDPOINT_FAILING: ("Deliveries to an endpoint fail.", OF_ENDPOINT),
+    EventType.WEBHOOK_ENDPOINT_DISABLED: ("An endpoint gets no more deliveries.", OF_ENDPOINT),
+    EventType.WEBHOOK_ENDPOINT_RECOVERED: ("Deliveries to an endpoint succeed again.", OF_ENDPOINT),
+    EventType.DELIVERY_DEAD: ("What could not be delivered is a dead letter.", {"dead_letter": DEAD_LETTER}),
 }
 assert CONTENTS.keys() == set(EventType)
 

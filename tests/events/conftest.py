@@ -1,4 +1,4 @@
-"""Books in which everything has happened that triggers write events of."""
+"""Books in which everything has happened that writes events, but for webhooks."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,9 @@ import pytest
 
 from customers.postgres import Customers
 from database.connections import Database
+from events.dead_letter import Undelivered
 from events.event import Event
+from events.postgres.dead_letters import bury
 from events.postgres.sequencer import number_all
 from events.postgres.stream import EventStream
 from ledger.postgres.book import Book, put_in_review
@@ -51,6 +53,12 @@ async def story(database: Database, customers: Customers, book: Book, owner: Con
     for change in ("verification = 'pending'", "verification = 'verified'", "role = 'operator'"):
         await owner.execute(f"UPDATE customers SET {change} WHERE id = $1", alice.id)
     await owner.execute("INSERT INTO cases (id, account_id) VALUES ($1, $2)", "cas_" + "a" * 26, alice.account_id)
+    await owner.execute("INSERT INTO notifications (customer_id, occasion, body) VALUES ($1, 'tier', 'x')", alice.id)
+    async with database.transaction() as connection:
+        await bury(
+            connection,
+            Undelivered(source="kafka", reason="too large", body={}, event_id="evt_1", type="transfer.completed"),
+        )
     assert await number_all(database)
     return Story(alice, bob, admin, paid, back, await EventStream(database).after(0, 1_000))
 
