@@ -27,6 +27,8 @@ from api.http.paging import Cursors
 from api.http.readiness import Readiness
 from api.limits.postgres import RateWindows
 from api.limits.rate_limits import RateLimits, RatePolicy
+from api.live.admission import Admission
+from api.live.hub import EventHub
 from api.request_ids import SendRequestId
 from api.services import Services
 from api.staff.interventions import Interventions
@@ -114,6 +116,9 @@ log = structlog.get_logger()
 
 # When the process stops, requests in progress get this time. Those that wait for a transfer are answered at once.
 HTTP_STOP_SECONDS = 5
+
+# Of an API process: one to listen, the others to read.
+HUB_CONNECTIONS = 3
 
 # How often a process checks what Temporal has registered, if nothing gives it a reason to.
 REGISTRATION_SECONDS = 30
@@ -209,11 +214,17 @@ def open_book(
 
 
 def compose_api(
-    settings: Settings, database: Database, *, with_worker: bool, reports: Database | None = None
+    settings: Settings,
+    database: Database,
+    *,
+    with_worker: bool,
+    reports: Database | None = None,
+    live: Database | None = None,
 ) -> ApiProcess:
     """Put an API process together. `with_worker`: a worker in the same process announces completed transfers.
 
-    `reports` are the connections of lists, totals and audits; None: those of all requests.
+    `reports` are the connections of lists, totals and audits, `live` those of events that are pushed; None: those of
+    all requests.
     """
     assert settings.jwt_secret is not None
     assert settings.database_url is not None
@@ -304,6 +315,8 @@ def compose_api(
         mailer=mailer_from(settings),
         notifications=Notifications(database),
         channel_choices=ChannelChoices(database),
+        hub=EventHub(live or database),
+        admission=Admission(sessions, api_keys),
         web_url=settings.web_url,
         webhook_endpoints=WebhookEndpoints(database, encryption),
         webhook_networks=webhook_networks_from(settings),
@@ -335,10 +348,11 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         Database(
             settings.database_url, settings.report_connections, "remit-reports", REQUESTS, session=LISTS
         ) as reports,
+        Database(settings.database_url, HUB_CONNECTIONS, "remit-hub", REQUESTS) as live,
     ):
         with suppress(Unavailable):  # then it answers 503, and `run_until_stopped` goes on asking
             await check_commits(database, sandbox=settings.sandbox_rails)
-        process = compose_api(settings, database, with_worker=with_worker, reports=reports)
+        process = compose_api(settings, database, with_worker=with_worker, reports=reports, live=live)
         # Without a worker nothing takes a step, and the login of the API could not become a worker.
         steps_book = open_book(
             steps_database if with_worker else database, settings, process.completions, process.queues
@@ -358,6 +372,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
             server.force_exit = server.should_exit
             server.should_exit = True
             process.completions.close()
+            process.services.hub.close()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, shut_down)
@@ -368,6 +383,8 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         registering = asyncio.create_task(keep_registered(process.services.temporal, settings))
         counting = asyncio.create_task(process.services.rate_limits.keep_sharing())
         recording = asyncio.create_task(process.services.request_queue.keep_writing())
+        following = asyncio.create_task(process.services.hub.keep_following())
+        admitting = asyncio.create_task(process.services.admission.keep_checking())
         measured: asyncio.Task[None] | None = None
         if settings.metrics_port is not None:
             collectors = http_server(create_metrics_app(process.services), settings.api_host, settings.metrics_port)
@@ -380,6 +397,8 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         registering.cancel()
         counting.cancel()
         recording.cancel()
+        following.cancel()
+        admitting.cancel()
         stop.set()
         await running
         with suppress(Unavailable):

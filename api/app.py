@@ -25,6 +25,7 @@ from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
 from api.events import routes as events
 from api.fundings import routes as fundings
+from api.graphql import routes as graphql
 from api.histories import routes as histories
 from api.http import health
 from api.http.exchange import Exchange
@@ -32,6 +33,7 @@ from api.http.middleware import BodyLimit, RequestRecords, allow_origins
 from api.http.problems import handle_problems, problem_responses
 from api.http.repeats import handle_repeats
 from api.limits.by_client import RateLimited
+from api.live import stream_routes as streams
 from api.notifications import routes as notifications
 from api.onboarding import routes as documents
 from api.onboarding import staff_routes as staff_documents
@@ -136,6 +138,8 @@ def _routed() -> FastAPI:
         notifications,
         events,
         webhooks,
+        streams,
+        graphql,
     ):
         app.include_router(room.router)
     for room in (

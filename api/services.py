@@ -13,6 +13,8 @@ from api.http.metrics import ApiGauges
 from api.http.paging import Cursors
 from api.http.readiness import Readiness
 from api.limits.rate_limits import RateLimits
+from api.live.admission import Admission
+from api.live.hub import EventHub
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
 from api.trail.request_queue import RequestQueue
@@ -127,6 +129,8 @@ class Services:
     mailer: Mailer
     notifications: Notifications
     channel_choices: ChannelChoices
+    hub: EventHub
+    admission: Admission
     web_url: str | None
     webhook_endpoints: WebhookEndpoints
     webhook_networks: AllowedNetworks

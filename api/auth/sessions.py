@@ -13,6 +13,7 @@ from structlog.contextvars import bind_contextvars
 from api.auth.tokens import Claims
 from api.http.problems import Problem
 from api.limits.by_client import check_customer
+from api.live.admission import Admitted
 from api.ownership.owned import Reader
 from api.services import Remit, Services
 from customers.api_keys.api_key import PREFIX, Scope, id_in
@@ -54,6 +55,11 @@ class Caller(Reader):
         """The session of a request that `current_session` has let in."""
         assert self.own_session is not None
         return self.own_session
+
+    @property
+    def sign_in(self) -> Admitted:
+        """What they were let in by, for a stream that lasts no longer."""
+        return Admitted(self.customer.id, self.own_session, self.api_key_id, self.valid_until)
 
     @property
     def reader_id(self) -> CustomerId:

@@ -40,11 +40,14 @@ Types = Annotated[
 ]
 
 
-class EventFilters(BaseModel):
+class StreamFilters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     after: After = None
     types: Types = None
+
+
+class EventFilters(StreamFilters):
     limit: Limit = 20
 
 

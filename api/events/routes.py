@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.auth.sessions import EventsRead
-from api.events.models import AnyEventFilters, EventFilters, EventOut, EventsOut
+from api.events.models import AnyEventFilters, EventFilters, EventOut, EventsOut, StreamFilters
 from api.http.problems import Problem, problem_responses
 from api.http.route import CheckedRoute
 from api.services import Remit, Services
@@ -35,7 +35,7 @@ async def events(session: EventsRead, remit: Remit, filters: Annotated[EventFilt
 
     Whoever asks again with the `sequence` of the last event that they have, misses none and gets none twice.
     """
-    wanted = EventSearch(types=_types(filters), reader=session.customer.id)
+    wanted = EventSearch(types=types_of(filters), reader=session.customer.id)
     return await _page(remit, wanted, filters, session.customer.id)
 
 
@@ -52,7 +52,7 @@ async def account_events(
     """Oldest first, in the one order in which it happened: opened, frozen, another tier, and each entry."""
     if await remit.account_reads.own(session.customer.id, account_id) is None:
         raise Problem("account_not_found")
-    wanted = EventSearch(types=_types(filters), account_id=account_id, changed_only=True, reader=session.customer.id)
+    wanted = EventSearch(types=types_of(filters), account_id=account_id, changed_only=True, reader=session.customer.id)
     return await _page(remit, wanted, filters, session.customer.id)
 
 
@@ -66,17 +66,18 @@ async def account_events(
 async def all_events(reader: Staff, remit: Remit, filters: Annotated[AnyEventFilters, Query()]) -> EventsOut:
     """Oldest first: every event, whole. Its `sequence` counts without a gap."""
     wanted = EventSearch(
-        types=_types(filters), account_id=filters.account_id, subject=filters.subject, hidden_from=reader.id
+        types=types_of(filters), account_id=filters.account_id, subject=filters.subject, hidden_from=reader.id
     )
     return await _page(remit, wanted, filters, None)
 
 
-def _types(filters: EventFilters) -> frozenset[EventType] | None:
+def types_of(filters: StreamFilters) -> frozenset[EventType] | None:
+    """The types that a request wants. None: all."""
     return None if filters.types is None else frozenset(map(EventType, filters.types.split(",")))
 
 
 async def _page(remit: Services, wanted: EventSearch, filters: EventFilters, reader: CustomerId | None) -> EventsOut:
-    after = await _position(remit, filters.after)
+    after = await position_after(remit, filters.after)
     page = await remit.event_searches.find(replace(wanted, after=after), filters.limit)
     shown = (EventOut.of(event, reader) for event in page.items)
     return EventsOut(
@@ -85,7 +86,7 @@ async def _page(remit: Services, wanted: EventSearch, filters: EventFilters, rea
     )
 
 
-async def _position(remit: Services, after: str | None) -> int:
+async def position_after(remit: Services, after: str | None) -> int:
     """The position behind which to read. What was dropped meanwhile, and what never was, is no place to go on from."""
     if after is None:
         return 0

@@ -19,6 +19,9 @@ MAX_BODY_BYTES = 64 * 1024
 # Load balancers and collectors ask for these all the time; a line for each answer would bury the others.
 UNLOGGED = frozenset({"/health", "/ready", "/metrics"})
 
+# A stream lasts as long as its client wants: its time says nothing about the service.
+ENDLESS = frozenset({"/v1/events/stream"})
+
 CORS_METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
 # What pages of other origins may send and read. `X-Namespace` comes from Temporal's Web UI, when it asks for payloads.
 CORS_TAKEN = (
@@ -26,6 +29,7 @@ CORS_TAKEN = (
     "Content-Type",
     "Idempotency-Key",
     "If-None-Match",
+    "Last-Event-ID",
     "Prefer",
     "Request-Id",
     "X-CSRF-Token",
@@ -116,7 +120,8 @@ class RequestRecords:
             route = getattr(scope.get("route"), "path", "unknown")
             REQUESTS.labels(scope["method"], route, str(status)).inc()
             seconds = time.perf_counter() - started
-            SECONDS.labels(scope["method"], route).observe(seconds)
+            if route not in ENDLESS:
+                SECONDS.labels(scope["method"], route).observe(seconds)
             if route not in UNLOGGED:
                 write = log.info if status < 500 else log.warning  # noqa: PLR2004 - the server's fault from here on
                 write(

@@ -92,7 +92,7 @@ SHARED_NAMES = {
 }
 FIELD_NOUNS_IN_ING = {"onboarding", "paging", "screening", "time_skipping"}
 # Methods that a library calls by these names.
-LIBRARY_NAMES = {"data_received", "get_route_handler", "timeout_keep_alive_handler"}
+LIBRARY_NAMES = {"data_received", "get_route_handler", "process_errors", "timeout_keep_alive_handler"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "service", "handler", "base", "common", "data"}
 
 

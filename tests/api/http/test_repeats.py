@@ -270,6 +270,7 @@ async def test_a_held_amount_is_held_once_a_key(ada: Person, ben: Person, operat
 
 # A POST that takes no key, and why its repeat harms nobody.
 WITHOUT_KEY = {
+    "/graphql": "It reads, and what it marks as read stays read.",
     "/v1/admin/codec/decode": "It reads: what it was sent, in clear.",
     "/v1/admin/codec/encode": "It keeps nothing of what it was sent.",
     "/v1/admin/customers/search": "It reads: an address belongs in no URL.",

@@ -20,6 +20,9 @@ from ledger.ids import CustomerId
 # Answers of customers' routes that name no owner, each with the reason.
 WITHOUT_OWNER = {
     "PayeeOut": "whoever pays by a number sees the masked name of its holder",
+    "GraphqlOut": "each resolver checks its own part",
+    "NotificationSettingsOut": "yes or no to each type, and nothing else",
+    "ReadMarksOut": "two counts",
     "SecondFactorOut": "a secret that was made for this answer",
     "RecoveryCodesOut": "codes that were made for this answer",
 }

@@ -1,0 +1,125 @@
+"""WebSockets of GraphQL: the protocol graphql-transport-ws, with the house's sign-in and limits.
+
+strawberry speaks the protocol. Here is who may connect, how much one socket may ask, and when it is closed.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, cast
+
+from starlette.websockets import WebSocket, WebSocketState
+from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.schema import BaseSchema
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
+from strawberry.types.unset import UNSET, UnsetType
+
+from api.auth.sessions import caller_on_socket
+from api.graphql.resolver_context import GraphqlContext
+from api.graphql.root_types import TRY_AGAIN
+from api.http.problems import Problem
+from api.live.hub import SignInOver
+from api.services import Services
+from customers.sign_ins.networks import client_at
+from database.connections import Unavailable
+
+# How long a client may wait before it says who it is, and how many operations one socket may have open.
+INIT_SECONDS = 5
+MOST_OPERATIONS = 10
+
+# Of graphql-transport-ws. A client may come again with another token.
+FORBIDDEN, TOO_MANY_REQUESTS = 4403, 4429
+
+_BEARER = "bearer "
+
+
+class _Operations(BaseGraphQLTransportWSHandler[GraphqlContext, None]):
+    """Counts each operation of a socket as a request of its address."""
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        socket = self.context.socket
+        assert socket is not None
+        if await is_allowed(socket, self.context.remit):
+            await super().handle_subscribe(message)
+        else:
+            await self.websocket.close(TOO_MANY_REQUESTS, "Too many requests")
+
+
+class GraphqlSockets(GraphQL[GraphqlContext, None]):
+    """The sockets of one application. Requests by POST have a route of their own."""
+
+    graphql_transport_ws_handler_class = _Operations
+
+    def __init__(self, schema: BaseSchema) -> None:
+        super().__init__(
+            schema,
+            graphql_ide=None,
+            allow_queries_via_get=False,
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
+            max_subscriptions_per_connection=MOST_OPERATIONS,
+        )
+
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
+        """A page of any origin may connect with a token that it has. The cookie needs an origin of ours."""
+        del request, origin
+        return True
+
+    async def serve(self, socket: WebSocket, remit: Services) -> None:
+        """Carry one socket until it closes."""
+        if not await is_allowed(socket, remit):
+            await socket.close(TRY_AGAIN)  # before it is accepted: 403
+            return
+        context = GraphqlContext(remit, socket=socket)
+        with context.held:
+            await self.run(socket, context)
+
+    async def on_ws_connect(self, context: GraphqlContext) -> UnsetType | dict[str, object] | None:
+        """Let in who is signed in, for as long as they are. Refused ones are closed with 4403."""
+        socket, remit = context.socket, context.remit
+        assert socket is not None
+        loop = asyncio.get_running_loop()
+        closing: list[asyncio.Task[None]] = []
+
+        def close() -> None:
+            if not closing:
+                closing.append(loop.create_task(_close(socket, FORBIDDEN, SignInOver.reason)))
+
+        try:
+            caller = await caller_on_socket(socket, _token_in(context.connection_params, socket), remit)
+            context.held.enter_context(remit.admission.admit(caller.sign_in, close))
+        except Problem as problem:
+            if problem.code == "too_many_streams":
+                await socket.close(TRY_AGAIN, problem.detail)
+                raise WebSocketDisconnected from problem
+            raise ConnectionRejectionError({"code": problem.code}) from problem
+        except Unavailable as error:
+            await socket.close(TRY_AGAIN, "PostgreSQL does not answer")
+            raise WebSocketDisconnected from error
+        context.caller = caller
+        return cast("UnsetType", UNSET)
+
+
+async def is_allowed(socket: WebSocket, remit: Services) -> bool:
+    """Whether the socket's address may ask for something more in its window."""
+    network = client_at(socket.client.host if socket.client else "").network
+    return (await remit.rate_limits.take(remit.rate_limits.general, network)).taken
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    if socket.application_state is WebSocketState.CONNECTED:
+        await socket.close(code, reason)
+
+
+def _token_in(sent: dict[str, Any] | None, socket: WebSocket) -> str | None:
+    """The token or key of `connection_init`, as the header has it, or of the header. None: a browser has a cookie."""
+    named = {name.lower(): value for name, value in (sent or {}).items() if isinstance(value, str)}
+    given = named.get("authorization") or socket.headers.get("authorization")
+    if given is None:
+        return None
+    if not given.lower().startswith(_BEARER):
+        raise Problem("not_authenticated")
+    return given[len(_BEARER) :].strip()
