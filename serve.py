@@ -92,8 +92,8 @@ from trail.postgres.requests import RequestTrail
 from trail.postgres.sealer import keep_trail
 from trail.postgres.unsealed import UnsealedReads
 from webhooks.postgres.endpoints import WebhookEndpoints, send_dead_again
+from webhooks.postgres.expiry import keep_forgetting
 from webhooks.postgres.fan_out import SOURCE as WEBHOOKS
-from webhooks.postgres.retention import keep_forgetting
 from worker import (
     build_worker,
     codec_from,

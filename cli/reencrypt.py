@@ -8,21 +8,21 @@ from settings import Settings
 def reencrypt() -> None:
     """Encrypt what is kept encrypted with the first of the encryption keys. Safe to repeat, at any time.
 
-    That is the numbers of identity documents and the secrets of second factors.
+    That is the numbers of identity documents, and the secrets of second factors and of webhook endpoints.
     """
     from database.encryption import EncryptionKeyMissing, NotDecryptable
 
     try:
-        numbers, factors = run_async(_reencrypt(Settings()))
+        numbers, factors, endpoints = run_async(_reencrypt(Settings()))
     except (EncryptionKeyMissing, NotDecryptable) as error:
         fail(f"Stopped, and nothing is lost: {error}. REMIT_ENCRYPTION_KEYS needs every key that is in use.")
     say(
-        f"{numbers} numbers of documents and {factors} secrets of second factors were encrypted with the first key. "
-        "All others were so already."
+        f"{numbers} numbers of documents, {factors} secrets of second factors and {endpoints} secrets of webhook "
+        "endpoints were encrypted with the first key. All others were so already."
     )
 
 
-async def _reencrypt(settings: Settings) -> tuple[int, int]:
+async def _reencrypt(settings: Settings) -> tuple[int, int, int]:
     from customers.second_factor.postgres import SecondFactors
     from database.connections import Database
     from database.encryption import Encryption
@@ -30,6 +30,7 @@ async def _reencrypt(settings: Settings) -> tuple[int, int]:
     from onboarding.postgres import Onboarding
     from settings import keys_in
     from tiers.postgres import encrypt_numbers_anew
+    from webhooks.postgres.endpoints import WebhookEndpoints
     from worker import encryption_from
 
     encryption = encryption_from(settings)
@@ -43,4 +44,5 @@ async def _reencrypt(settings: Settings) -> tuple[int, int]:
         await database.ping()
         numbers = await Onboarding(database, encryption).encrypt_anew()
         numbers += await encrypt_numbers_anew(database, encryption)
-        return numbers, await SecondFactors(database, encryption).encrypt_anew()
+        factors = await SecondFactors(database, encryption).encrypt_anew()
+        return numbers, factors, await WebhookEndpoints(database, encryption).encrypt_anew()

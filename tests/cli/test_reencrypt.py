@@ -15,6 +15,7 @@ from tests.cli.remit import remit
 from tests.orders import ENCRYPTION, ENCRYPTION_KEY, holder
 from tiers.postgres import TierRequests, encrypt_numbers_anew
 from tiers.tier_request import TierTerms
+from webhooks.postgres.endpoints import WebhookEndpoints
 
 NEW_KEY = "the key of the tests after the rotation"
 NUMBER, SECRET = "98765432101", "JBSWY3DPEHPK3PXP"
@@ -35,18 +36,27 @@ async def test_after_a_rotation_numbers_and_second_factors_need_the_new_key_alon
     request = await requests.open(ada.id, ada.account_id, 2, "BVN", NUMBER)
     assert request is not None
 
+    endpoint, _ = await WebhookEndpoints(database, ENCRYPTION).create(ada.id, "https://example.com/", [])
+
     new = Encryption([NEW_KEY])
+    endpoints = WebhookEndpoints(database, new)
     factors, requests = SecondFactors(database, new), TierRequests(database, new, TERMS, timedelta(0))
     onboarding = Onboarding(database, new)
+    with pytest.raises(EncryptionKeyMissing):
+        await endpoints.encrypt_anew()
     for anew in (onboarding.encrypt_anew(), factors.encrypt_anew(), encrypt_numbers_anew(database, new)):
         with pytest.raises(EncryptionKeyMissing):
             await anew
 
     keys = f"{NEW_KEY},{ENCRYPTION_KEY}"
     status, _, said = await remit("reencrypt", REMIT_DATABASE_URL=database_url, REMIT_ENCRYPTION_KEYS=keys)
-    assert (status, said[0][:64]) == (0, "3 numbers of documents and 1 secrets of second factors were encr")
+    assert (status, said[0][:93]) == (
+        0,
+        "3 numbers of documents, 1 secrets of second factors and 1 secrets of webhook endpoints were e",
+    )
     for anew in (onboarding.encrypt_anew(), factors.encrypt_anew(), encrypt_numbers_anew(database, new)):
         assert await anew == 0
+    assert (await endpoints.rotate_secret(ada.id, endpoint.id))[0].id == endpoint.id
     inquiry = await requests.inquiry(request.id)
     assert inquiry is not None
     read = [inquiry.number]
