@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run demo openapi test lint format types imports check-servers chaos bench bench-quick check-deploy check-scale check-runbook histories lock clean
+.PHONY: help setup run demo openapi test lint format types imports check-servers chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,6 +52,10 @@ chaos: setup check-servers ## Long fault runs: kill everything in turn under loa
 	REMIT_CHAOS_SEED=$$seed REMIT_CHAOS_ROUNDS=$${REMIT_CHAOS_ROUNDS:-30} HYPOTHESIS_PROFILE=long \
 		$(BIN)/pytest -m 'long or not long' tests/end_to_end tests/properties tests/devenv/test_demo.py \
 			tests/workflows/test_versions.py
+
+check-events: setup check-servers ## Kill workers, API and PostgreSQL under load, and count events that are lost or out of order
+	@REMIT_EVENTS_TRANSFERS=$${REMIT_EVENTS_TRANSFERS:-1000} REMIT_EVENTS_SEEDS=$${REMIT_EVENTS_SEEDS:-10} \
+		$(BIN)/pytest -s -m long tests/end_to_end/test_events.py
 
 bench: .venv/.bench-ready check-servers ## Measure everything, 20 minutes on two quiet cores; results, table and charts in docs/benchmarks/
 	@$(BIN)/remit bench --out docs/benchmarks

@@ -45,8 +45,9 @@ class Publisher(Protocol):
     """Hands events to something outside of the database.
 
     A publisher may also have `begins_at_head`: true, and it begins with the first event after it was first run, instead
-    of the oldest that is kept; `most_at_once`: so many events it gets in one call; `pause_seconds`: the least time from
-    one call to the next, so that each has more events; and `aclose()`, which is called when its process stops.
+    of the oldest that is kept; `most_at_once`: so many events it gets in one call; `pause_milliseconds`: the least
+    time from one call to the next, so that each has more events; and `aclose()`, which is called when its process
+    stops.
     """
 
     @property
@@ -101,6 +102,6 @@ def most_at_once(sink: Sink, default: int) -> int:
     return int(getattr(sink, "most_at_once", default))
 
 
-def pause_seconds(sink: Sink, default: float) -> float:
+def pause_milliseconds(sink: Sink, default: int) -> int:
     """The least time from one call to the next while there are few events."""
-    return float(getattr(sink, "pause_seconds", default))
+    return int(getattr(sink, "pause_milliseconds", default))

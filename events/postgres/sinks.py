@@ -40,7 +40,7 @@ from events.sink import (
     begins_at_head,
     kind_of,
     most_at_once,
-    pause_seconds,
+    pause_milliseconds,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ processed_events = Table(
 BATCH = 500
 
 # The least time from one delivery to the next while there are few events: under load each has more of them.
-PAUSE_SECONDS = 0.1
+PAUSE_MILLISECONDS = 100
 
 # A delivery that takes longer has failed. The lease outlives it, so that no second holder begins meanwhile.
 PUBLISH_SECONDS = 6
@@ -220,7 +220,7 @@ class _Runner:
         self._replays_after = monotonic()
         self._has_row = False
         self._most = most_at_once(sink, BATCH)
-        self._pause = pause_seconds(sink, PAUSE_SECONDS)
+        self._pause = pause_milliseconds(sink, PAUSE_MILLISECONDS) / 1_000
 
     async def run(self) -> NoReturn:
         while True:

@@ -21,6 +21,7 @@ from ledger.ids import CustomerId, RebuildId, new_account_id
 from ledger.money import MINOR_UNIT_DIGITS
 from ledger.workflow_ids import onboarding_workflow_id, rebuild_workflow_id
 from tests.api.people import Person, register
+from tests.end_to_end.follower import Follower
 from tests.waiting import until
 
 # `make chaos` sets both: more rounds, and another seed to repeat what one run found.
@@ -111,24 +112,27 @@ async def test_whatever_is_killed_under_opposing_load_every_transfer_settles_onc
     ada, ben = await register(http), await register(http)
     for person in (ada, ben):
         await person.deposit(50_000)
-    for _ in range(ROUNDS):
-        victim = chance.choice(["api", "temporal", "postgres"])
-        pairs = [(ada, ben), (ben, ada)] * 15
-        keys = [secrets.token_hex(8) for _ in pairs]
-        sending = [asyncio.create_task(send(*pair, key)) for pair, key in zip(pairs, keys, strict=True)]
-        enough = chance.randrange(1, len(sending))
-        for answered, task in enumerate(asyncio.as_completed(sending)):
-            if answered == enough:
-                kill(stack, victim)
-            await task
+    async with Follower(stack.database_url) as follower:
+        for _ in range(ROUNDS):
+            victim = chance.choice(["api", "temporal", "postgres"])
+            pairs = [(ada, ben), (ben, ada)] * 15
+            keys = [secrets.token_hex(8) for _ in pairs]
+            sending = [asyncio.create_task(send(*pair, key)) for pair, key in zip(pairs, keys, strict=True)]
+            enough = chance.randrange(1, len(sending))
+            for answered, task in enumerate(asyncio.as_completed(sending)):
+                if answered == enough:
+                    kill(stack, victim)
+                await task
 
-        async def ready() -> bool:
-            return await is_ready(http)
+            async def ready() -> bool:
+                return await is_ready(http)
 
-        await until(ready, f"the stack is ready again after its {victim} was killed", 60)
-        ended = await asyncio.gather(*(settle(*pair, key) for pair, key in zip(pairs, keys, strict=True)))
-        assert {transfer["state"] for transfer in ended} == {"completed"}
-        assert [await ada.balance(), await ben.balance()] == [50_000, 50_000], victim
+            await until(ready, f"the stack is ready again after its {victim} was killed", 60)
+            ended = await asyncio.gather(*(settle(*pair, key) for pair, key in zip(pairs, keys, strict=True)))
+            assert {transfer["state"] for transfer in ended} == {"completed"}
+            assert [await ada.balance(), await ben.balance()] == [50_000, 50_000], victim
+        counted = await follower.counted()
+    assert (counted.lost, counted.gaps, counted.inversions, counted.missed_by_reader) == (0, 0, 0, 0)
     found = verify(environment)
     assert found.returncode == 0, found.stdout
     assert deadlocks(home) == 0

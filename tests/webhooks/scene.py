@@ -1,14 +1,17 @@
 """Endpoints and events of a test, and steps that send without a workflow."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from activities.webhooks.drain import Drain
 from database.connections import Database
+from events.envelope import envelope_of
 from events.postgres.sequencer import number_all
 from events.postgres.stream import EventStream
 from ledger.ids import CustomerId, EndpointId
+from tests.events.test_schemas import validate
 from tests.orders import ENCRYPTION
 from webhooks.addresses import AllowedNetworks
 from webhooks.endpoint import Delivery, Drained, WebhookEndpoint
@@ -89,4 +92,8 @@ class Scene:
         """What events of these types told, oldest first."""
         await number_all(self.database)
         events = await EventStream(self.database).after(0, 500)
-        return [event.data for event in events if event.type.value in types]
+        told = [event for event in events if event.type.value in types]
+        for event in told:
+            if "test" not in event.data:
+                validate(json.dumps(envelope_of(event)))
+        return [event.data for event in told]
