@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from tests.waiting import until
 
 @dataclass
 class ExtraProcess:
-    """A process's log, and the address of its API."""
+    """A process's log, the address of its API, and its pid."""
 
     log: Path
     url: str
+    pid: int = 0
 
     async def is_ready(self) -> bool:
         """Whether its API accepts transfers."""
@@ -66,10 +67,12 @@ class ExtraProcesses:
                 stdout=log,
                 stderr=log,
             )
+        process.pid = child.pid
         try:
             if arguments[0] == "api":
                 await until(process.is_ready, "the API is ready")
             yield process
         finally:
-            child.terminate()
+            with suppress(ProcessLookupError):  # a test may have killed it
+                child.terminate()
             await child.wait()
