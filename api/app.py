@@ -23,6 +23,7 @@ from api.customers import routes as customers
 from api.dead_letters import routes as dead_letters
 from api.disputes import routes as disputes
 from api.disputes import staff_routes as staff_disputes
+from api.error_responses import handle_problems
 from api.events import routes as events
 from api.fundings import routes as fundings
 from api.graphql import routes as graphql
@@ -30,7 +31,7 @@ from api.histories import routes as histories
 from api.http import health
 from api.http.exchange import Exchange
 from api.http.middleware import BodyLimit, RequestRecords, allow_origins
-from api.http.problems import handle_problems, problem_responses
+from api.http.problems import problem_responses
 from api.http.repeats import handle_repeats
 from api.limits.by_client import RateLimited
 from api.live import stream_routes as streams

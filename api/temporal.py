@@ -1,6 +1,6 @@
 """What the API asks of Temporal: it starts, cancels and updates the workflows of transfers, and lists workflows.
 
-While Temporal gives no answer, a call raises `TemporalUnavailable`, which `api/http/problems.py` turns into a 503.
+While Temporal gives no answer, a call raises `TemporalUnavailable`, which `api/error_responses.py` turns into a 503.
 Only calls that nobody depends on, such as waking a workflow, log it and return.
 """
 

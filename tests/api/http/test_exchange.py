@@ -8,8 +8,8 @@ import pytest
 import structlog
 from fastapi import FastAPI
 
+from api.error_responses import handle_problems
 from api.http.exchange import Exchange
-from api.http.problems import handle_problems
 from tests.api.people import Person, transfer_body
 
 MINE = "checkout-7f3a/attempt:2"

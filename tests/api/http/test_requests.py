@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI
 
 from api.auth.models import LoginIn
-from api.http.problems import handle_problems
+from api.error_responses import handle_problems
 from database.connections import Database
 from logs import configure_logging
 from settings import Settings
