@@ -70,6 +70,8 @@ class DemoContext:
     ben: DemoCustomer
     # Final transfers with a label, for the links at the end.
     links: list[tuple[str, TransferOut]] = field(default_factory=list)
+    # Ada's webhook endpoints.
+    endpoints: list[str] = field(default_factory=list)
 
     async def holdings(self) -> Holdings:
         """What both hold now."""

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self, TypeVar
 
 import httpx
@@ -16,6 +17,7 @@ from api.http.problems import ProblemDetails
 from api.onboarding.models import DocumentOut, VerificationOut
 from api.transfers.models import TransferOut
 from ledger.ids import TransferId
+from ledger.transfers import Leg
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -97,6 +99,13 @@ class DemoCustomer:
         page = await self._get(f"/v1/accounts/{self.account.id}/entries", EntriesOut)
         return [entry for entry in reversed(page.items) if entry.transfer_id == transfer_id]
 
+    async def debits_since(self, transfer_id: TransferId) -> list[EntryOut]:
+        """The debits on the newest page of the account's statement from this transfer's on, oldest first."""
+        page = await self._get(f"/v1/accounts/{self.account.id}/entries?limit=50", EntriesOut)
+        debits = [entry for entry in reversed(page.items) if entry.leg is Leg.DEBIT]
+        place = next(place for place, entry in enumerate(debits) if entry.transfer_id == transfer_id)
+        return debits[place:]
+
     async def transfer(self, transfer_id: TransferId) -> TransferOut:
         """One of the customer's transfers, in its present state."""
         return await self._get(f"/v1/transfers/{transfer_id}", TransferOut)
@@ -118,6 +127,27 @@ class DemoCustomer:
         """Try a transfer that has failed once more."""
         path = f"/v1/transfers/{first.accepted.id}/retry"
         return await self._posted(path, None, first.amount_minor, f"{first.key[:3]}2", {})
+
+    @property
+    def authorization(self) -> str:
+        """The header with the customer's access token."""
+        return self._headers["Authorization"]
+
+    async def add_endpoint(self, url: str, *types: str) -> tuple[str, str]:
+        """Have events of these types sent to a URL. The id and the secret of the endpoint."""
+        answer = await self._http.post(
+            "/v1/webhook-endpoints", json={"url": url, "types": types}, headers=dict(self._headers)
+        )
+        if answer.status_code != httpx.codes.CREATED:
+            raise UnexpectedAnswer(f"POST /v1/webhook-endpoints answered {answer.status_code}: {answer.text}")
+        return answer.json()["id"], answer.json()["secret"]
+
+    async def replay(self, endpoint_id: str, since: datetime) -> None:
+        """Have all events since then sent to an endpoint now."""
+        path = f"/v1/webhook-endpoints/{endpoint_id}/replay"
+        answer = await self._http.post(path, json={"since": since.isoformat()}, headers=dict(self._headers))
+        if answer.status_code != httpx.codes.ACCEPTED:
+            raise UnexpectedAnswer(f"POST {path} answered {answer.status_code}: {answer.text}")
 
     async def verification(self) -> VerificationOut:
         """Whether the customer is verified, and if not, why."""

@@ -8,9 +8,10 @@ from urllib.parse import quote
 import httpx
 
 from database.connections import Database
-from devenv.demo import failures, onboarding, payments
+from devenv.demo import failures, listeners, onboarding, payments
 from devenv.demo.context import DemoContext
 from devenv.demo.output import DemoOutput
+from devenv.demo.shop import Shop
 from devenv.home import RunRecord
 from devenv.stack import Running
 from ledger.money import Money
@@ -36,17 +37,25 @@ async def play(
     demo = DemoContext(running, settings, http, database, output, ada, ben)
     await payments.deposit(demo)
     await payments.repeat(demo, await payments.pay(demo))
+    async with Shop() as shop:
+        sold = await listeners.sell(demo, shop)
+        await _between(demo)
+        await listeners.hear(demo, shop, sold)
+    await audit_the_books(demo)
+    output.result(time.monotonic() - began)
+    show_next_steps(demo)
+
+
+async def _between(demo: DemoContext) -> None:
+    """What happens while the shop's endpoint is down."""
     await payments.overdraw(demo)
     await payments.exceed(demo)
     await payments.decline(demo)
     await payments.flag(demo)
     await onboarding.onboard(demo)
     await failures.freeze_in_transit(demo)
-    if isinstance(running, Running):
-        await failures.crash(demo, running)
-    await audit_the_books(demo)
-    output.result(time.monotonic() - began)
-    show_next_steps(demo)
+    if isinstance(demo.running, Running):
+        await failures.crash(demo, demo.running)
 
 
 async def audit_the_books(demo: DemoContext) -> None:

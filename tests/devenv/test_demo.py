@@ -29,6 +29,7 @@ async def test_every_claim_of_the_demo_holds_on_a_fresh_home_also_where_a_port_i
         "Exactly $1,255.00 left Ada and reached Ben",
         "The repeat returns the first transfer, with Idempotent-Replayed: true",
         "The same key with another amount is refused: 422",
+        "A notification of this transfer arrived at Ben's open socket",
         "The transfer failed with insufficient_funds",
         "The transfer failed with limit_exceeded",
         "The transfer failed with fraud_declined",
@@ -38,6 +39,8 @@ async def test_every_claim_of_the_demo_holds_on_a_fresh_home_also_where_a_port_i
         "The transfer is compensated, with the reason account_frozen",
         "The books balance even now: $100.00 is in transit, accounted for to the cent",
         "Exactly $100.00 moved, once",
+        "After 2 failures the shop has its event, signed, with the id of the first attempt",
+        "It has each debit of Ada's account once, in the order of her statement",
         "Every invariant holds",
     ):
         assert f"✓ {claim}\n" in printed

@@ -286,6 +286,19 @@ async def test_a_replay_sends_everything_since_then_once_more_in_order(scene: Sc
     assert not (await scene.drain(endpoint.id)).more
 
 
+async def test_a_replay_sends_what_waits_for_its_next_attempt_at_once(scene: Scene, receiver: Receiver) -> None:
+    endpoint = await scene.made(receiver.url, TYPE)
+    receiver.answers = [(500, {}, b"")]
+    await scene.emit("acc_1")
+    await scene.drain(endpoint.id)
+    await scene.drain(endpoint.id)
+    assert len(receiver.received) == 1
+    await scene.endpoints.replay(None, endpoint.id, endpoint.created_at)
+    await scene.drain(endpoint.id)
+    await scene.drain(endpoint.id)
+    assert (len(receiver.received), await states(scene, endpoint)) == (2, ["delivered"])
+
+
 async def test_for_a_day_after_a_rotation_both_secrets_sign(scene: Scene, receiver: Receiver) -> None:
     endpoint, former = await scene.endpoints.create(None, receiver.url, [])
     _, new = await scene.endpoints.rotate_secret(None, endpoint.id)

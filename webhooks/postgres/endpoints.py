@@ -244,11 +244,15 @@ class WebhookEndpoints:
         keep: Keep[WebhookEndpoint] = keeps_nothing,
         by: StaffReason | None = None,
     ) -> WebhookEndpoint:
-        """Have every event since then sent once more, whatever came of it, under its own id."""
+        """Have every event since then sent once more, whatever came of it, under its own id.
+
+        What waits for its next attempt is due at once: whoever asks has mended the endpoint.
+        """
         async with self._database.transaction() as connection:
             found = await _find(connection, owner_id, endpoint_id, lock=True)
             after, through = await _positions(connection, since)
             await connection.execute(_REPLAY, endpoint_id, after, through)
+            await connection.execute(_ALL_DUE, endpoint_id)
             await _record(connection, by, found, None, {"replayed_since": since.isoformat()})
             await keep(connection, found)
         return found
