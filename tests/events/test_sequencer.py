@@ -10,11 +10,14 @@ from contextlib import suppress
 import asyncpg
 
 from customers.postgres import Customers
-from database.connections import Database, Unavailable
+from database.connections import WORKER_ROLE, Database, Unavailable
+from devenv.servers.postgres_server import PostgresServer
 from events.postgres.sequencer import Sequencer, UnnumberedReads, number_all, number_events
 from events.postgres.stream import EventStream
 from ledger.postgres.book import Book
+from tests.conftest import database_named
 from tests.connections import Connection
+from tests.databases import OwnDatabase
 from tests.orders import completed, funded, holder, order
 from tests.waiting import until
 
@@ -161,3 +164,42 @@ async def test_the_sequencer_goes_on_after_postgresql_was_away(database: Databas
         numbering.cancel()
         with suppress(asyncio.CancelledError):
             await numbering
+
+
+async def test_books_that_were_restored_give_out_positions_again_for_events_with_other_ids(
+    database: Database, own_database: OwnDatabase, postgres: PostgresServer
+) -> None:
+    await emit(database, "one")
+    await number_all(database)
+    name = f"{own_database.name}_restored"
+    server = await asyncpg.connect(postgres.url)
+    # A copy is what a backup of this moment restores.
+    await server.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", own_database.name
+    )
+    await server.execute(f"CREATE DATABASE {name} TEMPLATE {own_database.name}")
+    try:
+        await emit_again(database, "told since the backup")
+        since = (await EventStream(database).after(1, 9))[0]
+        async with Database(database_named(postgres.url, name), connections=2, role=WORKER_ROLE) as restored:
+            await emit(restored, "after the restore")
+            await number_all(restored)
+            again = (await EventStream(restored).after(1, 9))[0]
+        assert (since.position, again.position) == (2, 2)
+        assert since.event_id != again.event_id, "whoever has seen the one does not take the other for it"
+    finally:
+        await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await server.close()
+
+
+async def emit_again(database: Database, subject: str) -> None:
+    """On a connection of the pool that is not among those that were ended."""
+
+    async def numbered() -> bool:
+        try:
+            await emit(database, subject)
+        except (Unavailable, asyncpg.PostgresError):
+            return False
+        return await number_all(database)
+
+    await until(numbered, "the pool has connected again", 5)
