@@ -14,6 +14,7 @@ WORKDIR /app
 COPY *.py ./
 COPY activities activities
 COPY api api
+COPY brokers brokers
 COPY cli cli
 COPY customers customers
 COPY database database

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run demo openapi test lint format types imports check-servers chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
+.PHONY: help setup run demo openapi test lint format types imports check-brokers check-servers chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -82,6 +82,11 @@ check-scale: setup ## Fill books with 5 million transfers, and show the plans an
 
 check-deploy: setup ## Run the processes of docker-compose.yml natively, once, and move money through them
 	@$(BIN)/python -m deploy.check_native
+
+check-brokers: setup ## Run sinks, consumers and their faults on a real RabbitMQ and a real Kafka
+	@$(BIN)/python -m devenv brokers
+	@timeout --signal=INT --kill-after=30 $${REMIT_BROKERS_SECONDS:-600} $(BIN)/pytest -m brokers tests/brokers || { \
+		status=$$?; test $$status -ne 124 || echo "check-brokers took longer than its limit"; exit $$status; }
 
 check-servers: setup ## Bring the servers that tests and demo embed: built or downloaded once per machine
 	@$(BIN)/python -m devenv

@@ -97,6 +97,7 @@ from webhooks.postgres.fan_out import SOURCE as WEBHOOKS
 from worker import (
     build_worker,
     codec_from,
+    collectors_from,
     configured_rules,
     connect_temporal,
     encryption_from,
@@ -477,6 +478,8 @@ async def run_until_stopped(
             watches.append(asyncio.create_task(keep_rebuilding(events_database)))
             sinks = sinks_from(settings, events_database, wakes.poke)
             watches.append(asyncio.create_task(run_sinks(events_database, arrivals, sinks)))
+            for collector in collectors_from(settings, events_database):
+                watches.append(asyncio.create_task(collector.run()))
         if not with_worker:
             await stopping
             return

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.fingerprints import LEAST_CHARACTERS
@@ -29,7 +38,8 @@ IN_FLIGHT = 100
 
 # Variables with our prefix that are no settings: the compose file, the bench and the tests read them.
 OTHER_VARIABLES = frozenset(
-    "AUDITOR_PASSWORD BENCH_SETTING CHAOS_ROUNDS CHAOS_SEED CHROMIUM EVENTS_SEEDS EVENTS_TRANSFERS HISTORY_RETENTION "
+    "AUDITOR_PASSWORD BENCH_SETTING BROKERS_SECONDS CHAOS_ROUNDS CHAOS_SEED CHROMIUM EVENTS_SEEDS "
+    "EVENTS_TRANSFERS HISTORY_RETENTION "
     "OPERATOR_PASSWORD OWNER_PASSWORD SCREENSHOTS SERVICE_PASSWORD WORKER_PASSWORD".split()
 )
 
@@ -198,6 +208,14 @@ class Settings(BaseSettings):
         None, description="Networks, with commas, that webhooks may go to although they are private."
     )
 
+    # Brokers: each gets every event, if its setting is there.
+    kafka_url: SecretStr | None = Field(
+        None, description="kafka:// or kafkas://user:password@host:9092,host2:9092; the topic is remit.events."
+    )
+    rabbitmq_url: SecretStr | None = Field(
+        None, description="amqp:// or amqps://user:password@host:5672/vhost; the exchange is wallet.events."
+    )
+
     # Fundings.
     funding_floor_major: int = Field(
         1_000_000, ge=0, description="How far each funding account may go below zero, in major units of its currency."
@@ -343,6 +361,18 @@ class Settings(BaseSettings):
             if parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0:
                 return url
         raise ValueError("must look like smtp://user:password@host:587 or smtps://…, special characters as %XX")
+
+    @field_validator("kafka_url", "rabbitmq_url")
+    @classmethod
+    def _is_a_broker_url(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        # The message never repeats the value: there is a password in it.
+        if url is None:
+            return None
+        scheme, port = {"kafka_url": ("kafka", 9092), "rabbitmq_url": ("amqp", 5672)}[str(info.field_name)]
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme in (scheme, f"{scheme}s") and parts.netloc.rpartition("@")[2]:
+            return url
+        raise ValueError(f"must look like {scheme}://user:password@host:{port} or {scheme}s://…")
 
     @field_validator("cors_origins")
     @classmethod

@@ -32,6 +32,10 @@ from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
 from activities.webhooks.deliveries import WebhookSteps
 from activities.webhooks.wakes import Wakes
+from brokers.kafka import KafkaAddress, KafkaSink
+from brokers.kafka_dead_letters import KafkaDeadLetters
+from brokers.rabbitmq import RabbitMqSink
+from brokers.rabbitmq_dead_letters import RabbitMqDeadLetters
 from customers.documents.sandbox import PeopleVerify, SandboxVerifier
 from customers.documents.verifier import Verifier
 from database.connections import Database
@@ -40,7 +44,7 @@ from database.trail.signatures import Signatures
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
 from events.installed_sinks import installed_sinks
-from events.sink import Sink
+from events.sink import Publisher, Sink
 from ledger.fingerprints import Fingerprints
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.book import Book
@@ -247,13 +251,33 @@ def tier_requests_from(settings: Settings, database: Database, queues: AccountQu
     return TierRequests(database, encryption_from(settings), terms, four_eyes_after, queues)
 
 
+def brokers_from(settings: Settings) -> list[Publisher]:
+    """The brokers that the settings name."""
+    found: list[Publisher] = []
+    if settings.kafka_url is not None:
+        found.append(KafkaSink(KafkaAddress(settings.kafka_url.get_secret_value())))
+    if settings.rabbitmq_url is not None:
+        found.append(RabbitMqSink(settings.rabbitmq_url.get_secret_value()))
+    return found
+
+
+def collectors_from(settings: Settings, database: Database) -> list[KafkaDeadLetters | RabbitMqDeadLetters]:
+    """What collects dead letters from the brokers that the settings name, and hands replays back."""
+    found: list[KafkaDeadLetters | RabbitMqDeadLetters] = []
+    if settings.kafka_url is not None:
+        found.append(KafkaDeadLetters(KafkaAddress(settings.kafka_url.get_secret_value()), database))
+    if settings.rabbitmq_url is not None:
+        found.append(RabbitMqDeadLetters(settings.rabbitmq_url.get_secret_value(), database))
+    return found
+
+
 def sinks_from(settings: Settings, database: Database, poke: Callable[[], None] = nobody_waits) -> list[Sink]:
     """Who gets every event: what the settings configure, and what installed packages offer. A broken one is left out.
 
     Money does not wait for any of them, so none keeps a worker from its start. `poke` is called when webhooks have
     something to send.
     """
-    configured: list[Sink] = [*projection_sinks(), WebhookFanOut(poke)]
+    configured: list[Sink] = [*projection_sinks(), WebhookFanOut(poke), *brokers_from(settings)]
     if (mailer := mailer_from(settings)).accepts:
         configured.append(EmailSink(mailer, ChannelChoices(database).letters, settings.web_url))
     installed, unusable = installed_sinks(sink.name for sink in configured)

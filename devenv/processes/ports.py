@@ -78,3 +78,9 @@ async def answers(port: int, host: str = LOCALHOST) -> bool:
     with suppress(OSError):
         await writer.wait_closed()
     return True
+
+
+async def gone(port: int, host: str = LOCALHOST) -> None:
+    """Return once nothing listens on the port: the system closes a killed server's sockets a moment after its end."""
+    while await answers(port, host):  # noqa: ASYNC110 - the server is another process
+        await asyncio.sleep(0.05)

@@ -1,0 +1,65 @@
+"""Consumers for tests: an effect that can be seen, and events that it cannot have."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+
+from database.connections import Database
+from events.dead_letter import DeadLetter, LetterState
+from events.postgres.dead_letters import DeadLetters, LetterSearch
+from tests.waiting import until
+
+Pool = Any
+
+POISON = "poison"
+
+
+async def note(connection: Any, event: Mapping[str, Any]) -> None:
+    """The effect: a row. A poisonous event never has it."""
+    await connection.execute("INSERT INTO effects VALUES ($1, $2)", event["id"], event["subject"])
+    if event["subject"].startswith(POISON):
+        raise ValueError("poison")
+
+
+async def effects(pool: Pool) -> list[str]:
+    """The subjects that had their effect, each as often as it had it."""
+    return [row["subject"] for row in await pool.fetch("SELECT subject FROM effects ORDER BY subject")]
+
+
+async def had_effect(pool: Pool, *subjects: str, seconds: float = 30) -> None:
+    """Return once exactly these have had their effect."""
+
+    async def is_done() -> bool:
+        with suppress(asyncpg.PostgresError, OSError):
+            return await effects(pool) == sorted(subjects)
+        return False
+
+    await until(is_done, f"the effects of {', '.join(subjects)}", seconds)
+
+
+async def letters(database: Database, many: int, source: str) -> list[DeadLetter]:
+    """The dead letters of this source, once there are so many."""
+
+    async def are_there() -> bool:
+        return (await DeadLetters(database).counts()).get(source, 0) >= many
+
+    await until(are_there, f"{many} dead letters", 30)
+    page = await DeadLetters(database).find_all(LetterSearch(state=LetterState.DEAD, source=source), 50)
+    return page.items
+
+
+@asynccontextmanager
+async def tasks(*works: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """These run until the block ends."""
+    running = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in running:
+            if task.done():
+                task.result()  # it has failed, and says more than whoever waits for its effect
+            task.cancel()
+        await asyncio.wait(running, timeout=10)
