@@ -90,7 +90,7 @@ REBUILD_ATTEMPT = timedelta(minutes=5)
 # A rebuild continues as new after so many steps: its history has some thousand events then.
 REBUILD_STEPS = 500
 
-# One step of a webhook endpoint sends for half a minute, and its last requests end soon behind that. A worker that dies
+# One step of a webhook endpoint sends for a minute, and its last requests end soon behind that. A worker that dies
 # meanwhile is noticed by its silence.
 DELIVERY_ATTEMPT = timedelta(minutes=2)
 DELIVERY_HEARTBEAT = timedelta(seconds=6)

@@ -18,6 +18,9 @@ from webhooks.postgres.outbound import OutgoingEvents
 
 PULSE_SECONDS = 2
 
+# Steps that may listen at once: more would keep other steps of the worker from their slots.
+MOST_LISTENING = 100
+
 
 class WebhookSteps:
     """Steps over the webhook endpoints of one database. `grace_seconds` means the same as in `RecoverySteps`."""
@@ -51,7 +54,8 @@ class WebhookSteps:
         if opened is None:
             return Drained(EndpointState.DISABLED, deleted=True, waits_for="Deleted.")
         with self._wakes.listening(endpoint_id) as news:
-            drain = Drain(self._outgoing, self._sender, news, _is_stopping, listen_seconds=self._listen_seconds)
+            seconds = self._listen_seconds if self._wakes.listeners <= MOST_LISTENING else 0
+            drain = Drain(self._outgoing, self._sender, news, _is_stopping, listen_seconds=seconds)
             async with _pulse(news):
                 return await drain.run(opened)
 

@@ -21,9 +21,12 @@ from webhooks.signature import signed_headers
 log = structlog.get_logger()
 
 # A step goes on for so long while there is something to send, and listens for so long behind the last of it: then the
-# next event needs no workflow.
-LONGEST_SECONDS = 30
-LISTEN_SECONDS = 2
+# next event needs no workflow, which costs Temporal fifty times as much.
+LONGEST_SECONDS = 60
+LISTEN_SECONDS = 15
+
+# What was sent is recorded after so long at the latest: a crash sends once more what was not.
+RECORD_SECONDS = 1
 
 _HEADERS = {"content-type": "application/cloudevents+json; charset=utf-8", "user-agent": "Remit-Webhooks/1"}
 
@@ -54,6 +57,7 @@ class Drain:
         self._made: list[Attempted] = []
         self._finished: list[str] = []
         self._delivered = self._failed = 0
+        self._is_changed = False
 
     async def run(self, opened: OpenEndpoint) -> Drained:
         """Send until nothing is due any more. What was sent and not recorded is sent once more, by the next step."""
@@ -82,13 +86,15 @@ class Drain:
 
     @property
     def _is_over(self) -> bool:
-        return self._stopping() or monotonic() >= self._began + LONGEST_SECONDS
+        return self._is_changed or self._stopping() or monotonic() >= self._began + LONGEST_SECONDS
 
     async def _send_all(self, opened: OpenEndpoint, connections: WebhookConnections, health: Health) -> Health:
         endpoint = opened.endpoint
         idle_since: Any = None
         while True:
             self._news.clear()
+            # Whoever changes the URL, rotates the secret or disables the endpoint is heard before the next event.
+            self._is_changed = self._is_changed or not await self._outgoing.is_unchanged(opened)
             room = 0 if self._is_over else _room(health, self._now(opened)) - len(self._busy)
             queues = await self._outgoing.due(endpoint.id, list(self._busy), room) if room > 0 else []
             for queue in queues:
@@ -111,13 +117,13 @@ class Drain:
                 return health
 
     async def _progress(self, *, more_wanted: bool) -> None:
-        """Wait until a queue is done, or until there is room and news."""
+        """Wait until a queue is done, or there is room and news; not for long: what was sent is to be recorded."""
         waiting: set[asyncio.Task[Any]] = set(self._busy.values())
         news = asyncio.create_task(self._news.wait()) if more_wanted else None
         if news is not None:
             waiting.add(news)
         try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=RECORD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if news is not None:
                 news.cancel()
@@ -142,9 +148,9 @@ class Drain:
             self._made.append(attempted)
             if attempted.answer.accepted:
                 self._delivered += 1
-                continue
-            self._failed += 1
-            if attempted.ruling.state is DeliveryState.PENDING:
+            else:
+                self._failed += 1
+            if attempted.ruling.state is DeliveryState.PENDING or self._is_over:
                 break
         self._finished.append(queue.partition_key)
 

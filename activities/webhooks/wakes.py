@@ -65,6 +65,11 @@ class Wakes:
         """There will be something in a moment: look soon."""
         self._poked.set()
 
+    @property
+    def listeners(self) -> int:
+        """How many endpoints somebody in this process listens for."""
+        return len(self._listening)
+
     @contextmanager
     def listening(self, endpoint_id: EndpointId) -> Iterator[asyncio.Event]:
         """An event that is set when this endpoint has something due, while the block lasts."""

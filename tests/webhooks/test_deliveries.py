@@ -357,3 +357,21 @@ async def test_an_attempt_is_never_changed_nor_removed(scene: Scene, receiver: R
     for change in ("UPDATE delivery_attempts SET status = 200", "DELETE FROM delivery_attempts"):
         with pytest.raises(Exception, match="append"):
             await owner.execute(change)
+
+
+async def test_a_step_that_listens_uses_the_url_and_the_secret_of_the_moment(scene: Scene, receiver: Receiver) -> None:
+    endpoint = await scene.made("http://127.0.0.1:1/", TYPE)
+    opened = await scene.outgoing.open(endpoint.id)
+    assert opened is not None
+    _, secret = await scene.endpoints.rotate_secret(None, endpoint.id)
+    await scene.endpoints.change(None, endpoint.id, EndpointChanges(url=receiver.url))
+    await scene.emit("acc_1")
+    step = await scene.step().run(opened)
+    assert (step.more, step.delivered, step.failed) == (True, 0, 0)
+    assert (await scene.drain(endpoint.id)).delivered == 1
+    Webhook(secret).verify(receiver.received[0].text, receiver.received[0].headers)
+    opened = await scene.outgoing.open(endpoint.id)
+    assert opened is not None
+    await scene.endpoints.change(None, endpoint.id, EndpointChanges(enabled=False))
+    await scene.emit("acc_1")
+    assert (await scene.step().run(opened)).delivered == 0

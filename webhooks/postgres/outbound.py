@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from database.connections import Connection
 
 # So many events of one account are read at once.
-MOST_OF_ACCOUNT = 10
+MOST_OF_ACCOUNT = 50
 
 _OPEN = f"""
     UPDATE webhook_endpoints SET idle_until = NULL WHERE id = $1 AND deleted_at IS NULL
@@ -128,6 +128,16 @@ _HAVE_NEWS = """
     SELECT id FROM unnest($1::text[]) AS waiting (id)
     WHERE EXISTS (
         SELECT FROM delivery_queues q WHERE q.endpoint_id = waiting.id AND q.next_attempt_at <= statement_timestamp())
+    OR EXISTS (
+        SELECT FROM webhook_endpoints e
+        WHERE e.id = waiting.id AND (e.deleted_at IS NOT NULL OR e.replay_after IS NOT NULL))
+"""
+
+_IS_UNCHANGED = """
+    SELECT EXISTS (
+        SELECT FROM webhook_endpoints
+        WHERE id = $1 AND deleted_at IS NULL AND url = $2 AND secrets = $3 AND (state = 'disabled') = $4
+            AND (replay_after IS NOT NULL) = $5)
 """
 
 _LEFT_ALONE = """
@@ -173,6 +183,7 @@ class OpenEndpoint:
 
     endpoint: WebhookEndpoint
     keys: tuple[str, ...]
+    encrypted: str
     replays: bool
     now: datetime
 
@@ -203,7 +214,16 @@ class OutgoingEvents:
             return None
         keys = self._encryption.decrypt(row["secrets"], secrets_context(endpoint_id)).split()
         signing = tuple(keys if row["former_signs"] else keys[:1])
-        return OpenEndpoint(dataclass_of(WebhookEndpoint, row), signing, row["replays"], row["now"])
+        endpoint = dataclass_of(WebhookEndpoint, row)
+        return OpenEndpoint(endpoint, signing, row["secrets"], row["replays"], row["now"])
+
+    async def is_unchanged(self, opened: OpenEndpoint) -> bool:
+        """Whether what was opened is still how to reach the endpoint."""
+        endpoint = opened.endpoint
+        is_disabled = endpoint.state is EndpointState.DISABLED
+        values = (endpoint.id, endpoint.url, opened.encrypted, is_disabled, opened.replays)
+        async with self._database.connection() as connection:
+            return bool(await connection.fetchval(_IS_UNCHANGED, *values))
 
     async def due(self, endpoint_id: EndpointId, busy: Collection[str], most: int) -> list[AccountQueue]:
         """The queues that have waited longest for their turn, at most so many, without those that are busy."""

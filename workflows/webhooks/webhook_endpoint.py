@@ -30,7 +30,7 @@ class WebhookEndpointWorkflow:
         steps_at_once: int = policies.DELIVERY_STEPS,  # noqa: ARG002
     ) -> None:
         """Deliver until the endpoint is deleted."""
-        workflow.set_current_details("Sends what is due.")
+        workflow.set_current_details("Sends what is due, and waits for the next event.")
         for _ in range(self._steps_at_once):
             self._news = False
             drained: Drained = await workflow.execute_activity(
