@@ -65,7 +65,7 @@ def retry_after_in(header: str | None, now: datetime) -> timedelta | None:
         return min(timedelta(seconds=int(text[:9])), LONGEST_RETRY_AFTER)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        asked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    except (ValueError, OverflowError):
         return None
-    asked = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
     return min(asked, LONGEST_RETRY_AFTER) if asked > timedelta(0) else None

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from ledger.ids import CustomerId
-from webhooks.attempt import NEVER_AGAIN, WebhookAnswer, rule_on
+from webhooks.attempt import NEVER_AGAIN, DeliveryRuling, WebhookAnswer, rule_on
 from webhooks.endpoint import DeliveryState, Drained, EndpointState, Health, WebhookEndpoint, waits_for
 from webhooks.http_client import AT_ONCE, WebhookConnections, WebhookSender
 from webhooks.payload import Payload, payload_of
@@ -72,6 +72,8 @@ class Drain:
                 for task in self._busy.values():
                     task.cancel()
                 await asyncio.gather(*self._busy.values(), return_exceptions=True)
+                # Whatever ended the step, also a fault: what was accepted is not to be sent once more.
+                health = await self._record(endpoint, health)
         told = Drained(health.state, self._delivered, self._failed, waits_for=waits_for(health))
         if opened.replays or self._is_over:
             return replace(told, more=True)
@@ -133,10 +135,10 @@ class Drain:
 
     async def _record(self, endpoint: WebhookEndpoint, health: Health) -> Health:
         """Record what was made until now. The queues that are done may be read again afterwards."""
-        made, finished = self._made, self._finished
-        self._made, self._finished = [], []
+        made, finished = list(self._made), list(self._finished)
         if made or finished:
             health = await self._outgoing.record(endpoint.id, made, finished)
+            del self._made[: len(made)], self._finished[: len(finished)]
         for key in finished:
             self._busy.pop(key, None)
         return health
@@ -171,8 +173,17 @@ class Drain:
             # A fault of ours. It may hold up the events of this account, and no others.
             log.exception("a webhook could not be sent", endpoint_id=opened.endpoint.id, event_id=delivery.event_id)
             answer, body = WebhookAnswer(datetime.now(UTC), 0, error="It could not be sent."), _named(delivery)
-        ruling = rule_on(answer, delivery.failures, random.randrange(1000), is_test=delivery.is_test)  # noqa: S311 - a jitter
-        return Attempted(key, delivery, answer, ruling, body)
+        return Attempted(key, delivery, answer, _ruling(answer, delivery), body)
+
+
+def _ruling(answer: WebhookAnswer, delivery: PendingDelivery) -> DeliveryRuling:
+    """What follows. An answer that cannot be made sense of counts without the pause that it asks for."""
+    permille = random.randrange(1000)  # noqa: S311 - a jitter
+    try:
+        return rule_on(answer, delivery.failures, permille, is_test=delivery.is_test)
+    except Exception:
+        log.exception("the answer to a webhook makes no sense", event_id=delivery.event_id)
+        return rule_on(replace(answer, retry_after=None), delivery.failures, permille, is_test=delivery.is_test)
 
 
 def _named(delivery: PendingDelivery) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def test_jitter_lengthens_a_pause_by_a_fifth_at_most() -> None:
         ("9" * 400, 3600),
         ("Mon, 02 Mar 2026 00:00:00 GMT", 3600),
         ("Sat, 28 Feb 2026 00:00:00 GMT", None),
+        ("Fri, 31 Dec 2026 23:59:59 +99999999999999999999", None),
+        ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", None),
         ("soon", None),
         ("-5", None),
         ("1.5", None),

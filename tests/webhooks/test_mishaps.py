@@ -1,0 +1,51 @@
+"""What happens to an endpoint while it is delivered to: odd answers, changes by its owner, lost wakes, lost events."""
+
+import pytest
+
+from database.connections import Database
+from tests.webhooks.receiver import ACCEPTED, Receiver, Said
+from tests.webhooks.scene import Scene
+
+
+@pytest.fixture
+def scene(database: Database) -> Scene:
+    return Scene(database)
+
+
+@pytest.fixture
+async def receiver() -> Receiver:  # type: ignore[misc]
+    async with Receiver.running() as receiver:
+        yield receiver
+
+
+async def states(scene: Scene, endpoint: object) -> list[str]:
+    return [one.state.value for one in await scene.deliveries(endpoint)]  # type: ignore[arg-type]
+
+
+async def test_an_absurd_retry_after_holds_up_its_own_account_alone(scene: Scene, receiver: Receiver) -> None:
+    absurd: Said = (503, {"Retry-After": "Fri, 31 Dec 2026 23:59:59 +99999999999999999999"}, b"")
+    endpoint = await scene.made(receiver.url)
+    receiver.rule = lambda one: absurd if one.body["partitionkey"] == "acc_2" else ACCEPTED
+    await scene.emit("acc_1", "acc_2", "acc_1")
+    step = await scene.drain(endpoint.id)
+    assert (step.delivered, step.failed) == (2, 1)
+    assert await states(scene, endpoint) == ["delivered", "pending", "delivered"]
+
+
+async def test_a_step_that_a_fault_ends_has_recorded_what_was_accepted(
+    scene: Scene, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = await scene.made(receiver.url)
+    await scene.emit("acc_1", "acc_1")
+    opened = await scene.outgoing.open(endpoint.id)
+    assert opened is not None
+    step = scene.step()
+
+    async def dies(*_: object, **__: object) -> None:
+        await receiver.gets(2)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(step, "_progress", dies)
+    with pytest.raises(ZeroDivisionError):
+        await step.run(opened)
+    assert (await states(scene, endpoint))[0] == "delivered"
