@@ -4,6 +4,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -126,6 +127,8 @@ class RabbitMqServer:
             ready=self._missing,
             ready_seconds=READY_SECONDS,
             stop_seconds=20,
+            # The script ends the server when it is told so; killed itself, it would leave the server behind.
+            orphan_signal=signal.SIGTERM,
         )
 
     def _registry_child(self) -> Child:
