@@ -145,7 +145,7 @@ async def _by_token(request: Request, sent: str | None, remit: Services) -> Call
 
 
 def _claims(asked_by: HTTPConnection, sent: str | None, remit: Services) -> Claims:
-    token = sent or asked_by.cookies.get(remit.cookies.access)
+    token = asked_by.cookies.get(remit.cookies.access) if sent is None else sent
     if token is None:
         raise Problem("not_authenticated")
     return remit.tokens.read(token)

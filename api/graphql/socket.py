@@ -117,9 +117,11 @@ async def _close(socket: WebSocket, code: int, reason: str) -> None:
 def _token_in(sent: dict[str, Any] | None, socket: WebSocket) -> str | None:
     """The token or key of `connection_init`, as the header has it, or of the header. None: a browser has a cookie."""
     named = {name.lower(): value for name, value in (sent or {}).items() if isinstance(value, str)}
-    given = named.get("authorization") or socket.headers.get("authorization")
+    given = named.get("authorization", socket.headers.get("authorization"))
     if given is None:
         return None
-    if not given.lower().startswith(_BEARER):
+    token = given[len(_BEARER) :].strip() if given.lower().startswith(_BEARER) else ""
+    if not token:
+        # Whoever names no token has not chosen the cookie: that needs an origin of ours.
         raise Problem("not_authenticated")
-    return given[len(_BEARER) :].strip()
+    return token

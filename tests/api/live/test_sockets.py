@@ -177,6 +177,15 @@ async def test_a_cookie_lets_in_a_page_of_ours_and_no_other(here: Served, ada: P
                 assert (await socket.closed())[0] == code
 
 
+@pytest.mark.parametrize("given", ["Bearer ", "Bearer", "bearer \t", ""])
+async def test_an_empty_token_does_not_stand_for_the_cookie(here: Served, ada: Person, given: str) -> None:
+    cookie = f"{here.services.cookies.access}={ada.token}"
+    for origin in (here.url, "https://evil.example"):
+        async with opened(here.socket_url, Cookie=cookie, Origin=origin) as socket:
+            await socket.send(type="connection_init", payload={"Authorization": given})
+            assert (await socket.closed())[0] == 4403
+
+
 async def test_an_api_key_subscribes_by_its_scopes(here: Served, ada: Person) -> None:
     made = await ada.post(
         "/v1/auth/api-keys", {"name": "A shop", "scopes": ["notifications:read"], "password": PASSWORD}
