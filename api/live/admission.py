@@ -7,16 +7,19 @@ keys in one query each.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
 
+import structlog
+
 from api.http.problems import Problem
 from customers.api_keys.postgres import ApiKeys
 from customers.sessions.postgres import Sessions
-from database.connections import Unavailable
 from ledger.ids import ApiKeyId, CustomerId, SessionId
+
+log = structlog.get_logger()
 
 # A stream ends at most so long after its session, with a query's time.
 CHECK_SECONDS = 1.0
@@ -80,14 +83,26 @@ class Admission:
                 del self._of_customer[customer_id]
 
     async def keep_checking(self) -> NoReturn:
-        """End streams whose sign-in is over, until it is cancelled. While PostgreSQL is away, nobody can end one."""
+        """End streams whose sign-in is over, until it is cancelled. While PostgreSQL is away, nobody can end one.
+
+        It survives every error, and logs when it stops and when it goes on.
+        """
+        is_failing = False
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            for stream in self._expired():
-                stream.on_over()
-            with suppress(Unavailable):
+            try:
+                for stream in self._expired():
+                    stream.on_over()
                 for stream in await self._revoked():
                     stream.on_over()
+            except Exception as error:  # noqa: BLE001 - nobody awaits this task: it would end unseen
+                if not is_failing:
+                    log.warning("sign-ins of streams are not checked for now", error=" ".join(f"{error!r}".split()))
+                is_failing = True
+                continue
+            if is_failing:
+                log.info("sign-ins of streams are checked again")
+                is_failing = False
 
     def _expired(self) -> list[OpenStream]:
         now = datetime.now(UTC)
