@@ -25,6 +25,9 @@ log = structlog.get_logger()
 LONGEST_SECONDS = 60
 LISTEN_SECONDS = 15
 
+# Between the events of one account the endpoint is looked at again, at most so often.
+CHECK_SECONDS = 0.1
+
 # What was sent is recorded after so long at the latest: a crash sends once more what was not.
 RECORD_SECONDS = 1
 
@@ -58,6 +61,7 @@ class Drain:
         self._finished: list[str] = []
         self._delivered = self._failed = 0
         self._is_changed = False
+        self._checked_at = self._began
 
     async def run(self, opened: OpenEndpoint) -> Drained:
         """Send until nothing is due any more. What was sent and not recorded is sent once more, by the next step."""
@@ -96,7 +100,7 @@ class Drain:
         while True:
             self._news.clear()
             # Whoever changes the URL, rotates the secret or disables the endpoint is heard before the next event.
-            self._is_changed = self._is_changed or not await self._outgoing.is_unchanged(opened)
+            await self._check(opened)
             room = 0 if self._is_over else _room(health, self._now(opened)) - len(self._busy)
             queues = await self._outgoing.due(endpoint.id, list(self._busy), room) if room > 0 else []
             for queue in queues:
@@ -117,6 +121,12 @@ class Drain:
                     await self._news.wait()
             except TimeoutError:
                 return health
+
+    async def _check(self, opened: OpenEndpoint) -> None:
+        """See whether the endpoint was changed: then this step ends, and the next one does as it is told."""
+        self._checked_at = monotonic()
+        if not self._is_over and not await self._outgoing.is_unchanged(opened):
+            self._is_changed = True
 
     async def _progress(self, *, more_wanted: bool) -> None:
         """Wait until a queue is done, or there is room and news; not for long: what was sent is to be recorded."""
@@ -146,13 +156,17 @@ class Drain:
     async def _send_queue(self, opened: OpenEndpoint, queue: AccountQueue, connections: WebhookConnections) -> None:
         """Send the events of one account, one after the other, until one is not accepted."""
         for delivery in queue.deliveries:
+            if monotonic() >= self._checked_at + CHECK_SECONDS:
+                await self._check(opened)
+            if self._is_over:
+                break
             attempted = await self._sent(opened, queue.partition_key, delivery, connections)
             self._made.append(attempted)
             if attempted.answer.accepted:
                 self._delivered += 1
             else:
                 self._failed += 1
-            if attempted.ruling.state is DeliveryState.PENDING or self._is_over:
+            if attempted.ruling.state is DeliveryState.PENDING:
                 break
         self._finished.append(queue.partition_key)
 

@@ -1,10 +1,16 @@
 """What happens to an endpoint while it is delivered to: odd answers, changes by its owner, lost wakes, lost events."""
 
+from collections.abc import Mapping
+
 import pytest
 
+from activities.webhooks import drain
 from database.connections import Database
 from tests.webhooks.receiver import ACCEPTED, Receiver, Said
 from tests.webhooks.scene import Scene
+from webhooks.attempt import WebhookAnswer
+from webhooks.http_client import WebhookConnections
+from webhooks.postgres.endpoints import EndpointChanges
 
 
 @pytest.fixture
@@ -49,3 +55,39 @@ async def test_a_step_that_a_fault_ends_has_recorded_what_was_accepted(
     with pytest.raises(ZeroDivisionError):
         await step.run(opened)
     assert (await states(scene, endpoint))[0] == "delivered"
+
+
+@pytest.mark.parametrize("act", ["change", "delete", "rotate"])
+async def test_a_change_counts_before_the_next_event_of_a_running_step(
+    scene: Scene, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    endpoint = await scene.made(receiver.url)
+    await scene.emit("acc_1", "acc_1", "acc_1")
+    monkeypatch.setattr(drain, "CHECK_SECONDS", 0)
+    post = WebhookConnections.post
+
+    async def changed_meanwhile(self: WebhookConnections, headers: Mapping[str, str], text: str) -> WebhookAnswer:
+        if act == "change":
+            await scene.endpoints.change(None, endpoint.id, EndpointChanges(url=f"{receiver.url}/new"))
+        elif act == "delete":
+            await scene.endpoints.delete(None, endpoint.id)
+        else:
+            await scene.endpoints.rotate_secret(None, endpoint.id)
+        return await post(self, headers, text)
+
+    monkeypatch.setattr(WebhookConnections, "post", changed_meanwhile)
+    step = await scene.drain(endpoint.id)
+    assert (len(receiver.received), step.delivered, step.more) == (1, 1, True)
+
+
+async def test_a_step_whose_process_is_about_to_stop_sends_no_further_event(scene: Scene, receiver: Receiver) -> None:
+    endpoint = await scene.made(receiver.url)
+    await scene.emit("acc_1", "acc_1", "acc_1")
+
+    def stop(_: object) -> Said:
+        scene.stops = True
+        return ACCEPTED
+
+    receiver.rule = stop
+    assert (await scene.drain(endpoint.id)).delivered == 1
+    assert await states(scene, endpoint) == ["delivered", "pending", "pending"]
