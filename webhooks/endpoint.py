@@ -125,8 +125,10 @@ class Drained:
     waits_for: str = ""
 
 
-def waits_for(health: Health) -> str:
+def waits_for(health: Health, *, owner_is_disabled: bool = False) -> str:
     """What an endpoint waits for, in words for operators."""
+    if owner_is_disabled:
+        return "Its owner is disabled. Its events are held until staff enable them."
     if health.state is EndpointState.DISABLED:
         why = {
             DisabledBy.OWNER: "its owner disabled it",

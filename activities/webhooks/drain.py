@@ -66,7 +66,7 @@ class Drain:
     async def run(self, opened: OpenEndpoint) -> Drained:
         """Send until nothing is due any more. What was sent and not recorded is sent once more, by the next step."""
         endpoint = opened.endpoint
-        if opened.replays:
+        if opened.replays and not opened.held:
             await self._outgoing.replay_next(endpoint.id)
         health = await self._outgoing.judge(endpoint.id)
         async with self._sender.to(endpoint.url) as connections:
@@ -78,10 +78,11 @@ class Drain:
                 await asyncio.gather(*self._busy.values(), return_exceptions=True)
                 # Whatever ended the step, also a fault: what was accepted is not to be sent once more.
                 health = await self._record(endpoint, health)
-        told = Drained(health.state, self._delivered, self._failed, waits_for=waits_for(health))
-        if opened.replays or self._is_over:
+        why = waits_for(health, owner_is_disabled=opened.held and endpoint.state is not EndpointState.DISABLED)
+        told = Drained(health.state, self._delivered, self._failed, waits_for=why)
+        if (opened.replays and not opened.held) or self._is_over:
             return replace(told, more=True)
-        until = await self._outgoing.go_idle(endpoint.id, health)
+        until = await self._outgoing.go_idle(endpoint.id, health, held=opened.held)
         if until is None:
             return told
         return replace(told, wait_milliseconds=max((until - self._now(opened)) // _MILLISECOND, 0))
@@ -101,7 +102,7 @@ class Drain:
             self._news.clear()
             # Whoever changes the URL, rotates the secret or disables the endpoint is heard before the next event.
             await self._check(opened)
-            room = 0 if self._is_over else _room(health, self._now(opened)) - len(self._busy)
+            room = 0 if self._is_over or opened.held else _room(health, self._now(opened)) - len(self._busy)
             queues = await self._outgoing.due(endpoint.id, list(self._busy), room) if room > 0 else []
             for queue in queues:
                 self._busy[queue.partition_key] = asyncio.create_task(self._send_queue(opened, queue, connections))
@@ -110,7 +111,8 @@ class Drain:
                 await self._progress(more_wanted=room > len(queues))
                 health = await self._record(endpoint, health)
                 continue
-            if self._is_over or health.state is not EndpointState.ENABLED or _rests(health, self._now(opened)):
+            is_quiet = health.state is not EndpointState.ENABLED or _rests(health, self._now(opened))
+            if self._is_over or opened.held or is_quiet:
                 return health
             idle_since = idle_since or monotonic()
             left = idle_since + self._listen_seconds - monotonic()

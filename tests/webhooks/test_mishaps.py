@@ -5,9 +5,12 @@ from collections.abc import Mapping
 import pytest
 
 from activities.webhooks import drain
+from customers.postgres import Customers
 from database.connections import Database
+from tests.connections import Connection
+from tests.orders import holder
 from tests.webhooks.receiver import ACCEPTED, Receiver, Said
-from tests.webhooks.scene import Scene
+from tests.webhooks.scene import TYPE, Scene
 from webhooks.attempt import WebhookAnswer
 from webhooks.http_client import WebhookConnections
 from webhooks.postgres.endpoints import EndpointChanges
@@ -91,3 +94,23 @@ async def test_a_step_whose_process_is_about_to_stop_sends_no_further_event(scen
     receiver.rule = stop
     assert (await scene.drain(endpoint.id)).delivered == 1
     assert await states(scene, endpoint) == ["delivered", "pending", "pending"]
+
+
+async def test_the_endpoint_of_a_disabled_customer_gets_nothing_until_they_are_enabled(
+    scene: Scene, receiver: Receiver, customers: Customers, owner: Connection
+) -> None:
+    ada = await holder(customers)
+    endpoint = await scene.made(receiver.url, TYPE, owner_id=ada.id)
+    opened = await scene.outgoing.open(endpoint.id)
+    assert opened is not None
+    await owner.execute("UPDATE customers SET disabled_at = now() WHERE id = $1", ada.id)
+    await scene.emit("acc_1", audience=(ada.id,))
+    await scene.step().run(opened)
+    step = await scene.drain(endpoint.id)
+    assert (receiver.received, step.more, step.wait_milliseconds) == ([], False, None)
+    assert "owner is disabled" in step.waits_for
+    await scene.pass_time(hours=1)
+    assert (await scene.outgoing.wake(), await scene.outgoing.left_alone(0)) == ([], [])
+    await owner.execute("UPDATE customers SET disabled_at = NULL WHERE id = $1", ada.id)
+    assert await scene.outgoing.wake() == [endpoint.id]
+    assert (await scene.drain(endpoint.id)).delivered == 1

@@ -41,9 +41,13 @@ if TYPE_CHECKING:
 # So many events of one account are read at once.
 MOST_OF_ACCOUNT = 50
 
+# Nothing is sent to a disabled endpoint, nor to any of a disabled customer: their events are held.
+_IS_HELD = """(e.state = 'disabled'
+        OR EXISTS (SELECT FROM customers c WHERE c.id = e.owner_id AND c.disabled_at IS NOT NULL))"""
+
 _OPEN = f"""
-    UPDATE webhook_endpoints SET idle_until = NULL WHERE id = $1 AND deleted_at IS NULL
-    RETURNING {COLUMNS}, secrets, former_until > clock_timestamp() AS former_signs,
+    UPDATE webhook_endpoints e SET idle_until = NULL WHERE id = $1 AND deleted_at IS NULL
+    RETURNING {COLUMNS}, {_IS_HELD} AS held, secrets, former_until > clock_timestamp() AS former_signs,
         replay_after IS NOT NULL AS replays, clock_timestamp() AS now
 """
 
@@ -110,15 +114,16 @@ _SET_HEALTH = """
 _NEXT = "SELECT min(next_attempt_at) FROM delivery_queues WHERE endpoint_id = $1"
 _IDLE = "UPDATE webhook_endpoints SET idle_until = coalesce($2::timestamptz, 'infinity') WHERE id = $1"
 
-_WAKE = """
+_WAKE = f"""
     UPDATE webhook_endpoints SET idle_until = NULL WHERE id IN (
         SELECT e.id FROM webhook_endpoints e
         WHERE e.idle_until IS NOT NULL AND (e.deleted_at IS NOT NULL OR (
-            e.state <> 'disabled' AND (e.resting_until IS NULL OR e.resting_until <= statement_timestamp())
+            (e.resting_until IS NULL OR e.resting_until <= statement_timestamp())
             AND (e.replay_after IS NOT NULL OR EXISTS (
                 SELECT FROM delivery_queues q
                 WHERE q.endpoint_id = e.id AND q.next_attempt_at <= statement_timestamp()
-                    AND q.next_attempt_at < e.idle_until))))
+                    AND q.next_attempt_at < e.idle_until))
+            AND NOT {_IS_HELD}))
         LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING id
 """
@@ -133,16 +138,16 @@ _HAVE_NEWS = """
         WHERE e.id = waiting.id AND (e.deleted_at IS NOT NULL OR e.replay_after IS NOT NULL))
 """
 
-_IS_UNCHANGED = """
+_IS_UNCHANGED = f"""
     SELECT EXISTS (
-        SELECT FROM webhook_endpoints
-        WHERE id = $1 AND deleted_at IS NULL AND url = $2 AND secrets = $3 AND (state = 'disabled') = $4
+        SELECT FROM webhook_endpoints e
+        WHERE id = $1 AND deleted_at IS NULL AND url = $2 AND secrets = $3 AND {_IS_HELD} = $4
             AND (replay_after IS NOT NULL) = $5)
 """
 
-_LEFT_ALONE = """
+_LEFT_ALONE = f"""
     SELECT e.id FROM webhook_endpoints e
-    WHERE e.deleted_at IS NULL AND e.state <> 'disabled'
+    WHERE e.deleted_at IS NULL AND NOT {_IS_HELD}
         AND (e.resting_until IS NULL OR e.resting_until < statement_timestamp() - make_interval(secs => $1))
         AND EXISTS (
             SELECT FROM delivery_queues q WHERE q.endpoint_id = e.id
@@ -179,9 +184,10 @@ class AccountQueue:
 
 @dataclass(frozen=True, slots=True)
 class OpenEndpoint:
-    """An endpoint that is being delivered to, with the secrets that sign, and PostgreSQL's time."""
+    """An endpoint that is being delivered to, with the secrets that sign, and PostgreSQL's time. `held`: gets none."""
 
     endpoint: WebhookEndpoint
+    held: bool
     keys: tuple[str, ...]
     encrypted: str
     replays: bool
@@ -215,13 +221,12 @@ class OutgoingEvents:
         keys = self._encryption.decrypt(row["secrets"], secrets_context(endpoint_id)).split()
         signing = tuple(keys if row["former_signs"] else keys[:1])
         endpoint = dataclass_of(WebhookEndpoint, row)
-        return OpenEndpoint(endpoint, signing, row["secrets"], row["replays"], row["now"])
+        return OpenEndpoint(endpoint, row["held"], signing, row["secrets"], row["replays"], row["now"])
 
     async def is_unchanged(self, opened: OpenEndpoint) -> bool:
         """Whether what was opened is still how to reach the endpoint."""
         endpoint = opened.endpoint
-        is_disabled = endpoint.state is EndpointState.DISABLED
-        values = (endpoint.id, endpoint.url, opened.encrypted, is_disabled, opened.replays)
+        values = (endpoint.id, endpoint.url, opened.encrypted, opened.held, opened.replays)
         async with self._database.connection() as connection:
             return bool(await connection.fetchval(_IS_UNCHANGED, *values))
 
@@ -267,14 +272,14 @@ class OutgoingEvents:
         async with self._database.transaction() as connection:
             return await self._judge(connection, endpoint_id, [])
 
-    async def go_idle(self, endpoint_id: EndpointId, health: Health) -> datetime | None:
+    async def go_idle(self, endpoint_id: EndpointId, health: Health, *, held: bool) -> datetime | None:
         """Note when there is something to do again, unless something new comes; None: nothing is known of.
 
         It may be past: then something has come meanwhile. What comes later is found by `wake`.
         """
         until = None
         async with self._database.connection() as connection:
-            if health.state is not EndpointState.DISABLED:
+            if health.state is not EndpointState.DISABLED and not held:
                 moments = [await connection.fetchval(_NEXT, endpoint_id)]
                 if moments[0] is not None and health.resting_until is not None:
                     moments[0] = max(moments[0], health.resting_until)
