@@ -46,8 +46,8 @@ class Publisher(Protocol):
 
     A publisher may also have `begins_at_head`: true, and it begins with the first event after it was first run, instead
     of the oldest that is kept; `most_at_once`: so many events it gets in one call; `pause_milliseconds`: the least
-    time from one call to the next, so that each has more events; and `aclose()`, which is called when its process
-    stops.
+    time from one call to the next, so that each has more events; `republish(events)`, which is called instead of
+    `publish` for dead letters that staff replay; and `aclose()`, which is called when its process stops.
     """
 
     @property

@@ -29,7 +29,7 @@ Send = Callable[[Sequence[DeadLetter]], Awaitable[Sequence[tuple[DeadLetter, str
 
 # Sent in one transaction, which must not stay open for long.
 REPLAYS_AT_ONCE = 20
-REPLAY_SECONDS = 2
+REPLAY_SECONDS = 5
 
 dead_letters = Table(
     "dead_letters",
@@ -95,6 +95,8 @@ _WAITING = """
     SELECT d.* FROM dead_letter_replays r JOIN dead_letters d ON d.id = r.dead_letter_id
     WHERE r.source = $1 ORDER BY r.requested_at, r.dead_letter_id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
 """
+# PostgreSQL would end a session that waits for a receiver so long.
+_PATIENCE = f"SET LOCAL idle_in_transaction_session_timeout = '{REPLAY_SECONDS + 3}s'"
 _SENT = "DELETE FROM dead_letter_replays WHERE dead_letter_id = ANY ($1)"
 
 _COUNTS = "SELECT source, count(*) AS letters FROM dead_letters WHERE state = 'dead' GROUP BY source"
@@ -148,6 +150,7 @@ async def send_replays(database: Database, source: str, send: Send) -> int:
     async with database.transaction() as connection:
         letters = [_letter_of(row) for row in await connection.fetch(_WAITING, source, REPLAYS_AT_ONCE)]
         if letters:
+            await connection.execute(_PATIENCE)
             async with asyncio.timeout(REPLAY_SECONDS):
                 refused = await send(letters)
             await connection.execute(_SENT, [letter.id for letter in letters])

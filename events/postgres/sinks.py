@@ -346,7 +346,7 @@ class _Runner:
         for letter in letters:
             event = await self._stream.find(EventId(letter.event_id or ""))
             events.append(event or event_in_record(letter.body))
-        rejected = await publisher.publish(events)
+        rejected = await getattr(publisher, "republish", publisher.publish)(events)
         return [(by_id[each.event.event_id], each.reason) for each in rejected]
 
     async def _failed(self, error: Exception) -> None:

@@ -39,7 +39,11 @@ class MailNotSent(Exception):
 
 
 class MailRefused(MailNotSent):
-    """The server will never take this mail: it knows no such address, or does not want the text."""
+    """The server does not take this mail: it knows no such address, or its mailbox is full. Others may go."""
+
+
+class MailUnanswered(MailNotSent):
+    """The server was there, and did not say in time whether it takes this mail."""
 
 
 class Mailer(Protocol):

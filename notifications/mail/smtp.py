@@ -1,15 +1,16 @@
 """Mails by SMTP, with aiosmtplib."""
 
+import asyncio
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from notifications.mail.mail import Mail, MailNotSent, MailRefused
+from notifications.mail.mail import Mail, MailNotSent, MailRefused, MailUnanswered
 
 SECONDS = 20
 
-# Answers from here on are final (RFC 5321, section 4.2.1).
-FOR_GOOD = 500
+# The server goes away, for every mail: with 421 it may answer anything (RFC 5321, section 3.8).
+GOES_AWAY = 421
 
 _DEFAULT_PORTS = {"smtp": 587, "smtps": 465}
 
@@ -17,14 +18,16 @@ _DEFAULT_PORTS = {"smtp": 587, "smtps": 465}
 class SmtpMailer:
     """Sends by the server of a URL: `smtps://` speaks TLS at once, `smtp://` begins it by STARTTLS.
 
-    To another machine than this one, `smtp://` without STARTTLS is an error: mails hold codes. One connection a mail.
+    To another machine than this one, `smtp://` without STARTTLS is an error: mails hold codes. One connection a mail,
+    which takes `seconds` at most, from its begin to its end.
     """
 
     accepts = True
 
-    def __init__(self, url: str, sender: str) -> None:
+    def __init__(self, url: str, sender: str, seconds: float = SECONDS) -> None:
         parts = urlsplit(url)
         self._sender = sender
+        self._seconds = seconds
         self._host = parts.hostname or ""
         self._port = parts.port or _DEFAULT_PORTS[parts.scheme]
         self._tls = parts.scheme == "smtps"
@@ -34,22 +37,30 @@ class SmtpMailer:
     async def send(self, mail: Mail) -> None:
         """Hand the mail to the server. It is accepted when this returns."""
         is_local = self._host in ("localhost", "127.0.0.1", "::1")
+        failed = f"{mail.purpose} was not sent"
         try:
-            await aiosmtplib.send(
-                mail.message(self._sender),
-                hostname=self._host,
-                port=self._port,
-                username=self._user,
-                password=self._password,
-                use_tls=self._tls,
-                # None: where the server offers it.
-                start_tls=False if self._tls else None if is_local else True,
-                timeout=SECONDS,
-            )
+            # One answer has less time than the mail, so that nobody who does not even accept a connection gets it all.
+            async with asyncio.timeout(self._seconds):
+                await aiosmtplib.send(
+                    mail.message(self._sender),
+                    hostname=self._host,
+                    port=self._port,
+                    username=self._user,
+                    password=self._password,
+                    use_tls=self._tls,
+                    # None: where the server offers it.
+                    start_tls=False if self._tls else None if is_local else True,
+                    timeout=self._seconds * 0.9,
+                )
         except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError) as error:
-            refused = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
-            kind = MailRefused if all(each.code >= FOR_GOOD for each in refused) else MailNotSent
-            raise kind(f"{mail.purpose} was not sent: {type(error).__name__}") from error
+            answers = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
+            if any(answer.code == GOES_AWAY for answer in answers):
+                raise MailNotSent(f"{failed}: {type(error).__name__}") from error
+            codes = ", ".join(str(answer.code) for answer in answers)
+            raise MailRefused(f"{failed}: {type(error).__name__} {codes}") from error
+        except (aiosmtplib.SMTPReadTimeoutError, TimeoutError) as error:
+            kind = MailNotSent if isinstance(error, aiosmtplib.SMTPConnectTimeoutError) else MailUnanswered
+            raise kind(f"{failed}: {type(error).__name__}") from error
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            # Answers of servers repeat addresses: the class alone says enough.
-            raise MailNotSent(f"{mail.purpose} was not sent: {type(error).__name__}") from error
+            # Answers of servers repeat addresses: the class and the code alone say enough.
+            raise MailNotSent(f"{failed}: {type(error).__name__}") from error

@@ -12,34 +12,10 @@ from notifications.mail.folder import MailFolder
 from notifications.mail.mail import Mail, MailNotSent, MailRefused, NoMailer
 from notifications.mail.smtp import SmtpMailer
 from settings import Settings
+from tests.mail_server import MailServer
 
 MAIL = Mail("ada@example.com", "Your code", "The code is\n\n  4711-ü\n.\nBye", "password_reset")
 SENDER = "Remit <remit@example.com>"
-
-
-class MailServer:
-    """A server that speaks as much SMTP as a client needs."""
-
-    def __init__(self, *, refuses: bool = False) -> None:
-        self.received: list[bytes] = []
-        self._refuses = refuses
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 test\r\n")
-        while line := (await reader.readline()).strip():
-            command = line.split(b" ")[0].split(b":")[0].upper()
-            if command == b"RCPT" and self._refuses:
-                writer.write(b"550 no ada@example.com here\r\n")
-            elif command == b"DATA":
-                writer.write(b"354 go on\r\n")
-                self.received.append(await reader.readuntil(b"\r\n.\r\n"))
-                writer.write(b"250 taken\r\n")
-            elif command == b"QUIT":
-                writer.write(b"221 bye\r\n")
-                break
-            else:
-                writer.write(b"250 ok\r\n")
-        writer.close()
 
 
 async def test_a_mail_reaches_an_smtp_server_whole() -> None:
@@ -55,7 +31,7 @@ async def test_a_mail_reaches_an_smtp_server_whole() -> None:
 
 
 async def test_a_mail_that_a_server_refuses_is_an_error_without_its_address() -> None:
-    server = MailServer(refuses=True)
+    server = MailServer(refuses=550)
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         with pytest.raises(MailRefused) as refused:
