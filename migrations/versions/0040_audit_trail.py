@@ -87,6 +87,8 @@ DECLARE
     part text;
     is_used boolean;
 BEGIN
+    -- One at a time: two that make the same month would fail.
+    PERFORM pg_advisory_xact_lock(hashtext('make_trail_months'));
     FOR trail_name IN SELECT trail FROM public.trail_positions ORDER BY trail LOOP
         FOR first_day IN
             SELECT (date_trunc('month', now()) + make_interval(months => n))::date

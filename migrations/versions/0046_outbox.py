@@ -74,6 +74,8 @@ DECLARE
     part text;
     is_used boolean;
 BEGIN
+    -- One at a time: two that make the same month would fail.
+    PERFORM pg_advisory_xact_lock(hashtext('make_event_months'));
     FOR first_day IN
         SELECT (date_trunc('month', now()) + make_interval(months => n))::date
         FROM generate_series(0, least(ahead, 12)) AS n
