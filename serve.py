@@ -29,6 +29,7 @@ from api.limits.postgres import RateWindows
 from api.limits.rate_limits import RateLimits, RatePolicy
 from api.live.admission import Admission
 from api.live.hub import EventHub
+from api.live.socket_connection import LimitedSocket
 from api.request_ids import SendRequestId
 from api.services import Services
 from api.staff.interventions import Interventions
@@ -144,14 +145,14 @@ class _Server(uvicorn.Server):
 
 
 def http_server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
-    """A server for this application, with the limits of `api/http/connection_limits.py` for each client."""
+    """A server for this application, with the limits of its connections and sockets for each client."""
     return _Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
             http=LimitedConnection,
-            ws="websockets-sansio",
+            ws=LimitedSocket,
             ws_max_size=MAX_BODY_BYTES,
             ws_per_message_deflate=False,
             log_config=None,

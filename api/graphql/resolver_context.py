@@ -1,16 +1,18 @@
 """What resolvers get: who asks, and the services. And how a problem becomes an error of GraphQL."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import GraphQLError
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 from strawberry.types import Info
 
 from api.auth.sessions import Caller
 from api.http.problems import Problem
+from api.live.socket_connection import ABORT, CLOSE_SECONDS
 from api.services import Services
 from customers.api_keys.api_key import Scope
 from database.connections import Unavailable
@@ -33,6 +35,18 @@ class GraphqlContext:
         if self.caller.scopes is not None and scope not in self.caller.scopes:
             raise Problem("scope_missing", f"This API key needs the scope {scope}.")
         return self.caller
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket. A client that does not read is cut off after `CLOSE_SECONDS`."""
+        socket = self.socket
+        assert socket is not None
+        if socket.application_state is not WebSocketState.CONNECTED:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await socket.close(code, reason)
+        except TimeoutError:
+            socket.scope["state"][ABORT]()
 
 
 GraphqlInfo = Info[GraphqlContext, None]

@@ -149,8 +149,7 @@ async def _events(
             async for event in events:
                 yield event
     except StreamOver as over:
-        assert context.socket is not None, "subscriptions have a socket"
-        await context.socket.close(TRY_AGAIN if isinstance(over, TooSlow) else RESTARTS, over.reason)
+        await context.close(TRY_AGAIN if isinstance(over, TooSlow) else RESTARTS, over.reason)
         # An end would tell the client that there is no more. The socket's own end cancels this.
         await asyncio.Event().wait()
 

@@ -7,7 +7,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any, cast
 
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import WebSocketDisconnected
@@ -86,7 +86,7 @@ class GraphqlSockets(GraphQL[GraphqlContext, None]):
 
         def close() -> None:
             if not closing:
-                closing.append(loop.create_task(_close(socket, FORBIDDEN, SignInOver.reason)))
+                closing.append(loop.create_task(context.close(FORBIDDEN, SignInOver.reason)))
 
         try:
             caller = await caller_on_socket(socket, _token_in(context.connection_params, socket), remit)
@@ -107,11 +107,6 @@ async def is_allowed(socket: WebSocket, remit: Services) -> bool:
     """Whether the socket's address may ask for something more in its window."""
     network = client_at(socket.client.host if socket.client else "").network
     return (await remit.rate_limits.take(remit.rate_limits.general, network)).taken
-
-
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    if socket.application_state is WebSocketState.CONNECTED:
-        await socket.close(code, reason)
 
 
 def _token_in(sent: dict[str, Any] | None, socket: WebSocket) -> str | None:
