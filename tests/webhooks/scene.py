@@ -26,6 +26,11 @@ LOOPBACK = AllowedNetworks.of(["127.0.0.1"])
 EMIT = "SELECT emit_event($1, $2, $3, NULL, NULL, $4::text[], '{\"test\": true}')"
 TYPE = "webhook_endpoint.recovered"
 
+MOVED = """
+    INSERT INTO sinks (name, kind, position) VALUES ('webhooks', 'projection', $1)
+    ON CONFLICT (name) DO UPDATE SET position = excluded.position
+"""
+
 
 @dataclass
 class Scene:
@@ -58,6 +63,7 @@ class Scene:
         while events := await EventStream(self.database).after(self.fanned_out, 500):
             async with self.database.transaction() as connection:
                 await sink.apply(connection, events)
+                await connection.execute(MOVED, events[-1].position)
             self.fanned_out = events[-1].position
 
     async def drain(self, endpoint_id: EndpointId) -> Drained:

@@ -1,16 +1,19 @@
 """What happens to an endpoint while it is delivered to: odd answers, changes by its owner, lost wakes, lost events."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 
 from activities.webhooks import drain
 from customers.postgres import Customers
 from database.connections import Database
+from events.postgres.sequencer import number_all
+from events.postgres.stream import EventStream
 from tests.connections import Connection
 from tests.orders import holder
 from tests.webhooks.receiver import ACCEPTED, Receiver, Said
-from tests.webhooks.scene import TYPE, Scene
+from tests.webhooks.scene import EMIT, TYPE, Scene
 from webhooks.attempt import WebhookAnswer
 from webhooks.http_client import WebhookConnections
 from webhooks.postgres.endpoints import EndpointChanges
@@ -114,3 +117,22 @@ async def test_the_endpoint_of_a_disabled_customer_gets_nothing_until_they_are_e
     await owner.execute("UPDATE customers SET disabled_at = NULL WHERE id = $1", ada.id)
     assert await scene.outgoing.wake() == [endpoint.id]
     assert (await scene.drain(endpoint.id)).delivered == 1
+
+
+async def test_a_replay_that_is_asked_for_while_the_fan_out_is_behind_keeps_the_order(
+    scene: Scene, receiver: Receiver
+) -> None:
+    endpoint = await scene.made(receiver.url)
+    await scene.emit("acc_1")
+    async with scene.database.connection() as connection:
+        for number in range(3):
+            await connection.execute(EMIT, TYPE, f"whe_{number}", "acc_1", [])
+    await number_all(scene.database)
+    third = (await EventStream(scene.database).after(2, 1))[0].occurred_at
+    await scene.endpoints.replay(None, endpoint.id, third + timedelta(seconds=10))
+    await scene.drain(endpoint.id)
+    await scene.drain(endpoint.id)
+    await scene.fan_out()
+    await scene.drain(endpoint.id)
+    sequence = [int(one.body["sequence"]) for one in receiver.received]
+    assert (sequence, len(sequence)) == (sorted(sequence), 4)

@@ -69,7 +69,11 @@ _TEST = """
 """
 _NOW = "SELECT clock_timestamp()"
 
-_HEAD = "SELECT dropped_through, last FROM event_head"
+# What the fan-out has not reached comes anyway, behind all that is sent again.
+_HEAD = """
+    SELECT dropped_through, least(last, coalesce((SELECT position FROM sinks WHERE name = 'webhooks'), 0)) AS last
+    FROM event_head
+"""
 _MOMENT = "SELECT occurred_at FROM outbox_events WHERE position IS NOT NULL AND position = $1"
 _REPLAY = """
     UPDATE webhook_endpoints SET replay_after = least(replay_after, $2::bigint),
@@ -345,7 +349,10 @@ async def _set_enabled(connection: "Connection", before: WebhookEndpoint, *, ena
 
 
 async def _positions(connection: "Connection", since: datetime) -> tuple[int, int]:
-    """The last position before this moment, and the last of all: events have the order of their times, nearly."""
+    """The last position before this moment, and the last that was fanned out.
+
+    Events have the order of their times, nearly.
+    """
     row = await connection.fetchrow(_HEAD)
     assert row is not None, "the migration writes it"
     low, through = row["dropped_through"], row["last"]
