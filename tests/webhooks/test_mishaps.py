@@ -136,3 +136,25 @@ async def test_a_replay_that_is_asked_for_while_the_fan_out_is_behind_keeps_the_
     await scene.drain(endpoint.id)
     sequence = [int(one.body["sequence"]) for one in receiver.received]
     assert (sequence, len(sequence)) == (sorted(sequence), 4)
+
+
+@pytest.mark.parametrize("act", ["replay", "delete"])
+async def test_a_replay_or_a_deletion_whose_wake_was_lost_is_found_again(
+    scene: Scene, receiver: Receiver, act: str
+) -> None:
+    endpoint = await scene.made(receiver.url)
+    await scene.emit("acc_1")
+    await scene.drain(endpoint.id)
+    if act == "replay":
+        await scene.endpoints.replay(None, endpoint.id, endpoint.created_at)
+    else:
+        await scene.endpoints.delete(None, endpoint.id)
+    assert await scene.outgoing.wake() == [endpoint.id]
+    assert await scene.outgoing.wake() == [], "whoever was to send the signal has died"
+    assert await scene.outgoing.left_alone(0) == [endpoint.id]
+    if act == "replay":
+        await scene.drain(endpoint.id)
+        await scene.drain(endpoint.id)
+    else:
+        assert await scene.outgoing.open(endpoint.id) is None
+    assert (await scene.outgoing.wake(), await scene.outgoing.left_alone(0)) == ([], [])

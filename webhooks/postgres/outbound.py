@@ -51,6 +51,9 @@ _OPEN = f"""
         replay_after IS NOT NULL AS replays, clock_timestamp() AS now
 """
 
+# The workflow of a deleted endpoint ends, and nobody wakes it again.
+_ENDS = "UPDATE webhook_endpoints SET idle_until = '-infinity' WHERE id = $1 AND deleted_at IS NOT NULL"
+
 _DUE = """
     SELECT q.partition_key, d.event_id, d.type, d.position, d.attempts, d.failures, d.body
     FROM (
@@ -117,7 +120,7 @@ _IDLE = "UPDATE webhook_endpoints SET idle_until = coalesce($2::timestamptz, 'in
 _WAKE = f"""
     UPDATE webhook_endpoints SET idle_until = NULL WHERE id IN (
         SELECT e.id FROM webhook_endpoints e
-        WHERE e.idle_until IS NOT NULL AND (e.deleted_at IS NOT NULL OR (
+        WHERE e.idle_until > '-infinity' AND (e.deleted_at IS NOT NULL OR (
             (e.resting_until IS NULL OR e.resting_until <= statement_timestamp())
             AND (e.replay_after IS NOT NULL OR EXISTS (
                 SELECT FROM delivery_queues q
@@ -145,13 +148,16 @@ _IS_UNCHANGED = f"""
             AND (replay_after IS NOT NULL) = $5)
 """
 
+# Whoever has a replay or a deletion to see to is idle, or at work; or its wake was lost. A further one does no harm.
 _LEFT_ALONE = f"""
     SELECT e.id FROM webhook_endpoints e
     WHERE e.deleted_at IS NULL AND NOT {_IS_HELD}
         AND (e.resting_until IS NULL OR e.resting_until < statement_timestamp() - make_interval(secs => $1))
-        AND EXISTS (
+        AND (EXISTS (
             SELECT FROM delivery_queues q WHERE q.endpoint_id = e.id
                 AND q.next_attempt_at < statement_timestamp() - make_interval(secs => $1))
+            OR (e.replay_after IS NOT NULL AND e.idle_until IS NULL))
+        OR e.deleted_at < statement_timestamp() - make_interval(secs => $1) AND e.idle_until IS NULL
     ORDER BY e.id
 """
 
@@ -216,8 +222,9 @@ class OutgoingEvents:
         """The endpoint, which counts as being worked on from now on; None: it was deleted."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_OPEN, endpoint_id)
-        if row is None:
-            return None
+            if row is None:
+                await connection.execute(_ENDS, endpoint_id)
+                return None
         keys = self._encryption.decrypt(row["secrets"], secrets_context(endpoint_id)).split()
         signing = tuple(keys if row["former_signs"] else keys[:1])
         endpoint = dataclass_of(WebhookEndpoint, row)
@@ -304,7 +311,7 @@ class OutgoingEvents:
             return [EndpointId(row["id"]) for row in await connection.fetch(_HAVE_NEWS, list(endpoint_ids))]
 
     async def left_alone(self, for_seconds: int) -> list[EndpointId]:
-        """Endpoints with something due for so long. Those that work off a backlog are among them."""
+        """Endpoints with something due for so long, a replay or a deletion. Some may be at work on it."""
         async with self._database.connection() as connection:
             return [EndpointId(row["id"]) for row in await connection.fetch(_LEFT_ALONE, for_seconds)]
 
