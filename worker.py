@@ -50,7 +50,7 @@ from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.book import Book
 from notifications.choices.postgres import ChannelChoices
 from notifications.mail import smtp
-from notifications.mail.email_sink import MAIL_SECONDS, EmailSink
+from notifications.mail.email_sink import MAIL_TIME, EmailSink
 from notifications.mail.folder import MailFolder
 from notifications.mail.mail import Mailer, NoMailer
 from notifications.postgres import Notifications
@@ -203,10 +203,10 @@ def signatures_from(settings: Settings) -> Signatures:
     return Signatures([*own, *others])
 
 
-def mailer_from(settings: Settings, seconds: float = smtp.SECONDS) -> Mailer:
-    """How mails are sent: by SMTP, where one mail has so many seconds, as files in a folder, or not at all."""
+def mailer_from(settings: Settings, mail_time: timedelta = smtp.TIME) -> Mailer:
+    """How mails are sent: by SMTP, where one mail takes so long at most, as files in a folder, or not at all."""
     if settings.smtp_url is not None:
-        return smtp.SmtpMailer(settings.smtp_url.get_secret_value(), settings.mail_from, seconds)
+        return smtp.SmtpMailer(settings.smtp_url.get_secret_value(), settings.mail_from, mail_time)
     if settings.mail_folder is not None:
         return MailFolder(settings.mail_folder, settings.mail_from)
     return NoMailer()
@@ -278,7 +278,7 @@ def sinks_from(settings: Settings, database: Database, poke: Callable[[], None] 
     something to send.
     """
     configured: list[Sink] = [*projection_sinks(), WebhookFanOut(poke), *brokers_from(settings)]
-    if (mailer := mailer_from(settings, MAIL_SECONDS)).accepts:
+    if (mailer := mailer_from(settings, MAIL_TIME)).accepts:
         configured.append(EmailSink(mailer, ChannelChoices(database).letters, settings.web_url))
     installed, unusable = installed_sinks(sink.name for sink in configured)
     for each in unusable:

@@ -21,8 +21,8 @@ TOO_OLD = f"older than {LONGEST_DELAY.days * 24} hours: a replay sends it"
 
 # One mail takes so long at most, and none is begun later than that in a call: together they stay below the time that
 # a sink has for one call and for one replay. What does not fit comes again, without what was sent.
-MAIL_SECONDS = 3.5
-BEGIN_SECONDS = 1.0
+MAIL_TIME = timedelta(milliseconds=3_500)
+BEGIN_TIME = timedelta(seconds=1)
 MAILS_AT_ONCE = 10
 
 # A mail for which the server is there, and says nothing so many times, is no longer waited for.
@@ -37,7 +37,7 @@ class EmailSink:
 
     A mail that its server refuses, for good or for now, is rejected and stops no others; only a server that is away
     stops them. After an error the same events come again: what this process has sent already is left out, so a repeat
-    needs a crash between a mail and the position. `mailer` should give up on a mail after `MAIL_SECONDS`.
+    needs a crash between a mail and the position. `mailer` should give up on a mail after `MAIL_TIME`.
     """
 
     name = "email"
@@ -62,7 +62,7 @@ class EmailSink:
         return await self._publish(events, None)
 
     async def _publish(self, events: Sequence[Event], oldest: datetime | None) -> Sequence[Rejected]:
-        begin_until = monotonic() + BEGIN_SECONDS
+        begin_until = _now() + BEGIN_TIME
         added = [event for event in events if event.type is EventType.NOTIFICATION_ADDED]
         waiting = [event for event in added if event.event_id not in self._sent and event.event_id not in self._refused]
         if waiting:
@@ -86,17 +86,17 @@ class EmailSink:
         return rejected
 
     async def _send_one(
-        self, event: Event, letter: Letter, oldest: datetime | None, limit: asyncio.Semaphore, begin_until: float
+        self, event: Event, letter: Letter, oldest: datetime | None, limit: asyncio.Semaphore, begin_until: timedelta
     ) -> None:
         if oldest is not None and event.occurred_at <= oldest:
             self._refused[event.event_id] = TOO_OLD
             return
         mail = notification_mail(letter.to, letter.type, letter.body, event.event_id, self._web_url)
         async with limit:
-            if monotonic() > begin_until:
+            if _now() > begin_until:
                 raise SinkUnavailable("the mail server is slow: the rest of these mails is sent by the next try")
             try:
-                async with asyncio.timeout(MAIL_SECONDS):
+                async with asyncio.timeout(MAIL_TIME.total_seconds()):
                     await self._mailer.send(mail)
             except MailRefused as error:
                 self._refused[event.event_id] = str(error)
@@ -115,3 +115,7 @@ class EmailSink:
         self._sent[event_id] = None
         if len(self._sent) > MOST_REMEMBERED:
             self._sent.popitem(last=False)
+
+
+def _now() -> timedelta:
+    return timedelta(seconds=monotonic())

@@ -1,13 +1,14 @@
 """Mails by SMTP, with aiosmtplib."""
 
 import asyncio
+from datetime import timedelta
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
 from notifications.mail.mail import Mail, MailNotSent, MailRefused, MailUnanswered
 
-SECONDS = 20
+TIME = timedelta(seconds=20)
 
 # The server goes away, for every mail: with 421 it may answer anything (RFC 5321, section 3.8).
 GOES_AWAY = 421
@@ -19,15 +20,15 @@ class SmtpMailer:
     """Sends by the server of a URL: `smtps://` speaks TLS at once, `smtp://` begins it by STARTTLS.
 
     To another machine than this one, `smtp://` without STARTTLS is an error: mails hold codes. One connection a mail,
-    which takes `seconds` at most, from its begin to its end.
+    which takes `time` at most, from its begin to its end.
     """
 
     accepts = True
 
-    def __init__(self, url: str, sender: str, seconds: float = SECONDS) -> None:
+    def __init__(self, url: str, sender: str, time: timedelta = TIME) -> None:
         parts = urlsplit(url)
         self._sender = sender
-        self._seconds = seconds
+        self._time = time
         self._host = parts.hostname or ""
         self._port = parts.port or _DEFAULT_PORTS[parts.scheme]
         self._tls = parts.scheme == "smtps"
@@ -40,7 +41,7 @@ class SmtpMailer:
         failed = f"{mail.purpose} was not sent"
         try:
             # One answer has less time than the mail, so that nobody who does not even accept a connection gets it all.
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._time.total_seconds()):
                 await aiosmtplib.send(
                     mail.message(self._sender),
                     hostname=self._host,
@@ -50,7 +51,7 @@ class SmtpMailer:
                     use_tls=self._tls,
                     # None: where the server offers it.
                     start_tls=False if self._tls else None if is_local else True,
-                    timeout=self._seconds * 0.9,
+                    timeout=(self._time * 9 / 10).total_seconds(),
                 )
         except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError) as error:
             answers = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
