@@ -178,8 +178,11 @@ def _after(health: Health, tried: Tried) -> Health:
 
 
 def overdue(health: Health, now: datetime) -> Health:
-    """The health once the time has passed: warned at half of five days of failures, disabled at their end."""
-    if health.state is EndpointState.DISABLED or health.failing_since is None:
+    """The health behind a failure at this moment: warned at half of five days of failures, disabled at their end.
+
+    Only a failure judges: an endpoint that nothing was sent to meanwhile may have been mended long ago.
+    """
+    if health.state is EndpointState.DISABLED or health.failing_since is None or health.failures < FAILING_FROM:
         return health
     failing_for = now - health.failing_since
     if failing_for >= DISABLED_AFTER:
@@ -189,13 +192,6 @@ def overdue(health: Health, now: datetime) -> Health:
     if failing_for >= WARNED_AFTER and health.warned_at is None:
         return Health(EndpointState.FAILING, None, health.failures, health.failing_since, now, health.resting_until)
     return health
-
-
-def next_judgement(health: Health) -> datetime | None:
-    """When `overdue` next changes something without a further attempt; None: it does not."""
-    if health.state is EndpointState.DISABLED or health.failing_since is None:
-        return None
-    return health.failing_since + (WARNED_AFTER if health.warned_at is None else DISABLED_AFTER)
 
 
 def warning(endpoint_id: EndpointId, url: str) -> str:

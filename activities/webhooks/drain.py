@@ -68,7 +68,7 @@ class Drain:
         endpoint = opened.endpoint
         if opened.replays and not opened.held:
             await self._outgoing.replay_next(endpoint.id)
-        health = await self._outgoing.judge(endpoint.id)
+        health = Health.of(endpoint)
         async with self._sender.to(endpoint.url) as connections:
             try:
                 health = await self._send_all(opened, connections, health)

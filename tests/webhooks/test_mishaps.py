@@ -15,6 +15,7 @@ from tests.orders import holder
 from tests.webhooks.receiver import ACCEPTED, Receiver, Said
 from tests.webhooks.scene import EMIT, TYPE, Scene
 from webhooks.attempt import WebhookAnswer
+from webhooks.endpoint import EndpointState
 from webhooks.http_client import WebhookConnections
 from webhooks.postgres.endpoints import EndpointChanges
 
@@ -158,3 +159,20 @@ async def test_a_replay_or_a_deletion_whose_wake_was_lost_is_found_again(
     else:
         assert await scene.outgoing.open(endpoint.id) is None
     assert (await scene.outgoing.wake(), await scene.outgoing.left_alone(0)) == ([], [])
+
+
+async def test_an_idle_endpoint_is_not_disabled_for_what_failed_days_ago(scene: Scene, receiver: Receiver) -> None:
+    endpoint = await scene.made(receiver.url, TYPE)
+    receiver.rule = lambda _: (500, {}, b"")
+    await scene.endpoints.test(None, endpoint.id)
+    await scene.drain(endpoint.id)
+    assert (await scene.now(endpoint)).failures == 0, "a test says nothing of events"
+    await scene.emit("acc_1")
+    await scene.drain(endpoint.id)
+    await scene.pass_time(days=6)
+    step = await scene.drain(endpoint.id)
+    assert (step.failed, (await scene.now(endpoint)).state) == (1, EndpointState.ENABLED)
+    receiver.rule = lambda _: ACCEPTED
+    await scene.pass_time(hours=1)
+    await scene.drain(endpoint.id)
+    assert (await scene.now(endpoint)).failures == 0

@@ -116,7 +116,7 @@ def test_an_outage_is_probed_at_least_once_a_minute() -> None:
 
 
 def test_five_days_of_failures_warn_at_half_and_disable_at_the_end() -> None:
-    failing = health_after(Health(EndpointState.ENABLED), [Tried(NOW, accepted=False)])
+    failing = health_after(Health(EndpointState.ENABLED), [Tried(NOW, accepted=False)] * FAILING_FROM)
     moment = timedelta(seconds=1)
     assert overdue(failing, NOW + WARNED_AFTER - moment).warned_at is None
     warned = overdue(failing, NOW + WARNED_AFTER)
@@ -126,3 +126,10 @@ def test_five_days_of_failures_warn_at_half_and_disable_at_the_end() -> None:
     assert (disabled.state, disabled.disabled_by) == (EndpointState.DISABLED, DisabledBy.FAILURES)
     assert (timedelta(days=5), timedelta(days=2.5)) == (DISABLED_AFTER, WARNED_AFTER)
     assert timedelta(0) < LONGEST_RETRY_AFTER <= timedelta(hours=1)
+
+
+def test_one_failure_does_not_disable_an_endpoint_that_is_idle_for_days() -> None:
+    one = health_after(Health(EndpointState.ENABLED), [Tried(NOW, accepted=False)])
+    assert overdue(one, NOW + DISABLED_AFTER) == one
+    again = health_after(one, [Tried(NOW + DISABLED_AFTER, accepted=False)])
+    assert (again.state, again.failures) == (EndpointState.ENABLED, 2)

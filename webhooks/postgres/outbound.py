@@ -29,8 +29,6 @@ from webhooks.endpoint import (
     WebhookEndpoint,
     farewell,
     health_after,
-    next_judgement,
-    overdue,
     warning,
 )
 from webhooks.postgres.fan_out import COLUMNS, SOURCE, replay_next
@@ -69,7 +67,7 @@ _DUE = """
 
 _EVENTS = "SELECT * FROM outbox_events WHERE position IS NOT NULL AND position = ANY ($1::bigint[])"
 
-_LOCK = f"SELECT {COLUMNS}, clock_timestamp() AS now FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE"
+_LOCK = f"SELECT {COLUMNS} FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE"
 
 _ATTEMPTED = """
     WITH told AS (
@@ -274,11 +272,6 @@ class OutgoingEvents:
                 await connection.execute(_EMPTIED, endpoint_id, ended)
         return health
 
-    async def judge(self, endpoint_id: EndpointId) -> Health:
-        """Warn the owner, or disable the endpoint, where the time has come for it. Returns how it does then."""
-        async with self._database.transaction() as connection:
-            return await self._judge(connection, endpoint_id, [])
-
     async def go_idle(self, endpoint_id: EndpointId, health: Health, *, held: bool) -> datetime | None:
         """Note when there is something to do again, unless something new comes; None: nothing is known of.
 
@@ -287,11 +280,9 @@ class OutgoingEvents:
         until = None
         async with self._database.connection() as connection:
             if health.state is not EndpointState.DISABLED and not held:
-                moments = [await connection.fetchval(_NEXT, endpoint_id)]
-                if moments[0] is not None and health.resting_until is not None:
-                    moments[0] = max(moments[0], health.resting_until)
-                moments.append(next_judgement(health))
-                until = min((moment for moment in moments if moment is not None), default=None)
+                until = await connection.fetchval(_NEXT, endpoint_id)
+                if until is not None and health.resting_until is not None:
+                    until = max(until, health.resting_until)
             await connection.execute(_IDLE, endpoint_id, until)
         return until
 
@@ -325,8 +316,8 @@ class OutgoingEvents:
         assert row is not None, "an endpoint's row is never removed while it has deliveries"
         endpoint = dataclass_of(WebhookEndpoint, row)
         before = Health.of(endpoint)
-        ended = sorted((each.ruling.tried for each in attempts), key=lambda tried: tried.at)
-        after = overdue(health_after(before, ended), row["now"])
+        told = (each.ruling.tried for each in attempts if not each.delivery.is_test)
+        after = health_after(before, sorted(told, key=lambda tried: tried.at))
         if after != before:
             await _change(connection, endpoint, before, after)
         return after
