@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import cache, partial
 
 import strawberry
@@ -32,13 +32,16 @@ from api.graphql.types import (
 from api.http.fields import MAX_PAGE
 from api.http.problems import Problem
 from api.live.cursors import cursor_of, position_in
-from api.live.hub import StreamOver, TooSlow
+from api.live.hub import RETRY_SECONDS, StreamOver, TooSlow
 from api.notifications.models import MOST_NAMED, NotificationOut
 from api.notifications.routes import own_notification
 from api.ownership.check import check_is_for
+from api.services import Services
 from customers.api_keys.api_key import Scope
+from database.connections import Unavailable
 from events.event import Event, EventType
-from ledger.ids import NotificationId
+from ledger.ids import CustomerId, NotificationId
+from notifications.notification import Notification
 
 MOST_DEPTH = 5
 MOST_ALIASES = 10
@@ -120,7 +123,9 @@ class Pushes:
             async for event in events:
                 with problems_as_errors():
                     caller = context.reader(Scope.NOTIFICATIONS_READ)
-                    found = await own_notification(remit, caller.customer.id, NotificationId(event.subject))
+                    found = await _told(remit, caller.customer.id, NotificationId(event.subject))
+                    if found is None:
+                        continue
                     shown = NotificationOut.of(found)
                     check_is_for(caller, shown)
                 yield NotificationAdded(cursor=cursor_of(event.position), notification=NotificationNode.of(shown))
@@ -135,6 +140,17 @@ class Pushes:
                 changed = AccountChanged.of(event, cursor_of(event.position))
                 if changed is not None:
                     yield changed
+
+
+async def _told(remit: Services, reader_id: CustomerId, notification_id: NotificationId) -> Notification | None:
+    """The notification of an event, as soon as PostgreSQL answers: an error would end the subscription for good.
+
+    None: it is gone. What comes meanwhile waits, and too much of it closes the socket.
+    """
+    while True:
+        with suppress(Unavailable):
+            return await remit.notifications.find(reader_id, notification_id)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _events(

@@ -8,11 +8,13 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from api.graphql import root_types
 from api.graphql import socket as graphql_socket
 from api.http import connection_limits
 from api.live import admission, hub
-from database.connections import Database
-from ledger.ids import CustomerId, SessionId
+from database.connections import Database, Unavailable
+from ledger.ids import CustomerId, NotificationId, SessionId
+from notifications.notification import Notification
 from settings import Settings
 from tests.api.live.serving import ADDED, CHANGED, Served, cursor_now, opened, served, signed_in, tell
 from tests.api.people import PASSWORD, Person, register
@@ -117,6 +119,30 @@ async def test_a_client_that_reads_too_slowly_is_closed_and_comes_again_with_its
         got = [(await socket.next())["notification"]["occasion"] for _ in range(30)]
     assert got == [f"burst-{number}" for number in range(30)]
     assert here.services.hub.subscriptions <= 1
+
+
+async def test_a_subscription_outlives_a_database_that_is_away_and_a_notification_that_is_gone(
+    here: Served, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, failures = here.services.notifications.find, [Unavailable("away"), Unavailable("away")]
+    told: list[str] = []
+
+    async def failing(reader_id: CustomerId, notification_id: NotificationId) -> Notification | None:
+        if failures:
+            raise failures.pop()
+        found = await find(reader_id, notification_id)
+        assert found is not None
+        told.append(found.occasion)
+        return None if found.occasion == "gone" else found
+
+    monkeypatch.setattr(here.services.notifications, "find", failing)
+    monkeypatch.setattr(root_types, "RETRY_SECONDS", 0.01)
+    after = await cursor_now(here, ada)
+    async with signed_in(here.socket_url, ada.token) as socket:
+        await socket.subscribe(ADDED, after)
+        await tell(here, ada, "first", "gone", "last")
+        got = [(await socket.next())["notification"]["occasion"] for _ in range(2)]
+    assert (got, told) == (["first", "last"], ["first", "gone", "last"])
 
 
 async def test_a_socket_closes_within_5_seconds_of_the_end_of_its_session_key_or_token(
