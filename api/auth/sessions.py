@@ -97,12 +97,13 @@ async def current_session(caller: Annotated[Caller, Depends(current_caller)]) ->
     return caller
 
 
-def scoped(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency: the caller, who is signed in or has an API key with this scope."""
+def scoped(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, who is signed in or has an API key with each of these scopes."""
 
     async def allowed(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
-        if caller.scopes is not None and scope not in caller.scopes:
-            raise Problem("scope_missing", f"This API key needs the scope {scope}.")
+        for scope in scopes:
+            if caller.scopes is not None and scope not in caller.scopes:
+                raise Problem("scope_missing", f"This API key needs the scope {scope}.")
         return caller
 
     return allowed
@@ -184,5 +185,7 @@ NotificationsRead = Annotated[Caller, Depends(scoped(Scope.NOTIFICATIONS_READ))]
 NotificationsWrite = Annotated[Caller, Depends(scoped(Scope.NOTIFICATIONS_WRITE))]
 WebhooksRead = Annotated[Caller, Depends(scoped(Scope.WEBHOOKS_READ))]
 WebhooksWrite = Annotated[Caller, Depends(scoped(Scope.WEBHOOKS_WRITE))]
+# Whoever says where events go reads them there.
+EventsSend = Annotated[Caller, Depends(scoped(Scope.WEBHOOKS_WRITE, Scope.EVENTS_READ))]
 DisputesWrite = Annotated[Caller, Depends(scoped(Scope.DISPUTES_WRITE))]
 UserAgent = Annotated[str | None, Depends(user_agent)]

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response, status
 
-from api.auth.sessions import WebhooksRead, WebhooksWrite
+from api.auth.sessions import EventsSend, WebhooksRead, WebhooksWrite
 from api.contract.response_headers import CREATED
 from api.http.fields import Cursor, PageSize
 from api.http.problems import problem_responses
@@ -36,11 +36,12 @@ _READING = (*(code for code in READING if code not in ("forbidden", "second_fact
     responses=CREATED | problem_responses(*_READING, *acts.CREATING),
 )
 async def create(
-    wanted: EndpointIn, session: WebhooksWrite, remit: Remit, answers: KeptAnswers, response: Response
+    wanted: EndpointIn, session: EventsSend, remit: Remit, answers: KeptAnswers, response: Response
 ) -> EndpointSecretOut:
     """It gets every event from now on that I may see and that its `types` name.
 
     Each is a POST that is signed as Standard Webhooks has it. The answer holds the secret, which nobody can show again.
+    An API key needs `webhooks:write` and `events:read`, as whoever has an endpoint reads events.
     """
     return await acts.create(remit, session.customer.id, wanted, answers, response)
 
@@ -73,12 +74,10 @@ async def endpoint(endpoint_id: EndpointId, session: WebhooksRead, remit: Remit)
     summary="Change a webhook endpoint",
     responses=problem_responses(*_READING, *acts.CHANGING),
 )
-async def change(
-    endpoint_id: EndpointId, wanted: EndpointChangeIn, session: WebhooksWrite, remit: Remit
-) -> EndpointOut:
+async def change(endpoint_id: EndpointId, wanted: EndpointChangeIn, session: EventsSend, remit: Remit) -> EndpointOut:
     """Its URL, its types, or its state: `disabled` holds its events, `enabled` sends all that was held.
 
-    A repeat changes nothing.
+    A repeat changes nothing. An API key needs `webhooks:write` and `events:read`.
     """
     return await acts.change(remit, session.customer.id, endpoint_id, wanted)
 
@@ -147,10 +146,10 @@ async def deliveries(
     responses=problem_responses(*_READING, *acts.REPLAYING),
 )
 async def replay(
-    endpoint_id: EndpointId, wanted: EventReplayIn, session: WebhooksWrite, remit: Remit, answers: KeptAnswers
+    endpoint_id: EndpointId, wanted: EventReplayIn, session: EventsSend, remit: Remit, answers: KeptAnswers
 ) -> EndpointOut:
     """Every event since then that this endpoint wants, whatever came of it, under its own id and in order.
 
-    Some events of the seconds before may be among them.
+    Some events of the seconds before may be among them. An API key needs `webhooks:write` and `events:read`.
     """
     return await acts.replay(remit, session.customer.id, endpoint_id, wanted.since, answers)

@@ -127,3 +127,19 @@ async def test_an_access_token_alone_makes_no_key_and_a_wrong_password_counts_as
     assert told(await ada.post(KEYS, wanted | {"password": "something else"})) == (403, "password_wrong")
     assert await owner.fetchval("SELECT count(*) FROM sign_in_failures") > 0
     assert (await ada.get(KEYS)).json()["items"] == []
+
+
+async def test_a_key_that_may_not_read_events_does_not_say_where_they_go(ada: Person) -> None:
+    wanted = {"url": "https://hooks.example/all", "types": []}
+    endpoint = f"/v1/webhook-endpoints/{(await ada.post('/v1/webhook-endpoints', wanted)).json()['id']}"
+    alone = replace(ada, token=(await made(ada, "webhooks:write", "webhooks:read"))["key"])
+    headers = {"Authorization": f"Bearer {alone.token}"}
+    for answer in (
+        await alone.post("/v1/webhook-endpoints", wanted),
+        await alone.http.patch(endpoint, json={"url": "https://hooks.example/mine"}, headers=headers),
+        await alone.post(f"{endpoint}/replay", {"since": "2026-01-01T00:00:00Z"}),
+    ):
+        assert told(answer) == (403, "scope_missing")
+        assert "events:read" in answer.json()["detail"]
+    both = replace(ada, token=(await made(ada, "webhooks:write", "events:read"))["key"])
+    assert (await both.post("/v1/webhook-endpoints", wanted)).status_code == 201
