@@ -119,7 +119,7 @@ log = structlog.get_logger()
 # When the process stops, requests in progress get this time. Those that wait for a transfer are answered at once.
 HTTP_STOP_SECONDS = 5
 
-# Of an API process: one to listen, the others to read.
+# Of an API process: one to listen, one for what is new, and one for what subscribers missed.
 HUB_CONNECTIONS = 3
 
 # How often a process checks what Temporal has registered, if nothing gives it a reason to.

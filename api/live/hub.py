@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from typing import NoReturn
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -25,6 +26,9 @@ log = structlog.get_logger()
 # How long the hub waits after an error.
 RETRY_SECONDS = 0.5
 EVENTS_AT_ONCE = 500
+
+# Subscribers that read what they missed, one of each customer: the hub's own read has a connection to itself.
+CATCH_UPS_AT_ONCE = 1
 
 # Events that wait for one subscriber. A slower one is ended, and comes again with its cursor.
 MOST_WAITING = 500
@@ -94,7 +98,9 @@ class Subscription:
             self._changed.set()
 
     def put(self, event: Event) -> None:
-        """Keep an event until the subscriber reads it. Never waits."""
+        """Keep an event until the subscriber reads it, unless it is over. Never waits."""
+        if self._over is not None:
+            return
         if len(self._waiting) >= MOST_WAITING:
             self.end(TooSlow())
         elif (seen := as_seen_by(event, self.reader_id)) is not None:
@@ -154,7 +160,7 @@ class EventHub:
     """Reads each event once for all subscribers of the process, and nothing while there are none."""
 
     def __init__(self, database: Database) -> None:
-        """`database` is for the hub alone: it keeps one connection to listen, and another to read."""
+        """`database` is for the hub alone: a connection to listen, one to read, and `CATCH_UPS_AT_ONCE`."""
         self._stream = EventStream(database)
         self._searches = EventSearches(database)
         self._arrivals = Arrivals(database)
@@ -162,6 +168,8 @@ class EventHub:
         self._position: int | None = None
         self._needed = asyncio.Event()
         self._is_closed = False
+        self._catch_ups = asyncio.Semaphore(CATCH_UPS_AT_ONCE)
+        self._turns: WeakValueDictionary[CustomerId, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def subscriptions(self) -> int:
@@ -175,7 +183,10 @@ class EventHub:
     async def missed_by(self, subscription: Subscription, position: int) -> Page[Event]:
         """Its next events behind a position that the hub may have left long ago. Raises `Unavailable`."""
         wanted = EventSearch(after=position, types=subscription.types, reader=subscription.reader_id)
-        return await self._searches.find(wanted, EVENTS_AT_ONCE)
+        # A customer waits in one place of the queue, however many streams they have.
+        turn = self._turns.setdefault(subscription.reader_id, asyncio.Lock())
+        async with turn, self._catch_ups:
+            return await self._searches.find(wanted, EVENTS_AT_ONCE)
 
     def add(self, subscription: Subscription) -> None:
         """Hand it what is behind the hub's position from now on."""
