@@ -26,7 +26,7 @@ LONGEST_SECONDS = 60
 LISTEN_SECONDS = 15
 
 # Between the events of one account the endpoint is looked at again, at most so often.
-CHECK_SECONDS = 0.1
+CHECK_MILLISECONDS = 100
 
 # What was sent is recorded after so long at the latest: a crash sends once more what was not.
 RECORD_SECONDS = 1
@@ -158,7 +158,7 @@ class Drain:
     async def _send_queue(self, opened: OpenEndpoint, queue: AccountQueue, connections: WebhookConnections) -> None:
         """Send the events of one account, one after the other, until one is not accepted."""
         for delivery in queue.deliveries:
-            if monotonic() >= self._checked_at + CHECK_SECONDS:
+            if (monotonic() - self._checked_at) * 1000 >= CHECK_MILLISECONDS:
                 await self._check(opened)
             if self._is_over:
                 break
@@ -180,7 +180,7 @@ class Drain:
             if payload is None:
                 answer = WebhookAnswer(opened.now, 0, error=_LOST)
                 ruling = rule_on(answer, NEVER_AGAIN, 0, is_test=delivery.is_test)
-                return Attempted(key, delivery, answer, ruling, _named(delivery))
+                return Attempted(key, delivery, answer, ruling, _named(delivery), unsent=True)
             text = payload.text
             headers = signed_headers(delivery.event_id, text, datetime.now(UTC), opened.keys) | _HEADERS
             answer = await connections.post(headers, text)
@@ -188,7 +188,8 @@ class Drain:
         except Exception:
             # A fault of ours. It may hold up the events of this account, and no others.
             log.exception("a webhook could not be sent", endpoint_id=opened.endpoint.id, event_id=delivery.event_id)
-            answer, body = WebhookAnswer(datetime.now(UTC), 0, error="It could not be sent."), _named(delivery)
+            answer = WebhookAnswer(datetime.now(UTC), 0, error="It could not be sent.")
+            return Attempted(key, delivery, answer, _ruling(answer, delivery), _named(delivery), unsent=True)
         return Attempted(key, delivery, answer, _ruling(answer, delivery), body)
 
 

@@ -15,6 +15,13 @@ WRITE = (
     "VALUES ('delivery.dead', $1, 'key', '{}', '{}', $2)"
 )
 
+ENDPOINT = "INSERT INTO webhook_endpoints (id, url, types, secrets) VALUES ('whe_' || repeat('a', 26), 'x', '{}', 'x')"
+HELD = """
+    INSERT INTO deliveries (endpoint_id, event_id, type, partition_key, position)
+    SELECT 'whe_' || repeat('a', 26), event_id, type, partition_key, position FROM outbox_events
+    WHERE position IS NOT NULL AND subject = 'two'
+"""
+
 
 @pytest.fixture
 async def old(owner: Connection) -> str:
@@ -55,6 +62,19 @@ async def test_an_old_month_is_dropped_once_it_is_numbered_and_every_sink_has_pa
     extent = await EventSearches(database).extent()
     assert (extent.dropped_through, extent.last) == (2, 3)
     assert [event.subject for event in await EventStream(database).after(0, 9)] == ["today"]
+
+
+async def test_an_old_month_stays_while_an_endpoint_is_to_get_an_event_of_it(
+    old: str, database: Database, owner: Connection
+) -> None:
+    await number_all(database)
+    await owner.execute(ENDPOINT)
+    await owner.execute(HELD)
+    await drop_old_events(database, 90)
+    assert old in await months(owner)
+    await owner.execute("UPDATE deliveries SET state = 'delivered', ended_at = now()")
+    await drop_old_events(database, 90)
+    assert old not in await months(owner)
 
 
 async def test_a_worker_drops_no_week_of_events_whatever_it_asks_for(database: Database, owner: Connection) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from activities.webhooks import drain
 from customers.postgres import Customers
-from database.connections import Database
+from database.connections import APPLICATION_ROLE, Database
+from events.postgres.dead_letters import DeadLetters, LetterSearch
 from events.postgres.sequencer import number_all
 from events.postgres.stream import EventStream
 from tests.connections import Connection
@@ -17,7 +18,7 @@ from tests.webhooks.scene import EMIT, TYPE, Scene
 from webhooks.attempt import WebhookAnswer
 from webhooks.endpoint import EndpointState
 from webhooks.http_client import WebhookConnections
-from webhooks.postgres.endpoints import EndpointChanges
+from webhooks.postgres.endpoints import EndpointChanges, send_dead_again
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ async def test_a_change_counts_before_the_next_event_of_a_running_step(
 ) -> None:
     endpoint = await scene.made(receiver.url)
     await scene.emit("acc_1", "acc_1", "acc_1")
-    monkeypatch.setattr(drain, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(drain, "CHECK_MILLISECONDS", 0)
     post = WebhookConnections.post
 
     async def changed_meanwhile(self: WebhookConnections, headers: Mapping[str, str], text: str) -> WebhookAnswer:
@@ -176,3 +177,22 @@ async def test_an_idle_endpoint_is_not_disabled_for_what_failed_days_ago(scene: 
     await scene.pass_time(hours=1)
     await scene.drain(endpoint.id)
     assert (await scene.now(endpoint)).failures == 0
+
+
+async def test_a_lost_event_is_no_failure_of_its_endpoint_and_its_name_alone_is_never_sent(
+    scene: Scene, receiver: Receiver, owner: Connection, database_url: str
+) -> None:
+    endpoint = await scene.made(receiver.url, TYPE)
+    await scene.endpoints.change(None, endpoint.id, EndpointChanges(enabled=False))
+    await scene.emit("acc_1")
+    async with owner.transaction():
+        await owner.execute("SET LOCAL session_replication_role = replica")
+        await owner.execute("DELETE FROM outbox_events")
+    await scene.endpoints.change(None, endpoint.id, EndpointChanges(enabled=True))
+    await scene.drain(endpoint.id)
+    assert ((await scene.now(endpoint)).failures, await states(scene, endpoint)) == (0, ["dead"])
+    letters = (await DeadLetters(scene.database).find_all(LetterSearch(), 10)).items
+    async with Database(database_url, connections=1, role=APPLICATION_ROLE) as api, api.transaction() as connection:
+        await send_dead_again(connection, letters)
+    await scene.drain(endpoint.id)
+    assert receiver.received == []

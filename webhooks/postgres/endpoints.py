@@ -82,7 +82,7 @@ _REPLAY = """
 """
 
 # The letters of an endpoint that was deleted stay where they are. What the outbox no longer has goes as the letter
-# kept it.
+# kept it, if it has more than the event's name: what was never sent has not.
 _SEND_AGAIN = """
     INSERT INTO deliveries AS d (endpoint_id, event_id, type, partition_key, position, body)
     SELECT w.id, l.event_id, l.type, coalesce(e.partition_key, l.event_id), coalesce(e.position, 0),
@@ -90,9 +90,10 @@ _SEND_AGAIN = """
     FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS l (endpoint_id, event_id, type, body)
     JOIN webhook_endpoints w ON w.id = l.endpoint_id AND w.deleted_at IS NULL
     LEFT JOIN outbox_events e ON e.event_id = l.event_id AND e.position IS NOT NULL
-    ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending', failures = 0, ended_at = NULL
-        WHERE d.state <> 'pending'
-    RETURNING endpoint_id, partition_key
+    WHERE e.position IS NOT NULL OR l.body ? 'specversion'
+    ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending', ended_at = NULL,
+        failures = CASE WHEN d.state = 'pending' THEN d.failures ELSE 0 END, body = coalesce(d.body, excluded.body)
+    RETURNING endpoint_id, event_id, partition_key
 """
 
 _ATTEMPTS = """

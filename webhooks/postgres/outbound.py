@@ -200,13 +200,19 @@ class OpenEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """An attempt that was made, and what follows from it. `body` is what was sent."""
+    """An attempt that was made, and what follows from it. `body` is what was sent; `unsent`: nothing was."""
 
     partition_key: str
     delivery: PendingDelivery
     answer: WebhookAnswer
     ruling: DeliveryRuling
     body: dict[str, Any]
+    unsent: bool = False
+
+    @property
+    def tells_of_endpoint(self) -> bool:
+        """Whether it says how its endpoint does: not what was never sent, nor a test."""
+        return not self.unsent and not self.delivery.is_test
 
 
 class OutgoingEvents:
@@ -316,7 +322,7 @@ class OutgoingEvents:
         assert row is not None, "an endpoint's row is never removed while it has deliveries"
         endpoint = dataclass_of(WebhookEndpoint, row)
         before = Health.of(endpoint)
-        told = (each.ruling.tried for each in attempts if not each.delivery.is_test)
+        told = (each.ruling.tried for each in attempts if each.tells_of_endpoint)
         after = health_after(before, sorted(told, key=lambda tried: tried.at))
         if after != before:
             await _change(connection, endpoint, before, after)
