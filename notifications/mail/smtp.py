@@ -51,7 +51,7 @@ class SmtpMailer:
                     use_tls=self._tls,
                     # None: where the server offers it.
                     start_tls=False if self._tls else None if is_local else True,
-                    timeout=(self._time * 9 / 10).total_seconds(),
+                    timeout=(self._time * 9 // 10).total_seconds(),
                 )
         except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError) as error:
             answers = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
