@@ -39,7 +39,7 @@ _LIST = "dead letters"
     responses=problem_responses(*READING, "cursor_invalid", "validation_failed"),
 )
 async def dead_letters(
-    _: Staff,
+    reader: Staff,
     remit: Remit,
     state: Annotated[LetterState | None, Query()] = None,
     source: Annotated[LetterSource | None, Query()] = None,
@@ -50,7 +50,7 @@ async def dead_letters(
 ) -> DeadLettersOut:
     """Newest first, without their bodies."""
     before = remit.cursors.read_place(_LIST, cursor)
-    wanted = LetterSearch(state=state, source=source, target=target, since=since, before=before)
+    wanted = LetterSearch(state=state, source=source, target=target, since=since, before=before, hidden_from=reader.id)
     page = await remit.dead_letters.find_all(wanted, limit)
     return DeadLettersOut(
         items=[DeadLetterSummaryOut.summary_of(letter) for letter in page.items],
@@ -86,9 +86,9 @@ async def replay_all(
     summary="Get a dead letter with its body",
     responses=problem_responses(*READING, "dead_letter_not_found"),
 )
-async def dead_letter(letter_id: DeadLetterId, _: Staff, remit: Remit) -> DeadLetterOut:
+async def dead_letter(letter_id: DeadLetterId, reader: Staff, remit: Remit) -> DeadLetterOut:
     """The body is what would have arrived."""
-    return DeadLetterOut.of(await remit.dead_letters.find(letter_id))
+    return DeadLetterOut.of(await remit.dead_letters.find(letter_id, reader.id))
 
 
 @router.post(

@@ -8,7 +8,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, bindparam, select, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    not_,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from database.connections import Database
@@ -18,6 +32,8 @@ from database.rows import columns_for, dataclass_of
 from database.statements import Row, fetch_first
 from events.dead_letter import DeadLetter, LetterState, NoSuchDeadLetter, Undelivered
 from ledger.ids import CustomerId, DeadLetterId, new_dead_letter_id
+from ledger.postgres.reversals import hidden_from
+from ledger.postgres.tables import transfers
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -107,7 +123,10 @@ TELLS_OF_LETTERS = "delivery.dead"
 
 @dataclass(frozen=True, slots=True)
 class LetterSearch:
-    """Which letters are meant; `since` is when they died. `before` is the place of the last one of the page before."""
+    """Which letters are meant; `since` is when they died. `before` is the place of the last one of the page before.
+
+    `hidden_from` leaves out what tells of others' attempts to reverse what this person was paid, as everywhere.
+    """
 
     state: LetterState | None = None
     source: str | None = None
@@ -115,6 +134,7 @@ class LetterSearch:
     type: str | None = None
     since: datetime | None = None
     before: Place | None = None
+    hidden_from: CustomerId | None = None
 
 
 async def bury(connection: "Connection", undelivered: Undelivered) -> DeadLetterId | None:
@@ -192,13 +212,10 @@ class DeadLetters:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, letter_id: DeadLetterId) -> DeadLetter:
-        """One letter. Refuses with `NoSuchDeadLetter`."""
+    async def find(self, letter_id: DeadLetterId, reader_id: CustomerId) -> DeadLetter:
+        """One letter that these staff may see. Refuses with `NoSuchDeadLetter`."""
         async with self._database.connection() as connection:
-            row = await fetch_first(connection, _FIND, letter_id=letter_id)
-        if row is None:
-            raise NoSuchDeadLetter(letter_id)
-        return _letter_of(row)
+            return await find_letter(connection, letter_id, reader_id)
 
     async def find_all(self, wanted: LetterSearch, limit: int) -> Page[DeadLetter]:
         """Letters, newest first."""
@@ -209,6 +226,14 @@ class DeadLetters:
         """How many are dead, by source."""
         async with self._database.connection() as connection:
             return {row["source"]: row["letters"] for row in await connection.fetch(_COUNTS)}
+
+
+async def find_letter(connection: "Connection", letter_id: DeadLetterId, reader_id: CustomerId) -> DeadLetter:
+    """One letter that these staff may see, on this connection. Refuses with `NoSuchDeadLetter`."""
+    row = await fetch_first(connection, _FIND.where(_is_shown_to(reader_id)), letter_id=letter_id)
+    if row is None:
+        raise NoSuchDeadLetter(letter_id)
+    return _letter_of(row)
 
 
 async def find_letters(connection: "Connection", wanted: LetterSearch, limit: int) -> Page[DeadLetter]:
@@ -227,7 +252,15 @@ async def find_letters(connection: "Connection", wanted: LetterSearch, limit: in
     if wanted.since is not None:
         statement = statement.where(_LETTERS.died_at >= bindparam("since", type_=Timestamp))
         values["since"] = wanted.since
+    if wanted.hidden_from is not None:
+        statement = statement.where(_is_shown_to(wanted.hidden_from))
     return await fetch_page(connection, statement, limit, _letter_of, wanted.before, **values)
+
+
+def _is_shown_to(reader_id: CustomerId) -> ColumnElement[bool]:
+    """A body is the event, in whatever form its receiver was to get it: all have a subject and its data."""
+    abouts = (_LETTERS.body["subject"].astext, _LETTERS.body["data"]["notification"]["transfer_id"].astext)
+    return and_(*(not_(exists().where(transfers.c.id == about, hidden_from(reader_id))) for about in abouts))
 
 
 def _letter_of(row: Row) -> DeadLetter:

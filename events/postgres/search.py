@@ -115,6 +115,8 @@ def _conditions(wanted: EventSearch) -> list[ColumnElement[bool]]:
     if wanted.reader is not None:
         conditions.append(literal(wanted.reader, Text) == any_(_EVENTS.audience))
     if wanted.hidden_from is not None:
-        hidden = exists().where(transfers.c.id == _EVENTS.subject, hidden_from(wanted.hidden_from))
-        conditions.append(not_(hidden))
+        conditions += [
+            not_(exists().where(transfers.c.id == about, hidden_from(wanted.hidden_from)))
+            for about in (_EVENTS.subject, _EVENTS.data["notification"]["transfer_id"].astext)
+        ]
     return conditions

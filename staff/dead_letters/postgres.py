@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
-from events.dead_letter import DeadLetter, DeadLetterEnded, LetterState, NoSuchDeadLetter, Replayer
-from events.postgres.dead_letters import LetterSearch, end_letters, enqueue_replays, find_letters, lock_letters
+from events.dead_letter import DeadLetter, DeadLetterEnded, LetterState, Replayer
+from events.postgres.dead_letters import (
+    LetterSearch,
+    end_letters,
+    enqueue_replays,
+    find_letter,
+    find_letters,
+    lock_letters,
+)
 from ledger.ids import DeadLetterId
 from staff.permissions import Action, Actor, check_allowed
 from staff.postgres.actions import Subject, record_actions
@@ -41,7 +48,7 @@ class DeadLetterActs:
         """Send one letter again, with its event's id, to where it died. Refuses like `discard`."""
         check_allowed(actor, Action.REPLAY_DEAD_LETTERS)
         async with self._database.transaction() as connection:
-            letter = await _dead(connection, letter_id)
+            letter = await _dead(connection, actor, letter_id)
             (replayed,) = await self._replay(connection, actor, [letter], reason)
             await keep(connection, replayed)
             return replayed
@@ -52,7 +59,8 @@ class DeadLetterActs:
         """Send again the newest dead letters that fit. None may fit; what another act has just ended is left out."""
         check_allowed(actor, Action.REPLAY_DEAD_LETTERS)
         async with self._database.transaction() as connection:
-            page = await find_letters(connection, replace(wanted, state=LetterState.DEAD), REPLAYED_AT_ONCE)
+            search = replace(wanted, state=LetterState.DEAD, hidden_from=actor.id)
+            page = await find_letters(connection, search, REPLAYED_AT_ONCE)
             locked = await lock_letters(connection, [letter.id for letter in page.items])
             dead = [letter for letter in locked if letter.state is LetterState.DEAD]
             outcome = ReplayOutcome(await self._replay(connection, actor, dead, reason), page.has_more)
@@ -65,7 +73,7 @@ class DeadLetterActs:
         """Give one letter up. Refuses with `NoSuchDeadLetter`, and `DeadLetterEnded` after an earlier act."""
         check_allowed(actor, Action.DISCARD_DEAD_LETTER)
         async with self._database.transaction() as connection:
-            letter = await _dead(connection, letter_id)
+            letter = await _dead(connection, actor, letter_id)
             (discarded,) = await _end(
                 connection, actor, Action.DISCARD_DEAD_LETTER, [letter], LetterState.DISCARDED, reason
             )
@@ -81,13 +89,12 @@ class DeadLetterActs:
         return await _end(connection, actor, Action.REPLAY_DEAD_LETTERS, letters, LetterState.REPLAYED, reason)
 
 
-async def _dead(connection: "Connection", letter_id: DeadLetterId) -> DeadLetter:
-    found = await lock_letters(connection, [letter_id])
-    if not found:
-        raise NoSuchDeadLetter(letter_id)
-    if found[0].state is not LetterState.DEAD:
-        raise DeadLetterEnded(found[0])
-    return found[0]
+async def _dead(connection: "Connection", actor: Actor, letter_id: DeadLetterId) -> DeadLetter:
+    await find_letter(connection, letter_id, actor.id)
+    (found,) = await lock_letters(connection, [letter_id])
+    if found.state is not LetterState.DEAD:
+        raise DeadLetterEnded(found)
+    return found
 
 
 async def _end(

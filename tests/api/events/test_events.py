@@ -96,3 +96,27 @@ async def test_a_cursor_that_is_none_or_too_old_is_refused(ada: Person, owner: C
     assert (expired["status"], expired["code"]) == (410, "cursor_expired")
     for after in ("0", "2"):
         assert (await ada.get("/v1/events", after=after)).status_code == 200
+
+
+async def test_staff_see_no_event_about_a_hidden_reversal_of_what_they_were_paid(
+    operator: Person, admin: Person, ada: Person, ben: Person, owner: Connection
+) -> None:
+    paid = (await ada.pay(operator, 10_000)).json()["id"]
+    await operator.pay(ben, 10_000)
+    reversal = (await admin.post(f"/v1/transfers/{paid}/reversals", {"reason": "Court order 7"})).json()
+    assert reversal["state"] == "failed"
+    await owner.execute(
+        "INSERT INTO notifications (transfer_id, attempt, account_id, customer_id, occasion, body) "
+        "VALUES ($1, 1, $2, $3, 'ended', 'It failed.')",
+        *(reversal["id"], admin.account_id, admin.id),
+    )
+
+    async def kinds(reader: Person) -> set[str]:
+        events = await followed(reader, "/v1/admin/events", limit=50)
+        return {event["type"] for event in events if reversal["id"] in json.dumps(event)}
+
+    async def numbered() -> bool:
+        return {"transfer.initiated", "transfer.failed", "notification.added"} <= await kinds(admin)
+
+    await until(numbered, "its events have their positions", 5)
+    assert await kinds(operator) == set()
