@@ -196,3 +196,16 @@ async def test_a_lost_event_is_no_failure_of_its_endpoint_and_its_name_alone_is_
         await send_dead_again(connection, letters)
     await scene.drain(endpoint.id)
     assert receiver.received == []
+
+
+async def test_each_of_several_former_secrets_signs_for_its_own_day(scene: Scene, receiver: Receiver) -> None:
+    endpoint, first = await scene.endpoints.create(None, receiver.url, [])
+    _, second = await scene.endpoints.rotate_secret(None, endpoint.id)
+    await scene.pass_time(hours=10)
+    _, third = await scene.endpoints.rotate_secret(None, endpoint.id)
+    _, fourth = await scene.endpoints.rotate_secret(None, endpoint.id)
+    for hours, keys in ((13, (fourth, third, second, first)), (2, (fourth, third, second)), (10, (fourth,))):
+        await scene.pass_time(hours=hours)
+        opened = await scene.outgoing.open(endpoint.id)
+        assert opened is not None
+        assert opened.keys == keys, hours

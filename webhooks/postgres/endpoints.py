@@ -36,7 +36,7 @@ from webhooks.endpoint import (
 from webhooks.payload import body_of_test
 from webhooks.postgres.outbound import secrets_context
 from webhooks.postgres.tables import deliveries, delivery_queues, webhook_endpoints
-from webhooks.signature import new_secret
+from webhooks.signature import new_secret, rotated
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -55,8 +55,8 @@ _SET_STATE = """
 """
 _ALL_DUE = "UPDATE delivery_queues SET next_attempt_at = statement_timestamp() WHERE endpoint_id = $1"
 _DELETE = "UPDATE webhook_endpoints SET deleted_at = clock_timestamp() WHERE id = $1"
-_SECRETS = "SELECT secrets FROM webhook_endpoints WHERE id = $1"
-_ROTATE = "UPDATE webhook_endpoints SET secrets = $2, former_until = clock_timestamp() + $3 WHERE id = $1"
+_SECRETS = "SELECT secrets, former_until, clock_timestamp() AS now FROM webhook_endpoints WHERE id = $1"
+_ROTATE = "UPDATE webhook_endpoints SET secrets = $2, former_until = $3 WHERE id = $1"
 
 _QUEUE = """
     INSERT INTO delivery_queues AS q (endpoint_id, partition_key)
@@ -206,13 +206,16 @@ class WebhookEndpoints:
         keep: Keep[WebhookEndpoint] = keeps_nothing,
         by: StaffReason | None = None,
     ) -> tuple[WebhookEndpoint, str]:
-        """A new secret, which nobody shows again. The former one signs as well for 24 hours."""
-        secret, context = new_secret(), secrets_context(endpoint_id)
+        """A new secret, which nobody shows again. Each former one signs as well for 24 hours."""
+        context = secrets_context(endpoint_id)
         async with self._database.transaction() as connection:
             found = await _find(connection, owner_id, endpoint_id, lock=True)
-            former = self._encryption.decrypt(await connection.fetchval(_SECRETS, endpoint_id), context).split()[0]
-            encrypted = self._encryption.encrypt(f"{secret} {former}", context)
-            await connection.execute(_ROTATE, endpoint_id, encrypted, FORMER_SECRET_SIGNS_FOR)
+            row = await connection.fetchrow(_SECRETS, endpoint_id)
+            assert row is not None, "it was found above"
+            kept = self._encryption.decrypt(row["secrets"], context)
+            secret, keeps = rotated(kept, row["former_until"], row["now"], FORMER_SECRET_SIGNS_FOR)
+            encrypted = self._encryption.encrypt(keeps, context)
+            await connection.execute(_ROTATE, endpoint_id, encrypted, row["now"] + FORMER_SECRET_SIGNS_FOR)
             await _record(connection, by, found, None, {"secret": "rotated"})
             await keep(connection, found)
         return found, secret

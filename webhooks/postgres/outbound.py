@@ -32,6 +32,7 @@ from webhooks.endpoint import (
     warning,
 )
 from webhooks.postgres.fan_out import COLUMNS, SOURCE, replay_next
+from webhooks.signature import signing_secrets
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -45,7 +46,7 @@ _IS_HELD = """(e.state = 'disabled'
 
 _OPEN = f"""
     UPDATE webhook_endpoints e SET idle_until = NULL WHERE id = $1 AND deleted_at IS NULL
-    RETURNING {COLUMNS}, {_IS_HELD} AS held, secrets, former_until > clock_timestamp() AS former_signs,
+    RETURNING {COLUMNS}, {_IS_HELD} AS held, secrets, former_until,
         replay_after IS NOT NULL AS replays, clock_timestamp() AS now
 """
 
@@ -229,8 +230,8 @@ class OutgoingEvents:
             if row is None:
                 await connection.execute(_ENDS, endpoint_id)
                 return None
-        keys = self._encryption.decrypt(row["secrets"], secrets_context(endpoint_id)).split()
-        signing = tuple(keys if row["former_signs"] else keys[:1])
+        kept = self._encryption.decrypt(row["secrets"], secrets_context(endpoint_id))
+        signing = signing_secrets(kept, row["former_until"], row["now"])
         endpoint = dataclass_of(WebhookEndpoint, row)
         return OpenEndpoint(endpoint, row["held"], signing, row["secrets"], row["replays"], row["now"])
 
