@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -61,8 +61,9 @@ class Undelivered:
     audience: Sequence[str] = ()
 
 
-# Sends letters again to where each died, in the transaction that marks them as replayed. All are of one source.
-Replayer = Callable[[Any, Sequence[DeadLetter]], Awaitable[None]]
+# Sends letters again to where each died, in the transaction that marks them as replayed. All are of one source. Returns
+# the ids of those that it has taken: the place of the others is no more, or has nothing left of them to send.
+Replayer = Callable[[Any, Sequence[DeadLetter]], Awaitable[Collection[str]]]
 
 
 @dataclass(eq=False)
@@ -85,6 +86,20 @@ class DeadLetterEnded(ActionRefused):
 
     def __str__(self) -> str:
         return f"Dead letter {self.letter.id} was {self.letter.state} already."
+
+
+@dataclass(eq=False)
+class DeadLetterUnsendable(ActionRefused):
+    """The place where it died is no more, or nothing is left of it that could be sent."""
+
+    code = "dead_letter_unsendable"
+    letter_id: DeadLetterId
+
+    def __str__(self) -> str:
+        return (
+            f"Dead letter {self.letter_id} cannot be sent again: its endpoint was deleted, or its event is no longer "
+            "kept. Discard it."
+        )
 
 
 def queue_source(queue: str) -> str:

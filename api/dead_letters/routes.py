@@ -95,7 +95,9 @@ async def dead_letter(letter_id: DeadLetterId, reader: Staff, remit: Remit) -> D
     "/{letter_id}/replay",
     operation_id="admin.dead_letters.replay",
     summary="Send a dead letter again",
-    responses=problem_responses(*ACTING, *KEYED, "dead_letter_not_found", "dead_letter_ended"),
+    responses=problem_responses(
+        *ACTING, *KEYED, "dead_letter_not_found", "dead_letter_ended", "dead_letter_unsendable"
+    ),
 )
 async def replay(
     letter_id: DeadLetterId,

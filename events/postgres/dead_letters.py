@@ -155,10 +155,11 @@ async def bury(connection: "Connection", undelivered: Undelivered) -> DeadLetter
     return letter_id
 
 
-async def enqueue_replays(connection: "Connection", letters: Sequence[DeadLetter]) -> None:
-    """Let whoever sends to the place of these letters send them again: the replayer of sinks and of queues."""
+async def enqueue_replays(connection: "Connection", letters: Sequence[DeadLetter]) -> list[str]:
+    """Let whoever sends to the place of these letters send them again, all: the replayer of sinks and of queues."""
     for source in sorted({letter.source for letter in letters}):
         await connection.execute(_ENQUEUE, [letter.id for letter in letters if letter.source == source], source)
+    return [letter.id for letter in letters]
 
 
 async def send_replays(database: Database, source: str, send: Send) -> int:

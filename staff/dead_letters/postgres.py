@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
-from events.dead_letter import DeadLetter, DeadLetterEnded, LetterState, Replayer
+from events.dead_letter import DeadLetter, DeadLetterEnded, DeadLetterUnsendable, LetterState, Replayer
 from events.postgres.dead_letters import (
     LetterSearch,
     end_letters,
@@ -45,18 +45,26 @@ class DeadLetterActs:
     async def replay(
         self, actor: Actor, letter_id: DeadLetterId, reason: str, keep: Keep[DeadLetter] = keeps_nothing
     ) -> DeadLetter:
-        """Send one letter again, with its event's id, to where it died. Refuses like `discard`."""
+        """Send one letter again, with its event's id, to where it died.
+
+        Refuses like `discard`, and with `DeadLetterUnsendable`.
+        """
         check_allowed(actor, Action.REPLAY_DEAD_LETTERS)
         async with self._database.transaction() as connection:
             letter = await _dead(connection, actor, letter_id)
-            (replayed,) = await self._replay(connection, actor, [letter], reason)
-            await keep(connection, replayed)
-            return replayed
+            replayed = await self._replay(connection, actor, [letter], reason)
+            if not replayed:
+                raise DeadLetterUnsendable(letter_id)
+            await keep(connection, replayed[0])
+            return replayed[0]
 
     async def replay_all(
         self, actor: Actor, wanted: LetterSearch, reason: str, keep: Keep[ReplayOutcome] = keeps_nothing
     ) -> ReplayOutcome:
-        """Send again the newest dead letters that fit. None may fit; what another act has just ended is left out."""
+        """Send again the newest dead letters that fit, and can be sent.
+
+        None may fit; what another act has just ended is left out. What cannot be sent stays dead.
+        """
         check_allowed(actor, Action.REPLAY_DEAD_LETTERS)
         async with self._database.transaction() as connection:
             search = replace(wanted, state=LetterState.DEAD, hidden_from=actor.id)
@@ -83,10 +91,12 @@ class DeadLetterActs:
     async def _replay(
         self, connection: "Connection", actor: Actor, letters: Sequence[DeadLetter], reason: str
     ) -> list[DeadLetter]:
+        taken: set[str] = set()
         for source in sorted({letter.source for letter in letters}):
             replayer = self._replayers.get(source, enqueue_replays)
-            await replayer(connection, [letter for letter in letters if letter.source == source])
-        return await _end(connection, actor, Action.REPLAY_DEAD_LETTERS, letters, LetterState.REPLAYED, reason)
+            taken.update(await replayer(connection, [letter for letter in letters if letter.source == source]))
+        sent = [letter for letter in letters if letter.id in taken]
+        return await _end(connection, actor, Action.REPLAY_DEAD_LETTERS, sent, LetterState.REPLAYED, reason)
 
 
 async def _dead(connection: "Connection", actor: Actor, letter_id: DeadLetterId) -> DeadLetter:

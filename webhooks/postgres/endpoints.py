@@ -285,8 +285,11 @@ class WebhookEndpoints:
         return await encrypt_anew(self._database, self._encryption, webhook_endpoints, "secrets", secrets_context)
 
 
-async def send_dead_again(connection: "Connection", letters: Sequence[DeadLetter]) -> None:
-    """Queue events that died once more, each for the endpoint where it died: the `Replayer` of webhooks."""
+async def send_dead_again(connection: "Connection", letters: Sequence[DeadLetter]) -> list[str]:
+    """Queue events that died once more, each for the endpoint where it died: the `Replayer` of webhooks.
+
+    It takes no letter of an endpoint that was deleted, and none that has lost its event.
+    """
     queued = await connection.fetch(
         _SEND_AGAIN,
         [letter.target for letter in letters],
@@ -295,6 +298,8 @@ async def send_dead_again(connection: "Connection", letters: Sequence[DeadLetter
         [json.dumps(letter.body) for letter in letters],
     )
     await connection.execute(_QUEUE, [row["endpoint_id"] for row in queued], [row["partition_key"] for row in queued])
+    taken = {(row["endpoint_id"], row["event_id"]) for row in queued}
+    return [letter.id for letter in letters if (letter.target, letter.event_id) in taken]
 
 
 # The next attempt is that of the account's queue, whose first event waits for it.

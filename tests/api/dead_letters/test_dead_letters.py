@@ -180,3 +180,12 @@ async def test_staff_see_no_letter_about_a_hidden_reversal_of_what_they_were_pai
             assert (answer.status_code, answer.json()["code"]) == (404, "dead_letter_not_found")
     replayed = await operator.post(f"{PATH}/replay", WHY)
     assert [item["id"] for item in replayed.json()["items"]] == [other]
+
+
+async def test_letters_of_a_deleted_endpoint_stay_dead(worker: Database, operator: Person) -> None:
+    letter_id = await died(worker, "evt_1", "webhooks", "whe_" + "a" * 26)
+    refused = await operator.post(f"{PATH}/{letter_id}/replay", WHY)
+    assert (refused.status_code, refused.json()["code"]) == (409, "dead_letter_unsendable")
+    nothing = await operator.post(f"{PATH}/replay", WHY | {"source": "webhooks"})
+    assert nothing.json()["items"] == []
+    assert await listed(operator, state="dead") == [letter_id]
