@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Select, bindparam, select
 
@@ -153,7 +154,7 @@ class WebhookEndpoints:
                 raise TooManyEndpoints
             await connection.execute(_CREATE, endpoint_id, owner_id, url, list(types), encrypted)
             made = await _find(connection, owner_id, endpoint_id)
-            await _record(connection, by, made, None, {"types": made.types, "state": made.state})
+            await _record(connection, by, made, None, _recorded(made))
             await keep(connection, made)
         return made, secret
 
@@ -188,8 +189,7 @@ class WebhookEndpoints:
             if wanted.enabled is not None:
                 await _set_enabled(connection, before, enabled=wanted.enabled)
             after = await _find(connection, owner_id, endpoint_id)
-            shown = ({"types": each.types, "state": each.state} for each in (before, after))
-            await _record(connection, by, after, *shown)
+            await _record(connection, by, after, _recorded(before), _recorded(after))
         return after
 
     async def delete(self, owner_id: CustomerId | None, endpoint_id: EndpointId, by: StaffReason | None = None) -> None:
@@ -374,6 +374,12 @@ async def _positions(connection: "Connection", since: datetime) -> tuple[int, in
         else:
             high = middle - 1
     return low, through
+
+
+def _recorded(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """Of the URL the host alone: the rest may hold a password."""
+    host = urlsplit(endpoint.url).netloc.rpartition("@")[2]
+    return {"host": host, "types": endpoint.types, "state": endpoint.state}
 
 
 async def _record(

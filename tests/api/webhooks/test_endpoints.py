@@ -1,5 +1,6 @@
 """Webhook endpoints over HTTP, and what reaches them by their workflows."""
 
+import json
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from ledger.ids import EndpointId
 from ledger.workflow_ids import webhook_workflow_id
 from settings import Settings
 from tests.api.people import Person
+from tests.connections import Connection
 from tests.waiting import until
 from tests.webhooks.receiver import Receiver
 from tests.workflows.sagas import details
@@ -191,3 +193,37 @@ async def test_a_deleted_endpoint_is_not_found_and_its_workflow_ends(
     assert (await ada.get(path)).status_code == 404
     client = await Client.connect(temporal.address)
     await client.get_workflow_handle(webhook_workflow_id(EndpointId(endpoint["id"]))).result()
+
+
+async def test_where_an_endpoint_sends_to_leaves_its_trace_without_a_path_or_a_secret(
+    admin: Person, owner: Connection
+) -> None:
+    path = "/v1/admin/webhook-endpoints"
+    made_here = await made(admin, "https://shop.example.com/hook-4711", path=path)
+    target = f"{path}/{made_here['id']}"
+    headers = {"Authorization": f"Bearer {admin.token}"}
+    changes: tuple[dict[str, object], ...] = (
+        {"url": "https://other.example.com/hook-4711"},
+        {"url": "https://other.example.com/hook-4712"},
+        {"types": ["transfer.completed"]},
+    )
+    for change in changes:
+        answer = await admin.http.patch(target, json=change | {"reason": "Moved"}, headers=headers)
+        assert answer.status_code == 200, answer.text
+    rotated = await admin.post(f"{target}/rotate-secret", None)
+    assert rotated.status_code == 200, rotated.text
+    rows = await owner.fetch(
+        "SELECT * FROM audit_records WHERE subject = $1 AND kind LIKE 'webhook_endpoint.%' ORDER BY id", made_here["id"]
+    )
+    assert [row["kind"] for row in rows] == ["webhook_endpoint.created"] + ["webhook_endpoint.changed"] * 4
+    after = [json.loads(row["after"]) for row in rows]
+    assert [each.get("changed") for each in after] == [None, ["url"], ["url"], ["types"], ["secrets"]]
+    assert [each["host"] for each in after] == ["shop.example.com"] + ["other.example.com"] * 4
+    assert json.loads(rows[1]["before"])["host"] == "shop.example.com"
+    assert {row["actor_id"] for row in rows} == {admin.id}
+    acts = (await admin.get("/v1/admin/actions", subject=made_here["id"])).json()["items"]
+    assert [act["after"].get("host") for act in acts][::-1] == [*[each["host"] for each in after][:4], None]
+    assert (acts[3]["before"]["host"], acts[3]["reason"]) == ("shop.example.com", "Moved")
+    told = str([dict(row) for row in rows]) + str(acts)
+    for private in ("hook-471", rotated.json()["secret"], made_here["secret"]):
+        assert private not in told
