@@ -315,7 +315,7 @@ def compose_api(
         second_factors=SecondFactors(database, encryption_from(settings)),
         staff_show_second_factor=settings.staff_second_factor == "required",
         mailer=mailer_from(settings),
-        notifications=Notifications(database),
+        notifications=Notifications(database, reports),
         channel_choices=ChannelChoices(database),
         hub=EventHub(live or database),
         admission=Admission(sessions, api_keys),

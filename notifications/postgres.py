@@ -116,8 +116,10 @@ _COUNT = f"""
 class Notifications:
     """All raise `Unavailable` where PostgreSQL gave no answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reports: Database | None = None) -> None:
+        """`reports` are the connections of what is read, also for each open page; None: those of all requests."""
         self._database = database
+        self._reports = reports or database
 
     async def write(self, step: Step, bodies: Mapping[AccountId, str]) -> None:
         """Tell each account's owner how this attempt ended. A repeat writes nothing."""
@@ -129,12 +131,12 @@ class Notifications:
     ) -> Page[Notification]:
         """The customer's notifications, newest first."""
         listed = _LISTS[unread_only, before is not None]
-        async with self._database.connection() as connection:
+        async with self._reports.connection() as connection:
             return await fetch_page(connection, listed, limit, _notification_of, before, customer_id=customer_id)
 
     async def find(self, customer_id: CustomerId, notification_id: NotificationId) -> Notification | None:
         """A notification of this customer; None: they have none with this id."""
-        async with self._database.connection() as connection:
+        async with self._reports.connection() as connection:
             row = await fetch_first(connection, _FIND, customer_id=customer_id, notification_id=notification_id)
         return _notification_of(row) if row else None
 
@@ -146,7 +148,7 @@ class Notifications:
 
     async def unread(self, customer_id: CustomerId) -> int:
         """How many the customer has not read, counted up to `MOST_COUNTED`."""
-        async with self._database.connection() as connection:
+        async with self._reports.connection() as connection:
             return int(await connection.fetchval(_COUNT, customer_id))
 
     async def mark_read(

@@ -7,8 +7,9 @@ from contextlib import aclosing, suppress
 from functools import cache, partial
 
 import strawberry
-from graphql import GraphQLError
+from graphql import FieldNode, GraphQLError, ValidationContext, ValidationRule
 from strawberry.extensions import (
+    AddValidationRules,
     DisableIntrospection,
     MaskErrors,
     MaxAliasesLimiter,
@@ -45,6 +46,7 @@ from notifications.notification import Notification
 
 MOST_DEPTH = 5
 MOST_ALIASES = 10
+MOST_LISTS = 2
 MOST_TOKENS = 500
 
 # Close codes of RFC 6455: the service restarts, and: try again later.
@@ -170,6 +172,20 @@ async def _events(
         await asyncio.Event().wait()
 
 
+class _FewLists(ValidationRule):
+    """Refuses a document that reads many lists: by aliases, one request would take a connection for each."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self._lists = 0
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        """Called for each field, those of fragments included."""
+        self._lists += node.name.value == "getNotifications"
+        if self._lists == MOST_LISTS + 1:
+            self.report_error(GraphQLError(f"A query may have getNotifications {MOST_LISTS} times, aliases included."))
+
+
 class _Schema(strawberry.Schema):
     """Logs what is a fault of ours, and nothing that a client can cause."""
 
@@ -189,6 +205,7 @@ def graphql_schema(*, introspection: bool) -> strawberry.Schema:
     limits: list[Callable[[], SchemaExtension]] = [
         partial(QueryDepthLimiter, MOST_DEPTH),
         partial(MaxAliasesLimiter, MOST_ALIASES),
+        partial(AddValidationRules, [_FewLists]),
         partial(MaxTokensLimiter, MOST_TOKENS if not introspection else 2 * MOST_TOKENS),
         partial(MaskErrors, _is_unforeseen, "Internal error"),
     ]

@@ -48,10 +48,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(settings: Settings, database: Database, *, docs: bool = True) -> AsyncIterator[Served]:
+async def served(
+    settings: Settings, database: Database, *, docs: bool = True, reports: Database | None = None
+) -> AsyncIterator[Served]:
     url = settings.database_url or ""
     async with Database(url, 3, "test-hub") as live, Database(url, 2, "test-steps", role=WORKER_ROLE) as steps:
-        services = compose_api(settings, database, with_worker=False, live=live).services
+        services = compose_api(settings, database, with_worker=False, reports=reports, live=live).services
         server = http_server(create_app(services, docs=docs), "127.0.0.1", port := free_port())
         running = asyncio.create_task(server.serve())
         tasks = [

@@ -1,9 +1,13 @@
 """GraphQL by POST: the same answers as the routes, to the same people."""
 
+import asyncio
+
 import httpx
 import pytest
 
-from tests.api.live.serving import Served, asked, tell
+from database.connections import Database
+from settings import Settings
+from tests.api.live.serving import ADDED, Served, asked, cursor_now, served, signed_in, tell
 from tests.api.people import PASSWORD, Person, register
 
 PAGE = """
@@ -52,6 +56,40 @@ async def test_an_error_of_a_resolver_names_the_code_of_its_problem(here: Served
         (error,) = (await asked(person, query, **variables))["errors"]
         assert error["extensions"] == {"code": code}
     assert (await asked(ada, MARK, ids=[theirs["id"]]))["data"]["markNotificationsRead"]["marked"] == 0
+
+
+async def test_one_request_reads_few_lists_whatever_its_aliases_and_fragments(here: Served, ada: Person) -> None:
+    two = "{ getNotifications { unread } a: getNotifications(first: 5) { unread } }"
+    assert (await asked(ada, two))["data"]["a"] == {"unread": 1}
+    for many in (
+        "{ a: getNotifications { unread } b: getNotifications { unread } getNotifications { unread } }",
+        "{ ...F a: getNotifications { unread } } fragment F on Query { b: getNotifications { unread } ...G }"
+        + " fragment G on Query { c: getNotifications { unread } }",
+    ):
+        answer = await asked(ada, many)
+        assert answer["data"] is None
+        assert "getNotifications 2 times" in answer["errors"][0]["message"]
+
+
+async def test_what_open_pages_read_holds_up_nobody_elses_request(settings: Settings, database: Database) -> None:
+    assert settings.database_url is not None
+    async with (
+        Database(settings.database_url, connections=1) as reports,
+        served(settings, database, reports=reports) as here,
+        httpx.AsyncClient(base_url=here.url, timeout=20, trust_env=False) as http,
+    ):
+        person = await register(http)
+        after = await cursor_now(here, person)
+        async with signed_in(here.socket_url, person.token) as socket:
+            await socket.subscribe(ADDED, after)
+            async with reports.connection():  # as many lists that take long
+                await tell(here, person, "greeted")
+                listed = asyncio.create_task(person.get("/v1/notifications"))
+                assert (await asked(person, MARK, ids=[]))["data"]["markNotificationsRead"]["marked"] == 0
+                assert await socket.is_silent()
+                assert not listed.done()
+            assert (await listed).status_code == 200
+            assert (await socket.next())["notification"]["occasion"] == "greeted"
 
 
 async def test_a_post_takes_one_query_within_its_limits_and_no_subscription(here: Served, ada: Person) -> None:
