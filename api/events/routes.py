@@ -11,6 +11,7 @@ from api.http.problems import Problem, problem_responses
 from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.staff.authorization import READING, Staff
+from events.envelope import SEQUENCE_DIGITS
 from events.event import EventType
 from events.postgres.search import EventSearch
 from ledger.ids import AccountId, CustomerId
@@ -90,7 +91,7 @@ async def position_after(remit: Services, after: str | None) -> int:
     """The position behind which to read. What was dropped meanwhile, and what never was, is no place to go on from."""
     if after is None:
         return 0
-    if not (after.isascii() and after.isdigit()):
+    if not (after.isascii() and after.isdigit() and len(after) <= SEQUENCE_DIGITS):
         raise Problem("cursor_invalid")
     extent = await remit.event_searches.extent()
     if int(after) > extent.last:

@@ -15,7 +15,7 @@ from api.http.problems import Problem
 from api.live.socket_connection import ABORT, CLOSE_SECONDS
 from api.services import Services
 from customers.api_keys.api_key import Scope
-from database.connections import Unavailable
+from database.connections import NotText, Unavailable
 
 
 @dataclass(slots=True)
@@ -59,6 +59,9 @@ def problems_as_errors() -> Iterator[None]:
         yield
     except Problem as problem:
         raise GraphQLError(problem.detail, extensions={"code": problem.code}) from problem
+    except NotText as error:
+        invalid = Problem("validation_failed", "Text must not contain a zero character.")
+        raise GraphQLError(invalid.detail, extensions={"code": invalid.code}) from error
     except Unavailable as error:
         away = Problem("database_unavailable")
         raise GraphQLError(away.detail, extensions={"code": away.code}) from error

@@ -101,6 +101,8 @@ class Mutation:
             remit, me = info.context.remit, info.context.reader(Scope.NOTIFICATIONS_WRITE).customer.id
             if (ids is None) == (through is None) or (ids is not None and len(ids) > MOST_NAMED):
                 raise Problem("validation_failed", f"Give ids, {MOST_NAMED} at most, or through.")
+            if not all(map(str.isascii, (*(ids or ()), through or ""))):
+                raise Problem("validation_failed", "No notification has such an id.")
             if through is None:
                 marks = await remit.notifications.mark_read(me, list(map(NotificationId, ids or ())))
             else:

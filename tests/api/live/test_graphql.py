@@ -1,6 +1,7 @@
 """GraphQL by POST: the same answers as the routes, to the same people."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -51,6 +52,9 @@ async def test_an_error_of_a_resolver_names_the_code_of_its_problem(here: Served
         (ada, MARK, {}, "validation_failed"),
         (ada, PAGE, {"first": 51, "unread": False}, "validation_failed"),
         (ada, PAGE, {"first": 1, "unread": False, "after": "x"}, "cursor_invalid"),
+        (ada, PAGE, {"first": 1, "unread": False, "after": "\0"}, "cursor_invalid"),
+        (ada, MARK, {"ids": ["\0"]}, "validation_failed"),
+        (ada, MARK, {"through": "\0"}, "validation_failed"),
         (key, PAGE, {"first": 1, "unread": False}, "scope_missing"),
     ):
         (error,) = (await asked(person, query, **variables))["errors"]
@@ -58,14 +62,21 @@ async def test_an_error_of_a_resolver_names_the_code_of_its_problem(here: Served
     assert (await asked(ada, MARK, ids=[theirs["id"]]))["data"]["markNotificationsRead"]["marked"] == 0
 
 
+async def test_half_a_character_is_the_clients_error(here: Served, ada: Person) -> None:
+    for variables in ({"first": "\ud800", "unread": True}, {"first": 1, "unread": True, "after": "\ud800"}):
+        answer = await ada.http.post(
+            "/graphql",
+            content=json.dumps({"query": PAGE, "variables": variables}),
+            headers={"Authorization": f"Bearer {ada.token}", "Content-Type": "application/json"},
+        )
+        assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+
+
 async def test_one_request_reads_few_lists_whatever_its_aliases_and_fragments(here: Served, ada: Person) -> None:
     two = "{ getNotifications { unread } a: getNotifications(first: 5) { unread } }"
     assert (await asked(ada, two))["data"]["a"] == {"unread": 1}
-    for many in (
-        "{ a: getNotifications { unread } b: getNotifications { unread } getNotifications { unread } }",
-        "{ ...F a: getNotifications { unread } } fragment F on Query { b: getNotifications { unread } ...G }"
-        + " fragment G on Query { c: getNotifications { unread } }",
-    ):
+    three = "a: getNotifications { unread } b: getNotifications { unread } getNotifications { unread }"
+    for many in (f"{{ {three} }}", f"{{ ...Three }} fragment Three on Query {{ {three} }}"):
         answer = await asked(ada, many)
         assert answer["data"] is None
         assert "getNotifications 2 times" in answer["errors"][0]["message"]

@@ -145,6 +145,16 @@ async def test_a_subscription_outlives_a_database_that_is_away_and_a_notificatio
     assert (got, told) == (["first", "last"], ["first", "gone", "last"])
 
 
+async def test_a_cursor_or_an_id_that_never_was_is_the_clients_error(here: Served, ada: Person) -> None:
+    async with signed_in(here.socket_url, ada.token) as socket:
+        for number, cursor in enumerate(("9" * 5_000, "9" * 20, "٣", "-1", "\0", "\ud800")):
+            await socket.subscribe(ADDED, cursor, id_=str(number))
+            assert "cursor_invalid" in str(await socket.receive()), cursor
+            await socket.receive()  # it is complete
+        await socket.subscribe("mutation ($after: ID) { markNotificationsRead(through: $after) { marked } }", "\ud800")
+        assert "validation_failed" in str(await socket.receive())
+
+
 async def test_a_socket_closes_within_5_seconds_of_the_end_of_its_session_key_or_token(
     here: Served, owner: Connection, ada: Person, ben: Person
 ) -> None:
