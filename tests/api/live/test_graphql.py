@@ -82,7 +82,7 @@ async def test_one_request_reads_few_lists_whatever_its_aliases_and_fragments(he
         assert "getNotifications 2 times" in answer["errors"][0]["message"]
 
 
-async def test_what_open_pages_read_holds_up_nobody_elses_request(settings: Settings, database: Database) -> None:
+async def test_reads_of_open_pages_hold_up_nobody_elses_request(settings: Settings, database: Database) -> None:
     assert settings.database_url is not None
     async with (
         Database(settings.database_url, connections=1) as reports,
