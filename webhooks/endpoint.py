@@ -212,6 +212,14 @@ def farewell(endpoint_id: EndpointId, url: str, by: DisabledBy) -> str:
     )
 
 
+def whereabouts(endpoint_id: EndpointId, host: str) -> str:
+    """What the owner reads when an endpoint is made, and when it has another URL."""
+    return (
+        f"Your webhook endpoint {endpoint_id} sends what happens to your accounts to {host} from now on. If that was "
+        "not you, delete it and change your password."
+    )
+
+
 @dataclass(eq=False)
 class NoSuchEndpoint(ActionRefused):
     """No webhook endpoint of theirs has this id."""

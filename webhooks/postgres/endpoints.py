@@ -18,6 +18,7 @@ from database.rows import columns_for, dataclass_of
 from database.statements import fetch_first, locked
 from events.dead_letter import DeadLetter
 from ledger.ids import CustomerId, EndpointId, new_endpoint_id
+from notifications.postgres import write_notification
 from staff.permissions import Action, Actor
 from staff.postgres.actions import record_action
 from webhooks.endpoint import (
@@ -33,6 +34,7 @@ from webhooks.endpoint import (
     NoSuchEndpoint,
     TooManyEndpoints,
     WebhookEndpoint,
+    whereabouts,
 )
 from webhooks.payload import body_of_test
 from webhooks.postgres.outbound import secrets_context
@@ -152,6 +154,8 @@ class WebhookEndpoints:
                 await connection.execute(_LOCK_OWNER, owner_id)
             if await connection.fetchval(_COUNT, owner_id) >= MOST_ENDPOINTS:
                 raise TooManyEndpoints
+            # Before there is an endpoint, which gets no event about itself then.
+            await _tell_where(connection, owner_id, endpoint_id, url, "made")
             await connection.execute(_CREATE, endpoint_id, owner_id, url, list(types), encrypted)
             made = await _find(connection, owner_id, endpoint_id)
             await _record(connection, by, made, None, _recorded(made))
@@ -190,6 +194,9 @@ class WebhookEndpoints:
                 await _set_enabled(connection, before, enabled=wanted.enabled)
             after = await _find(connection, owner_id, endpoint_id)
             await _record(connection, by, after, _recorded(before), _recorded(after))
+            if after.url != before.url:
+                occasion = f"moved/{await connection.fetchval(_NOW):%Y%m%dT%H%M%S.%f}"
+                await _tell_where(connection, owner_id, endpoint_id, after.url, occasion)
         return after
 
     async def delete(self, owner_id: CustomerId | None, endpoint_id: EndpointId, by: StaffReason | None = None) -> None:
@@ -376,10 +383,22 @@ async def _positions(connection: "Connection", since: datetime) -> tuple[int, in
     return low, through
 
 
+def _host_of(url: str) -> str:
+    """Where it leads. The rest of a URL may hold a password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+async def _tell_where(
+    connection: "Connection", owner_id: CustomerId | None, endpoint_id: EndpointId, url: str, what: str
+) -> None:
+    """Tell the owner, who may not be who did it."""
+    if owner_id is not None:
+        body = whereabouts(endpoint_id, _host_of(url))
+        await write_notification(connection, owner_id, f"{endpoint_id}/{what}", body)
+
+
 def _recorded(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    """Of the URL the host alone: the rest may hold a password."""
-    host = urlsplit(endpoint.url).netloc.rpartition("@")[2]
-    return {"host": host, "types": endpoint.types, "state": endpoint.state}
+    return {"host": _host_of(endpoint.url), "types": endpoint.types, "state": endpoint.state}
 
 
 async def _record(

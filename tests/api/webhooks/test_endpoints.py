@@ -227,3 +227,14 @@ async def test_where_an_endpoint_sends_to_leaves_its_trace_without_a_path_or_a_s
     told = str([dict(row) for row in rows]) + str(acts)
     for private in ("hook-471", rotated.json()["secret"], made_here["secret"]):
         assert private not in told
+
+
+async def test_an_owner_is_told_where_their_events_go_from_now_on(ada: Person) -> None:
+    endpoint = await made(ada, "https://shop.example.com/hook-4711")
+    await patched(ada, endpoint["id"], types=["transfer.completed"])
+    for _ in range(2):
+        await patched(ada, endpoint["id"], url="https://other.example.com/hook-4711")
+    items = (await ada.get("/v1/notifications")).json()["items"]
+    bodies = [item["body"] for item in items if endpoint["id"] in item["body"]]
+    assert ["other.example.com" in body for body in bodies] == [True, False]
+    assert not any("4711" in body for body in bodies)
