@@ -10,6 +10,7 @@ from typing import TypeVar
 import httpx
 
 from api.transfers.models import TransferOut
+from api.webhooks.models import EndpointSecretOut
 from database.connections import Database
 from devenv.demo.customers import CURRENCY, DemoCustomer, HttpAnswer, UnexpectedAnswer
 from devenv.demo.output import DemoOutput
@@ -71,7 +72,7 @@ class DemoContext:
     # Final transfers with a label, for the links at the end.
     links: list[tuple[str, TransferOut]] = field(default_factory=list)
     # Ada's webhook endpoints.
-    endpoints: list[str] = field(default_factory=list)
+    endpoints: list[EndpointSecretOut] = field(default_factory=list)
 
     async def holdings(self) -> Holdings:
         """What both hold now."""

@@ -16,6 +16,7 @@ from api.customers.models import CustomerOut
 from api.http.problems import ProblemDetails
 from api.onboarding.models import DocumentOut, VerificationOut
 from api.transfers.models import TransferOut
+from api.webhooks.models import EndpointSecretOut
 from ledger.ids import TransferId
 from ledger.transfers import Leg
 
@@ -133,14 +134,14 @@ class DemoCustomer:
         """The header with the customer's access token."""
         return self._headers["Authorization"]
 
-    async def add_endpoint(self, url: str, *types: str) -> tuple[str, str]:
-        """Have events of these types sent to a URL. The id and the secret of the endpoint."""
+    async def add_endpoint(self, url: str, *types: str) -> EndpointSecretOut:
+        """Have events of these types sent to a URL."""
         answer = await self._http.post(
             "/v1/webhook-endpoints", json={"url": url, "types": types}, headers=dict(self._headers)
         )
         if answer.status_code != httpx.codes.CREATED:
             raise UnexpectedAnswer(f"POST /v1/webhook-endpoints answered {answer.status_code}: {answer.text}")
-        return answer.json()["id"], answer.json()["secret"]
+        return EndpointSecretOut.model_validate_json(answer.content)
 
     async def replay(self, endpoint_id: str, since: datetime) -> None:
         """Have all events since then sent to an endpoint now."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
 
 from devenv.demo.browser import open_socket
 from devenv.demo.context import DemoContext
@@ -23,8 +22,10 @@ async def sell(demo: DemoContext, shop: Shop) -> TransferId:
         "Ben's browser listens at an open socket, and the webhook endpoint of Ada's shop is down",
         "The endpoint should hear of each debit of her account, and answers 500. The money waits for neither.",
     )
-    endpoint_id, shop.secret = await demo.ada.add_endpoint(shop.url, "transfer.debited")
-    demo.endpoints.append(endpoint_id)
+    added = await demo.ada.add_endpoint(shop.url, "transfer.debited")
+    assert added.secret is not None, "it is shown when the endpoint is made"
+    shop.secret = added.secret
+    demo.endpoints.append(added)
     async with open_socket(demo.http, demo.ben.authorization) as socket:
         sold = await demo.ada.send(demo.ben, 500, "shop")
         answered = time.monotonic()
@@ -47,7 +48,7 @@ async def hear(demo: DemoContext, shop: Shop, sold: TransferId) -> None:
     output = demo.output
     output.step(
         f"The shop's endpoint is up again, after {FAILURES} failures",
-        "The event would come by itself within a minute. Ada asks for all of the last minutes now.",
+        "The event would come by itself within a minute. Ada asks for all that the endpoint has missed now.",
     )
 
     async def tried_in_vain() -> bool | None:
@@ -59,8 +60,8 @@ async def hear(demo: DemoContext, shop: Shop, sold: TransferId) -> None:
     await demo.until(tried_in_vain, f"tried {FAILURES} times", TRIED_WITHIN_SECONDS)
     debits = len(await demo.ada.debits_since(sold))
     shop.is_up = True
-    (endpoint_id,) = demo.endpoints
-    await demo.ada.replay(endpoint_id, datetime.now(UTC) - timedelta(minutes=10))
+    (endpoint,) = demo.endpoints
+    await demo.ada.replay(endpoint.id, endpoint.created_at)
     await demo.until(taken, "taken", TAKEN_WITHIN_SECONDS)
     first, *others = shop.taken
     output.note(

@@ -1,6 +1,7 @@
 """The partitions of the outbox: one for each month, made ahead of it, and dropped as a whole when it is old."""
 
 import asyncio
+from functools import partial
 from typing import NoReturn
 
 import structlog
@@ -22,11 +23,11 @@ async def keep_event_months(database: Database, days: int) -> NoReturn:
     """Every hour, make the next months and drop the old ones. Every worker may; it survives every error."""
     while True:
         for what, part in (
-            ("making the next months", _ask(database, _MAKE, MONTHS_AHEAD)),
-            ("dropping old months", drop_old_events(database, days)),
+            ("making the next months", partial(_ask, database, _MAKE, MONTHS_AHEAD)),
+            ("dropping old months", partial(drop_old_events, database, days)),
         ):
             try:
-                await part
+                await part()
             except Exception as error:  # noqa: BLE001 - nobody awaits this task: it would end unseen
                 log.warning("the months of events have to wait", part=what, error=" ".join(f"{error!r}".split()))
         await asyncio.sleep(LOOK_SECONDS)

@@ -108,10 +108,11 @@ async def test_steps_behind_a_held_account_are_sent_away_and_later_ones_at_once(
     async with kept(queues):
         began = time.monotonic()
         waited = await asyncio.gather(*(sent_away(queues) for _ in range(20)))
-        assert time.monotonic() - began < HELD_AFTER.total_seconds() + 0.5
+        assert time.monotonic() - began < PATIENCE.total_seconds()
         began = time.monotonic()
-        waited += await asyncio.gather(*(sent_away(queues) for _ in range(1_980)))
-        assert time.monotonic() - began < HELD_AFTER.total_seconds() + 0.5
+        waited.append(await sent_away(queues))
+        assert time.monotonic() - began < HELD_AFTER.total_seconds()
+        waited += await asyncio.gather(*(sent_away(queues) for _ in range(1_979)))
     places = sorted(busy.take_place().total_seconds() for busy in waited)
     assert places[0] == pytest.approx(FIRST_RETURN.total_seconds(), abs=0.1)
     assert places[-1] == pytest.approx(2_000 / RETURNS_A_SECOND, rel=0.1)

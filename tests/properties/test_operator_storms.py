@@ -59,7 +59,15 @@ RARE = {"retry_now"}
 REVIEWED_AND_COMPLETED = "completed after its review"
 
 # Those about reversals and disputes come often: most of the others wait for what they make.
-AFTERWARDS = (*REVERSING * 3, *DISPUTING * 2, "dispute", "dispute", "rule_to_reverse", "rule_to_reverse", *INTERVENING)
+AFTERWARDS = (
+    *REVERSING * 3,
+    *DISPUTING * (2 if LONG else 1),
+    "dispute",
+    "dispute",
+    "rule_to_reverse",
+    "rule_to_reverse",
+    *INTERVENING,
+)
 
 
 @pytest.fixture
