@@ -28,10 +28,11 @@ ENDPOINTS = (
         idle_until     timestamptz DEFAULT 'infinity',
         replay_after   bigint,
         replay_through bigint,
+        replay_since   timestamptz,
         created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
         deleted_at     timestamptz,
         CHECK ((state = 'disabled') = (disabled_by IS NOT NULL)),
-        CHECK (num_nulls(replay_after, replay_through) IN (0, 2))
+        CHECK (num_nulls(replay_after, replay_through, replay_since) IN (0, 3))
     )
     """,
     "CREATE INDEX webhook_endpoints_by_owner ON webhook_endpoints (owner_id, created_at DESC, id DESC)",
@@ -199,8 +200,8 @@ GRANTS = (
     "REVOKE SELECT ON webhook_endpoints FROM remit_operator",
     """
     GRANT SELECT (id, owner_id, url, types, former_until, state, disabled_by, failures, failing_since, warned_at,
-        resting_until, idle_until, replay_after, replay_through, created_at, deleted_at) ON webhook_endpoints
-        TO remit_operator
+        resting_until, idle_until, replay_after, replay_through, replay_since, created_at, deleted_at)
+        ON webhook_endpoints TO remit_operator
     """,
     "REVOKE ALL ON delivery_attempts_default FROM remit_operator",
     "REVOKE EXECUTE ON FUNCTION keep_attempt_months FROM PUBLIC",

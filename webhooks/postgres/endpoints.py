@@ -80,7 +80,7 @@ _HEAD = """
 _MOMENT = "SELECT occurred_at FROM outbox_events WHERE position IS NOT NULL AND position = $1"
 _REPLAY = """
     UPDATE webhook_endpoints SET replay_after = least(replay_after, $2::bigint),
-        replay_through = greatest(replay_through, $3::bigint)
+        replay_through = greatest(replay_through, $3::bigint), replay_since = least(replay_since, $4::timestamptz)
     WHERE id = $1
 """
 
@@ -266,7 +266,7 @@ class WebhookEndpoints:
         async with self._database.transaction() as connection:
             found = await _find(connection, owner_id, endpoint_id, lock=True)
             after, through = await _positions(connection, since)
-            await connection.execute(_REPLAY, endpoint_id, after, through)
+            await connection.execute(_REPLAY, endpoint_id, after, through, since)
             await connection.execute(_ALL_DUE, endpoint_id)
             await _record(connection, by, found, None, {"replayed_since": since.isoformat()})
             await keep(connection, found)

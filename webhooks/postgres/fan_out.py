@@ -44,12 +44,13 @@ _ADD_NEW = _ADD.format(again="NOTHING")
 _ADD_AGAIN = _ADD.format(again="UPDATE SET state = 'pending', failures = 0, ended_at = NULL WHERE d.state <> 'pending'")
 
 _REPLAY = f"""
-    SELECT {COLUMNS}, replay_after, replay_through FROM webhook_endpoints
+    SELECT {COLUMNS}, replay_after, replay_through, replay_since FROM webhook_endpoints
     WHERE id = $1 AND replay_after IS NOT NULL FOR NO KEY UPDATE
 """
 _REPLAYED = """
     UPDATE webhook_endpoints SET replay_after = $2,
-        replay_through = CASE WHEN $2::bigint IS NOT NULL THEN replay_through END
+        replay_through = CASE WHEN $2::bigint IS NOT NULL THEN replay_through END,
+        replay_since = CASE WHEN $2::bigint IS NOT NULL THEN replay_since END
     WHERE id = $1
 """
 
@@ -86,9 +87,13 @@ async def replay_next(connection: "Connection", endpoint_id: str) -> None:
     row = await connection.fetchrow(_REPLAY, endpoint_id)
     if row is None:
         return
-    endpoint, through = dataclass_of(WebhookEndpoint, row), row["replay_through"]
+    endpoint, through, since = dataclass_of(WebhookEndpoint, row), row["replay_through"], row["replay_since"]
     events = await read_after(connection, row["replay_after"], REPLAY_STEP)
-    wanted = [(endpoint, event) for event in events if event.position <= through and _is_for(endpoint, event)]
+    wanted = [
+        (endpoint, event)
+        for event in events
+        if event.position <= through and event.occurred_at >= since and _is_for(endpoint, event)
+    ]
     if wanted:
         await _add(connection, _ADD_AGAIN, wanted)
     is_over = not events or events[-1].position >= through

@@ -25,6 +25,7 @@ webhook_endpoints = Table(
     Column("idle_until", Timestamp, server_default=text("'infinity'")),
     Column("replay_after", BigInteger),
     Column("replay_through", BigInteger),
+    Column("replay_since", Timestamp),
     required("created_at", Timestamp, server_default=_NOW),
     Column("deleted_at", Timestamp),
 )
