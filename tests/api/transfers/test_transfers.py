@@ -71,7 +71,7 @@ async def test_a_key_means_the_same_transfer_also_after_temporal_has_forgotten_i
             return error.status is RPCStatusCode.NOT_FOUND
         return False
 
-    await until(is_forgotten, "Temporal forgets the workflow")
+    await until(is_forgotten, "Temporal forgets the workflow", 90)
     again = await ada.pay(ben, 100, key)
     assert (again.status_code, again.json()) == (201, first.json())
     assert again.headers["Idempotent-Replayed"] == "true"
