@@ -7,9 +7,9 @@ down_revision = "0051"
 branch_labels = None
 depends_on = None
 
-# `secrets` are one or two, encrypted: the second one signs as well until `former_until`. `idle_until` is when the
-# endpoint's workflow looks at its rows again by itself; null: it is at work. From `replay_after` to `replay_through`
-# are positions whose events are to be delivered once more.
+# `secrets` are encrypted: the newest one, and former ones that sign as well, the last of them until `former_until`.
+# `idle_until` is when the endpoint's workflow looks at its rows again by itself; null: it is at work. What happened
+# since `replay_since`, of the positions from `replay_after` to `replay_through`, is to be delivered once more.
 ENDPOINTS = (
     """
     CREATE TABLE webhook_endpoints (
