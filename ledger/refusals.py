@@ -259,6 +259,17 @@ class OrderMismatch(LedgerConflict):
 
 
 @dataclass(eq=False)
+class TransactionIdTaken(LedgerConflict):
+    """Another movement of the account has the order's `transaction_id`."""
+
+    transfer_id: TransferId
+    first_id: TransferId
+
+    def __str__(self) -> str:
+        return f"Transfer {self.first_id} has this transaction_id, for another amount or another account."
+
+
+@dataclass(eq=False)
 class OrderForged(LedgerConflict):
     """The order is not one that the API accepted: its fingerprint does not match its contents."""
 
