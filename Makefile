@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# Where Python may not keep what it has compiled, every process of the tests compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run demo openapi test lint format types imports check-brokers check-servers chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
 

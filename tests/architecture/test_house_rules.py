@@ -1,12 +1,10 @@
 """House rules that a reader relies on: where things are, what they are called, and that stubs tell the truth."""
 
-import ast
 import inspect
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,9 +21,9 @@ from activities.staff import StaffSteps
 from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
 from activities.webhooks.deliveries import WebhookSteps
+from tests.architecture.modules import ROOT, imports, module, sources
 from workflows import steps
 
-ROOT = Path(__file__).resolve().parents[2]
 NOUNS = (
     "customers",
     "disputes",
@@ -94,26 +92,6 @@ FIELD_NOUNS_IN_ING = {"onboarding", "paging", "screening", "time_skipping"}
 # Methods that a library calls by these names.
 LIBRARY_NAMES = {"data_received", "get_route_handler", "process_errors", "timeout_keep_alive_handler"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "service", "handler", "base", "common", "data"}
-
-
-def sources(*folders: str) -> list[Path]:
-    """The project's own Python files, as git knows them."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    return [ROOT / name for name in listed if not folders or name.split("/")[0] in folders]
-
-
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
 
 
 def activities() -> dict[str, object]:
@@ -200,9 +178,8 @@ def test_the_product_imports_no_test() -> None:
 def test_no_two_classes_of_the_product_share_a_name() -> None:
     places: dict[str, list[str]] = {}
     for path in sources(*ROOMS, "logs.py", "serve.py", "settings.py", "worker.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+        for _, name in module(path).classes:
+            places.setdefault(name, []).append(str(path.relative_to(ROOT)))
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
@@ -232,23 +209,21 @@ def test_a_module_is_not_named_by_a_gerund() -> None:
 
 def test_a_tests_name_contains_its_subject() -> None:
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        f"{path.relative_to(ROOT)}:{line} {name}"
         for path in sources("tests")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(("test_it_", "test_what_"))
+        for line, name in module(path).functions
+        if name.startswith(("test_it_", "test_what_"))
     ]
     assert found == []
 
 
 def test_one_module_builds_workflow_ids() -> None:
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
+        f"{path.relative_to(ROOT)}:{line}"
         for path in sources()
         if path.stem not in {"workflow_ids", "test_workflow_ids"}
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.JoinedStr)
-        and isinstance(node.values[0], ast.Constant)
-        and str(node.values[0].value).startswith(
+        for line, text in module(path).beginnings
+        if text.startswith(
             ("transfer/", "recover/", "dispute/", "onboarding/", "tier-request/", "rebuild/", "webhook/")
         )
     ]
@@ -265,14 +240,15 @@ def test_nobody_imports_the_command_line_and_only_composition_roots_the_worker()
     importers = {
         str(path.relative_to(ROOT))
         for path in sources()
+        if not {"cli", "tests"} & set(path.parts)
         for name in imports(path)
-        if name.split(".")[0] == "cli" and not {"cli", "tests"} & set(path.parts)
+        if name.split(".")[0] == "cli"
     }
     assert importers == set()
     importers = {
         path.relative_to(ROOT).parts[0]
         for path in sources()
-        if "worker" in set(imports(path)) and not {"tests", "deploy"} & set(path.relative_to(ROOT).parts)
+        if "worker" in imports(path) and not {"tests", "deploy"} & set(path.relative_to(ROOT).parts)
     }
     assert importers <= {"cli", "serve.py"}
 
@@ -280,11 +256,11 @@ def test_nobody_imports_the_command_line_and_only_composition_roots_the_worker()
 def test_sql_stands_in_one_room() -> None:
     statement = re.compile(r"\b(SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", re.DOTALL)
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
+        f"{path.relative_to(ROOT)}:{line}"
         for path in sources(*ROOMS, "serve.py", "worker.py")
         if not knows_sql(path)
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and statement.search(node.value)
+        for line, text in module(path).texts
+        if statement.search(text)
     ]
     assert found == []
 
@@ -302,28 +278,22 @@ def test_names_say_what_things_are() -> None:
         if {part.lower() for part in (path.stem, *path.relative_to(ROOT).parts[:-1])} & EMPTY_NAMES
     ]
     for path in sources():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+", node.name)}
-                # Prose, where these words may have their everyday sense.
-                claim = node.name.startswith("test_") or node.name in LIBRARY_NAMES
-                if not claim and (words & EMPTY_NAMES or node.name.startswith("process_")):
-                    empty.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+        for line, name in (*module(path).classes, *module(path).functions):
+            words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+", name)}
+            # Prose, where these words may have their everyday sense.
+            claim = name.startswith("test_") or name in LIBRARY_NAMES
+            if not claim and (words & EMPTY_NAMES or name.startswith("process_")):
+                empty.append(f"{path.relative_to(ROOT)}:{line} {name}")
     assert empty == []
 
 
 def test_no_float_comes_near_money() -> None:
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
+        f"{path.relative_to(ROOT)}:{line}"
         for path in sources(*NOUNS, "activities", "workflows")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if (isinstance(node, ast.Constant) and isinstance(node.value, float))
-        or (isinstance(node, ast.Name) and node.id == "float")
-        or (
-            isinstance(node, ast.BinOp)
-            and isinstance(node.op, ast.Div)
-            and path.relative_to(ROOT).parts[0] in NOUNS
-            and not knows_sql(path)
+        for line in (
+            *module(path).floats,
+            *(module(path).divisions if path.relative_to(ROOT).parts[0] in NOUNS and not knows_sql(path) else ()),
         )
     ]
     assert found == ["workflows/policies.py:" + line for line in _backoff_lines()]
@@ -343,12 +313,12 @@ def test_every_activity_is_registered_under_its_own_name() -> None:
 
 
 def test_no_file_names_this_machine_or_a_registry() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     private = re.compile(
         r"pypi\.org|files\.pythonhosted|registry\.npmjs|proxy\.golang\.org|repo1?\.maven|/root/|/home/\w"
     )
     found = []
-    for name in listed:
+    for name in names:
         path = ROOT / name
         if path == Path(__file__) or not path.is_file():
             continue
