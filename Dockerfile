@@ -14,7 +14,9 @@ WORKDIR /app
 COPY *.py ./
 COPY activities activities
 COPY api api
+COPY batches batches
 COPY brokers brokers
+COPY bulk_transfers bulk_transfers
 COPY cli cli
 COPY customers customers
 COPY database database

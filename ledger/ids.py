@@ -23,6 +23,7 @@ RebuildId = NewType("RebuildId", str)
 DeadLetterId = NewType("DeadLetterId", str)
 NotificationId = NewType("NotificationId", str)
 EndpointId = NewType("EndpointId", str)
+BatchId = NewType("BatchId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -99,6 +100,11 @@ def new_dead_letter_id() -> DeadLetterId:
 def new_endpoint_id() -> EndpointId:
     """A random, unguessable id."""
     return EndpointId("whe_" + _body(secrets.token_bytes(16)))
+
+
+def new_batch_id() -> BatchId:
+    """A random, unguessable id."""
+    return BatchId("bat_" + _body(secrets.token_bytes(16)))
 
 
 def new_dispute_id() -> DisputeId:

@@ -7,7 +7,7 @@ A test keeps other modules from building such an ID by hand.
 import hashlib
 import re
 
-from ledger.ids import CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId, TransferId
+from ledger.ids import BatchId, CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId, TransferId
 from ledger.transfers import MAX_ATTEMPTS
 
 # Temporal keeps at most 255 characters of an ID in PostgreSQL.
@@ -72,3 +72,8 @@ def rebuild_workflow_id(rebuild_id: RebuildId) -> str:
 def webhook_workflow_id(endpoint_id: EndpointId) -> str:
     """`webhook/{endpoint}`."""
     return f"webhook/{endpoint_id}"
+
+
+def batch_workflow_id(batch_id: BatchId) -> str:
+    """`batch/{batch}`. Transfers that a batch has posted name it as theirs."""
+    return f"batch/{batch_id}"

@@ -24,7 +24,7 @@ from database.metadata import METADATA, Timestamp, required
 from database.paging import Page, Place, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
 from database.statements import Row, fetch, fetch_first
-from ledger.ids import SYSTEM_CUSTOMER, AccountId, CustomerId, NotificationId
+from ledger.ids import SYSTEM_CUSTOMER, AccountId, CustomerId, NotificationId, TransferId
 from ledger.transfers import Step
 from notifications.notification import MOST_COUNTED, Notification, ReadMarks
 
@@ -77,6 +77,16 @@ _WRITE = """
     FROM unnest($3::text[], $4::text[]) AS told (account_id, body) JOIN accounts a ON a.id = told.account_id
     JOIN transfers t ON t.id = $1
     WHERE (t.kind <> 'reversal' OR t.owner_id = a.owner_id OR t.state IN ('completed', 'compensated'))
+    ON CONFLICT DO NOTHING
+"""
+
+# The same for first attempts of many transfers, none of which is a reversal.
+_WRITE_MANY = """
+    INSERT INTO notifications (transfer_id, attempt, account_id, customer_id, occasion, body)
+    SELECT told.transfer_id, 1, a.id, a.owner_id, 'ended', told.body
+    FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS told (transfer_id, account_id, body, place)
+    JOIN accounts a ON a.id = told.account_id
+    ORDER BY told.place
     ON CONFLICT DO NOTHING
 """
 
@@ -184,6 +194,15 @@ async def write_notification(
 ) -> None:
     """Tell a customer what happened, in the transaction that does it. A second one of an occasion is skipped."""
     await connection.execute(_WRITE_ONE, customer_id, account_id, occasion, body)
+
+
+async def write_ending_messages(connection: "Connection", bodies: Sequence[tuple[TransferId, AccountId, str]]) -> None:
+    """Tell the owners of these accounts how transfers ended in their first attempt, in the transaction that ends them.
+
+    None of the transfers is a reversal. A repeat writes nothing.
+    """
+    if bodies:
+        await connection.execute(_WRITE_MANY, *(list(column) for column in zip(*bodies, strict=True)))
 
 
 def _notification_of(row: Row) -> Notification:

@@ -39,8 +39,8 @@ class Screened:
 Screen = Callable[[TransferOrder, Account], Screened]
 
 
-def passes_all(_: TransferOrder, __: Account) -> Screened:
-    """Of a caller whose orders were screened before, or need not be."""
+def passes(_: TransferOrder, __: Account) -> Screened:
+    """Of an order that was screened before, or need not be."""
     return Screened()
 
 

@@ -113,13 +113,13 @@ async def _flag(connection: "Connection", order: TransferOrder, findings: Sequen
         if finding.answer is ScreeningAnswer.FLAG and account_id not in SYSTEM_ACCOUNTS:
             flagged.setdefault(account_id, {}).setdefault(finding.code, finding.reason)
     for account_id, reasons in sorted(flagged.items()):
-        case_id = await _open_case(connection, account_id)
+        case_id = await open_case(connection, account_id)
         await connection.execute(
             _FLAG, case_id, order.transfer_id, order.attempt, list(reasons), list(reasons.values())
         )
 
 
-async def _open_case(connection: "Connection", account_id: AccountId) -> CaseId:
+async def open_case(connection: "Connection", account_id: AccountId) -> CaseId:
     """The open case of this account, which stays open until this transaction ends."""
     for _ in range(CASE_TRIES):
         found = await connection.fetchval(_OPEN_CASE, account_id, new_case_id())

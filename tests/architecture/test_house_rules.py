@@ -25,6 +25,8 @@ from tests.architecture.modules import ROOT, imports, module, sources
 from workflows import steps
 
 NOUNS = (
+    "batches",
+    "bulk_transfers",
     "customers",
     "disputes",
     "events",

@@ -8,15 +8,22 @@ from typing import Any
 
 import pytest
 
+from bulk_transfers.postgres import BulkTransfers
 from customers.postgres import Customers
 from database.connections import Database
 from ledger.accounts import Freeze
 from ledger.ids import AccountId, CustomerId, new_account_id
 from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.book import Book
-from ledger.postgres.bulk.post import post_transfers
-from ledger.refusals import LedgerConflict, Refusal
-from ledger.transfers import Ending, Standing, State, Step, TransferOrder
+from ledger.refusals import FraudDeclined, LedgerConflict, Refusal
+from ledger.transfers import Ending, Kind, Opened, ScreenedStep, Standing, State, Step, TransferOrder
+from notifications.messages import ending_messages
+from notifications.postgres import Notifications
+from screening.postgres.rules_in_force import RulesInForce
+from screening.postgres.verdicts import Verdicts
+from screening.rule_sets import rule_set_of
+from screening.rules import ScreeningAnswer
+from screening.standard_rules import AmountThreshold, DrainedBalance, NewPayee, Velocity
 from staff.postgres.reversal_record import record_reversal
 from tests.account_status import set_freeze
 from tests.orders import DOCUMENT, ENCRYPTION, FINGERPRINTS, deposited, order
@@ -24,6 +31,18 @@ from tests.properties.test_ledger_oracle import UNDECIDED
 
 LIMITS = LimitTable(
     {"USD": {"1": {"one_transaction": 90, "daily_total": 400, "monthly_total": None, "highest_balance": 700}}}
+)
+
+# They need every kind of fact, and give every answer but a review.
+_SENT = (Kind.TRANSFER,)
+RULES = rule_set_of(
+    [
+        Velocity(within_seconds=3_600, count=9, kinds=_SENT, name="many"),
+        Velocity(within_seconds=3_600, sum_major=30, kinds=_SENT, answer=ScreeningAnswer.DECLINE, name="much"),
+        NewPayee(from_major=1, answer=ScreeningAnswer.DECLINE),
+        DrainedBalance(from_major=1, within_seconds=3_600, percent=20, kinds=(Kind.TRANSFER,)),
+        AmountThreshold(3, ScreeningAnswer.FLAG),
+    ]
 )
 
 OWNERS = ("ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal")
@@ -57,6 +76,26 @@ _RESULTS = {
         SELECT type, subject, partition_key, account_id, account_version, audience, data::text, e.request_id
         FROM outbox_events e JOIN transfers t ON t.id = e.subject
         WHERE t.owner_id = ANY ($2) AND t.kind = 'transfer' ORDER BY e.id
+    """,
+    "messages": """
+        SELECT n.transfer_id, n.attempt, account_id, customer_id, occasion, body
+        FROM notifications n JOIN transfers t ON t.id = n.transfer_id
+        WHERE customer_id = ANY ($2) ORDER BY t.created_at, n.account_id = t.source_account_id
+    """,
+    "message events": """
+        SELECT e.type, e.partition_key, e.account_id, e.account_version, e.audience, t.id AS transfer_id
+        FROM outbox_events e JOIN transfers t ON t.id = e.data #>> '{notification,transfer_id}'
+        WHERE audience && $2::text[] AND type = 'notification.added'
+        ORDER BY t.created_at, e.account_id = t.source_account_id
+    """,
+    "verdicts": """
+        SELECT v.transfer_id, v.attempt, answer, rule_set_id, findings::text, facts::text
+        FROM verdicts v JOIN transfers t ON t.id = v.transfer_id WHERE t.owner_id = ANY ($2) ORDER BY t.created_at
+    """,
+    "flags": """
+        SELECT c.account_id, c.closed_at, f.transfer_id, f.attempt, f.code, f.reason
+        FROM cases c JOIN case_flags f ON f.case_id = c.id JOIN transfers t ON t.id = f.transfer_id
+        WHERE t.owner_id = ANY ($2) ORDER BY t.created_at, f.code
     """,
     "trail": """
         SELECT r.kind, outcome, subject, actor_id, transfer_id, r.workflow_id, code, reason, before::text, after::text,
@@ -115,6 +154,10 @@ class Side:
             self.names[made[-1].transfer_id] = f"trf_{wish['owner']}_{wish['key']}"
         return made
 
+    @property
+    def rules(self) -> RulesInForce:
+        return RulesInForce(self.database, RULES, is_fixed=True)
+
     async def one_at_a_time(self, orders: list[TransferOrder]) -> list[str]:
         return [await self._one(each) for each in orders]
 
@@ -127,21 +170,28 @@ class Side:
         standing = opened.standing
         if standing.duplicate_of is not None or standing.state.is_final:
             return self._told(wanted, standing)
-        step = Step(wanted.transfer_id, 1)
+        standing = await self._moved(wanted, Step(wanted.transfer_id, 1), opened)
+        await Notifications(self.database).write(Step(wanted.transfer_id, 1), ending_messages(wanted, standing))
+        return self._told(wanted, standing)
+
+    async def _moved(self, wanted: TransferOrder, step: Step, opened: Opened) -> Standing:
         if opened.objection is not None:
-            return self._told(wanted, await self.book.end(Ending(step, opened.objection), State.FAILED))
+            return await self.book.end(Ending(step, opened.objection), State.FAILED)
+        verdict = await Verdicts(self.database).give(wanted, await self.rules.now())
+        if verdict.answer is ScreeningAnswer.DECLINE:
+            return await self.book.end(Ending(step, FraudDeclined().failure), State.FAILED)
         try:
-            await self.book.debit(step)
+            await self.book.debit(ScreenedStep(wanted.transfer_id, 1, screened_by=verdict.rule_set))
         except Refusal as refusal:
-            return self._told(wanted, await self.book.end(Ending(step, refusal.failure), State.FAILED))
-        return self._told(wanted, await self.book.credit(step))
+            return await self.book.end(Ending(step, refusal.failure), State.FAILED)
+        return await self.book.credit(step)
 
     async def in_chunks(self, orders: list[TransferOrder], sizes: list[int]) -> list[str]:
-        told = []
+        bulk, told = BulkTransfers(FINGERPRINTS, self.rules, LIMITS), []
         for size in sizes:
             chunk, orders = orders[:size], orders[size:]
             async with self.database.transaction() as connection:
-                outcomes = await post_transfers(connection, chunk, FINGERPRINTS, limits=LIMITS)
+                outcomes = await bulk.post(connection, chunk)
             for each, outcome in zip(chunk, outcomes, strict=True):
                 assert outcome.order is each
                 name = type(outcome.conflict).__name__

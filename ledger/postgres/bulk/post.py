@@ -1,7 +1,7 @@
 """Many transfers in one transaction: locked, decided by the rules of singles, and written by one statement."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import asyncpg
 from database.connections import Unavailable
 from database.trail.cause import causing_request_id
 from ledger.accounts import Account
-from ledger.bulk.fold import BulkOutcome, EndedTransfer, Fold, KnownOrders, Screen, passes_all
+from ledger.bulk.fold import BulkOutcome, EndedTransfer, Fold, KnownOrders, Screen, passes
 from ledger.fingerprints import Fingerprints
 from ledger.ids import AccountId, TransferId
 from ledger.limits.tier_limits import DEFAULT_LIMITS, LimitTable
@@ -23,13 +23,22 @@ from ledger.postgres.rows import (
     transfer_of,
 )
 from ledger.refusals import LedgerConflict, OrderForged
-from ledger.transfers import TransferOrder
+from ledger.transfers import State, TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
 
-# So many transfers are one statement. More would exceed the time that one statement has.
-AT_ONCE = 1_000
+# So many transfers are one statement. Far more would exceed the time that one statement has.
+AT_ONCE = 500
+
+# Reads what screening needs of these orders, once their accounts are locked, and answers for each of them.
+PrepareScreen = Callable[["Connection", Sequence[TransferOrder]], Awaitable[Screen]]
+
+
+async def screens_nothing(_connection: "Connection", _orders: Sequence[TransferOrder]) -> Screen:
+    """Of a caller whose orders were screened before, or need not be."""
+    return passes
+
 
 # In the order of their ids, so that two postings which share accounts cannot deadlock. A step holds one account at a
 # time, and waits for nothing while it does.
@@ -115,15 +124,17 @@ async def post_transfers(
     orders: Sequence[TransferOrder],
     fingerprints: Fingerprints,
     *,
-    screen: Screen = passes_all,
+    prepare_screen: PrepareScreen = screens_nothing,
     limits: LimitTable = DEFAULT_LIMITS,
+    all_or_none: bool = False,
 ) -> list[BulkOutcome]:
     """Post signed orders of kind `transfer`, in their order, inside the caller's open transaction.
 
     The outcomes are in the order of the orders. Each order ends as if its own workflow had run alone at that moment:
     the same state, balances, versions, hashes, counters, keys, events and audit records. A refused order is written as
-    `failed` and stops no other one. An order that `screen` sends to review is not written at all: start a workflow for
-    it after the commit. Messages are not written here, see `BulkTransfers`.
+    `failed` and stops no other one. An order that screening sends to review is not written at all: start a workflow for
+    it after the commit. `all_or_none`: unless every order is completed by this call, nothing at all is written, and the
+    outcomes say why. Screening and messages are for `BulkTransfers`, which calls this.
 
     **What the caller may add to the transaction**: rows of its own (a chunk, occurrences), before or after the call, as
     long as nobody who waits for one of these rows holds an account; and no lock on an account. Lock rows of its own
@@ -141,7 +152,9 @@ async def post_transfers(
     known = await _known(connection, orders)
     fold = Fold(limits, known, accounts)
     forged = _forged(orders, fingerprints, known)
-    outcomes = list(fold.decide_all(orders, forged, now, screen))
+    outcomes = list(fold.decide_all(orders, forged, now, await prepare_screen(connection, orders)))
+    if all_or_none and not all(_is_completed_now(outcome) for outcome in outcomes):
+        return outcomes
     try:
         for first in range(0, len(fold.ended), AT_ONCE):
             await _write(connection, fold.ended[first : first + AT_ONCE])
@@ -155,6 +168,10 @@ async def post_transfers(
         ids = [ended.transfer.id for ended in fold.ended[first : first + AT_ONCE]]
         await connection.execute(_RECORD, ids)
     return outcomes
+
+
+def _is_completed_now(outcome: BulkOutcome) -> bool:
+    return outcome.is_new and outcome.standing is not None and outcome.standing.state is State.COMPLETED
 
 
 async def _lock(connection: "Connection", orders: Iterable[TransferOrder]) -> tuple[dict[AccountId, Account], datetime]:
