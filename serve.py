@@ -57,6 +57,7 @@ from events.postgres.retention import keep_event_months
 from events.postgres.search import EventSearches
 from events.postgres.sequencer import Sequencer, UnnumberedReads
 from events.postgres.sinks import SinkReads, run_sinks
+from key_rings import encryption_from, fingerprints_from, signatures_from
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
@@ -70,6 +71,7 @@ from onboarding.postgres import Onboarding
 from projections.postgres.generations import ProjectionRebuilds, keep_rebuilding
 from projections.postgres.reads import ProjectionReads
 from reviews.postgres import Reviews
+from rule_files import configured_rules
 from screening.postgres.cases import Cases
 from screening.postgres.member_lists import MemberLists
 from screening.postgres.rule_sets import RuleSets
@@ -87,6 +89,7 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
+from temporal_client import codec_from, connect_temporal
 from trail.postgres.months import Retention
 from trail.postgres.records import AuditRecords
 from trail.postgres.requests import RequestTrail
@@ -97,15 +100,9 @@ from webhooks.postgres.expiry import keep_forgetting
 from webhooks.postgres.fan_out import SOURCE as WEBHOOKS
 from worker import (
     build_worker,
-    codec_from,
     collectors_from,
-    configured_rules,
-    connect_temporal,
-    encryption_from,
-    fingerprints_from,
     mailer_from,
     promotion,
-    signatures_from,
     sinks_from,
     tier_requests_from,
     verifier_from,

@@ -1,16 +1,11 @@
 """Composition root of a worker: which workflows and activities it runs, with what."""
 
-import json
-import re
-import tomllib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
-from temporalio.client import Client, Interceptor
+from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.service import KeepAliveConfig, TLSConfig
 from temporalio.worker import (
     PollerBehaviorAutoscaling,
     UnsandboxedWorkflowRunner,
@@ -39,13 +34,11 @@ from brokers.rabbitmq_dead_letters import RabbitMqDeadLetters
 from customers.documents.sandbox import PeopleVerify, SandboxVerifier
 from customers.documents.verifier import Verifier
 from database.connections import Database
-from database.encryption import Encryption
-from database.trail.signatures import Signatures
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
 from events.installed_sinks import installed_sinks
 from events.sink import Publisher, Sink
-from ledger.fingerprints import Fingerprints
+from key_rings import encryption_from
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.book import Book
 from notifications.choices.postgres import ChannelChoices
@@ -57,12 +50,13 @@ from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
 from projections.postgres.projection_sink import projection_sinks
 from reviews.review import ReviewPolicy
+from rule_files import configured_rules
 from screening.postgres.rules_in_force import RulesInForce
 from screening.postgres.verdicts import Verdicts
-from screening.rule_sets import RuleSet, RulesInvalid, default_rule_set, rule_set_in, rule_set_of
+from screening.rule_sets import rule_set_of
 from screening.rules import ScreeningRule
 from screening.standard_rules import FundingThreshold
-from settings import Settings, keys_in, texts_in
+from settings import Settings, texts_in
 from staff.rebuilds.postgres import Rebuilds
 from tiers.postgres import TierRequests
 from tiers.tier_request import TierTerms
@@ -72,7 +66,6 @@ from webhooks.postgres.fan_out import WebhookFanOut
 from webhooks.postgres.outbound import OutgoingEvents
 from workflows import policies
 from workflows.books.rebuild import RebuildWorkflow
-from workflows.codec import EncryptingCodec, converter_with
 from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
@@ -127,82 +120,6 @@ AT_ONCE = 300
 MOST_CACHED = 5_000
 
 
-# A connection that has gone silent is replaced after both times together. Temporal allows a client one ping in ten
-# seconds, more only between its own answers: `TemporalGateway.watch` asks for one more often than that.
-KEEP_ALIVE = KeepAliveConfig(interval_millis=1_000, timeout_millis=1_500)
-CONNECT_TIMEOUT = timedelta(seconds=2)
-
-
-async def connect_temporal(settings: Settings, *interceptors: Interceptor) -> Client:
-    """A client of the namespace that the settings name. Raises `RuntimeError` where Temporal does not answer."""
-    assert settings.temporal_address is not None, "the command line has checked it"
-    try:
-        return await Client.connect(
-            settings.temporal_address,
-            namespace=settings.temporal_namespace,
-            api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
-            tls=_tls(settings),
-            data_converter=converter_with(codec_from(settings)),
-            keep_alive_config=KEEP_ALIVE,
-            connect_timeout=CONNECT_TIMEOUT,
-            interceptors=interceptors,
-        )
-    except RuntimeError as error:
-        raise RuntimeError(
-            f"Temporal at {settings.temporal_address} does not answer: {_cause_in(str(error))}"
-        ) from error
-
-
-def _tls(settings: Settings) -> TLSConfig | bool:
-    """How the connection to Temporal is encrypted: by our certificates, by the system's, or not at all."""
-    files = (settings.temporal_tls_ca, settings.temporal_tls_cert, settings.temporal_tls_key)
-    if not any(files) and settings.temporal_tls_name is None:
-        return settings.temporal_tls or settings.temporal_api_key is not None
-    ca, cert, key = (file.read_bytes() if file else None for file in files)
-    return TLSConfig(
-        server_root_ca_cert=ca, domain=settings.temporal_tls_name, client_cert=cert, client_private_key=key
-    )
-
-
-def codec_from(settings: Settings) -> EncryptingCodec | None:
-    """What encrypts and decrypts the histories in Temporal; None where they are kept in the clear."""
-    keys = keys_in(settings.history_keys)
-    return EncryptingCodec(Encryption(keys)) if keys else None
-
-
-# The SDK's error nests the reason in what Rust prints of its own errors.
-_CAUSE = re.compile(r'(?:message|error): "((?:[^"\\]|\\.)+)"')
-
-
-def _cause_in(text: str) -> str:
-    """The innermost reason: `Connection refused` of an error of three lines."""
-    causes = _CAUSE.findall(text)
-    return str(causes[-1]) if causes else " ".join(text.split())
-
-
-def fingerprints_from(settings: Settings) -> Fingerprints:
-    """What makes and checks the fingerprints of orders, with the keys that the settings name."""
-    assert settings.fingerprint_keys is not None, "the command line has checked it"
-    return Fingerprints(keys_in(settings.fingerprint_keys), keys_in(settings.retired_fingerprint_keys))
-
-
-def encryption_from(settings: Settings) -> Encryption:
-    """What encrypts secrets in the database, with the keys that the settings name.
-
-    The keys of fingerprints stand behind them, for other values: without a key for encryption the first of them
-    encrypts, and what it has encrypted stays readable after there is one.
-    """
-    others = (*keys_in(settings.fingerprint_keys), *keys_in(settings.retired_fingerprint_keys))
-    return Encryption([*keys_in(settings.encryption_keys), *others])
-
-
-def signatures_from(settings: Settings) -> Signatures:
-    """What signs and checks the audit trail: the keys that the settings name for it, else those of fingerprints."""
-    own = keys_in(settings.audit_keys)
-    others = (*keys_in(settings.fingerprint_keys), *keys_in(settings.retired_fingerprint_keys))
-    return Signatures([*own, *others])
-
-
 def mailer_from(settings: Settings, mail_time: timedelta = smtp.TIME) -> Mailer:
     """How mails are sent: by SMTP, where one mail takes so long at most, as files in a folder, or not at all."""
     if settings.smtp_url is not None:
@@ -210,30 +127,6 @@ def mailer_from(settings: Settings, mail_time: timedelta = smtp.TIME) -> Mailer:
     if settings.mail_folder is not None:
         return MailFolder(settings.mail_folder, settings.mail_from)
     return NoMailer()
-
-
-def rule_set_in_file(path: Path) -> RuleSet:
-    """The rule set in a file of TOML, or of JSON by its name. Raises `RulesInvalid`, which names the file."""
-    try:
-        text = path.read_text()
-        found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise RulesInvalid([f"{path}: {error}"]) from error
-    if not isinstance(found, dict) or found.keys() != {"rules"}:
-        raise RulesInvalid([f"{path}: must hold `rules`, a list, and nothing else"])
-    try:
-        return rule_set_in(found["rules"])
-    except RulesInvalid as invalid:
-        raise RulesInvalid([f"{path}: {error}" for error in invalid.errors]) from invalid
-
-
-def configured_rules(settings: Settings) -> RuleSet:
-    """What every transfer is screened by, as the file of rules or the settings say it. Raises `RulesInvalid`."""
-    if settings.rules_file is not None:
-        return rule_set_in_file(settings.rules_file)
-    return default_rule_set(
-        review_from_major=settings.review_from_major, decline_from_major=settings.decline_from_major
-    )
 
 
 def verifier_from(settings: Settings) -> Verifier:

@@ -27,7 +27,7 @@ async def prepare(database_url: str, temporal_address: str) -> None:
 
 async def _migrate(database_url: str, settings: Settings) -> None:
     from database.migrations import migrate as migrate_database
-    from worker import connect_temporal
+    from temporal_client import connect_temporal
     from workflows.registration import register_search_attributes, schedule_recovery
 
     await _until_it_answers("PostgreSQL", lambda: migrate_database(database_url))

@@ -27,11 +27,11 @@ async def _reencrypt(settings: Settings) -> tuple[int, int, int]:
     from database.connections import Database
     from database.encryption import Encryption
     from devenv.home import Home
+    from key_rings import encryption_from
     from onboarding.postgres import Onboarding
     from settings import keys_in
     from tiers.postgres import encrypt_numbers_anew
     from webhooks.postgres.endpoints import WebhookEndpoints
-    from worker import encryption_from
 
     encryption = encryption_from(settings)
     if not keys_in(settings.encryption_keys) and settings.database_url is None:

@@ -61,8 +61,8 @@ async def _audit(settings: Settings, *, full: bool) -> Audit:
 def _fingerprints(settings: Settings) -> "Fingerprints | None":
     """What checks the books' fingerprints: with the keys of the settings, or of the embedded stack; None without."""
     from devenv.home import Home
+    from key_rings import fingerprints_from
     from ledger.fingerprints import Fingerprints
-    from worker import fingerprints_from
 
     if settings.fingerprint_keys is not None:
         return fingerprints_from(settings)
@@ -73,7 +73,7 @@ def _signatures(settings: Settings) -> "Signatures | None":
     """What checks the seals of the audit trail, with the same keys as the process that signs them; None without."""
     from database.trail.signatures import Signatures
     from devenv.home import Home
-    from worker import signatures_from
+    from key_rings import signatures_from
 
     if settings.audit_keys is not None or settings.fingerprint_keys is not None:
         return signatures_from(settings)

@@ -39,7 +39,7 @@ async def worker_problem() -> str | None:
     from temporalio.service import RPCError  # noqa: PLC0415
 
     from settings import Settings  # noqa: PLC0415
-    from worker import connect_temporal  # noqa: PLC0415
+    from temporal_client import connect_temporal  # noqa: PLC0415
 
     settings = Settings()
     try:

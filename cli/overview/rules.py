@@ -39,8 +39,8 @@ def dry_run(
 ) -> None:
     """Show what rules would have done to past transfers. It changes nothing. Exit 2 where the rules cannot be read."""
     from devenv.errors import StackError
+    from rule_files import rule_set_in_file
     from screening.rule_sets import RulesInvalid
-    from worker import rule_set_in_file
 
     try:
         given = rule_set_in_file(file) if file is not None else None
@@ -56,12 +56,12 @@ def dry_run(
 
 
 async def _run(settings: Settings, given: "RuleSet | None", within: timedelta) -> "tuple[RuleSet, DryRun]":
+    from rule_files import configured_rules
     from screening.dry_run import DryRun
     from screening.postgres.past_transfers import PastTransfers
     from screening.postgres.rule_sets import RuleSets
     from screening.postgres.rules_in_force import InForce, read_lists
     from screening.rule_sets import rule_set_in
-    from worker import configured_rules
 
     async with peoples_database(settings, "remit-rules") as database:
         rule_set = given

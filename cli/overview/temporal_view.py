@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.temporal import RecoverySchedule, TemporalGateway
 from api.temporal_connection import TemporalUnavailable
 from settings import Settings
-from worker import connect_temporal
+from temporal_client import connect_temporal
 
 LIMIT_SECONDS = 5
 # What Temporal puts around a failure whose trace is too long to keep.

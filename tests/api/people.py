@@ -12,13 +12,13 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from database.connections import Database
+from key_rings import fingerprints_from
 from ledger.postgres.book import Book
 from serve import ApiProcess, compose_api, keep_registered, open_steps_database, run_until_stopped
 from settings import Settings
 from staff.fundings.postgres import record_funding
 from staff.postgres.reversal_record import record_reversal
 from tests.waiting import until
-from worker import fingerprints_from
 
 PASSWORD = "correct horse battery"
 

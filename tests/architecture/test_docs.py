@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.http.problems import PROBLEMS
-from cli.main import app
+from cli.main import COMMANDS
 from ledger.refusals import REFUSAL_CODES
 from ledger.transfers import State
 from settings import Settings
@@ -128,9 +128,7 @@ def test_every_state_and_search_attribute_is_in_the_reference(name: str) -> None
 
 
 def test_every_command_is_in_the_reference() -> None:
-    for command in app.registered_commands:
-        assert command.callback is not None
-        assert re.search(rf"^\| `remit {command.callback.__name__}\b", REFERENCE, re.MULTILINE), command.callback
+    assert [name for name in COMMANDS if not re.search(rf"^\| `remit {name}\b", REFERENCE, re.MULTILINE)] == []
 
 
 def test_contributing_names_only_files_and_make_targets_that_exist() -> None:

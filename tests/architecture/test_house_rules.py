@@ -42,6 +42,7 @@ NOUNS = (
     "webhooks",
 )
 ROOMS = ("activities", "api", "bench", "brokers", "cli", "database", "devenv", "workflows", *NOUNS)
+ROOTS = ("key_rings.py", "rule_files.py", "serve.py", "temporal_client.py", "worker.py")
 DRIVERS = {"alembic", "asyncpg", "sqlalchemy"}
 MOST_MODULES = 12
 # A business noun has the same stem in every room, so that it is found by its name.
@@ -164,7 +165,7 @@ def test_pure_modules_of_nouns_need_the_standard_library_only() -> None:
 def test_only_the_database_room_and_modules_named_postgres_import_a_driver() -> None:
     found = {
         (str(path.relative_to(ROOT)), name)
-        for path in sources(*ROOMS, "serve.py", "worker.py")
+        for path in sources(*ROOMS, *ROOTS)
         if not knows_sql(path)
         for name in imports(path)
         if name.split(".")[0] in DRIVERS
@@ -179,7 +180,7 @@ def test_the_product_imports_no_test() -> None:
 
 def test_no_two_classes_of_the_product_share_a_name() -> None:
     places: dict[str, list[str]] = {}
-    for path in sources(*ROOMS, "logs.py", "serve.py", "settings.py", "worker.py"):
+    for path in sources(*ROOMS, *ROOTS, "logs.py", "settings.py"):
         for _, name in module(path).classes:
             places.setdefault(name, []).append(str(path.relative_to(ROOT)))
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
@@ -192,7 +193,7 @@ def test_a_folder_of_the_product_holds_at_most_twelve_modules() -> None:
 
 def test_a_module_name_means_one_thing() -> None:
     modules: dict[str, list[str]] = {}
-    for path in sources(*ROOMS, "logs.py", "serve.py", "settings.py", "worker.py"):
+    for path in sources(*ROOMS, *ROOTS, "logs.py", "settings.py"):
         if path.name != "__init__.py":
             modules.setdefault(path.stem, []).append(str(path.relative_to(ROOT)))
     agreed = {*NOUN_STEMS, *SHARED_NAMES}
@@ -259,7 +260,7 @@ def test_sql_stands_in_one_room() -> None:
     statement = re.compile(r"\b(SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", re.DOTALL)
     found = [
         f"{path.relative_to(ROOT)}:{line}"
-        for path in sources(*ROOMS, "serve.py", "worker.py")
+        for path in sources(*ROOMS, *ROOTS)
         if not knows_sql(path)
         for line, text in module(path).texts
         if statement.search(text)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from ledger.transfers import Kind
+from rule_files import configured_rules
 from screening.rule_sets import RulesInvalid, default_rule_set, rule_set_in
 from screening.rules import ScreeningAnswer
 from screening.standard_rules import AmountThreshold, DrainedBalance, NewPayee, Velocity
 from settings import Settings
-from worker import configured_rules
 
 FILE = """
 [[rules]]

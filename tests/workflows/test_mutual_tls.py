@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
 from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
-from worker import connect_temporal
+from temporal_client import connect_temporal
 
 NAME = "temporal.bank.example"
 
