@@ -1,5 +1,14 @@
 # The one image of every Remit process: `api` (the default), `worker`, `migrate` and the operators' commands.
 
+FROM node:22-bookworm-slim AS pages
+
+WORKDIR /build
+COPY docs/openapi.json docs/openapi.json
+COPY web web
+# Every package is checked against the hash in the lock file, and none of them runs a script.
+RUN cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run client && npm run build
+
+
 FROM python:3.13-slim-bookworm AS build
 
 # A virtual environment without pip: it is filled from outside, so that nothing in the final image can install.
@@ -37,6 +46,7 @@ COPY webhooks webhooks
 COPY workflows workflows
 COPY deploy/healthcheck.py deploy/healthcheck.py
 COPY --chmod=755 deploy/remit /opt/remit/bin/remit
+COPY --from=pages /build/web/dist web/dist
 # The root filesystem is read-only at run time; bytecode that is trusted without a look at its source starts faster.
 RUN /opt/remit/bin/python -m compileall -q --invalidation-mode unchecked-hash /app
 

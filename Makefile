@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Where Python may not keep what it has compiled, every process of the tests compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run demo openapi test lint format types imports check-brokers check-servers chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
+.PHONY: help setup run demo web check-web-code check-web screenshots openapi test lint format types imports check-brokers check-servers chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -23,30 +23,62 @@ setup: .venv/.ready ## Install everything into .venv (done by the others when ne
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: setup ## Run the whole stack in the foreground until Ctrl-C
+run: setup web-if-possible ## Run the whole stack in the foreground until Ctrl-C
 	@exec $(BIN)/remit run
 
-demo: setup ## Show what Remit does on real servers, check each claim, and audit the books
+demo: setup web-if-possible ## Show what Remit does on real servers, check each claim, and audit the books
 	@$(BIN)/remit demo
 
-test: setup .venv/.contract-ready lint types imports check-servers ## Lint, types, import contracts and all tests
+web: web/dist/index.html ## Build the pages for people, if something of them has changed
+
+.PHONY: web-if-possible
+web-if-possible:
+	@$(MAKE) --no-print-directory web || echo "The pages for people cannot be built here: the API runs without them."
+
+# Node is the machine's own, or comes in an environment of its own.
+NODE_PATH_FIRST := PATH="$(CURDIR)/.venv/node/bin:$$PATH"
+WEB_SOURCES = $(shell find web/src web/public -type f 2>/dev/null) web/index.html web/vite.config.ts web/tsconfig.json
+
+.venv/.node-ready: .venv/.ready requirements-node.txt
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(Number(a < 20 || (a === 20 && b < 19)))' \
+		2>/dev/null || { echo "Installing Node into .venv/node" && $(PYTHON) -m venv .venv/node && \
+		.venv/node/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.txt; }
+	@touch $@
+
+web/node_modules/.ready: web/package-lock.json web/package.json web/.npmrc .venv/.node-ready
+	@echo "Installing what builds the pages into web/node_modules"
+	@cd web && $(NODE_PATH_FIRST) npm ci --silent --no-audit --no-fund
+	@touch $@
+
+web/src/api/schema.gen.ts: docs/openapi.json web/node_modules/.ready
+	@cd web && $(NODE_PATH_FIRST) npm run --silent client >/dev/null
+	@touch $@
+
+web/dist/index.html: web/node_modules/.ready web/src/api/schema.gen.ts $(WEB_SOURCES)
+	@echo "Building the pages"
+	@cd web && $(NODE_PATH_FIRST) npm run --silent build -- --logLevel warn
+
+check-web-code: web/node_modules/.checked ## Lint, format, types and units of the pages, if something has changed
+
+web/node_modules/.checked: web/src/api/schema.gen.ts web/biome.json $(WEB_SOURCES)
+	@cd web && $(NODE_PATH_FIRST) npm run --silent lint
+	@cd web && $(NODE_PATH_FIRST) npm run --silent types
+	@cd web && $(NODE_PATH_FIRST) npm run --silent test -- --reporter=dot
+	@touch $@
+
+test: setup .venv/.contract-ready lint types imports check-web-code check-servers ## Lint, types, import contracts and all tests
 	@$(BIN)/pytest -n 3 --dist worksteal
 
 openapi: setup ## Write the contracts of the API and of events into docs/, from the code
 	@$(BIN)/remit openapi --out docs/openapi.json
 	@$(BIN)/remit events schema --out docs
 
-# In an environment of their own: their dependencies are not ours. Node comes with them where the machine has none.
-.venv/.contract-ready: .venv/.ready requirements-contract.txt requirements-node.txt tests/api/contract/npm/package-lock.json
-	@echo "Installing the validator and the generators that read docs/openapi.json"
+# In an environment of their own: their dependencies are not ours.
+.venv/.contract-ready: .venv/.ready requirements-contract.txt
+	@echo "Installing the validator and the generator that read docs/openapi.json"
 	@test -x .venv/contract/bin/python || $(PYTHON) -m venv .venv/contract
 	@.venv/contract/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r requirements-contract.txt
-	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null || \
-		.venv/contract/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-			-r requirements-node.txt
-	@cp -r tests/api/contract/npm .venv/contract/
-	@cd .venv/contract/npm && PATH="$(CURDIR)/.venv/contract/bin:$$PATH" npm ci --silent --no-audit --no-fund
 	@touch $@
 
 chaos: setup check-servers ## Long fault runs: kill everything in turn under load, and long random ledgers
@@ -73,6 +105,12 @@ bench-quick: .venv/.bench-ready check-servers ## Measure what matters most, in u
 check-runbook: .venv/.runbook-ready check-servers ## Run every command and click of docs/operate/ (needs Chromium and psql)
 	@$(BIN)/pytest -n 2 --dist loadfile -m runbook tests/runbook
 
+check-web: web .venv/.runbook-ready check-servers ## Open every page in a browser, and try to pay twice (needs Chromium)
+	@$(BIN)/pytest -m web tests/web
+
+screenshots: web .venv/.runbook-ready check-servers ## Write pictures of every page to docs/pages/ (needs Chromium)
+	@REMIT_SCREENSHOTS=docs/pages $(BIN)/pytest -m web tests/web/test_pages.py -k pages_
+
 .venv/.runbook-ready: .venv/.ready requirements-runbook.txt
 	@echo "Installing what only the runbook's checks need into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-runbook.txt
@@ -97,9 +135,10 @@ lint: setup ## Lint, and check the format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 
-format: setup ## Format the code and mend what the linter can
+format: setup web/node_modules/.ready ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@cd web && $(NODE_PATH_FIRST) npm run --silent format
 
 types: setup ## Check the types
 	@$(BIN)/mypy
@@ -119,7 +158,7 @@ lock: ## Choose the newest allowed versions and lock them with hashes (needs uv)
 		--python-version 3.11 -o requirements-contract.txt
 	uv pip compile --group pyproject.toml:node --quiet --upgrade --generate-hashes --no-emit-index-url --universal \
 		--python-version 3.11 -o requirements-node.txt
-	cd tests/api/contract/npm && npm install --package-lock-only --silent --no-audit --no-fund
+	cd web && npm update --save --package-lock-only --silent --no-audit --no-fund
 	uv pip compile pyproject.toml --quiet --upgrade --group dev --group bench --generate-hashes --no-emit-index-url \
 		--universal --python-version 3.11 -c requirements-dev.txt -o requirements-bench.txt
 	uv pip compile pyproject.toml --quiet --upgrade --group dev --group runbook --generate-hashes --no-emit-index-url \

@@ -30,6 +30,7 @@ from api.limits.rate_limits import RateLimits, RatePolicy
 from api.live.admission import Admission
 from api.live.hub import EventHub
 from api.live.socket_connection import LimitedSocket
+from api.pages.built_pages import BuiltPages
 from api.request_ids import SendRequestId
 from api.services import Services
 from api.staff.interventions import Interventions
@@ -362,6 +363,7 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
             proxies=trusted_networks(settings.trusted_proxies or ""),
             metrics=settings.metrics_port is None,
             origins=texts_in(settings.cors_origins),
+            pages=(pages := BuiltPages.read()),
         )
         server = http_server(app, settings.api_host, settings.api_port)
         stop = asyncio.Event()
@@ -391,6 +393,8 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         if with_worker and settings.build_id is not None:
             log.warning("transfers that this process starts run on its own version, whichever version is current")
         _keep_out_of_collections()
+        if pages is None:
+            log.warning("the API runs without the pages for people: `make web` builds them, with Node 20.19 or newer")
         log.info("api starts", host=settings.api_host, port=settings.api_port, worker=with_worker)
         await server.serve()
         registering.cancel()

@@ -39,6 +39,8 @@ from api.notifications import routes as notifications
 from api.onboarding import routes as documents
 from api.onboarding import staff_routes as staff_documents
 from api.ownership.check import handle_withheld
+from api.pages import routes as page_routes
+from api.pages.built_pages import BuiltPages
 from api.payees import routes as payees
 from api.projections import routes as statuses
 from api.projections import staff_routes as projections
@@ -68,11 +70,13 @@ def create_app(
     proxies: Sequence[str] = (),
     metrics: bool = True,
     origins: Sequence[str] = (),
+    pages: BuiltPages | None = None,
 ) -> FastAPI:
     """The application over these services. The caller opens and closes their connections.
 
     `proxies` are the addresses and networks whose `X-Forwarded-For` says where a request comes from. `metrics`: serve
     them here, and not on a port of their own. `origins`: whose pages may call the API from a browser.
+    `pages`: those for people, which are served as well.
     """
     app = _routed()
     app.state.remit = services
@@ -81,6 +85,9 @@ def create_app(
         app.include_router(health.metrics_router)
     if docs:
         app.include_router(contract.pages)
+    if pages is not None:
+        app.state.pages = pages
+        app.include_router(page_routes.router)
     handle_problems(app)
     handle_repeats(app)
     handle_withheld(app)

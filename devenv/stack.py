@@ -145,11 +145,13 @@ class Stack:
     async def _run_forever(self) -> None:
         began = time.monotonic()
         async with self.running() as running:
+            pages = f"pages {running.api_url}/app, " if are_pages_built() else ""
             ui = running.temporal_ui_url or "not known (REMIT_TEMPORAL_UI_URL)"
             took = f"{time.monotonic() - began:.1f} s"
             # Scripts wait for this line.
             print(  # noqa: T201
-                f"ready in {took}: API {running.api_url}/docs, Temporal Web UI {ui}", flush=True
+                f"ready in {took}: {pages}API {running.api_url}/docs, Temporal Web UI {ui}",
+                flush=True,
             )
             await asyncio.Event().wait()
 
@@ -249,6 +251,8 @@ class Stack:
             known["REMIT_ENCRYPTION_KEYS"] = self.home.encryption_key()
         if self._settings.smtp_url is None and self._settings.mail_folder is None:
             known["REMIT_MAIL_FOLDER"] = str(self.home.path / "mail")
+        if self._settings.web_url is None:
+            known["REMIT_WEB_URL"] = os.environ.get("REMIT_WEB_URL") or f"{self.api_url}/app"
         if self._settings.webhook_allow is None:
             known["REMIT_WEBHOOK_ALLOW"] = os.environ.get("REMIT_WEBHOOK_ALLOW", "127.0.0.1")
         # It speaks plain HTTP, where browsers keep no secure cookie.
@@ -281,6 +285,11 @@ class Stack:
                     pids=self.supervisor.pids,
                 )
             )
+
+
+def are_pages_built() -> bool:
+    """Whether the API of a stack serves the pages for people as well."""
+    return (PROJECT / "web" / "dist" / "index.html").exists()
 
 
 def _as_variable(value: object) -> str:

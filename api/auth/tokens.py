@@ -43,11 +43,12 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaims:
-    """What a refresh token says: it is the one with this number of its session."""
+    """What a refresh token says: it is the one with this number of its session, with which it expires."""
 
     customer_id: CustomerId
     session_id: SessionId
     number: int
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ class Tokens:
             raise Problem("refresh_token_invalid") from error
         except jwt.InvalidTokenError:
             return None
-        return RefreshClaims(CustomerId(claims["sub"]), SessionId(claims["sid"]), int(claims["num"]))
+        ends = datetime.fromtimestamp(claims["exp"], UTC)
+        return RefreshClaims(CustomerId(claims["sub"]), SessionId(claims["sid"]), int(claims["num"]), ends)
 
     def csrf_token(self, session_id: SessionId) -> str:
         """What a page of ours shows with this session's cookies. It lets nobody in by itself."""

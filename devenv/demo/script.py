@@ -13,7 +13,7 @@ from devenv.demo.context import DemoContext
 from devenv.demo.output import DemoOutput
 from devenv.demo.shop import Shop
 from devenv.home import RunRecord
-from devenv.stack import Running
+from devenv.stack import Running, are_pages_built
 from ledger.money import Money
 from ledger.postgres.audit import Totals, audit
 from settings import Settings
@@ -85,6 +85,7 @@ def show_next_steps(demo: DemoContext) -> None:
         if location := _environment(demo.settings):
             output.line(f"export {location}")
     ways = [
+        *([(f"{running.api_url}/app", "the pages for people: sign in as Ada")] if are_pages_built() else []),
         (f"{running.api_url}/docs", "the API's documentation, to try it out"),
         (running.temporal_ui_url or "REMIT_TEMPORAL_UI_URL is not set", "Temporal's Web UI"),
         (f"{'remit' if shutil.which('remit') else '.venv/bin/remit'} verify", "audits the books at any time"),

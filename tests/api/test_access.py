@@ -63,6 +63,7 @@ CALLS = {
     "auth.refresh": Call("401 401 401 401 401 429 429", {"refresh_token": "forged"}),
     "auth.browser.login": Call(OPEN, {"email": "{email}", "password": PASSWORD}),
     "auth.browser.refresh": Call("401 401 401 401 401 401 401"),
+    "auth.browser.session": Call("401 401 401 401 401 401 401"),
     "auth.browser.logout": Call("204 204 204 204 204 204 204"),
     "auth.request_password_reset": Call("403 403 403 403 403 403 403", {"email": "{email}"}),
     "auth.reset_password": Call("422 422 422 422 422 422 422", {"reset_code": "forged", "new_password": PASSWORD}),

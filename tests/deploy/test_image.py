@@ -1,5 +1,6 @@
 """What the Dockerfile promises, read from the file: nothing here needs containers."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 DOCKERFILE = re.sub(r"\\\n\s*", "", (PROJECT / "Dockerfile").read_text())
 INSTRUCTIONS = [line for line in DOCKERFILE.splitlines() if re.match(r"[A-Z]+ ", line)]
-LAST_STAGE = INSTRUCTIONS[[line.startswith("FROM ") for line in INSTRUCTIONS].index(True, 1) :]
+LAST_STAGE = INSTRUCTIONS[max(place for place, line in enumerate(INSTRUCTIONS) if line.startswith("FROM ")) :]
 IGNORED = (PROJECT / ".dockerignore").read_text().splitlines()
 
 
@@ -30,6 +31,11 @@ def test_dependencies_are_checked_against_their_hashes() -> None:
     (install,) = (line for line in INSTRUCTIONS if re.search(r"\bpip\b.* install ", line))
     assert "--require-hashes" in install
     assert "--only-binary :all:" in install
+    (pages,) = (line for line in INSTRUCTIONS if "npm" in line)
+    assert "npm ci --ignore-scripts" in pages
+    lock = json.loads((PROJECT / "web" / "package-lock.json").read_text())
+    packages = {name: one for name, one in lock["packages"].items() if name}
+    assert [name for name, one in packages.items() if "integrity" not in one or "resolved" in one] == []
 
 
 def test_the_last_stage_builds_nothing_and_runs_as_a_user_of_its_own() -> None:
@@ -41,7 +47,8 @@ def test_the_last_stage_builds_nothing_and_runs_as_a_user_of_its_own() -> None:
     assert any(line.startswith("HEALTHCHECK ") for line in LAST_STAGE)
 
 
-def test_both_stages_are_of_one_pinned_image() -> None:
-    images = {line.split()[1] for line in INSTRUCTIONS if line.startswith("FROM ")}
-    assert len(images) == 1
-    assert re.fullmatch(r"python:3\.\d+-slim-\w+", images.pop())
+def test_all_stages_are_of_pinned_images_and_the_last_one_is_pythons() -> None:
+    images = [line.split()[1] for line in INSTRUCTIONS if line.startswith("FROM ")]
+    assert len(set(images)) == 2
+    assert re.fullmatch(r"node:\d+-\w+-slim", images[0])
+    assert re.fullmatch(r"python:3\.\d+-slim-\w+", images[-1])

@@ -1,5 +1,6 @@
 """Sign-in for pages in browsers: their tokens stay in cookies that no script reads."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response, status
@@ -15,6 +16,7 @@ from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from customers.sessions.session import Session
 from customers.sign_ins.events import AuthEventKind
+from ledger.ids import CustomerId, SessionId
 
 router = APIRouter(prefix=REFRESH_PATH, tags=["auth"], route_class=CheckedRoute)
 
@@ -24,6 +26,7 @@ CsrfHeader = Annotated[str | None, Header(alias=CSRF_HEADER, description="Of the
 class BrowserSessionOut(BaseModel):
     """What a page needs of its session. The tokens are in cookies."""
 
+    customer_id: CustomerId = Field(description="Who is signed in: another tab may have signed in as somebody else")
     csrf_token: str = Field(description=f"Send it as `{CSRF_HEADER}` with every request that changes something")
     expires_in: int = Field(description="Seconds until the next refresh is due", examples=[900])
     refresh_expires_in: int = Field(description="Seconds until the session ends", examples=[259_200])
@@ -44,6 +47,30 @@ async def browser_login(
     """
     remit.cookies.check_origin(request)
     return _kept(await session_of(wanted, remit, client, agent), response, remit)
+
+
+@router.get(
+    "/session",
+    operation_id="auth.browser.session",
+    summary="Find the session of a page that was loaded again",
+    responses=problem_responses("csrf_refused", "refresh_token_invalid", "database_unavailable"),
+)
+async def browser_session(request: Request, remit: Remit) -> BrowserSessionOut:
+    """What the sign-in answered, as it is now: a page keeps no token, so it asks for it after a reload.
+
+    It goes by the cookie of the refresh token and uses nothing up. `expires_in` is 0 where a refresh is due.
+    """
+    remit.cookies.check_origin(request)
+    token = request.cookies.get(remit.cookies.refresh)
+    claims = remit.tokens.read_refresh(token) if token else None
+    if claims is None or await remit.sessions.signed_in(claims.customer_id, claims.session_id) is None:
+        raise Problem("refresh_token_invalid")
+    return BrowserSessionOut(
+        customer_id=claims.customer_id,
+        csrf_token=remit.tokens.csrf_token(claims.session_id),
+        expires_in=_seconds_left(request, remit, claims.session_id),
+        refresh_expires_in=_seconds_until(claims.expires_at),
+    )
 
 
 @router.post(
@@ -102,7 +129,21 @@ def _kept(session: Session, response: Response, remit: Services) -> BrowserSessi
     issued = remit.tokens.issue(session)
     remit.cookies.set(response, issued)
     return BrowserSessionOut(
+        customer_id=session.customer_id,
         csrf_token=remit.tokens.csrf_token(session.id),
         expires_in=issued.expires_in,
         refresh_expires_in=issued.refresh_expires_in,
     )
+
+
+def _seconds_left(request: Request, remit: Services, session_id: SessionId) -> int:
+    """Until the cookie's access token expires. 0: there is none, or it is another session's."""
+    try:
+        access = remit.tokens.read(request.cookies.get(remit.cookies.access, ""))
+    except Problem:
+        return 0
+    return _seconds_until(access.expires_at) if access.session_id == session_id else 0
+
+
+def _seconds_until(moment: datetime) -> int:
+    return max(int((moment - datetime.now(UTC)).total_seconds()), 0)

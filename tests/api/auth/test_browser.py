@@ -37,7 +37,7 @@ async def test_the_tokens_of_a_browser_are_in_cookies_that_no_script_reads(
     ada = await register(http)
     answer = await sign_in(browser, ada)
     assert answer.status_code == 200, answer.text
-    assert answer.json().keys() == {"csrf_token", "expires_in", "refresh_expires_in"}
+    assert answer.json().keys() == {"customer_id", "csrf_token", "expires_in", "refresh_expires_in"}
     cookies = answer.headers.get_list("set-cookie")
     assert [cookie.partition("=")[0] for cookie in cookies] == ["__Host-remit_access", "__Secure-remit_refresh"]
     for cookie in cookies:
@@ -119,3 +119,27 @@ async def test_on_plain_http_the_cookies_of_an_embedded_stack_are_not_secure(
         answer = await client.post(LOGIN, json={"email": ada.email, "password": PASSWORD})
         assert "Secure" not in " ".join(answer.headers.get_list("set-cookie"))
         assert (await client.get("/v1/auth/me")).json()["id"] == ada.id
+
+
+async def test_a_browsers_page_that_was_loaded_again_finds_its_session(
+    browser: httpx.AsyncClient, http: httpx.AsyncClient
+) -> None:
+    session = "/v1/auth/browser/session"
+    assert told(await browser.get(session)) == (401, "refresh_token_invalid")
+    ada = await register(http)
+    first = (await sign_in(browser, ada)).json()
+    now = (await browser.get(session)).json()
+    assert (now["customer_id"], now["csrf_token"]) == (ada.id, first["csrf_token"])
+    assert 0 < now["expires_in"] <= first["expires_in"]
+    assert 0 < now["refresh_expires_in"] <= first["refresh_expires_in"]
+    # Only our own pages: another origin on this host has the cookies, too.
+    assert told(await browser.get(session, headers={"Origin": "https://evil.test"})) == (403, "csrf_refused")
+    assert told(await browser.get(session, headers={"Sec-Fetch-Site": "same-site"})) == (403, "csrf_refused")
+    browser.cookies.delete("__Host-remit_access")
+    assert (await browser.get(session)).json()["expires_in"] == 0
+    token = {"X-CSRF-Token": now["csrf_token"]} | ORIGIN
+    assert (await browser.post(REFRESH, headers=token)).status_code == 200
+    refresh = browser.cookies["__Secure-remit_refresh"]
+    assert (await browser.post(LOGOUT, headers=token)).status_code == 204
+    kept = {"Cookie": f"__Secure-remit_refresh={refresh}"}
+    assert told(await browser.get(session, headers=kept)) == (401, "refresh_token_invalid")

@@ -1,0 +1,106 @@
+import { Button, Group, Paper, Select, Stack, TextInput } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { accountsQuery } from "../accounts/queries";
+import { ButtonLink } from "../ui/ButtonLink";
+import { MoreRows } from "../ui/MoreRows";
+import { PageTitle } from "../ui/PageTitle";
+import { Nothing, Shown } from "../ui/Shown";
+import { KINDS, STATES, type TransferFilters } from "./filters";
+import { transfersQuery } from "./queries";
+import { TransferRow } from "./TransferRow";
+
+const route = getRouteApi("/customers/transactions");
+
+const asOptions = (names: Record<string, string>) => Object.entries(names).map(([value, label]) => ({ value, label }));
+
+export function TransactionsPage() {
+  const filters = route.useSearch();
+  const navigate = route.useNavigate();
+  const accounts = useQuery(accountsQuery);
+  const pages = useInfiniteQuery(transfersQuery(filters));
+  const own = new Set(accounts.data?.map(({ id }) => id));
+  const isFiltered = Object.keys(filters).length > 0;
+  function filter(changed: { [Name in keyof TransferFilters]: TransferFilters[Name] | null }) {
+    const next = Object.entries({ ...filters, ...changed }).filter(([, value]) => value);
+    navigate({ search: Object.fromEntries(next), replace: true });
+  }
+  return (
+    <>
+      <PageTitle title="Transactions" says="Everything that came in, went out, or is on its way." />
+      <Paper withBorder p="md" mb="md" component="search" aria-label="Filters">
+        <Group align="flex-end" gap="sm">
+          {(accounts.data?.length ?? 0) > 1 && (
+            <Select
+              label="Account"
+              placeholder="All"
+              clearable
+              w={150}
+              data={accounts.data?.map(({ id, name, currency }) => ({ value: id, label: name ?? currency }))}
+              value={filters.account ?? null}
+              onChange={(account) => filter({ account })}
+            />
+          )}
+          <Select
+            label="State"
+            placeholder="All"
+            clearable
+            w={160}
+            data={asOptions(STATES)}
+            value={filters.state ?? null}
+            onChange={(state) => filter({ state: state as TransferFilters["state"] })}
+          />
+          <Select
+            label="Kind"
+            placeholder="All"
+            clearable
+            w={140}
+            data={asOptions(KINDS)}
+            value={filters.kind ?? null}
+            onChange={(kind) => filter({ kind: kind as TransferFilters["kind"] })}
+          />
+          <TextInput
+            label="From"
+            type="date"
+            w={150}
+            value={filters.from ?? ""}
+            onChange={(event) => filter({ from: event.currentTarget.value })}
+          />
+          <TextInput
+            label="To"
+            type="date"
+            w={150}
+            value={filters.to ?? ""}
+            onChange={(event) => filter({ to: event.currentTarget.value })}
+          />
+          {isFiltered && (
+            <Button variant="subtle" onClick={() => navigate({ search: {}, replace: true })}>
+              Show all
+            </Button>
+          )}
+        </Group>
+      </Paper>
+      <Shown query={pages} rows={8}>
+        {(found) => {
+          const items = found.pages.flatMap((page) => page.items);
+          if (items.length === 0)
+            return (
+              <Nothing says={isFiltered ? "No transaction is like this." : "No money has moved yet."}>
+                {!isFiltered && <ButtonLink to="/transfer">Send money</ButtonLink>}
+              </Nothing>
+            );
+          return (
+            <Stack>
+              <ul className="list">
+                {items.map((transfer) => (
+                  <TransferRow key={transfer.id} transfer={transfer} own={own} />
+                ))}
+              </ul>
+              <MoreRows pages={pages} />
+            </Stack>
+          );
+        }}
+      </Shown>
+    </>
+  );
+}

@@ -1,0 +1,32 @@
+import { describe, expect, it, vi } from "vitest";
+
+vi.stubGlobal("location", { origin: "http://remit.test" });
+const { NoAnswer, Problem } = await import("../api/problem");
+const { ruleOn } = await import("./payment");
+const { readPayee } = await import("./payee");
+
+const problem = (status: number) => new Problem("some_code", status, "No.");
+
+describe("an error of a payment", () => {
+  it.each([new NoAnswer(), problem(500), problem(503), problem(408), new Error("?")])(
+    "says nothing about the transfer: %s",
+    (error) => {
+      expect([ruleOn(error, false), ruleOn(error, true)]).toEqual(["unknown", "unknown"]);
+    },
+  );
+
+  it.each([400, 403, 404, 409, 413, 422])("refuses it: %i", (status) => {
+    expect(ruleOn(problem(status), false)).toBe("refused");
+  });
+
+  it("tells nothing behind a lost answer, where it comes before the key is looked at", () => {
+    expect([ruleOn(problem(429), false), ruleOn(problem(429), true)]).toEqual(["refused", "unknown"]);
+    expect([ruleOn(problem(401), false), ruleOn(problem(401), true)]).toEqual(["refused", "stopped"]);
+  });
+});
+
+it("takes a payee's number as people write it", () => {
+  expect(readPayee(" rm04 4040-4040 4040 ")).toBe("RM04404040404040");
+  expect(readPayee(`acc_${"a".repeat(26)}`)).toBe(`acc_${"a".repeat(26)}`);
+  for (const wrong of ["", "RM04", "Ben", "RM044040404040400", "acc_1"]) expect(readPayee(wrong)).toBeNull();
+});

@@ -1,0 +1,34 @@
+import { Button, type ButtonProps, Group } from "@mantine/core";
+import { useState } from "react";
+
+type ConfirmButtonProps = ButtonProps & { label: string; confirm: string; act: () => void };
+
+/** A button for what cannot be taken back: the first click asks, and another one does it. */
+export function ConfirmButton({ label, confirm, act, ...button }: ConfirmButtonProps) {
+  const [asks, setAsks] = useState(false);
+  if (!asks)
+    return (
+      <Button variant="default" size="xs" {...button} onClick={() => setAsks(true)}>
+        {label}
+      </Button>
+    );
+  return (
+    <Group gap="xs">
+      <Button
+        color="red.9"
+        size="xs"
+        {...button}
+        autoFocus
+        onClick={() => {
+          setAsks(false);
+          act();
+        }}
+      >
+        {confirm}
+      </Button>
+      <Button variant="subtle" size="xs" onClick={() => setAsks(false)}>
+        Keep it
+      </Button>
+    </Group>
+  );
+}
