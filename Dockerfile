@@ -40,6 +40,7 @@ COPY projections projections
 COPY reviews reviews
 COPY screening screening
 COPY staff staff
+COPY statements statements
 COPY tiers tiers
 COPY trail trail
 COPY webhooks webhooks

@@ -13,13 +13,14 @@ help: ## List the targets
 
 setup: .venv/.ready ## Install everything into .venv (done by the others when needed)
 
-.venv/.ready: requirements-dev.txt pyproject.toml
+.venv/.ready: requirements-dev.txt requirements-camt.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Remit needs Python 3.11 or newer: install it, or set PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Remit needs Python 3.11 or newer; $$($(PYTHON) --version) is too old: set PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing dependencies into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-camt.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -90,6 +90,7 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
+from statements.postgres.account_statements import AccountStatements
 from temporal_client import codec_from, connect_temporal
 from trail.postgres.months import Retention
 from trail.postgres.records import AuditRecords
@@ -320,6 +321,7 @@ def compose_api(
         web_url=settings.web_url,
         webhook_endpoints=WebhookEndpoints(database, encryption),
         webhook_networks=webhook_networks_from(settings),
+        statements=AccountStatements(database, settings.statement_terms(), reports),
     )
     return ApiProcess(services, completions, queues)
 

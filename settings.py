@@ -29,6 +29,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ledger.fingerprints import LEAST_CHARACTERS
 from ledger.limits.tier_limits import LAST_TIER, LimitTable
 from ledger.money import is_currency
+from statements.statement import Bank, StatementTerms
+from statements.statement_period import zones_in
 
 PREFIX = "REMIT_"
 
@@ -202,6 +204,12 @@ class Settings(BaseSettings):
     web_url: str | None = Field(
         None, pattern=r"^https?://[^\s#?]+$", description="Where customers' pages are, for the links in mails."
     )
+
+    # Statements of accounts.
+    bank_name: str = Field("Remit", pattern=r"^[^\x00-\x1f]{1,140}$", description="Who keeps the accounts.")
+    bank_address: str | None = Field(None, max_length=300, description="Its address, lines separated by semicolons.")
+    time_zone: str = Field("UTC", description="An IANA name: in which zone the days of statements are counted.")
+    time_zones: str | None = Field(None, description="JSON: other zones by currency.")
 
     # Webhooks.
     webhook_allow: str | None = Field(
@@ -412,6 +420,11 @@ class Settings(BaseSettings):
         """Refuse limits of what does not exist: a misspelt one would silently limit nothing."""
         self.limits()
         return self
+
+    def statement_terms(self) -> StatementTerms:
+        """What statements print, and in which time zones they count days."""
+        address = tuple(line for part in (self.bank_address or "").split(";") if (line := part.strip()))
+        return StatementTerms(Bank(self.bank_name, address), zones_in(self.time_zone, self.time_zones or "{}"))
 
     def limits(self) -> LimitTable:
         """What accounts may send and hold."""

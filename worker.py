@@ -13,6 +13,7 @@ from temporalio.worker import (
     WorkerDeploymentConfig,
 )
 
+from activities.books.account_statements import StatementSteps
 from activities.books.rebuilds import STEP_SECONDS, RebuildSteps
 from activities.disputes import DisputeSteps
 from activities.http_verifier import HttpVerifier
@@ -58,6 +59,7 @@ from screening.rules import ScreeningRule
 from screening.standard_rules import FundingThreshold
 from settings import Settings, texts_in
 from staff.rebuilds.postgres import Rebuilds
+from statements.postgres.account_statements import AccountStatements
 from tiers.postgres import TierRequests
 from tiers.tier_request import TierTerms
 from webhooks.addresses import AllowedNetworks
@@ -66,6 +68,7 @@ from webhooks.postgres.fan_out import WebhookFanOut
 from webhooks.postgres.outbound import OutgoingEvents
 from workflows import policies
 from workflows.books.rebuild import RebuildWorkflow
+from workflows.books.statement import StatementWorkflow
 from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
@@ -93,6 +96,7 @@ WORKFLOWS: Sequence[type] = (
     OnboardingWorkflow,
     TierRequestWorkflow,
     RebuildWorkflow,
+    StatementWorkflow,
     WebhookEndpointWorkflow,
 )
 # The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
@@ -103,6 +107,7 @@ VERSIONED_WORKFLOWS: Sequence[type] = (
     AutoUpgradedTierRequest,
     AutoUpgradedOnboarding,
     AutoUpgradedRebuild,
+    StatementWorkflow,
     AutoUpgradedWebhookEndpoint,
 )
 
@@ -265,6 +270,7 @@ def build_worker(
         policies.TASK_TIMEOUT,
     )
     rebuilds = RebuildSteps(client, Rebuilds(book.database, book.queues), settings.recovery_grace_seconds, STEP_SECONDS)
+    statements = StatementSteps(AccountStatements(book.database, settings.statement_terms()))
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -301,6 +307,7 @@ def build_worker(
             onboarding.find_stranded_onboardings,
             rebuilds.rebuild_accounts,
             rebuilds.find_stranded_rebuilds,
+            statements.add_up_statement,
             webhooks.deliver_events,
             webhooks.wake_webhook_endpoints,
         ],

@@ -51,6 +51,8 @@ from api.screening import case_routes as cases
 from api.screening import rule_routes as screening_rules
 from api.services import Services
 from api.staff import routes as staff
+from api.statements import routes as statements
+from api.statements import staff_routes as staff_statements
 from api.tiers import routes as tiers
 from api.tiers import staff_routes as staff_tiers
 from api.trail import routes as trail
@@ -132,6 +134,7 @@ def _routed() -> FastAPI:
     for room in (
         transfers,
         accounts,
+        statements,
         auth,
         sessions,
         passwords,
@@ -158,6 +161,7 @@ def _routed() -> FastAPI:
         customers,
         staff_documents,
         staff_accounts,
+        staff_statements,
         fundings,
         staff_transfers,
         interventions,

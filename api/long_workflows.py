@@ -1,4 +1,4 @@
-"""Starts and wakes the workflows that live long: of onboardings, disputes, tier requests and rebuilds.
+"""Starts and wakes the workflows that live long: of onboardings, disputes, tier requests, rebuilds and statements.
 
 No request depends on that, because recovery starts what does not run: where it fails, a line is logged.
 """
@@ -13,9 +13,16 @@ from temporalio.service import RPCError
 from api.temporal_connection import RPC_LIMIT, RPC_SECONDS, TemporalConnection, TemporalUnavailable
 from disputes.dispute import Dispute
 from ledger.ids import CustomerId, RebuildId
-from ledger.workflow_ids import onboarding_workflow_id, rebuild_workflow_id, tier_request_workflow_id
+from ledger.workflow_ids import (
+    onboarding_workflow_id,
+    rebuild_workflow_id,
+    statement_workflow_id,
+    tier_request_workflow_id,
+)
+from statements.statement import StatementKey
 from tiers.tier_request import TierRequest
 from workflows.books.rebuild import RebuildWorkflow
+from workflows.books.statement import StatementWorkflow
 from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
@@ -106,6 +113,23 @@ class LongWorkflows(TemporalConnection):
                 await handle.signal(TierRequestWorkflow.look_again, rpc_timeout=RPC_LIMIT)
         except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
             log.info("the tier request's workflow was not nudged", request_id=request.id, error=str(error))
+
+    async def start_statement(self, key: StatementKey) -> None:
+        """Start what adds a long statement up, unless it runs. While Temporal gives no answer, the next sweep does."""
+        try:
+            async with asyncio.timeout(NUDGE_SECONDS):
+                await self._client.start_workflow(
+                    StatementWorkflow.run,
+                    key,
+                    id=statement_workflow_id(key.account_id, key.number),
+                    task_queue=self.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    task_timeout=TASK_TIMEOUT,
+                    static_summary=f"Add up statement {key}",
+                    rpc_timeout=RPC_LIMIT,
+                )
+        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
+            log.info("the statement's workflow did not start", statement=str(key), error=str(error))
 
     async def start_rebuild(self, rebuild_id: RebuildId, what: str) -> None:
         """Start the rebuild's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""

@@ -59,6 +59,7 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
+from statements.postgres.account_statements import AccountStatements
 from tiers.postgres import TierRequests
 from trail.postgres.records import AuditRecords
 from trail.postgres.requests import RequestTrail
@@ -134,6 +135,7 @@ class Services:
     web_url: str | None
     webhook_endpoints: WebhookEndpoints
     webhook_networks: AllowedNetworks
+    statements: AccountStatements
 
 
 async def services_of(request: Request) -> Services:

@@ -34,6 +34,7 @@ class EventType(StrEnum):
     DISPUTE_STATED = "dispute.stated"
     DISPUTE_ENDED = "dispute.ended"
     NOTIFICATION_ADDED = "notification.added"
+    STATEMENT_READY = "statement.ready"
     WEBHOOK_ENDPOINT_FAILING = "webhook_endpoint.failing"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
     WEBHOOK_ENDPOINT_RECOVERED = "webhook_endpoint.recovered"

@@ -124,6 +124,25 @@ NOTIFICATION = _object(
     },
     "What it is about; its text is at `GET /v1/notifications/{id}`",
 )
+ACCOUNT_STATEMENT = _object(
+    {
+        "account_id": _id("acc"),
+        "number": {"type": "integer", "minimum": 1},
+        "currency": CURRENCY,
+        "begins_at": {"type": "string"},
+        "ends_at": {"type": "string"},
+        "time_zone": TEXT,
+        "month": _nullable({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"}),
+        "from_version": {"type": "integer", "minimum": 1},
+        "to_version": {"type": "integer", "minimum": 0},
+        "opening": AMOUNT,
+        "credits": AMOUNT,
+        "debits": AMOUNT,
+        "closing": AMOUNT,
+        "head_hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    },
+    "The statement; its entries are at `GET /v1/accounts/{account_id}/statements/{number}.json`",
+)
 WEBHOOK_ENDPOINT = _object(
     {
         "id": _id("whe"),
@@ -181,6 +200,7 @@ CONTENTS: Mapping[EventType, tuple[str, Mapping[str, Schema]]] = {
     EventType.DISPUTE_STATED: ("A party made a statement.", OF_DISPUTE),
     EventType.DISPUTE_ENDED: ("A dispute ended, or its failed reversal has succeeded since.", OF_DISPUTE),
     EventType.NOTIFICATION_ADDED: ("A customer has a new notification.", {"notification": NOTIFICATION}),
+    EventType.STATEMENT_READY: ("A statement of an account is ready.", {"statement": ACCOUNT_STATEMENT}),
     EventType.WEBHOOK_ENDPOINT_FAILING: ("Deliveries to an endpoint fail.", OF_ENDPOINT),
     EventType.WEBHOOK_ENDPOINT_DISABLED: ("An endpoint gets no more deliveries.", OF_ENDPOINT),
     EventType.WEBHOOK_ENDPOINT_RECOVERED: ("Deliveries to an endpoint succeed again.", OF_ENDPOINT),

@@ -7,7 +7,7 @@ A test keeps other modules from building such an ID by hand.
 import hashlib
 import re
 
-from ledger.ids import BatchId, CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId, TransferId
+from ledger.ids import AccountId, BatchId, CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId, TransferId
 from ledger.transfers import MAX_ATTEMPTS
 
 # Temporal keeps at most 255 characters of an ID in PostgreSQL.
@@ -67,6 +67,11 @@ def tier_request_workflow_id(request_id: TierRequestId) -> str:
 def rebuild_workflow_id(rebuild_id: RebuildId) -> str:
     """`rebuild/{rebuild}`."""
     return f"rebuild/{rebuild_id}"
+
+
+def statement_workflow_id(account_id: AccountId, number: int) -> str:
+    """`statement/{account}/{number}`."""
+    return f"statement/{account_id}/{number}"
 
 
 def webhook_workflow_id(endpoint_id: EndpointId) -> str:

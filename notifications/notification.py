@@ -27,11 +27,19 @@ _BY_PREFIX = {
 # How a transfer's attempt ended.
 ENDED = "ended"
 
+# How the occasion of a statement of an account begins; its number follows.
+STATEMENT = "statement/"
+
 
 def type_of(occasion: str) -> NotificationType:
-    """What the notification of this occasion is about: `ended`, `dsp_…/opened`, `act_…/frozen` or `welcomed`."""
+    """What the notification of this occasion is about.
+
+    For example `ended`, `dsp_…/opened`, `act_…/frozen`, `statement/3` or `welcomed`.
+    """
     if occasion == ENDED:
         return NotificationType.TRANSFERS
+    if occasion.startswith(STATEMENT):
+        return NotificationType.ACCOUNTS
     return _BY_PREFIX.get(occasion[:4], NotificationType.IDENTITY)
 
 

@@ -90,6 +90,12 @@ REBUILD_ATTEMPT = timedelta(minutes=5)
 # A rebuild continues as new after so many steps: its history has some thousand events then.
 REBUILD_STEPS = 500
 
+# One step of a statement adds up the next lines in one statement of SQL; one of a sweep makes some hundred statements.
+STATEMENT_ATTEMPT = timedelta(seconds=30)
+
+# The sweep continues as new after so many steps, and so does the workflow of one statement.
+STATEMENT_STEPS = 500
+
 # One step of a webhook endpoint sends for a minute, and its last requests end soon behind that. A worker that dies
 # meanwhile is noticed by its silence.
 DELIVERY_ATTEMPT = timedelta(minutes=2)

@@ -17,6 +17,7 @@ from screening.rules import Verdict
 from staff.permissions import Action
 from staff.rebuilds.rebuild import RebuildProgress
 from staff.update_input import StaffRequest
+from statements.statement import StatementKey, StatementProgress
 from tiers.tier_request import TierProgress
 from webhooks.endpoint import Drained
 
@@ -204,6 +205,12 @@ async def rebuild_accounts(rebuild_id: RebuildId) -> RebuildProgress:
 @activity.defn
 async def find_stranded_rebuilds() -> list[RebuildId]:
     """Find rebuilds that are not completed and have no running workflow."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def add_up_statement(statement: StatementKey) -> StatementProgress:
+    """Add the next lines of a statement to its sums."""
     raise NotImplementedError
 
 

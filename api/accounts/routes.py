@@ -1,4 +1,4 @@
-"""A customer's accounts, their statements, deposits and withdrawals."""
+"""A customer's accounts, their entries, deposits and withdrawals."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -151,7 +151,7 @@ async def limits(account_id: AccountId, session: AccountsRead, remit: Remit) -> 
 @router.get(
     "/{account_id}/entries",
     operation_id="accounts.entries",
-    summary="Read an account's statement",
+    summary="Read an account's entries",
     responses=problem_responses(*_READING, "account_not_found", "cursor_invalid", "validation_failed"),
 )
 async def entries(

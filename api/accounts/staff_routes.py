@@ -62,7 +62,7 @@ async def limits(account_id: AccountId, _: Staff, remit: Remit) -> LimitsOut:
 @router.get(
     "/entries",
     operation_id="admin.accounts.entries",
-    summary="Read any account's statement",
+    summary="Read any account's entries",
     responses=problem_responses(*READING, "account_not_found", "cursor_invalid", "validation_failed"),
 )
 async def entries(

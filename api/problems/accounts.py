@@ -32,6 +32,20 @@ ACCOUNTS: Mapping[str, Meaning] = {
         "The account's entries take too long to read",
         "Audit the books first: a rebuild begins where an audit ended.",
     ),
+    "statement_not_found": Meaning(404, "No such statement", "The account has no statement with this number."),
+    "statement_not_ready": Meaning(
+        409,
+        "The statement is being made",
+        "The statement is being made: 50,000 of 480,000 lines added up. Ask again in a moment.",
+    ),
+    "statement_period_not_begun": Meaning(
+        422, "The period has not begun", "The period begins at 2027-01-01T00:00:00+00:00, which is to come."
+    ),
+    "statement_too_long": Meaning(
+        422,
+        "The statement is too long for this format",
+        "The statement has 480,000 lines; this format takes 100,000. Take CSV, XML or JSON.",
+    ),
     "more_held_than_balance": Meaning(
         409, "More is held than the balance would be", "Release what the account's disputes hold, then rebuild it."
     ),

@@ -6,6 +6,7 @@ Reads for a customer take the owner's id and filter by it in SQL: what belongs t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Text, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -20,6 +21,9 @@ from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.postgres.rows import ACCOUNT, account_of
 from ledger.postgres.tables import accounts, entries
 from ledger.transfers import Leg
+
+if TYPE_CHECKING:
+    from database.connections import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +219,20 @@ class AccountReads:
         since, until = wanted.within.since, wanted.within.until
         async with self._reports.connection() as connection:
             if until is not None:
-                last: int = await connection.fetchval(_VERSION_BEFORE, account_id, until)
-                below_version = min(below_version, last + 1)
+                below_version = min(below_version, await version_before(connection, account_id, until) + 1)
             statement = _ENTRIES.where(*_conditions(wanted)) if wanted != NO_FILTER else _ENTRIES
             if since is not None:
-                earlier: int = await connection.fetchval(_VERSION_BEFORE, account_id, since)
+                earlier = await version_before(connection, account_id, since)
                 statement = statement.where(entries.c.version > earlier)
             return await fetch_page(
                 connection, statement, limit, _entry_of, account_id=account_id, below_version=below_version
             )
+
+
+async def version_before(connection: "Connection", account_id: AccountId, moment: datetime) -> int:
+    """The version of the last entry that was recorded before the moment; 0 where there is none."""
+    found: int = await connection.fetchval(_VERSION_BEFORE, account_id, moment)
+    return found
 
 
 def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:

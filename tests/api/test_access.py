@@ -109,6 +109,15 @@ CALLS = {
     "accounts.balance": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
     "accounts.stats": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
     "accounts.events": Call(OWNER_KEYED, scope=Scope.EVENTS_READ),
+    "statements.create": Call(
+        "401 404 201 404 404 201 403", {"from": "2026-01-01", "to": "2999-12-31"}, scope=Scope.ACCOUNTS_WRITE
+    ),
+    "statements.list": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
+    "statements.get": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
+    **{
+        f"statements.{format_}": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ)
+        for format_ in ("csv", "json", "pdf", "xml")
+    },
     "accounts.limits": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
     "accounts.deposit": Call(
         "401 404 201 404 404 201 403", {"amount": 5_000, "currency": "USD"}, scope=Scope.TRANSFERS_WRITE
@@ -149,6 +158,9 @@ CALLS = {
     "admin.accounts.get": Call(STAFF),
     "admin.accounts.entries": Call(STAFF),
     "admin.accounts.limits": Call(STAFF),
+    "admin.statements.list": Call(STAFF),
+    "admin.statements.get": Call(STAFF),
+    **{f"admin.statements.{format_}": Call(STAFF) for format_ in ("csv", "json", "pdf", "xml")},
     "admin.accounts.stats": Call(STAFF),
     "admin.accounts.freeze": Call("401 403 403 200 409 403 403", REASON),
     "admin.accounts.unfreeze": Call("401 403 403 200 409 403 403", REASON),
@@ -316,6 +328,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
 
     async def asked(operation: str, caller: str) -> int:
         method, path = routes[operation]
+        path = path.replace("{number}", "1") if "statements." in operation else path
         method = "HEAD" if operation == "events.stream" else method
         token = people[caller].token if caller in people else keys[CALLS[operation].scope].get(caller)
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -44,6 +44,7 @@ for module in (
     "screening.postgres.tables",
     "staff.postgres.tables",
     "staff.rebuilds.postgres",
+    "statements.postgres.tables",
     "tiers.postgres",
     "trail.postgres.tables",
     "webhooks.postgres.tables",

@@ -1,6 +1,7 @@
 """Books in which everything has happened that writes events, but for webhooks."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +14,9 @@ from events.postgres.sequencer import number_all
 from events.postgres.stream import EventStream
 from ledger.postgres.book import Book, put_in_review
 from ledger.transfers import Ending, Failure, State, Step, TransferOrder
+from statements.postgres.account_statements import AccountStatements
+from statements.statement import Bank, StatementTerms
+from statements.statement_period import TimeZones
 from tests.connections import Connection
 from tests.orders import Holder, completed, funded, holder, later_attempt, order, reversal, staff
 
@@ -48,6 +52,8 @@ async def story(database: Database, customers: Customers, book: Book, owner: Con
     await book.refund(Ending(Step(sent_back.transfer_id, 1), Failure("account_frozen", "Frozen.", "destination")))
     await _dispute(owner, paid, alice, bob)
     back = await completed(book, reversal(paid, admin, 30, "sent twice"))
+    statements = AccountStatements(database, StatementTerms(Bank("Remit", ()), TimeZones()))
+    await statements.make(alice.account_id, datetime(2026, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC))
     for change in ("tier = 2", "status = 'frozen'", "status = 'active'", "status = 'closed'"):
         await owner.execute(f"UPDATE accounts SET {change} WHERE id = $1", alice.account_id)
     for change in ("verification = 'pending'", "verification = 'verified'", "role = 'operator'"):
