@@ -8,6 +8,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.api.people import PASSWORD, Person
+from tests.waiting import until
 
 PATIENCE_MS = 15_000
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -53,13 +54,21 @@ class Visitor:
     async def settled(self) -> None:
         """Until nothing is loading any more."""
         await self.page.wait_for_load_state("networkidle")
-        await self.page.wait_for_function("!document.querySelector('[aria-label=Loading]')")
+
+        async def is_read() -> bool:
+            return await self.page.get_by_label("Loading", exact=True).count() == 0
+
+        await until(is_read, "the page has what it reads")
 
     async def click(self, button: str) -> None:
         await self.page.get_by_role("button", name=button).click()
 
     async def reads(self, text: str) -> None:
         await self.page.get_by_text(text).first.wait_for()
+
+    async def reads_state(self, title: str) -> None:
+        """How a transfer stands, on its page. A notification about it says the same in a sentence."""
+        await self.page.get_by_role("status").get_by_text(title, exact=True).wait_for()
 
     async def violations(self) -> list[str]:
         """What axe finds on the page as it is: rules of WCAG and best practices."""

@@ -1,7 +1,7 @@
 // What happens to the customer as it happens, by GraphQL subscriptions over one socket.
 
 import { createClient } from "graphql-ws";
-import { renewIfDue, signedOut } from "./session";
+import { distrust, renewIfDue, signedOut } from "./session";
 
 export type AccountChange = {
   type: string;
@@ -21,6 +21,9 @@ export type Live = {
 
 const ACCOUNTS = "subscription { accountChanged { type accountId version entry { balanceAfter } } }";
 const NOTIFICATIONS = "subscription { notificationAdded { notification { id type body transferId } } }";
+// The session has ended, or its access token has.
+const FORBIDDEN = 4403;
+
 const LONGEST_PAUSE_MS = 15_000;
 
 /** Follow until the returned function is called. A lost connection is opened again, with longer and longer pauses. */
@@ -40,7 +43,12 @@ export function follow(live: Live): () => void {
         setTimeout(resume, Math.min(1000 * 2 ** retries, LONGEST_PAUSE_MS) * (0.5 + Math.random())),
       ),
     keepAlive: 20_000,
-    on: { connected: live.onOpen },
+    on: {
+      connected: live.onOpen,
+      closed: (event) => {
+        if ((event as CloseEvent).code === FORBIDDEN) distrust();
+      },
+    },
   });
   const nothing = () => {};
   socket.subscribe<{ accountChanged: AccountChange }>(

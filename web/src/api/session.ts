@@ -15,6 +15,12 @@ let kept: Kept | null = null;
 let renewing: Promise<boolean> | null = null;
 let onEnd: () => void = () => {};
 
+// The tabs of a browser share its cookies, so one that signs in or out does it for all.
+const tabs = new BroadcastChannel("remit-session");
+tabs.onmessage = ({ data: customerId }) => {
+  if (kept !== null && kept.customerId !== customerId) location.reload();
+};
+
 /** What happens once the session has ended. */
 export function whenSignedOut(then: () => void): void {
   onEnd = then;
@@ -25,20 +31,29 @@ export function signedOut(): void {
   onEnd();
 }
 
-export function keep(session: BrowserSession): void {
-  if (kept !== null && kept.customerId !== session.customer_id) {
-    // Another tab has signed in as somebody else: nothing that this one shows is theirs.
-    location.assign("/app");
-  }
+/** Somebody has signed in here. */
+export function begin(session: BrowserSession): void {
+  keep(session);
+  tabs.postMessage(session.customer_id);
+}
+
+/** They have signed out here. */
+export function end(): void {
+  kept = null;
+  tabs.postMessage(null);
+}
+
+/** The server does not let the session in any more: ask before it is used again. */
+export function distrust(): void {
+  if (kept !== null) kept.dueAt = 0;
+}
+
+function keep(session: BrowserSession): void {
   kept = {
     customerId: session.customer_id,
     csrfToken: session.csrf_token,
     dueAt: Date.now() + session.expires_in * 1000 - EARLY_MS,
   };
-}
-
-export function forget(): void {
-  kept = null;
 }
 
 /** The header of requests that change something. Empty where nobody is signed in. */
@@ -47,12 +62,20 @@ export async function csrfHeader(): Promise<Record<string, string>> {
   return kept === null ? {} : { "X-CSRF-Token": (kept as Kept).csrfToken };
 }
 
-/** Find the session again: after a reload, or where another tab has begun another one. False: there is none. */
+/**
+ * Find the session again: after a reload, or where another tab has begun another one. False: there is none, or it is
+ * somebody else's, to whom nothing belongs that this page shows or is about to send.
+ */
 export async function find(): Promise<boolean> {
   const answer = await fetch(`${PATH}/session`);
   if (answer.status === 401) return false;
   if (!answer.ok) throw new Error("no answer");
-  keep(await answer.json());
+  const session: BrowserSession = await answer.json();
+  if (kept !== null && kept.customerId !== session.customer_id) {
+    location.reload();
+    return false;
+  }
+  keep(session);
   return true;
 }
 

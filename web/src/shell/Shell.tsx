@@ -1,22 +1,35 @@
-import { ActionIcon, AppShell, Burger, Button, Group, Indicator, NavLink, Stack, Text } from "@mantine/core";
+import {
+  ActionIcon,
+  type ActionIconProps,
+  AppShell,
+  Burger,
+  Button,
+  Group,
+  Indicator,
+  NavLink,
+  Stack,
+  Text,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { createLink, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { type ComponentPropsWithRef, useEffect } from "react";
 import { cache } from "../api/cache";
 import { api } from "../api/client";
 import { answerTo } from "../api/problem";
-import { forget } from "../api/session";
+import { end } from "../api/session";
 import { useMe } from "../customers/queries";
 import { useUnread } from "../notifications/queries";
-import { forgetIntent } from "../transfer/stored";
+import { drop, resume } from "../transfer/payment";
 import { Icon, type IconName } from "../ui/Icon";
 import { Logo } from "../ui/Logo";
 import { ThemeSwitch } from "../ui/ThemeSwitch";
 import { Offline } from "./Offline";
 import { useLive } from "./useLive";
 
+type IconLinkProps = ActionIconProps & Omit<ComponentPropsWithRef<"a">, keyof ActionIconProps>;
+
 const PageLink = createLink(NavLink<"a">);
-const IconLink = createLink(ActionIcon<"a">);
+const IconLink = createLink((props: IconLinkProps) => <ActionIcon component="a" {...props} />);
 
 const PAGES: { to: string; label: string; icon: IconName }[] = [
   { to: "/dashboard", label: "Dashboard", icon: "home" },
@@ -30,7 +43,11 @@ export function Shell() {
   const [isOpen, { toggle, close }] = useDisclosure();
   const path = useRouterState({ select: (state) => state.location.pathname });
   const unread = useUnread();
+  const me = useMe();
   useLive();
+  useEffect(() => {
+    if (me) resume(me.id);
+  }, [me]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the menu closes when another page opens
   useEffect(close, [path]);
   return (
@@ -101,8 +118,8 @@ function SignedIn() {
   const navigate = useNavigate();
   async function signOut() {
     await answerTo(api.POST("/v1/auth/browser/logout")).catch(() => {});
-    forget();
-    forgetIntent();
+    end();
+    drop();
     await navigate({ to: "/login" });
     cache.clear();
   }

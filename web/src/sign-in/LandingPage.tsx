@@ -34,8 +34,8 @@ export function LandingPage() {
       </Container>
       <Container component="main" size="lg" py={{ base: "xl", sm: "5rem" }}>
         <Stack gap="xl">
-          <Stack gap="md" maw={640}>
-            <Title order={1} fz={{ base: "2rem", sm: "3rem" }} lh={1.15}>
+          <Stack gap="md" maw={760}>
+            <Title order={1} fz={{ base: "2rem", sm: "3rem" }} lh={1.15} style={{ textWrap: "balance" }}>
               Send money, and always know where it is.
             </Title>
             <Text size="lg" c="dimmed">

@@ -6,7 +6,7 @@ import { useEffect } from "react";
 import { cache } from "../api/cache";
 import { api } from "../api/client";
 import { answerTo, fieldErrors, Problem } from "../api/problem";
-import { keep } from "../api/session";
+import { begin } from "../api/session";
 import { TextLink } from "../ui/ButtonLink";
 import { FormProblem } from "../ui/FormProblem";
 import { EntryCard } from "./EntryCard";
@@ -24,7 +24,7 @@ export function LoginPage() {
       answerTo(api.POST("/v1/auth/browser/login", { body: { email, password, second_factor: code.trim() || null } })),
     onSuccess: (session) => {
       cache.clear();
-      keep(session);
+      begin(session);
       router.history.push(`${router.basepath}${next ?? "/dashboard"}`);
     },
     onError: (error) => form.setErrors(fieldErrors(error, ["email", "password"])),

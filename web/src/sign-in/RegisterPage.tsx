@@ -7,7 +7,7 @@ import { currenciesQuery } from "../accounts/queries";
 import { cache } from "../api/cache";
 import { api } from "../api/client";
 import { answerTo, fieldErrors } from "../api/problem";
-import { keep } from "../api/session";
+import { begin } from "../api/session";
 import { DOCUMENT_TYPES, type DocumentType } from "../customers/documents";
 import { TextLink } from "../ui/ButtonLink";
 import { FormProblem } from "../ui/FormProblem";
@@ -40,7 +40,7 @@ export function RegisterPage() {
       const { email, password } = who;
       const session = await answerTo(api.POST("/v1/auth/browser/login", { body: { email, password } }));
       cache.clear();
-      keep(session);
+      begin(session);
     },
     onSuccess: () => navigate({ to: "/dashboard" }),
     onError: (error) => form.setErrors(fieldErrors(error, NAMES)),

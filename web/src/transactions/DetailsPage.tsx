@@ -10,7 +10,7 @@ import { Facts } from "../ui/Facts";
 import { PageTitle } from "../ui/PageTitle";
 import { Shown } from "../ui/Shown";
 import { When } from "../ui/When";
-import { KINDS, STATES } from "./filters";
+import { KINDS, type State } from "./filters";
 import { isFinal, keyOf, MOST_ATTEMPTS, receiptQuery, type Transfer, timelineQuery, transferQuery } from "./queries";
 import { TransferOutcome } from "./TransferOutcome";
 
@@ -94,6 +94,16 @@ function Details({ transfer }: { transfer: Transfer }) {
   );
 }
 
+const REACHED: Record<State, string> = {
+  initiated: "Accepted",
+  in_review: "Given to a person to look at",
+  debited: "Taken from the account",
+  completed: "Given to the other account",
+  compensated: "Given back",
+  failed: "Refused",
+  cancelled: "Cancelled",
+};
+
 function Timeline({ transferId }: { transferId: string }) {
   const timeline = useQuery(timelineQuery(transferId));
   return (
@@ -107,7 +117,7 @@ function Timeline({ transferId }: { transferId: string }) {
             {found.reached.map(({ attempt, state, at }) => (
               <li key={`${attempt} ${state}`}>
                 <Text fw={550}>
-                  {STATES[state]}
+                  {REACHED[state]}
                   {attempt > 1 && `, attempt ${attempt}`}
                 </Text>
                 <When at={at} exact size="sm" c="dimmed" />

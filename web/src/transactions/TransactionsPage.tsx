@@ -1,4 +1,4 @@
-import { Button, Group, Paper, Select, Stack, TextInput } from "@mantine/core";
+import { Button, Paper, Select, SimpleGrid, Stack, TextInput } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { accountsQuery } from "../accounts/queries";
@@ -29,13 +29,12 @@ export function TransactionsPage() {
     <>
       <PageTitle title="Transactions" says="Everything that came in, went out, or is on its way." />
       <Paper withBorder p="md" mb="md" component="search" aria-label="Filters">
-        <Group align="flex-end" gap="sm">
+        <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="sm" style={{ alignItems: "end" }}>
           {(accounts.data?.length ?? 0) > 1 && (
             <Select
               label="Account"
               placeholder="All"
               clearable
-              w={150}
               data={accounts.data?.map(({ id, name, currency }) => ({ value: id, label: name ?? currency }))}
               value={filters.account ?? null}
               onChange={(account) => filter({ account })}
@@ -45,7 +44,6 @@ export function TransactionsPage() {
             label="State"
             placeholder="All"
             clearable
-            w={160}
             data={asOptions(STATES)}
             value={filters.state ?? null}
             onChange={(state) => filter({ state: state as TransferFilters["state"] })}
@@ -54,7 +52,6 @@ export function TransactionsPage() {
             label="Kind"
             placeholder="All"
             clearable
-            w={140}
             data={asOptions(KINDS)}
             value={filters.kind ?? null}
             onChange={(kind) => filter({ kind: kind as TransferFilters["kind"] })}
@@ -62,14 +59,12 @@ export function TransactionsPage() {
           <TextInput
             label="From"
             type="date"
-            w={150}
             value={filters.from ?? ""}
             onChange={(event) => filter({ from: event.currentTarget.value })}
           />
           <TextInput
             label="To"
             type="date"
-            w={150}
             value={filters.to ?? ""}
             onChange={(event) => filter({ to: event.currentTarget.value })}
           />
@@ -78,7 +73,7 @@ export function TransactionsPage() {
               Show all
             </Button>
           )}
-        </Group>
+        </SimpleGrid>
       </Paper>
       <Shown query={pages} rows={8}>
         {(found) => {

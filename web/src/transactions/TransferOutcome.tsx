@@ -92,7 +92,7 @@ export function TransferOutcome({ transfer, isOwn, change }: TransferOutcomeProp
         )}
         {retry.isPending && retry.failureCount > 0 && <Text size="sm">Not known yet, asking again…</Text>}
         <FormProblem error={retry.error ?? cancel.error} />
-        <Group gap="sm">
+        <Group gap="sm" className="acts">
           {mayRetry && (
             <Button size="xs" onClick={() => retry.mutate()} loading={retry.isPending}>
               Try again

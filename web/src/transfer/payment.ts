@@ -8,7 +8,7 @@ import { api } from "../api/client";
 import { answerTo, Problem } from "../api/problem";
 import { transferQuery } from "../transactions/queries";
 import { begin, edit, type Intent, know, missAnswer, type Order, refuse, send, type Typed } from "./intent";
-import { loadIntent, storeIntent } from "./stored";
+import { forgetIntent, loadIntent, storeIntent } from "./stored";
 
 type Payment = { intent: Intent; refusal: unknown };
 
@@ -18,11 +18,21 @@ let payment: Payment | null = null;
 let isAsking = false;
 const listeners = new Set<() => void>();
 
-/** The payment of this customer in this tab. One whose answer is not known is asked about again. */
+/** The payment of this customer in this tab. */
 export function usePayment(customerId: string): Payment {
-  const found = useSyncExternalStore(listen, () => of(customerId));
-  if (found.intent.stage === "sent" && found.refusal === null) void ask();
-  return found;
+  return useSyncExternalStore(listen, () => of(customerId));
+}
+
+/** After a reload or a sign-in: ask about a payment whose answer is not known. */
+export function resume(customerId: string): void {
+  of(customerId);
+  void ask();
+}
+
+/** At a sign-out: the next customer of this tab finds nothing of it. */
+export function drop(): void {
+  payment = null;
+  forgetIntent();
 }
 
 export function type(typed: Typed): void {

@@ -9,7 +9,6 @@ export function MoreRows<T>({ pages }: { pages: UseInfiniteQueryResult<InfiniteD
   if (!pages.hasNextPage) return null;
   return (
     <Button
-      component="button"
       variant="default"
       loading={pages.isFetchingNextPage}
       onClick={() => pages.fetchNextPage()}

@@ -7,7 +7,7 @@ type SectionProps = { title: string; says?: string; action?: ReactNode; children
 export function Section({ title, says, action, children }: SectionProps) {
   return (
     <Paper withBorder p={{ base: "md", sm: "lg" }} component="section" aria-label={title}>
-      <Group justify="space-between" align="flex-start" mb="md" gap="sm">
+      <Group justify="space-between" align="flex-start" mb="md" gap="sm" wrap="nowrap">
         <Stack gap={2}>
           <Title order={2} size="h4">
             {title}

@@ -1,6 +1,6 @@
 // Colours and sizes. Text has a contrast of at least 4.5 to 1 in both themes (WCAG 2.2, 1.4.3).
 
-import { type CSSVariablesResolver, createTheme, Notification } from "@mantine/core";
+import { Anchor, type CSSVariablesResolver, createTheme, Notification } from "@mantine/core";
 
 export const theme = createTheme({
   primaryColor: "indigo",
@@ -10,6 +10,8 @@ export const theme = createTheme({
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif',
   headings: { fontWeight: "650" },
   components: {
+    // A link in a sentence differs from its words by more than its colour.
+    Anchor: Anchor.extend({ defaultProps: { underline: "always" } }),
     Notification: Notification.extend({
       defaultProps: { withBorder: true, closeButtonProps: { "aria-label": "Close" } },
     }),
@@ -31,6 +33,7 @@ export const variables: CSSVariablesResolver = (found) => ({
     "--mantine-color-indigo-light-color": "#2f44ad",
   },
   dark: {
+    "--mantine-color-text": "#e4e4e4",
     "--mantine-color-dimmed": found.colors.dark[1],
     "--mantine-color-error": found.colors.red[4],
     "--mantine-color-anchor": found.colors.indigo[3],
