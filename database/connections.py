@@ -269,16 +269,7 @@ class Database:
         self._pool: Pool | None = None
 
     async def __aenter__(self) -> Self:
-        pool = self._pool = await asyncpg.create_pool(
-            self._url,
-            min_size=0,
-            max_size=self._connections,
-            max_inactive_connection_lifetime=300,
-            connection_class=PooledConnection,
-            timeout=self._limits.acquire_seconds,
-            command_timeout=self._limits.answer_seconds,
-            server_settings=self._session,
-        )
+        pool = self._pool = await self._make_pool()
         show_pool(
             self._application_name,
             in_use=lambda: pool.get_size() - pool.get_idle_size(),
@@ -288,12 +279,27 @@ class Database:
         _open.add(self)
         return self
 
+    async def _make_pool(self) -> "Pool":
+        return await asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=self._connections,
+            max_inactive_connection_lifetime=300,
+            connection_class=PooledConnection,
+            timeout=self._limits.acquire_seconds,
+            command_timeout=self._limits.answer_seconds,
+            server_settings=self._session,
+        )
+
     async def __aexit__(self, *_: object) -> None:
         _open.discard(self)
         if self._pool is not None:
             hide_pool(self._application_name)
-            self._pool.terminate()
+            self._end_pool(self._pool)
             self._pool = None
+
+    def _end_pool(self, pool: "Pool") -> None:
+        pool.terminate()
 
     def connection(self) -> AbstractAsyncContextManager["Connection"]:
         """A connection in autocommit. Raises `Unavailable` when PostgreSQL is down, full or does not answer."""

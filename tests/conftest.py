@@ -79,7 +79,8 @@ async def postgres(open_folder: Path) -> AsyncIterator[PostgresServer]:
 async def databases(postgres: PostgresServer) -> AsyncIterator[Databases]:
     connection = await asyncpg.connect(postgres.url)
     databases = Databases(connection, TEMPLATE, partial(database_named, postgres.url))
-    yield databases
+    with databases.lent_to_workers():
+        yield databases
     await databases.close()
     await connection.close()
 

@@ -6,10 +6,12 @@ notes that) or settings, wrote much, or still uses a connection.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import asyncpg
+import pytest
 
 from database import connections
 from database.connections import Database
@@ -18,6 +20,9 @@ from tests.connections import Connection
 
 # More rows than this are dropped with their database: deleted rows stay in the files until they are vacuumed.
 _ROWS_AT_MOST = 5_000
+
+# What a worker calls its pools.
+WORKERS_POOLS = {"remit-worker", "remit-events"}
 
 _NOTE_CHANGED_DEFINITIONS = """
     CREATE TABLE tests.changed_definitions (what text);
@@ -140,15 +145,24 @@ class OwnDatabase:
         self.url = url
         self._superuser = superuser
         self.eraser = eraser
-        # Each connection has its role for good.
-        self._pools: dict[str, connections.Pool] = {}
+        # By the name of the application and the role, which each connection has for good.
+        self._pools: dict[tuple[str, str], connections.Pool] = {}
 
     def lend(self, role: str) -> _Lent:
-        return _Lent(self.url, role, self._pools.pop(role, None))
+        return _Lent(self.url, role, self.take_pool(("test", role)))
 
     def keep(self, lent: _Lent) -> None:
         if (pool := lent.take_back()) is not None:
-            self._pools[lent.role] = pool
+            self.keep_pool(("test", lent.role), pool)
+
+    def take_pool(self, key: tuple[str, str]) -> "connections.Pool | None":
+        return self._pools.pop(key, None)
+
+    def keep_pool(self, key: tuple[str, str], pool: "connections.Pool") -> None:
+        if key in self._pools:  # the test opened two
+            pool.terminate()
+        else:
+            self._pools[key] = pool
 
     async def emptied(self) -> bool:
         """True if the next test may have it; else it must be dropped."""
@@ -181,10 +195,39 @@ class Databases:
         self._template = template
         self._url_of = url_of
         self._free: list[OwnDatabase] = []
+        self._used: dict[str, OwnDatabase] = {}
+
+    @contextmanager
+    def lent_to_workers(self) -> Iterator[None]:
+        """Meanwhile the pools of a worker in a test's process outlive it, too: most of its work is to plan."""
+        make_pool, end_pool = Database._make_pool, Database._end_pool  # noqa: SLF001
+
+        def place_of(database: Database) -> tuple[OwnDatabase, tuple[str, str]] | None:
+            own, name = self._used.get(database._url), database._application_name  # noqa: SLF001
+            return (own, (name, database._session["role"])) if own and name in WORKERS_POOLS else None  # noqa: SLF001
+
+        async def lent(database: Database) -> "connections.Pool":
+            place = place_of(database)
+            pool = place[0].take_pool(place[1]) if place else None
+            return pool or await make_pool(database)
+
+        def kept(database: Database, pool: "connections.Pool") -> None:
+            if place := place_of(database):
+                place[0].keep_pool(place[1], pool)
+            else:
+                end_pool(database, pool)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Database, "_make_pool", lent)
+            patch.setattr(Database, "_end_pool", kept)
+            yield
 
     async def take(self) -> OwnDatabase:
-        if self._free:
-            return self._free.pop()
+        own = self._free.pop() if self._free else await self._make()
+        self._used[own.url] = own
+        return own
+
+    async def _make(self) -> OwnDatabase:
         name = f"test_{secrets.token_hex(6)}"
         await self._server.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         superuser = await asyncpg.connect(self._url_of(name))
@@ -193,6 +236,7 @@ class Databases:
         return OwnDatabase(name, self._url_of(name), superuser, eraser)
 
     async def give_back(self, used: OwnDatabase) -> None:
+        del self._used[used.url]
         try:
             again = await used.emptied()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
