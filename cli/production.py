@@ -14,13 +14,15 @@ def api(
     """Serve the HTTP API."""
     from devenv.processes.ports import check_free
     from logs import configure_logging
-    from serve import serve_api
 
     settings = required_settings("database_url", "temporal_address", "jwt_secret", "fingerprint_keys")
     check_free(settings.api_port, "REMIT_API_PORT", "the API", settings.api_host)
     if settings.metrics_port is not None:
         check_free(settings.metrics_port, "REMIT_METRICS_PORT", "metrics", settings.api_host)
     configure_logging(settings)
+    # It takes seconds to load: what is wrong with the settings is said before.
+    from serve import serve_api
+
     run_async(serve_api(settings, with_worker=with_worker))
 
 
@@ -28,12 +30,13 @@ def worker() -> None:
     """Run a worker. Start as many as the load needs."""
     from devenv.processes.ports import check_free
     from logs import configure_logging
-    from serve import run_worker
 
     settings = required_settings("database_url", "temporal_address", "fingerprint_keys")
     if settings.metrics_port is not None:
         check_free(settings.metrics_port, "REMIT_METRICS_PORT", "metrics", settings.api_host)
     configure_logging(settings, "worker")
+    from serve import run_worker
+
     run_async(run_worker(settings))
 
 

@@ -1,8 +1,10 @@
 """Sinks of installed packages: each is offered by an entry point, and nothing here has to know of it."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
 from events.sink import Sink, kind_of
 
@@ -19,6 +21,13 @@ class UnusableSink:
     reason: str
 
 
+@cache
+def _offered(path: tuple[str, ...]) -> list[EntryPoint]:
+    """What is installed on this path, read once: each look opens a file of each package."""
+    del path
+    return sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name)
+
+
 def installed_sinks(taken: Iterable[str] = ()) -> tuple[list[Sink], list[UnusableSink]]:
     """The sinks that installed packages offer and that are configured, and those that cannot be used.
 
@@ -27,7 +36,7 @@ def installed_sinks(taken: Iterable[str] = ()) -> tuple[list[Sink], list[Unusabl
     names = set(taken)
     found: list[Sink] = []
     unusable: list[UnusableSink] = []
-    for offered in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
+    for offered in _offered(tuple(sys.path)):
         try:
             sink = offered.load()()
             if sink is None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import argon2
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from api.auth import passwords
 from database.connections import APPLICATION_ROLE, WORKER_ROLE, Database
@@ -40,17 +41,26 @@ async def book(database_url: str) -> AsyncIterator[Book]:
         yield Book(steps_database, FINGERPRINTS, record_reversal)
 
 
-@pytest.fixture
-def settings(database_url: str, temporal: TemporalServer) -> Settings:
+@pytest.fixture(scope="session")
+def shared_settings(temporal: TemporalServer) -> Settings:
+    """What all tests have in common: to read ninety variables for each of them takes longer than to serve a request."""
     return Settings.model_validate(
         {
-            "database_url": database_url,
             "temporal_address": temporal.address,
-            "jwt_secret": secrets.token_hex(32),
             "fingerprint_keys": FINGERPRINT_KEY,
             "sandbox_rails": True,
             # Staff are made a moment before they are two.
             "four_eyes_after_seconds": 0,
+        }
+    )
+
+
+@pytest.fixture
+def settings(shared_settings: Settings, database_url: str) -> Settings:
+    return shared_settings.model_copy(
+        update={
+            "database_url": database_url,
+            "jwt_secret": SecretStr(secrets.token_hex(32)),
             "task_queue": f"test-{secrets.token_hex(6)}",
         }
     )

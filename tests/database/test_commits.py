@@ -80,7 +80,7 @@ async def started(command: str, url: str, **settings: str) -> tuple[int | None, 
     )
     assert process.stderr is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):  # on a busy machine it takes long to load
             said = (await process.stderr.read()).decode()
             # Not killed where it ends by itself: kill() reaps a process that has just ended, and its exit code is lost.
             await process.wait()
