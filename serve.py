@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,12 +52,11 @@ from disputes.dispute import DisputeTerms
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.holds import DisputeHolds
 from disputes.postgres.late_reversals import LateReversals
-from events.postgres.arrivals import Arrivals
+from event_tasks import BUILT_IN, EventTasks, sinks_from
 from events.postgres.dead_letters import DeadLetters
-from events.postgres.retention import keep_event_months
 from events.postgres.search import EventSearches
-from events.postgres.sequencer import Sequencer, UnnumberedReads
-from events.postgres.sinks import SinkReads, run_sinks
+from events.postgres.sequencer import UnnumberedReads
+from events.postgres.sinks import SinkReads
 from key_rings import encryption_from, fingerprints_from, signatures_from
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.account_reads import AccountReads
@@ -69,7 +68,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from notifications.choices.postgres import ChannelChoices
 from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
-from projections.postgres.generations import ProjectionRebuilds, keep_rebuilding
+from projections.postgres.generations import ProjectionRebuilds
 from projections.postgres.reads import ProjectionReads
 from reviews.postgres import Reviews
 from rule_files import configured_rules
@@ -90,6 +89,7 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
+from staff.sinks.postgres import SinkRetirements
 from statements.postgres.account_statements import AccountStatements
 from temporal_client import codec_from, connect_temporal
 from trail.postgres.months import Retention
@@ -97,18 +97,15 @@ from trail.postgres.records import AuditRecords
 from trail.postgres.requests import RequestTrail
 from trail.postgres.sealer import keep_trail
 from trail.postgres.unsealed import UnsealedReads
-from webhooks.postgres.endpoints import WebhookEndpoints, send_dead_again
-from webhooks.postgres.expiry import keep_forgetting
+from webhooks.postgres.endpoints import WebhookEndpoints
 from webhooks.postgres.fan_out import SOURCE as WEBHOOKS
+from webhooks.postgres.replays import send_dead_again
 from worker import (
     build_worker,
-    collectors_from,
     mailer_from,
     promotion,
-    sinks_from,
     tier_requests_from,
     verifier_from,
-    wakes_from,
     webhook_networks_from,
 )
 from workflows.registration import register_missing
@@ -124,9 +121,6 @@ HUB_CONNECTIONS = 3
 # How often a process checks what Temporal has registered, if nothing gives it a reason to.
 REGISTRATION_SECONDS = 30
 
-
-# Of a worker, beside those of its steps.
-EVENT_CONNECTIONS = 6
 
 # How long a process waits for the end of what it does beside its steps.
 STOP_SECONDS = 3
@@ -182,13 +176,6 @@ def open_steps_database(settings: Settings) -> Database:
     url = settings.worker_database_url or settings.database_url
     assert url is not None
     return Database(url, settings.database_connections, "remit-worker", STEPS, role=WORKER_ROLE)
-
-
-def open_events_database(settings: Settings) -> Database:
-    """The connections of what a worker does for events: it waits for no step, and no step for it."""
-    url = settings.worker_database_url or settings.database_url
-    assert url is not None
-    return Database(url, EVENT_CONNECTIONS, "remit-events", STEPS, role=WORKER_ROLE)
 
 
 def open_book(
@@ -247,6 +234,7 @@ def compose_api(
         database, timedelta(seconds=settings.session_seconds), timedelta(seconds=settings.refresh_grace_seconds)
     )
     api_keys = ApiKeys(database)
+    configured_sinks = frozenset(sink.name for sink in sinks_from(settings, database))
     services = Services(
         database=database,
         customers=Customers(database, encryption),
@@ -265,7 +253,9 @@ def compose_api(
         projection_reads=ProjectionReads(database),
         projection_rebuilds=ProjectionRebuilds(database),
         sink_reads=SinkReads(database),
-        configured_sinks=frozenset(sink.name for sink in sinks_from(settings, database)),
+        configured_sinks=configured_sinks,
+        known_sinks=BUILT_IN,
+        sink_retirements=SinkRetirements(database, configured_sinks),
         roles=Roles(database, four_eyes_after),
         transfer_searches=TransferSearches(reports),
         transfer_files=files,
@@ -335,11 +325,13 @@ def rate_limits_from(settings: Settings, database: Database) -> RateLimits:
     )
 
 
-async def serve_api(settings: Settings, *, with_worker: bool) -> None:
+async def serve_api(
+    settings: Settings, *, with_worker: bool, event_tasks: Callable[[Settings], EventTasks] = EventTasks
+) -> None:
     """Serve until SIGTERM or SIGINT. With a worker in the same process, transfers start eagerly and end sooner.
 
-    The API starts, and answers with 503 where it must, while PostgreSQL or Temporal does not answer. Raises the error
-    that ends the worker.
+    `event_tasks` makes what the worker does beside its steps. The API starts, and answers with 503 where it must, while
+    PostgreSQL or Temporal does not answer. Raises the error that ends the worker.
     """
     assert settings.database_url is not None
     # A pool each: requests get connections however many steps wait for one, and however many lists are read.
@@ -380,7 +372,14 @@ async def serve_api(settings: Settings, *, with_worker: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, shut_down)
         running = asyncio.create_task(
-            run_until_stopped(process.services.temporal, steps_book, settings, stop, with_worker=with_worker)
+            run_until_stopped(
+                process.services.temporal,
+                steps_book,
+                settings,
+                stop,
+                with_worker=with_worker,
+                events=event_tasks(settings) if with_worker else None,
+            )
         )
         running.add_done_callback(lambda _: setattr(server, "should_exit", True))
         registering = asyncio.create_task(keep_registered(process.services.temporal, settings))
@@ -442,19 +441,25 @@ async def keep_registered(temporal: TemporalGateway, settings: Settings) -> NoRe
 
 
 async def run_until_stopped(
-    temporal: TemporalGateway, book: Book, settings: Settings, stop: asyncio.Event, *, with_worker: bool
+    temporal: TemporalGateway,
+    book: Book,
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    with_worker: bool,
+    events: EventTasks | None = None,
 ) -> None:
     """Connect to both servers and run a worker, if wanted. Return once `stop` is set and the running steps have ended.
 
-    Raises `NotDurable` if PostgreSQL may lose what it has committed.
+    `events` is what the worker does beside its steps; None: what every worker does. Raises `NotDurable` if PostgreSQL
+    may lose what it has committed.
     """
     connecting = asyncio.create_task(temporal.keep_connecting())
     checking = asyncio.create_task(wait_for_durable_commits(book.database, sandbox=settings.sandbox_rails))
     stopping = asyncio.create_task(stop.wait())
     watches: list[asyncio.Task[NoReturn] | asyncio.Task[None]] = []
     pools = AsyncExitStack()
-    events_database = open_events_database(settings)
-    sequencer, wakes = Sequencer(events_database), wakes_from(settings, events_database)
+    events = events or EventTasks(settings)
     try:
         for task in (checking, connecting):
             await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -463,7 +468,7 @@ async def run_until_stopped(
             await task
         watches += [asyncio.create_task(temporal.watch()), asyncio.create_task(book.database.watch())]
         if with_worker:
-            await pools.enter_async_context(events_database)
+            await pools.enter_async_context(events.database)
             watches.append(asyncio.create_task(keep_totals(book.database)))
             sealer = keep_trail(
                 book.database,
@@ -475,22 +480,13 @@ async def run_until_stopped(
             )
             watches.append(asyncio.create_task(sealer))
             watches.append(asyncio.create_task(encrypt_plain_numbers(book.database, settings)))
-            watches.append(asyncio.create_task(sequencer.keep_numbering()))
-            watches.append(asyncio.create_task(keep_event_months(events_database, settings.event_days)))
-            arrivals = Arrivals(events_database)
-            watches.append(asyncio.create_task(arrivals.keep_listening()))
-            watches.append(asyncio.create_task(keep_rebuilding(events_database)))
-            sinks = sinks_from(settings, events_database, wakes.poke)
-            watches.append(asyncio.create_task(run_sinks(events_database, arrivals, sinks)))
-            for collector in collectors_from(settings, events_database):
-                watches.append(asyncio.create_task(collector.run()))
+            watches += events.begin()
         if not with_worker:
             await stopping
             return
         client = await connecting
-        watches.append(asyncio.create_task(wakes.keep_waking(client, settings.task_queue)))
-        watches.append(asyncio.create_task(keep_forgetting(events_database)))
-        async with build_worker(client, book, settings, after_step=sequencer.wake, wakes=wakes):
+        watches += events.begin_waking(client)
+        async with build_worker(client, book, settings, after_step=events.wake, wakes=events.wakes):
             log.info("worker runs", task_queue=settings.task_queue, build_id=settings.build_id)
             await stopping
     finally:

@@ -28,28 +28,19 @@ from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
 from activities.webhooks.deliveries import WebhookSteps
 from activities.webhooks.wakes import Wakes
-from brokers.kafka import KafkaAddress, KafkaSink
-from brokers.kafka_dead_letters import KafkaDeadLetters
-from brokers.rabbitmq import RabbitMqSink
-from brokers.rabbitmq_dead_letters import RabbitMqDeadLetters
 from customers.documents.sandbox import PeopleVerify, SandboxVerifier
 from customers.documents.verifier import Verifier
 from database.connections import Database
 from disputes.postgres.disputes import Disputes
 from disputes.postgres.late_reversals import LateReversals
-from events.installed_sinks import installed_sinks
-from events.sink import Publisher, Sink
 from key_rings import encryption_from
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.book import Book
-from notifications.choices.postgres import ChannelChoices
 from notifications.mail import smtp
-from notifications.mail.email_sink import MAIL_TIME, EmailSink
 from notifications.mail.folder import MailFolder
 from notifications.mail.mail import Mailer, NoMailer
 from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
-from projections.postgres.projection_sink import projection_sinks
 from reviews.review import ReviewPolicy
 from rule_files import configured_rules
 from screening.postgres.rules_in_force import RulesInForce
@@ -64,7 +55,6 @@ from tiers.postgres import TierRequests
 from tiers.tier_request import TierTerms
 from webhooks.addresses import AllowedNetworks
 from webhooks.http_client import WebhookSender
-from webhooks.postgres.fan_out import WebhookFanOut
 from webhooks.postgres.outbound import OutgoingEvents
 from workflows import policies
 from workflows.books.rebuild import RebuildWorkflow
@@ -152,49 +142,9 @@ def tier_requests_from(settings: Settings, database: Database, queues: AccountQu
     return TierRequests(database, encryption_from(settings), terms, four_eyes_after, queues)
 
 
-def brokers_from(settings: Settings) -> list[Publisher]:
-    """The brokers that the settings name."""
-    found: list[Publisher] = []
-    if settings.kafka_url is not None:
-        found.append(KafkaSink(KafkaAddress(settings.kafka_url.get_secret_value())))
-    if settings.rabbitmq_url is not None:
-        found.append(RabbitMqSink(settings.rabbitmq_url.get_secret_value()))
-    return found
-
-
-def collectors_from(settings: Settings, database: Database) -> list[KafkaDeadLetters | RabbitMqDeadLetters]:
-    """What collects dead letters from the brokers that the settings name, and hands replays back."""
-    found: list[KafkaDeadLetters | RabbitMqDeadLetters] = []
-    if settings.kafka_url is not None:
-        found.append(KafkaDeadLetters(KafkaAddress(settings.kafka_url.get_secret_value()), database))
-    if settings.rabbitmq_url is not None:
-        found.append(RabbitMqDeadLetters(settings.rabbitmq_url.get_secret_value(), database))
-    return found
-
-
-def sinks_from(settings: Settings, database: Database, poke: Callable[[], None] = nobody_waits) -> list[Sink]:
-    """Who gets every event: what the settings configure, and what installed packages offer. A broken one is left out.
-
-    Money does not wait for any of them, so none keeps a worker from its start. `poke` is called when webhooks have
-    something to send.
-    """
-    configured: list[Sink] = [*projection_sinks(), WebhookFanOut(poke), *brokers_from(settings)]
-    if (mailer := mailer_from(settings, MAIL_TIME)).accepts:
-        configured.append(EmailSink(mailer, ChannelChoices(database).letters, settings.web_url))
-    installed, unusable = installed_sinks(sink.name for sink in configured)
-    for each in unusable:
-        log.error("an installed sink cannot be used", sink=each.name, error=each.reason)
-    return [*configured, *installed]
-
-
 def webhook_networks_from(settings: Settings) -> AllowedNetworks:
     """Networks that webhooks may go to although they are private."""
     return AllowedNetworks.of(texts_in(settings.webhook_allow))
-
-
-def wakes_from(settings: Settings, database: Database) -> Wakes:
-    """What wakes the workflows of webhook endpoints, for one worker process."""
-    return Wakes(OutgoingEvents(database, encryption_from(settings)), policies.TASK_TIMEOUT)
 
 
 def deployment(build_id: str | None) -> WorkerDeploymentConfig | None:
@@ -264,11 +214,12 @@ def build_worker(
         verifier or verifier_from(settings),
         settings.recovery_grace_seconds,
     )
+    outgoing = OutgoingEvents(book.database, encryption_from(settings))
     webhooks = WebhookSteps(
         client,
-        OutgoingEvents(book.database, encryption_from(settings)),
+        outgoing,
         WebhookSender(webhook_networks_from(settings)),
-        wakes or wakes_from(settings, book.database),
+        wakes or Wakes(outgoing, policies.TASK_TIMEOUT),
         settings.recovery_grace_seconds,
         policies.TASK_TIMEOUT,
     )

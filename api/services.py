@@ -1,5 +1,6 @@
 """The services that the routes use, put together by a composition root."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -34,6 +35,7 @@ from disputes.postgres.holds import DisputeHolds
 from events.postgres.dead_letters import DeadLetters
 from events.postgres.search import EventSearches
 from events.postgres.sinks import SinkReads
+from events.sink import SinkKind
 from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals
@@ -59,6 +61,7 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
+from staff.sinks.postgres import SinkRetirements
 from statements.postgres.account_statements import AccountStatements
 from tiers.postgres import TierRequests
 from trail.postgres.records import AuditRecords
@@ -88,6 +91,8 @@ class Services:
     projection_rebuilds: ProjectionRebuilds
     sink_reads: SinkReads
     configured_sinks: frozenset[str]
+    known_sinks: Mapping[str, SinkKind]
+    sink_retirements: SinkRetirements
     roles: Roles
     transfer_searches: TransferSearches
     transfer_files: TransferFiles

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from events.event import Event
+from events.event import Event, EventType
+from ledger.refusals import ActionRefused
 
 
 class SinkKind(StrEnum):
@@ -36,6 +37,28 @@ class Rejected:
     reason: str
 
 
+@dataclass(eq=False)
+class NoSuchSink(ActionRefused):
+    """No sink has this name."""
+
+    code = "sink_not_found"
+    name: str
+
+    def __str__(self) -> str:
+        return f"No sink {self.name} was ever run."
+
+
+@dataclass(eq=False)
+class SinkInUse(ActionRefused):
+    """A sink that is configured or run is no former one."""
+
+    code = "sink_in_use"
+    name: str
+
+    def __str__(self) -> str:
+        return f"The sink {self.name} is in use: take it out of the settings of all processes, and restart them, first."
+
+
 class SinkUnavailable(Exception):
     """The receiver takes nothing now. The sink waits and tries again, and its lag shows."""
 
@@ -45,9 +68,10 @@ class Publisher(Protocol):
     """Hands events to something outside of the database.
 
     A publisher may also have `begins_at_head`: true, and it begins with the first event after it was first run, instead
-    of the oldest that is kept; `most_at_once`: so many events it gets in one call; `pause_milliseconds`: the least
-    time from one call to the next, so that each has more events; `republish(events)`, which is called instead of
-    `publish` for dead letters that staff replay; and `aclose()`, which is called when its process stops.
+    of the oldest that is kept; `most_at_once`: so many events it gets in one call; `types`: events of other types it
+    does not get; `pause_milliseconds`: the least time from one call to the next, so that each has more events;
+    `republish(events)`, which is called instead of `publish` for dead letters that staff replay; and `aclose()`, which
+    is called when its process stops.
     """
 
     @property
@@ -66,7 +90,10 @@ class Publisher(Protocol):
 
 @runtime_checkable
 class Projection(Protocol):
-    """Writes rows in the database of the events. It may have what else a publisher may have."""
+    """Writes rows in the database of the events. It may have what else a publisher may have.
+
+    And `committed()`, which is called after each transaction.
+    """
 
     @property
     def name(self) -> str:
@@ -100,6 +127,12 @@ def begins_at_head(sink: Sink) -> bool:
 def most_at_once(sink: Sink, default: int) -> int:
     """How many events one call hands it. One call of a publisher may take some seconds, and no longer."""
     return int(getattr(sink, "most_at_once", default))
+
+
+def types_of(sink: Sink) -> frozenset[EventType] | None:
+    """The types of the events that it gets; None: all."""
+    types = getattr(sink, "types", None)
+    return None if types is None else frozenset(types)
 
 
 def pause_milliseconds(sink: Sink, default: int) -> int:

@@ -55,6 +55,7 @@ class Action(StrEnum):
     REPLAY_DEAD_LETTERS = "replay_dead_letters"
     DISCARD_DEAD_LETTER = "discard_dead_letter"
     MANAGE_WEBHOOKS = "manage_webhooks"
+    RETIRE_SINK = "retire_sink"
 
 
 class Channel(StrEnum):
@@ -107,6 +108,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.REPLAY_DEAD_LETTERS: STAFF,
     Action.DISCARD_DEAD_LETTER: STAFF,
     Action.MANAGE_WEBHOOKS: _ADMINS,
+    Action.RETIRE_SINK: _ADMINS,
 }
 
 

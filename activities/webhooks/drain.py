@@ -15,7 +15,8 @@ from webhooks.attempt import NEVER_AGAIN, DeliveryRuling, WebhookAnswer, rule_on
 from webhooks.endpoint import DeliveryState, Drained, EndpointState, Health, WebhookEndpoint, waits_for
 from webhooks.http_client import AT_ONCE, WebhookConnections, WebhookSender
 from webhooks.payload import Payload, payload_of
-from webhooks.postgres.outbound import AccountQueue, Attempted, OpenEndpoint, OutgoingEvents, PendingDelivery
+from webhooks.postgres.attempt_records import Attempted, PendingDelivery
+from webhooks.postgres.outbound import AccountQueue, OpenEndpoint, OutgoingEvents
 from webhooks.signature import signed_headers
 
 log = structlog.get_logger()

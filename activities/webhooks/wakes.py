@@ -27,9 +27,8 @@ log = structlog.get_logger()
 WORKFLOW = "WebhookEndpointWorkflow"
 SIGNAL = "look_again"
 
-# How often a worker looks, and how often for a moment behind a poke: what pokes has not committed yet.
+# How often a worker looks.
 LOOK_MILLISECONDS = 250
-POKED_LOOKS_MILLISECONDS = (2, 5, 10, 20, 40, 80)
 
 AT_ONCE = 20
 RPC_LIMIT = timedelta(seconds=5)
@@ -62,7 +61,7 @@ class Wakes:
         self._listening: dict[EndpointId, asyncio.Event] = {}
 
     def poke(self) -> None:
-        """There will be something in a moment: look soon."""
+        """There is something: look at once."""
         self._poked.set()
 
     @property
@@ -85,13 +84,8 @@ class Wakes:
         is_lost = False
         while True:
             try:
-                if self._poked.is_set():
-                    self._poked.clear()
-                    for pause in POKED_LOOKS_MILLISECONDS:
-                        await asyncio.sleep(pause / 1000)
-                        await self._look(client, task_queue)
-                else:
-                    await self._look(client, task_queue)
+                self._poked.clear()
+                await self._look(client, task_queue)
             except (Unavailable, RPCError, RuntimeError, TimeoutError) as error:
                 if not is_lost:
                     log.warning("no webhook endpoint is woken", error=" ".join(str(error).split()))

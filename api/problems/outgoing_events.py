@@ -12,6 +12,10 @@ OUTGOING_EVENTS: Mapping[str, Meaning] = {
     "cursor_expired": Meaning(
         410, "Events behind this cursor are no longer kept", "The oldest events that are kept are behind position 1200."
     ),
+    "sink_not_found": Meaning(404, "No such sink", "No sink with this name was ever run."),
+    "sink_in_use": Meaning(
+        409, "The sink is in use", "Take it out of the settings of all processes, and restart them, first."
+    ),
     "dead_letter_ended": Meaning(
         409, "The dead letter has ended", "A dead letter is replayed or discarded once. What dies again is another one."
     ),

@@ -99,6 +99,13 @@ class SinkOut(BaseModel):
         )
 
 
+class RetiredSinkOut(BaseModel):
+    """A sink that was forgotten."""
+
+    name: str = Field(examples=["kafka"])
+    position: int = Field(description="The last event that it had delivered", examples=[4711])
+
+
 class SinksOut(BaseModel):
     items: list[SinkOut]
 

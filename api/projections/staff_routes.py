@@ -12,6 +12,7 @@ from api.projections.models import (
     ProjectionOut,
     ProjectionRebuildOut,
     ProjectionsOut,
+    RetiredSinkOut,
     SinkOut,
     SinksOut,
 )
@@ -33,8 +34,36 @@ router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
     responses=problem_responses(*READING),
 )
 async def sinks(_: Staff, remit: Remit) -> SinksOut:
-    """Each that was ever run, by name, with how far it is behind the events."""
-    return SinksOut(items=[SinkOut.of(each, remit.configured_sinks) for each in await remit.sink_reads.all()])
+    """By name, with how far each is behind the events: those of Remit, and whatever else was ever run.
+
+    One that is `off` and whose `position` is behind keeps old events from being dropped: retire it.
+    """
+    found = await remit.sink_reads.all_of(remit.known_sinks)
+    return SinksOut(items=[SinkOut.of(each, remit.configured_sinks) for each in found])
+
+
+@router.post(
+    "/sinks/{name}/retire",
+    operation_id="admin.sinks.retire",
+    summary="Forget a sink that nobody runs any more (admins)",
+    responses=problem_responses(*ACTING, *KEYED, "sink_not_found", "sink_in_use"),
+)
+async def retire(
+    name: str,
+    wanted: ReasonIn,
+    actor: Annotated[Actor, Depends(may(Action.RETIRE_SINK))],
+    remit: Remit,
+    answers: KeptAnswers,
+) -> RetiredSinkOut:
+    """Its position is forgotten, so that it holds up no old events. If it is run again, it begins as a new one.
+
+    Refused while the settings of the API name it, or a worker runs it.
+    """
+
+    def shown(position: int) -> RetiredSinkOut:
+        return RetiredSinkOut(name=name, position=position)
+
+    return shown(await remit.sink_retirements.retire(actor, name, wanted.reason, answers.keep(shown)))
 
 
 @router.get(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.console import say
+from cli.events.retirement import retire_sink
 
 app = typer.Typer(help="Events: what happened, for people and systems.", no_args_is_help=True)
 
@@ -14,6 +15,9 @@ app = typer.Typer(help="Events: what happened, for people and systems.", no_args
 @app.callback()
 def group() -> None:
     """Events: what happened, for people and systems."""
+
+
+app.command("retire-sink")(retire_sink)
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, NoReturn
 
 import asyncpg
@@ -23,13 +25,18 @@ _HEAD = "SELECT last FROM event_head"
 
 
 class Arrivals:
-    """The last position that this process knows of. `keep_listening` runs once; any number of tasks `wait`."""
+    """The last position that this process knows of. `keep_listening` runs once; any number of tasks `wait`.
+
+    `restores` counts how often PostgreSQL was found to have fewer events than before: whatever was read is in doubt.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._last = 0
+        self._looked_at: timedelta | None = None
         self._woken = asyncio.Event()
         self._is_lost = False
+        self.restores = 0
 
     async def keep_listening(self) -> NoReturn:
         """Listen for ever, with one connection. While PostgreSQL does not answer nobody is woken, and nothing ends."""
@@ -48,6 +55,15 @@ class Arrivals:
                 self._is_lost = True
             await asyncio.sleep(LOOK_SECONDS)
 
+    def knows_none_after(self, position: int) -> bool:
+        """Whether PostgreSQL has just said that this is the last position. False: it may be, or not."""
+        is_fresh = self._looked_at is not None and _now() < self._looked_at + timedelta(seconds=2 * LOOK_SECONDS)
+        return is_fresh and self._last == position
+
+    def knows_more_after(self, position: int) -> bool:
+        """Whether there is an event after this position for sure."""
+        return self._last > position
+
     async def wait(self, position: int, seconds: int = LOOK_SECONDS) -> None:
         """Return once there may be an event after this position, at the latest after so many seconds."""
         if self._last > position:
@@ -57,21 +73,32 @@ class Arrivals:
                 await self._woken.wait()
 
     def announce(self, position: int) -> None:
-        """Wake all who wait: the sequencer of this process may call it before PostgreSQL notifies."""
-        self._last = max(self._last, position)
+        """Wake all who wait, unless they know it already. The sequencer of this process says it before PostgreSQL."""
+        if position <= self._last:
+            return
+        self._last = position
         woken, self._woken = self._woken, asyncio.Event()
         woken.set()
 
     async def _look(self, connection: "Connection") -> NoReturn:
         """Ask each second, too: a pooler may carry no notification, and a dead connection is noticed by it."""
         while True:
+            known = self._last
             last = await connection.fetchval(_HEAD)
+            self._looked_at = _now()
             if self._is_lost:
                 log.info("new events are heard of again")
                 self._is_lost = False
-            if last > self._last:
-                self.announce(last)
+            if last < known:
+                # Positions only ascend: another server answers, which has not got all of them.
+                self._last = last
+                self.restores += 1
+            self.announce(last)
             await asyncio.sleep(LOOK_SECONDS)
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         self.announce(int(str(payload)))
+
+
+def _now() -> timedelta:
+    return timedelta(seconds=monotonic())

@@ -5,6 +5,7 @@ of any worker numbers.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -25,8 +26,11 @@ IDLE_MILLISECONDS = 100
 TURN_MILLISECONDS = 50
 RETRY_MILLISECONDS = 1_000
 
-# The least time from one transaction to the next while there are few events: under load each numbers more of them.
+# The least time from one transaction to the next after few events, and after more: under load each numbers more of
+# them, and fewer transactions leave more of the machine to transfers.
 BREATH_MILLISECONDS = 50
+LOADED_BREATH_MILLISECONDS = 150
+LOADED_FROM_EVENTS = 20
 
 _NUMBER = "SELECT numbered, through, others_do FROM number_events($1)"
 
@@ -71,11 +75,22 @@ async def _number_all(database: Database) -> Numbered:
     return batch
 
 
-class Sequencer:
-    """Numbers for ever. `wake` makes it look at once."""
+def nobody_listens(_: int) -> None:
+    """Tell nobody of a position."""
 
-    def __init__(self, database: Database, *, idle_milliseconds: int = IDLE_MILLISECONDS) -> None:
+
+class Sequencer:
+    """Numbers for ever. `wake` makes it look at once. `announce` is told the last position after each commit."""
+
+    def __init__(
+        self,
+        database: Database,
+        announce: Callable[[int], None] = nobody_listens,
+        *,
+        idle_milliseconds: int = IDLE_MILLISECONDS,
+    ) -> None:
         self._database = database
+        self._announce = announce
         self._idle_milliseconds = idle_milliseconds
         self._woken = asyncio.Event()
 
@@ -99,10 +114,13 @@ class Sequencer:
             if is_failing:
                 log.info("events are numbered again")
                 is_failing = False
+            if last.events and last.through is not None:
+                self._announce(last.through)
             if last.others_do:
                 await asyncio.sleep(TURN_MILLISECONDS / 1_000)
             elif last.events:
-                await asyncio.sleep(BREATH_MILLISECONDS / 1_000)
+                is_loaded = last.events >= LOADED_FROM_EVENTS
+                await asyncio.sleep((LOADED_BREATH_MILLISECONDS if is_loaded else BREATH_MILLISECONDS) / 1_000)
             else:
                 await self._wait()
 

@@ -1,5 +1,6 @@
 """Reads the outbox in the order of its positions."""
 
+import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ from sqlalchemy import BigInteger, Text, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from database.connections import Database
-from database.rows import columns_for, dataclass_of
+from database.rows import columns_for
 from database.statements import Row, fetch, fetch_first
 from events.event import Event, EventId, EventType
 from events.postgres.tables import event_head, outbox_events
@@ -31,8 +32,21 @@ _HEAD = select(event_head.c.last, event_head.c.dropped_through)
 
 
 def event_of(row: Row) -> Event:
-    """The event in a row of the outbox."""
-    return dataclass_of(Event, row, audience=tuple(row["audience"]))
+    """The event in a row of the outbox. Written out, as each event passes here: `dataclass_of` costs twice as much."""
+    return Event(
+        position=row["position"],
+        event_id=row["event_id"],
+        type=EventType(row["type"]),
+        version=row["version"],
+        subject=row["subject"],
+        partition_key=row["partition_key"],
+        account_id=row["account_id"],
+        account_version=row["account_version"],
+        audience=tuple(row["audience"]),
+        data=json.loads(row["data"]),
+        request_id=row["request_id"],
+        occurred_at=row["occurred_at"],
+    )
 
 
 async def read_after(

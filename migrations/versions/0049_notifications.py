@@ -1,7 +1,4 @@
-"""Notifications: one table for all that a customer is told, with read marks, and what reaches them by e-mail.
-
-The version before goes on writing `messages` and `customer_messages`, which are views now.
-"""
+"""Notifications: one table for all that a customer is told, with read marks, and what reaches them by e-mail."""
 
 from alembic import op
 
@@ -33,23 +30,15 @@ CREATE TABLE IF NOT EXISTS notifications (
 )
 """
 
-# A process of the version before inserts into it, and gets the id and the time from the table.
+# Copied and dropped below.
 MESSAGES = """
 DO $$
 BEGIN
-    IF (SELECT relkind FROM pg_class WHERE oid = to_regclass('messages')) = 'r' THEN
+    IF to_regclass('messages') IS NOT NULL THEN
         ALTER TABLE messages RENAME TO old_messages;
-        CREATE VIEW messages AS
-            SELECT transfer_id, attempt, account_id, occasion, customer_id, body, created_at
-            FROM notifications WHERE transfer_id IS NOT NULL;
-        ALTER VIEW messages ALTER COLUMN occasion SET DEFAULT 'ended';
-        GRANT SELECT, INSERT ON messages TO remit_app;
     END IF;
-    IF (SELECT relkind FROM pg_class WHERE oid = to_regclass('customer_messages')) = 'r' THEN
+    IF to_regclass('customer_messages') IS NOT NULL THEN
         ALTER TABLE customer_messages RENAME TO old_customer_messages;
-        CREATE VIEW customer_messages AS
-            SELECT customer_id, occasion, body, created_at FROM notifications WHERE transfer_id IS NULL;
-        GRANT SELECT, INSERT ON customer_messages TO remit_app;
     END IF;
 END $$
 """

@@ -42,7 +42,10 @@ class EmailSink:
 
     name = "email"
     begins_at_head = True
+    types = (EventType.NOTIFICATION_ADDED,)
     most_at_once = 50
+    # A mail is not missed for a second, and fewer looks leave more of the machine to transfers.
+    pause_milliseconds = 1_000
 
     def __init__(self, mailer: Mailer, letters: Letters, web_url: str | None) -> None:
         self._mailer = mailer

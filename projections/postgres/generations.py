@@ -50,6 +50,7 @@ _SELECT = """
 """
 _FIND = f"{_SELECT} WHERE r.id = $1"
 _LAST = f"{_SELECT} WHERE r.projection = $1 ORDER BY r.requested_at DESC LIMIT 1"
+_WANTED = "SELECT projection FROM projection_rebuilds WHERE completed_at IS NULL ORDER BY projection"
 _LOCK_RUNNING = f"{_SELECT} WHERE r.projection = $1 AND r.completed_at IS NULL FOR NO KEY UPDATE OF r SKIP LOCKED"
 
 _SHOWN = "SELECT generation, position FROM projections WHERE name = $1 FOR NO KEY UPDATE"
@@ -87,7 +88,7 @@ async def keep_rebuilding(database: Database) -> NoReturn:
     rebuilds, failing = ProjectionRebuilds(database), False
     while True:
         try:
-            is_idle = not any([await rebuilds.proceed(name) for name in ProjectionName])
+            is_idle = not any([await rebuilds.proceed(name) for name in await rebuilds.wanted()])
         except (Unavailable, asyncpg.PostgresError, OutOfOrder) as error:
             if not failing:
                 log.warning("the rebuild of a projection has to wait", error=" ".join(str(error).split()))
@@ -137,6 +138,11 @@ class ProjectionRebuilds:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_LAST, name)
         return _rebuild_of(row) if row else None
+
+    async def wanted(self) -> list[ProjectionName]:
+        """The projections that are to be rebuilt or are being rebuilt; mostly there are none."""
+        async with self._database.connection() as connection:
+            return [ProjectionName(row["projection"]) for row in await connection.fetch(_WANTED)]
 
     async def proceed(self, name: ProjectionName) -> bool:
         """Do the next part of the projection's rebuild. False: there is none, or another process does it now."""

@@ -31,7 +31,8 @@ class ProjectionSink:
     """Keeps the shown generation of a projection. A `Projection` of `events/sink.py`."""
 
     # Who reads a projection knows that it may lag, and fewer transactions leave more of the machine to transfers.
-    pause_milliseconds = 500
+    pause_milliseconds = 1_000
+    most_at_once = 1_000
 
     def __init__(self, model: ReadModel) -> None:
         self.model = model

@@ -210,6 +210,7 @@ CALLS = {
     "admin.sinks.list": Call(STAFF),
     "admin.projections.list": Call(STAFF),
     "admin.projections.get": Call(STAFF),
+    "admin.sinks.retire": Call("401 403 403 403 409 403 403", REASON),
     "admin.projections.rebuild": Call("401 403 403 403 202 403 403", REASON),
     "admin.rebuilds.create": Call("401 403 403 403 202 403 403", {"account_id": "{payee}"} | REASON),
     "admin.rebuilds.list": Call(STAFF),

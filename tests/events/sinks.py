@@ -9,7 +9,9 @@ from database.connections import Database
 from events.event import Event
 from events.postgres.arrivals import Arrivals
 from events.postgres.sequencer import number_all
-from events.postgres.sinks import SinkReads, SinkStanding, run_sink
+from events.postgres.sink_runs import run_sink
+from events.postgres.sinks import SinkReads, SinkStanding
+from events.postgres.tail import EventTail
 from events.sink import Rejected, Sink
 from tests.waiting import until
 
@@ -84,7 +86,8 @@ async def delivered(database: Database, name: str) -> None:
 async def running(database: Database, *sinks: Sink) -> AsyncIterator[None]:
     """Each of these sinks in a task of its own, as in one process."""
     arrivals = Arrivals(database)
-    tasks = [asyncio.create_task(run_sink(database, sink, arrivals)) for sink in sinks]
+    tail = EventTail(database, arrivals)
+    tasks = [asyncio.create_task(run_sink(database, sink, arrivals, tail)) for sink in sinks]
     tasks.append(asyncio.create_task(arrivals.keep_listening()))
     try:
         yield

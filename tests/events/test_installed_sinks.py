@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from database.connections import Database
+from event_tasks import sinks_from
 from events.installed_sinks import installed_sinks
 from events.postgres.dead_letters import DeadLetters
 from settings import Settings
 from tests.events.sinks import delivered, emit, running
-from worker import sinks_from
 
 PACKAGE = Path(__file__).parent / "example_package"
 

@@ -9,10 +9,11 @@ import pytest
 
 from database.connections import Database
 from events.dead_letter import LetterState
-from events.postgres import sinks
 from events.postgres.arrivals import Arrivals
 from events.postgres.dead_letters import DeadLetters, LetterSearch
-from events.postgres.sinks import LeaseLost, SinkReads
+from events.postgres.sink_runs import LeaseLost, SinkRun
+from events.postgres.sinks import SinkReads
+from events.postgres.tail import EventTail
 from events.sink import SinkUnavailable, kind_of
 from tests.connections import Connection
 from tests.events.sinks import CountedEvents, KeptEvents, delivered, emit, running, standing
@@ -132,12 +133,13 @@ async def test_two_processes_share_no_sink_and_the_second_goes_on_when_the_first
 
 async def test_a_former_holder_of_the_lease_moves_no_position(database: Database, owner: Connection) -> None:
     sink = KeptEvents()
-    runner = sinks._Runner(database, sink, Arrivals(database))  # noqa: SLF001 - stopped at the one moment that counts
+    arrivals = Arrivals(database)
+    runner = SinkRun(database, sink, arrivals, EventTail(database, arrivals))
     await emit(database, "whe_1")
-    assert await runner._hold()  # noqa: SLF001
+    assert await runner.hold()
     await owner.execute("UPDATE sinks SET lease = 'another', fence = fence + 1")
     with pytest.raises(LeaseLost):
-        await runner._deliver()  # noqa: SLF001
+        await runner.deliver()
     assert (await standing(database, "kept")).position == 0
 
 
@@ -155,7 +157,7 @@ async def test_no_gap_in_the_positions_passes_a_sink_unnoticed(database: Databas
     assert (await standing(database, "kept")).last_error == (
         "EventsMissing: event 2 is missing: the stream goes on with 3"
     )
-    assert sink.subjects == []
+    assert sink.subjects == ["whe_1"]
 
 
 async def test_a_sink_goes_on_after_postgresql_was_away(database: Database, owner: Connection) -> None:

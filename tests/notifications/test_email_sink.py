@@ -17,7 +17,7 @@ from events.event import Event, EventId, EventType
 from events.event_record import record_of
 from events.postgres.dead_letters import REPLAY_SECONDS, bury, enqueue_replays, lock_letters
 from events.postgres.sequencer import number_all
-from events.postgres.sinks import PUBLISH_SECONDS
+from events.postgres.sink_runs import PUBLISH_SECONDS
 from events.postgres.stream import EventStream
 from events.sink import Publisher, SinkUnavailable
 from ledger.ids import CustomerId, NotificationId

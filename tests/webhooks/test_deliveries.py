@@ -20,7 +20,9 @@ from tests.orders import completed, funded, holder, order
 from tests.webhooks.receiver import ACCEPTED, Receiver, Said
 from tests.webhooks.scene import TYPE, Scene
 from webhooks.endpoint import DeliveryState, DisabledBy, EndpointState
-from webhooks.postgres.endpoints import EndpointChanges, send_dead_again
+from webhooks.postgres.endpoints import EndpointChanges
+from webhooks.postgres.held import give_up_long_held
+from webhooks.postgres.replays import send_dead_again
 from webhooks.schedule import PAUSES
 
 FAILED: Said = (500, {}, b"no")
@@ -270,6 +272,30 @@ async def test_a_disabled_endpoint_holds_its_events(scene: Scene, receiver: Rece
     assert (receiver.received, await states(scene, endpoint)) == ([], ["pending", "pending"])
     await scene.endpoints.change(None, endpoint.id, EndpointChanges(enabled=True))
     assert (await scene.drain(endpoint.id)).delivered == 2
+
+
+async def test_events_that_a_disabled_endpoint_has_not_got_within_90_days_are_dead_letters_and_hold_up_no_month(
+    scene: Scene, receiver: Receiver, owner: Connection, database_url: str
+) -> None:
+    endpoint, other = await scene.made(receiver.url, TYPE), await scene.made(receiver.url, TYPE)
+    await scene.endpoints.change(None, endpoint.id, EndpointChanges(enabled=False))
+    await scene.emit("acc_1", "acc_1", "acc_2")
+    assert await give_up_long_held(scene.database) == 0
+    aged = "UPDATE deliveries SET created_at = created_at - interval '90 days' WHERE partition_key = 'acc_1'"
+    await owner.execute(aged)
+    assert await give_up_long_held(scene.database) == 2
+    assert await give_up_long_held(scene.database) == 0
+    assert await states(scene, endpoint) == ["dead", "dead", "pending"]
+    assert await states(scene, other) == ["pending"] * 3, "an endpoint that is enabled is still to get them"
+    letters = (await DeadLetters(scene.database).find_all(LetterSearch(target=endpoint.id), 10)).items
+    assert {letter.reason for letter in letters} == {"held for 90 days: its endpoint was disabled"}
+    # Staff send them again, as the letters kept them.
+    await scene.endpoints.change(None, endpoint.id, EndpointChanges(enabled=True))
+    async with Database(database_url, connections=1, role=APPLICATION_ROLE) as api, api.transaction() as connection:
+        await send_dead_again(connection, await lock_letters(connection, [letter.id for letter in letters]))
+    assert (await scene.drain(endpoint.id)).delivered == 3
+    bodies = {one.id: one.body for one in receiver.received}
+    assert [bodies[letter.event_id or ""] for letter in letters] == [letter.body for letter in letters]
 
 
 async def test_a_replay_sends_everything_since_then_once_more_in_order(scene: Scene, receiver: Receiver) -> None:

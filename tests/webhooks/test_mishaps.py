@@ -18,7 +18,8 @@ from tests.webhooks.scene import EMIT, TYPE, Scene
 from webhooks.attempt import WebhookAnswer
 from webhooks.endpoint import EndpointState
 from webhooks.http_client import WebhookConnections
-from webhooks.postgres.endpoints import EndpointChanges, send_dead_again
+from webhooks.postgres.endpoints import EndpointChanges
+from webhooks.postgres.replays import send_dead_again
 
 
 @pytest.fixture

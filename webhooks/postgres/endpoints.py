@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,7 +16,6 @@ from database.encryption import Encryption, encrypt_anew
 from database.paging import Page, Place, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
 from database.statements import fetch_first, locked
-from events.dead_letter import DeadLetter
 from ledger.ids import CustomerId, EndpointId, new_endpoint_id
 from notifications.postgres import write_notification
 from staff.permissions import Action, Actor
@@ -26,7 +25,6 @@ from webhooks.endpoint import (
     MOST_ENDPOINTS,
     TEST_TYPE,
     Delivery,
-    DeliveryAttempt,
     DisabledBy,
     EndpointDisabled,
     EndpointState,
@@ -37,8 +35,10 @@ from webhooks.endpoint import (
     whereabouts,
 )
 from webhooks.payload import body_of_test
+from webhooks.postgres.delivery_list import LISTED, with_attempts
 from webhooks.postgres.outbound import secrets_context
-from webhooks.postgres.tables import deliveries, delivery_queues, webhook_endpoints
+from webhooks.postgres.replays import QUEUE, positions_since
+from webhooks.postgres.tables import deliveries, webhook_endpoints
 from webhooks.signature import new_secret, rotated
 
 if TYPE_CHECKING:
@@ -61,51 +61,16 @@ _DELETE = "UPDATE webhook_endpoints SET deleted_at = clock_timestamp() WHERE id 
 _SECRETS = "SELECT secrets, former_until, clock_timestamp() AS now FROM webhook_endpoints WHERE id = $1"
 _ROTATE = "UPDATE webhook_endpoints SET secrets = $2, former_until = $3 WHERE id = $1"
 
-_QUEUE = """
-    INSERT INTO delivery_queues AS q (endpoint_id, partition_key)
-    SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS queued (endpoint_id, partition_key) ORDER BY 1, 2
-    ON CONFLICT (endpoint_id, partition_key) DO UPDATE SET next_attempt_at = statement_timestamp()
-"""
 _TEST = """
     INSERT INTO deliveries (endpoint_id, event_id, type, partition_key, position, body)
     VALUES ($1, $2, $3, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, $4::jsonb)
 """
 _NOW = "SELECT clock_timestamp()"
-
-# What the fan-out has not reached comes anyway, behind all that is sent again.
-_HEAD = """
-    SELECT dropped_through, least(last, coalesce((SELECT position FROM sinks WHERE name = 'webhooks'), 0)) AS last
-    FROM event_head
-"""
-_MOMENT = "SELECT occurred_at FROM outbox_events WHERE position IS NOT NULL AND position = $1"
 _REPLAY = """
     UPDATE webhook_endpoints SET replay_after = least(replay_after, $2::bigint),
         replay_through = greatest(replay_through, $3::bigint), replay_since = least(replay_since, $4::timestamptz)
     WHERE id = $1
 """
-
-# The letters of an endpoint that was deleted stay where they are. What the outbox no longer has goes as the letter
-# kept it, if it has more than the event's name: what was never sent has not.
-_SEND_AGAIN = """
-    INSERT INTO deliveries AS d (endpoint_id, event_id, type, partition_key, position, body)
-    SELECT w.id, l.event_id, l.type, coalesce(e.partition_key, l.event_id), coalesce(e.position, 0),
-        CASE WHEN e.position IS NULL THEN l.body END
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS l (endpoint_id, event_id, type, body)
-    JOIN webhook_endpoints w ON w.id = l.endpoint_id AND w.deleted_at IS NULL
-    LEFT JOIN outbox_events e ON e.event_id = l.event_id AND e.position IS NOT NULL
-    WHERE e.position IS NOT NULL OR l.body ? 'specversion'
-    ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending', ended_at = NULL,
-        failures = CASE WHEN d.state = 'pending' THEN d.failures ELSE 0 END, body = coalesce(d.body, excluded.body)
-    RETURNING endpoint_id, event_id, partition_key
-"""
-
-_ATTEMPTS = """
-    SELECT event_id, number, attempted_at, milliseconds, status, error, response FROM delivery_attempts
-    WHERE endpoint_id = $1 AND event_id = ANY ($2) ORDER BY event_id, attempted_at, number
-"""
-
-# Positions are given out within moments of the events, not in exactly the order of their times.
-_OUT_OF_ORDER = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +207,9 @@ class WebhookEndpoints:
                 raise EndpointDisabled(endpoint_id)
             body = body_of_test(endpoint_id, event_id, await connection.fetchval(_NOW))
             await connection.execute(_TEST, endpoint_id, event_id, TEST_TYPE, json.dumps(body))
-            await connection.execute(_QUEUE, [endpoint_id], [TEST_TYPE])
+            await connection.execute(QUEUE, [endpoint_id], [TEST_TYPE])
             await _record(connection, by, found, None, {"tested": event_id})
-            statement = _LISTED.where(_DELIVERIES.event_id == bindparam("event_id"))
+            statement = LISTED.where(_DELIVERIES.event_id == bindparam("event_id"))
             row = await fetch_first(connection, statement, endpoint_id=endpoint_id, event_id=event_id)
             assert row is not None, "it was inserted above"
             made = dataclass_of(Delivery, row)
@@ -265,7 +230,7 @@ class WebhookEndpoints:
         """
         async with self._database.transaction() as connection:
             found = await _find(connection, owner_id, endpoint_id, lock=True)
-            after, through = await _positions(connection, since)
+            after, through = await positions_since(connection, since)
             await connection.execute(_REPLAY, endpoint_id, after, through, since)
             await connection.execute(_ALL_DUE, endpoint_id)
             await _record(connection, by, found, None, {"replayed_since": since.isoformat()})
@@ -276,60 +241,16 @@ class WebhookEndpoints:
         self, owner_id: CustomerId | None, endpoint_id: EndpointId, before: Place | None, limit: int
     ) -> Page[Delivery]:
         """What was and is to be sent to an endpoint, newest first, with the attempts of the last 30 days."""
-        listed = newest_first(_LISTED, _DELIVERIES.created_at, _DELIVERIES.event_id, behind=before is not None)
+        listed = newest_first(LISTED, _DELIVERIES.created_at, _DELIVERIES.event_id, behind=before is not None)
         async with self._database.connection() as connection:
             await _find(connection, owner_id, endpoint_id)
             page = await fetch_page(connection, listed, limit, dict, before, endpoint_id=endpoint_id)
-            rows = await connection.fetch(_ATTEMPTS, endpoint_id, [item["event_id"] for item in page.items])
-        tries: dict[str, list[DeliveryAttempt]] = {}
-        for row in rows:
-            tries.setdefault(row["event_id"], []).append(dataclass_of(DeliveryAttempt, row))
-        found = [_delivery_of(item, tries.get(item["event_id"], [])) for item in page.items]
+            found = await with_attempts(connection, endpoint_id, page.items)
         return Page(found, page.has_more)
 
     async def encrypt_anew(self) -> int:
         """Encrypt every secret with the newest key. Returns how many were not. Safe to repeat, and at any time."""
         return await encrypt_anew(self._database, self._encryption, webhook_endpoints, "secrets", secrets_context)
-
-
-async def send_dead_again(connection: "Connection", letters: Sequence[DeadLetter]) -> list[str]:
-    """Queue events that died once more, each for the endpoint where it died: the `Replayer` of webhooks.
-
-    It takes no letter of an endpoint that was deleted, and none that has lost its event.
-    """
-    queued = await connection.fetch(
-        _SEND_AGAIN,
-        [letter.target for letter in letters],
-        [letter.event_id for letter in letters],
-        [letter.type for letter in letters],
-        [json.dumps(letter.body) for letter in letters],
-    )
-    await connection.execute(_QUEUE, [row["endpoint_id"] for row in queued], [row["partition_key"] for row in queued])
-    taken = {(row["endpoint_id"], row["event_id"]) for row in queued}
-    return [letter.id for letter in letters if (letter.target, letter.event_id) in taken]
-
-
-# The next attempt is that of the account's queue, whose first event waits for it.
-_LISTED = (
-    select(
-        *(_DELIVERIES[name] for name in ("endpoint_id", "event_id", "type", "state", "attempts", "created_at")),
-        _DELIVERIES.ended_at,
-        delivery_queues.c.next_attempt_at,
-    )
-    .select_from(
-        deliveries.outerjoin(
-            delivery_queues,
-            (delivery_queues.c.endpoint_id == _DELIVERIES.endpoint_id)
-            & (delivery_queues.c.partition_key == _DELIVERIES.partition_key)
-            & _DELIVERIES.ended_at.is_(None),
-        )
-    )
-    .where(_DELIVERIES.endpoint_id == bindparam("endpoint_id"))
-)
-
-
-def _delivery_of(item: dict[str, Any], tries: Sequence[DeliveryAttempt]) -> Delivery:
-    return dataclass_of(Delivery, item, tries=tuple(tries))  # type: ignore[arg-type]  # a row as a mapping
 
 
 def _owned(statement: Select[Any], owner_id: CustomerId | None) -> Select[Any]:
@@ -362,25 +283,6 @@ async def _set_enabled(connection: "Connection", before: WebhookEndpoint, *, ena
     await connection.execute(_SET_STATE, before.id, after.state, after.disabled_by)
     if enabled:
         await connection.execute(_ALL_DUE, before.id)
-
-
-async def _positions(connection: "Connection", since: datetime) -> tuple[int, int]:
-    """The last position before this moment, and the last that was fanned out.
-
-    Events have the order of their times, nearly.
-    """
-    row = await connection.fetchrow(_HEAD)
-    assert row is not None, "the migration writes it"
-    low, through = row["dropped_through"], row["last"]
-    high = through
-    while low < high:
-        middle = (low + high + 1) // 2
-        moment = await connection.fetchval(_MOMENT, middle)
-        if moment is None or moment < since - _OUT_OF_ORDER:
-            low = middle
-        else:
-            high = middle - 1
-    return low, through
 
 
 def _host_of(url: str) -> str:

@@ -7,6 +7,7 @@ import asyncpg
 import structlog
 
 from database.connections import Database, Unavailable
+from webhooks.postgres.held import give_up_long_held
 
 log = structlog.get_logger()
 
@@ -51,9 +52,11 @@ async def forget_old(database: Database) -> None:
 
 
 async def keep_forgetting(database: Database) -> NoReturn:
-    """Forget what is old, now and every hour."""
+    """Give up what was held for too long and forget what is old, now and every hour."""
     while True:
         try:
+            if held := await give_up_long_held(database):
+                log.warning("events of disabled webhook endpoints became dead letters", deliveries=held)
             await forget_old(database)
         except Unavailable as error:
             log.warning("old attempts of webhooks were not forgotten", error=" ".join(str(error).split()))

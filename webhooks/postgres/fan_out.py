@@ -56,10 +56,11 @@ _REPLAYED = """
 
 
 class WebhookFanOut:
-    """Adds each event to the queues of the endpoints that want it. `poke` lets whoever wakes endpoints look soon."""
+    """Adds each event to the queues of the endpoints that want it. `poke` lets whoever wakes endpoints look at once."""
 
     def __init__(self, poke: Callable[[], None]) -> None:
         self._poke = poke
+        self._has_added = False
 
     @property
     def name(self) -> str:
@@ -79,6 +80,12 @@ class WebhookFanOut:
         ]
         if wanted:
             await _add(connection, _ADD_NEW, wanted)
+            self._has_added = True
+
+    def committed(self) -> None:
+        """Have the endpoints woken, now that others can see what was added."""
+        if self._has_added:
+            self._has_added = False
             self._poke()
 
 

@@ -13,40 +13,30 @@ from typing import TYPE_CHECKING, Any
 from database.connections import Database
 from database.encryption import Encryption
 from database.rows import dataclass_of
-from events.dead_letter import Undelivered
-from events.event import Event
-from events.postgres.dead_letters import bury
 from events.postgres.stream import event_of
 from ledger.ids import EndpointId
-from notifications.postgres import write_notification
-from webhooks.attempt import DeliveryRuling, WebhookAnswer, reason_of
 from webhooks.endpoint import (
-    TEST_TYPE,
-    DeliveryState,
-    DisabledBy,
     EndpointState,
     Health,
     WebhookEndpoint,
-    farewell,
-    health_after,
-    warning,
 )
-from webhooks.postgres.fan_out import COLUMNS, SOURCE, replay_next
+from webhooks.postgres.attempt_records import Attempted, PendingDelivery, close_queues, judge, write_attempts
+from webhooks.postgres.fan_out import COLUMNS, replay_next
 from webhooks.signature import signing_secrets
 
 if TYPE_CHECKING:
-    from database.connections import Connection
+    pass
 
 # So many events of one account are read at once.
 MOST_OF_ACCOUNT = 50
 
 # Nothing is sent to a disabled endpoint, nor to any of a disabled customer: their events are held.
-_IS_HELD = """(e.state = 'disabled'
+IS_HELD = """(e.state = 'disabled'
         OR EXISTS (SELECT FROM customers c WHERE c.id = e.owner_id AND c.disabled_at IS NOT NULL))"""
 
 _OPEN = f"""
     UPDATE webhook_endpoints e SET idle_until = NULL WHERE id = $1 AND deleted_at IS NULL
-    RETURNING {COLUMNS}, {_IS_HELD} AS held, secrets, former_until,
+    RETURNING {COLUMNS}, {IS_HELD} AS held, secrets, former_until,
         replay_after IS NOT NULL AS replays, clock_timestamp() AS now
 """
 
@@ -66,52 +56,7 @@ _DUE = """
     ) d ON true
 """
 
-_EVENTS = "SELECT * FROM outbox_events WHERE position IS NOT NULL AND position = ANY ($1::bigint[])"
-
-_LOCK = f"SELECT {COLUMNS} FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE"
-
-_ATTEMPTED = """
-    WITH told AS (
-        SELECT * FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::timestamptz[], $7::int[],
-            $8::smallint[], $9::text[], $10::text[])
-            AS t (event_id, state, failures, number, attempted_at, milliseconds, status, error, response)
-    ), kept AS (
-        INSERT INTO delivery_attempts (endpoint_id, event_id, number, attempted_at, milliseconds, status, error,
-            response)
-        SELECT $1, event_id, number, attempted_at, milliseconds, status, error, response FROM told
-        ON CONFLICT DO NOTHING
-    )
-    UPDATE deliveries d SET state = told.state, failures = told.failures, attempts = told.number,
-        ended_at = CASE WHEN told.state <> 'pending' THEN clock_timestamp() END
-    FROM told WHERE d.endpoint_id = $1 AND d.event_id = told.event_id AND d.state = 'pending'
-"""
-
-# In the order of keys, as the fan-out adds to them.
-_LOCK_QUEUES = """
-    SELECT FROM delivery_queues WHERE endpoint_id = $1 AND partition_key = ANY ($2::text[])
-    ORDER BY partition_key FOR UPDATE
-"""
-_HOLD_UP = """
-    UPDATE delivery_queues q SET next_attempt_at = held.next_attempt_at, unanswered = held.unanswered
-    FROM unnest($2::text[], $3::timestamptz[], $4::bool[]) AS held (partition_key, next_attempt_at, unanswered)
-    WHERE q.endpoint_id = $1 AND q.partition_key = held.partition_key
-"""
-_EMPTIED = """
-    DELETE FROM delivery_queues q WHERE q.endpoint_id = $1 AND q.partition_key = ANY ($2::text[])
-        AND NOT EXISTS (
-            SELECT FROM deliveries d
-            WHERE d.endpoint_id = $1 AND d.partition_key = q.partition_key AND d.state = 'pending')
-"""
-_HURRY = """
-    UPDATE delivery_queues SET next_attempt_at = statement_timestamp()
-    WHERE endpoint_id = $1 AND unanswered AND next_attempt_at > statement_timestamp()
-"""
-
-_SET_HEALTH = """
-    UPDATE webhook_endpoints SET state = $2, disabled_by = $3, failures = $4, failing_since = $5, warned_at = $6,
-        resting_until = $7
-    WHERE id = $1
-"""
+EVENTS = "SELECT * FROM outbox_events WHERE position IS NOT NULL AND position = ANY ($1::bigint[])"
 
 _NEXT = "SELECT min(next_attempt_at) FROM delivery_queues WHERE endpoint_id = $1"
 _IDLE = "UPDATE webhook_endpoints SET idle_until = coalesce($2::timestamptz, 'infinity') WHERE id = $1"
@@ -125,7 +70,7 @@ _WAKE = f"""
                 SELECT FROM delivery_queues q
                 WHERE q.endpoint_id = e.id AND q.next_attempt_at <= statement_timestamp()
                     AND q.next_attempt_at < e.idle_until))
-            AND NOT {_IS_HELD}))
+            AND NOT {IS_HELD}))
         LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING id
 """
@@ -143,14 +88,14 @@ _HAVE_NEWS = """
 _IS_UNCHANGED = f"""
     SELECT EXISTS (
         SELECT FROM webhook_endpoints e
-        WHERE id = $1 AND deleted_at IS NULL AND url = $2 AND secrets = $3 AND {_IS_HELD} = $4
+        WHERE id = $1 AND deleted_at IS NULL AND url = $2 AND secrets = $3 AND {IS_HELD} = $4
             AND (replay_after IS NOT NULL) = $5)
 """
 
 # Whoever has a replay or a deletion to see to is idle, or at work; or its wake was lost. A further one does no harm.
 _LEFT_ALONE = f"""
     SELECT e.id FROM webhook_endpoints e
-    WHERE e.deleted_at IS NULL AND NOT {_IS_HELD}
+    WHERE e.deleted_at IS NULL AND NOT {IS_HELD}
         AND (e.resting_until IS NULL OR e.resting_until < statement_timestamp() - make_interval(secs => $1))
         AND (EXISTS (
             SELECT FROM delivery_queues q WHERE q.endpoint_id = e.id
@@ -159,24 +104,6 @@ _LEFT_ALONE = f"""
         OR e.deleted_at < statement_timestamp() - make_interval(secs => $1) AND e.idle_until IS NULL
     ORDER BY e.id
 """
-
-
-@dataclass(frozen=True, slots=True)
-class PendingDelivery:
-    """An event that is to be sent. What is no event of the outbox, or none any more, has a `body` of its own."""
-
-    event_id: str
-    type: str
-    position: int
-    attempts: int
-    failures: int
-    body: dict[str, Any] | None
-    event: Event | None = None
-
-    @property
-    def is_test(self) -> bool:
-        """Whether nobody has to get it."""
-        return self.type == TEST_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,23 +124,6 @@ class OpenEndpoint:
     encrypted: str
     replays: bool
     now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Attempted:
-    """An attempt that was made, and what follows from it. `body` is what was sent; `unsent`: nothing was."""
-
-    partition_key: str
-    delivery: PendingDelivery
-    answer: WebhookAnswer
-    ruling: DeliveryRuling
-    body: dict[str, Any]
-    unsent: bool = False
-
-    @property
-    def tells_of_endpoint(self) -> bool:
-        """Whether it says how its endpoint does: not what was never sent, nor a test."""
-        return not self.unsent and not self.delivery.is_test
 
 
 class OutgoingEvents:
@@ -247,7 +157,7 @@ class OutgoingEvents:
         async with self._database.connection() as connection:
             rows = await connection.fetch(_DUE, endpoint_id, list(busy), most, MOST_OF_ACCOUNT)
             wanted = [row["position"] for row in rows if row["event_id"] is not None and row["body"] is None]
-            found = await connection.fetch(_EVENTS, wanted) if wanted else []
+            found = await connection.fetch(EVENTS, wanted) if wanted else []
         events = {row["position"]: event_of(row) for row in found}
         queues: dict[str, list[PendingDelivery]] = {}
         for row in rows:
@@ -263,20 +173,9 @@ class OutgoingEvents:
         `finished` are the queues that nobody works on any more. Returns how the endpoint does now.
         """
         async with self._database.transaction() as connection:
-            health = await self._judge(connection, endpoint_id, attempts)
-            await _write(connection, endpoint_id, attempts)
-            held = {each.partition_key: each.ruling for each in attempts if each.ruling.next_attempt_at is not None}
-            await connection.execute(_LOCK_QUEUES, endpoint_id, sorted({*held, *finished}))
-            if held:
-                await connection.execute(
-                    _HOLD_UP,
-                    endpoint_id,
-                    list(held),
-                    [ruling.next_attempt_at for ruling in held.values()],
-                    [ruling.unanswered for ruling in held.values()],
-                )
-            if ended := [key for key in finished if key not in held]:
-                await connection.execute(_EMPTIED, endpoint_id, ended)
+            health = await judge(connection, endpoint_id, attempts)
+            await write_attempts(connection, endpoint_id, attempts)
+            await close_queues(connection, endpoint_id, attempts, finished)
         return health
 
     async def go_idle(self, endpoint_id: EndpointId, health: Health, *, held: bool) -> datetime | None:
@@ -318,78 +217,10 @@ class OutgoingEvents:
         async with self._database.transaction() as connection:
             await replay_next(connection, endpoint_id)
 
-    async def _judge(self, connection: "Connection", endpoint_id: EndpointId, attempts: Sequence[Attempted]) -> Health:
-        row = await connection.fetchrow(_LOCK, endpoint_id)
-        assert row is not None, "an endpoint's row is never removed while it has deliveries"
-        endpoint = dataclass_of(WebhookEndpoint, row)
-        before = Health.of(endpoint)
-        told = (each.ruling.tried for each in attempts if each.tells_of_endpoint)
-        after = health_after(before, sorted(told, key=lambda tried: tried.at))
-        if after != before:
-            await _change(connection, endpoint, before, after)
-        return after
-
 
 def secrets_context(endpoint_id: str) -> str:
     """What the secrets of an endpoint are bound to."""
     return f"webhook_endpoints.secrets/{endpoint_id}"
-
-
-async def _write(connection: "Connection", endpoint_id: EndpointId, attempts: Sequence[Attempted]) -> None:
-    if not attempts:
-        return
-    told = [(each.delivery, each.ruling, each.answer) for each in attempts]
-    await connection.execute(
-        _ATTEMPTED,
-        endpoint_id,
-        [delivery.event_id for delivery, _, _ in told],
-        [ruling.state.value for _, ruling, _ in told],
-        [ruling.failures for _, ruling, _ in told],
-        [delivery.attempts + 1 for delivery, _, _ in told],
-        [answer.at for _, _, answer in told],
-        [answer.milliseconds for _, _, answer in told],
-        [answer.status for _, _, answer in told],
-        [answer.error for _, _, answer in told],
-        [answer.response for _, _, answer in told],
-    )
-    for each in attempts:
-        if each.ruling.state is DeliveryState.DEAD and not each.delivery.is_test:
-            await bury(connection, _undelivered(endpoint_id, each))
-
-
-def _undelivered(endpoint_id: EndpointId, attempted: Attempted) -> Undelivered:
-    delivery = attempted.delivery
-    return Undelivered(
-        source=SOURCE,
-        reason=reason_of(attempted.answer),
-        body=attempted.body,
-        attempts=delivery.attempts + 1,
-        target=endpoint_id,
-        event_id=delivery.event_id,
-        type=delivery.type,
-        partition_key=attempted.partition_key,
-    )
-
-
-async def _change(connection: "Connection", endpoint: WebhookEndpoint, before: Health, after: Health) -> None:
-    """Write how the endpoint does now, and tell whom it concerns."""
-    values = (after.state, after.disabled_by, after.failures, after.failing_since, after.warned_at)
-    await connection.execute(_SET_HEALTH, endpoint.id, *values, after.resting_until)
-    if before.state is EndpointState.FAILING and after.state is EndpointState.ENABLED:
-        await connection.execute(_HURRY, endpoint.id)
-    if endpoint.owner_id is None:
-        return
-    if after.disabled_by is not None and before.disabled_by is None:
-        text = farewell(endpoint.id, endpoint.url, DisabledBy(after.disabled_by))
-        occasion = f"{endpoint.id}/disabled/{_moment(after)}"
-        await write_notification(connection, endpoint.owner_id, occasion, text)
-    elif after.warned_at is not None and before.warned_at is None:
-        occasion = f"{endpoint.id}/failing/{_moment(after)}"
-        await write_notification(connection, endpoint.owner_id, occasion, warning(endpoint.id, endpoint.url))
-
-
-def _moment(health: Health) -> str:
-    return health.failing_since.isoformat() if health.failing_since else ""
 
 
 def _json(text: str | None) -> dict[str, Any] | None:

@@ -122,17 +122,3 @@ async def test_a_notification_never_changes_what_it_says(ada: Person, owner: Con
     for change in ("body = 'Send money to …'", "read_at = NULL", "read_at = clock_timestamp()"):
         with pytest.raises(asyncpg.CheckViolationError, match="keeps what it says"):
             await owner.execute(f"UPDATE notifications SET {change} WHERE id = $1", welcome["id"])
-
-
-async def test_a_process_of_the_version_before_still_tells_customers(ada: Person, owner: Connection) -> None:
-    """It writes to the tables of before, in a roll-out."""
-    deposit = (await told(ada, (await listed(ada))[0]["transfer_id"]))["transfer_id"]
-    written = """
-        INSERT INTO messages (transfer_id, attempt, account_id, customer_id, body)
-        SELECT $1, attempt, account_id, customer_id, body FROM messages WHERE transfer_id = $2 ON CONFLICT DO NOTHING
-    """
-    assert await owner.execute(written, deposit, deposit) == "INSERT 0 0"
-    said = "INSERT INTO customer_messages (customer_id, occasion, body) VALUES ($1, $2, 'Hello') ON CONFLICT DO NOTHING"
-    assert await owner.execute(said, ada.id, "welcomed") == "INSERT 0 0"
-    assert await owner.execute(said, ada.id, "greeted") == "INSERT 0 1"
-    assert (await listed(ada))[0]["body"] == "Hello"

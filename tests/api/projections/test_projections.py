@@ -59,8 +59,43 @@ async def test_staff_see_how_far_sinks_and_projections_are(ada: Person, operator
         """Notifications of what has just happened may still come."""
         lists = [(await operator.get(f"/v1/admin/{each}")).json()["items"] for each in ("projections", "sinks")]
         names = [{each["name"] for each in listed} >= {"account_stats", "transfer_status"} for listed in lists]
-        states = {(each["state"], each["lag_events"], each["lag_seconds"]) for each in (*lists[0], *lists[1])}
+        on = [each for each in (*lists[0], *lists[1]) if each["state"] != "off"]
+        states = {(each["state"], each["lag_events"], each["lag_seconds"]) for each in on}
         return all(names) and states == {("running", 0, 0)}
 
     await until(all_run, "all sinks and projections are up to date")
     assert told(await operator.get("/v1/admin/projections/balances"))["code"] == "projection_not_found"
+
+
+async def test_a_broker_that_is_not_configured_is_listed_as_off(operator: Person) -> None:
+    listed = {each["name"]: each for each in (await operator.get("/v1/admin/sinks")).json()["items"]}
+    assert list(listed) == sorted(listed)
+    for name in ("kafka", "rabbitmq"):
+        sink = listed[name]
+        assert (sink["state"], sink["position"], sink["lag_events"], sink["kind"]) == ("off", 0, 0, "publisher")
+
+
+async def test_an_admin_retires_a_sink_that_nobody_runs_and_it_holds_up_no_old_events(
+    admin: Person, operator: Person, owner: Connection
+) -> None:
+    await owner.execute("INSERT INTO sinks (name, kind, position) VALUES ('journal', 'publisher', 3)")
+    path = "/v1/admin/sinks/journal/retire"
+    assert told(await operator.post(path, WHY))["code"] == "forbidden"
+    leased = (
+        "UPDATE sinks SET lease = 'a worker', leased_until = now() + $1 * interval '1 minute' WHERE name = 'journal'"
+    )
+    await owner.execute(leased, 1)
+    assert told(await admin.post(path, WHY))["code"] == "sink_in_use"
+    await owner.execute(leased, 0)
+    first = await admin.post(path, WHY, key="one")
+    assert (first.status_code, first.json()) == (200, {"name": "journal", "position": 3})
+    again = await admin.post(path, WHY, key="one")
+    assert (again.json(), again.headers["Idempotent-Replayed"]) == (first.json(), "true")
+    assert told(await admin.post(path, WHY))["code"] == "sink_not_found"
+    assert "journal" not in {each["name"] for each in (await admin.get("/v1/admin/sinks")).json()["items"]}
+    (action,) = (await admin.get("/v1/admin/actions", subject="journal")).json()["items"]
+    assert (action["action"], action["reason"], action["before"]) == ("retire_sink", WHY["reason"], {"position": 3})
+
+
+async def test_a_sink_of_remit_cannot_be_retired(admin: Person) -> None:
+    assert told(await admin.post("/v1/admin/sinks/webhooks/retire", WHY))["code"] == "sink_in_use"

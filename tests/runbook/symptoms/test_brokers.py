@@ -17,6 +17,7 @@ REPLAY = """remit dead-letters replay dlt_… --api "$API" --reason 'ticket 4711
 REPLAY_ALL = (
     """remit dead-letters replay --api "$API" --source rabbitmq --since 2026-01-31T08:00:00 --reason 'ticket 4711'"""
 )
+RETIRE = """remit events retire-sink kafka --api "$API" --reason 'ticket 4711'"""
 DISCARD = """remit dead-letters discard dlt_… --api "$API" --reason 'ticket 4711'    # for good"""
 
 
@@ -44,3 +45,12 @@ async def test_dead_letters_are_found_sent_again_and_given_up(stack: Running, ru
     assert third in await runbook.run(REPLAY_ALL)
     assert "0 dead letters." in await runbook.run(LIST)
     assert "dead_letter_ended" in await runbook.run(REPLAY, {"dlt_…": first}, exits=2)
+
+
+async def test_the_sink_of_a_broker_that_is_not_used_any_more_is_retired(
+    stack: Running, admins_runbook: Runbook
+) -> None:
+    connection = await asyncpg.connect(stack.database_url)
+    await connection.execute("INSERT INTO sinks (name, kind, position) VALUES ('kafka', 'publisher', 1)")
+    await connection.close()
+    assert "kafka is retired: it had delivered all events up to 1." in await admins_runbook.run(RETIRE)

@@ -163,7 +163,7 @@ async def test_a_cancellation_does_not_change_a_transfer_that_has_ended(
 async def test_a_cancellation_in_temporal_ends_the_wait_for_a_notification(
     stack: Running, runbook: Runbook, operator: Person, payer: Person, payee: Person
 ) -> None:
-    async with table_held(stack.database_url, "messages"):
+    async with table_held(stack.database_url, "notifications"):
         transfer = (await payer.pay(payee, AMOUNT, prefer="wait=0")).json()
         await reaches(payer, transfer["id"], "completed")
         await is_pending(runbook, transfer["workflow_id"], "notify_parties")

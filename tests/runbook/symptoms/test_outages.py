@@ -163,7 +163,7 @@ async def test_without_any_worker_transfers_are_accepted_and_run_when_one_starts
 async def test_a_notification_that_fails_is_repeated_and_the_transfer_is_final_meanwhile(
     installation: Installation, temporal: Client, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
-    async with table_held(installation.database_url, "messages") as hold:
+    async with table_held(installation.database_url, "notifications") as hold:
         answer = await payer.pay(payee, AMOUNT, prefer="wait=10")
         assert (answer.status_code, answer.json()["state"]) == (201, "completed")
         transfer = answer.json()
@@ -174,7 +174,7 @@ async def test_a_notification_that_fails_is_repeated_and_the_transfer_is_final_m
         await hold.release()
         await temporal.get_workflow_handle(transfer["workflow_id"]).result()
     connection = await asyncpg.connect(installation.database_url)
-    told = await connection.fetch("SELECT account_id FROM messages WHERE transfer_id = $1", transfer["id"])
+    told = await connection.fetch("SELECT account_id FROM notifications WHERE transfer_id = $1", transfer["id"])
     await connection.close()
     assert sorted(row["account_id"] for row in told) == sorted((payer.account_id, payee.account_id))
     assert "not notified" not in await details(runbook, transfer["workflow_id"])
@@ -183,7 +183,7 @@ async def test_a_notification_that_fails_is_repeated_and_the_transfer_is_final_m
 async def test_after_an_abandoned_notification_the_details_say_that_the_parties_were_not_notified(
     installation: Installation, temporal: Client, runbook: Runbook, payer: Person, payee: Person
 ) -> None:
-    async with table_held(installation.database_url, "messages"):
+    async with table_held(installation.database_url, "notifications"):
         transfer = await sent(payer, payee, AMOUNT, "completed")
         await pending(temporal, transfer["workflow_id"])
         await runbook.run("""temporal workflow cancel --workflow-id "$ID\"""", ID=transfer["workflow_id"])

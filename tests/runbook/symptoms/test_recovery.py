@@ -191,7 +191,7 @@ async def has_a_step_in_doubt(temporal: Client, workflow_id: str) -> None:
 async def messages(database_url: str, transfer_id: str) -> int:
     connection = await asyncpg.connect(database_url)
     try:
-        return int(await connection.fetchval("SELECT count(*) FROM messages WHERE transfer_id = $1", transfer_id))
+        return int(await connection.fetchval("SELECT count(*) FROM notifications WHERE transfer_id = $1", transfer_id))
     finally:
         await connection.close()
 

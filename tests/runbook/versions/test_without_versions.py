@@ -41,7 +41,7 @@ async def messages_held(stack: Running) -> AsyncIterator[None]:
     connection = await asyncpg.connect(stack.database_url)
     try:
         async with connection.transaction():
-            await connection.execute("LOCK TABLE messages IN SHARE MODE")
+            await connection.execute("LOCK TABLE notifications IN SHARE MODE")
             yield
     finally:
         await connection.close()

@@ -1,0 +1,118 @@
+"""Composition root of what a worker does with events beside its steps: who gets each event, and what keeps them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NoReturn
+
+import structlog
+from temporalio.client import Client
+
+from activities.step_records import nobody_waits
+from activities.webhooks.wakes import Wakes
+from brokers.kafka import KafkaAddress, KafkaSink
+from brokers.kafka_dead_letters import KafkaDeadLetters
+from brokers.rabbitmq import RabbitMqSink
+from brokers.rabbitmq_dead_letters import RabbitMqDeadLetters
+from database.connections import STEPS, WORKER_ROLE, Database
+from events.installed_sinks import installed_sinks
+from events.postgres.arrivals import Arrivals
+from events.postgres.retention import keep_event_months
+from events.postgres.sequencer import Sequencer
+from events.postgres.sink_runs import run_sinks
+from events.sink import Publisher, Sink, SinkKind
+from key_rings import encryption_from
+from notifications.choices.postgres import ChannelChoices
+from notifications.mail.email_sink import MAIL_TIME, EmailSink
+from projections.postgres.generations import keep_rebuilding
+from projections.postgres.projection_sink import projection_sinks
+from settings import Settings
+from webhooks.postgres.expiry import keep_forgetting
+from webhooks.postgres.fan_out import WebhookFanOut
+from webhooks.postgres.outbound import OutgoingEvents
+from worker import mailer_from
+from workflows import policies
+
+log = structlog.get_logger()
+
+# Sinks that settings switch on. The others of Remit are always on.
+BUILT_IN = dict.fromkeys((EmailSink.name, KafkaSink.name, RabbitMqSink.name), SinkKind.PUBLISHER)
+
+# Of a worker, beside those of its steps.
+EVENT_CONNECTIONS = 6
+
+
+def open_events_database(settings: Settings) -> Database:
+    """The connections of what a worker does for events: it waits for no step, and no step for it."""
+    url = settings.worker_database_url or settings.database_url
+    assert url is not None
+    return Database(url, EVENT_CONNECTIONS, "remit-events", STEPS, role=WORKER_ROLE)
+
+
+def brokers_from(settings: Settings) -> list[Publisher]:
+    """The brokers that the settings name."""
+    found: list[Publisher] = []
+    if settings.kafka_url is not None:
+        found.append(KafkaSink(KafkaAddress(settings.kafka_url.get_secret_value())))
+    if settings.rabbitmq_url is not None:
+        found.append(RabbitMqSink(settings.rabbitmq_url.get_secret_value()))
+    return found
+
+
+def collectors_from(settings: Settings, database: Database) -> list[KafkaDeadLetters | RabbitMqDeadLetters]:
+    """What collects dead letters from the brokers that the settings name, and hands replays back."""
+    found: list[KafkaDeadLetters | RabbitMqDeadLetters] = []
+    if settings.kafka_url is not None:
+        found.append(KafkaDeadLetters(KafkaAddress(settings.kafka_url.get_secret_value()), database))
+    if settings.rabbitmq_url is not None:
+        found.append(RabbitMqDeadLetters(settings.rabbitmq_url.get_secret_value(), database))
+    return found
+
+
+def sinks_from(settings: Settings, database: Database, poke: Callable[[], None] = nobody_waits) -> list[Sink]:
+    """Who gets every event: what the settings configure, and what installed packages offer. A broken one is left out.
+
+    Money does not wait for any of them, so none keeps a worker from its start. `poke` is called when webhooks have
+    something to send.
+    """
+    configured: list[Sink] = [*projection_sinks(), WebhookFanOut(poke), *brokers_from(settings)]
+    if (mailer := mailer_from(settings, MAIL_TIME)).accepts:
+        configured.append(EmailSink(mailer, ChannelChoices(database).letters, settings.web_url))
+    installed, unusable = installed_sinks(sink.name for sink in configured)
+    for each in unusable:
+        log.error("an installed sink cannot be used", sink=each.name, error=each.reason)
+    return [*configured, *installed]
+
+
+class EventTasks:
+    """What one worker process does with events. Whatever fails waits and goes on: money does not wait for any of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = open_events_database(settings)
+        self.wakes = Wakes(OutgoingEvents(self.database, encryption_from(settings)), policies.TASK_TIMEOUT)
+        self._settings = settings
+        self._arrivals = Arrivals(self.database)
+        self._sequencer = Sequencer(self.database, self._arrivals.announce)
+
+    def wake(self) -> None:
+        """Number soon: a step may have committed something. Never waits."""
+        self._sequencer.wake()
+
+    def begin(self) -> "list[asyncio.Task[NoReturn] | asyncio.Task[None]]":
+        """Number events and hand them to every sink, until the tasks are cancelled. The database must be open."""
+        settings, database = self._settings, self.database
+        sinks = sinks_from(settings, database, self.wakes.poke)
+        return [
+            asyncio.create_task(self._sequencer.keep_numbering()),
+            asyncio.create_task(self._arrivals.keep_listening()),
+            asyncio.create_task(run_sinks(database, self._arrivals, sinks)),
+            asyncio.create_task(keep_event_months(database, settings.event_days)),
+            asyncio.create_task(keep_rebuilding(database)),
+            *(asyncio.create_task(collector.run()) for collector in collectors_from(settings, database)),
+        ]
+
+    def begin_waking(self, client: Client) -> "list[asyncio.Task[NoReturn] | asyncio.Task[None]]":
+        """Wake the workflows of endpoints that have something to do, and forget old deliveries."""
+        return [
+            asyncio.create_task(self.wakes.keep_waking(client, self._settings.task_queue)),
+            asyncio.create_task(keep_forgetting(self.database)),
+        ]
