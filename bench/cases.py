@@ -15,6 +15,10 @@ LEDGER_ALONE = "ef"
 
 REMIT = "remit"
 MILLION = "remit_million"
+# The same product twice, in pairs of rounds: with events, and without.
+WITH_EVENTS, WITHOUT_EVENTS = "with_events", "without_events"
+# Those whose processes are started by what measures them.
+STARTED_LATER = (MILLION, WITH_EVENTS, WITHOUT_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ _SYSTEMS = {
     "textbook": "textbook saga",
     "remit": "Remit",
     "remit_million": "Remit",
+    "with_events": "Remit",
+    "without_events": "Remit",
     "ledger_steps": "ledger's steps",
     "one_transaction": "one SQL transaction",
     "durable_functions": "DBOS",
@@ -98,6 +104,7 @@ PHASES = {
     "sign-ins": "transfers one after the other, alone and beside 60 sign-ins in flight",
     "memory": "memory over 20,000 transfers",
     "scale": "1, 2 and 4 worker processes",
+    "events": "transfers with events and one idle endpoint, beside transfers without events",
 }
 LETTERS = (*dict.fromkeys(case.letter for case in CASES), *PHASES)
 
@@ -154,7 +161,7 @@ FULL_PROFILE = Profile(
         Level(8, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN)),
         Level(100, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN), 5),
     ),
-    phases=("start", "h", "sign-ins", "memory", "scale"),
+    phases=("start", "h", "sign-ins", "memory", "scale", "events"),
     half_rounds=2,
 )
 

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import phases
-from bench.cases import HTTP_YARDSTICKS, MILLION, Profile
+from bench.cases import HTTP_YARDSTICKS, MILLION, WITH_EVENTS, WITHOUT_EVENTS, Profile
+from bench.event_cost import transfers_with_and_without_events
 from bench.machine import commit, machine, versions
 from bench.run import Progress as Shown
 from bench.run import Run
@@ -135,9 +136,14 @@ async def measured(run: Run, profile: Profile) -> dict[str, Any]:
         found["memory"] = await phases.memory(run)
     if "scale" in profile.phases:
         await phases.scale(run, ROUNDS, SECONDS)
+    if "events" in profile.phases:
+        await transfers_with_and_without_events(run)
     return found
 
 
 def systems_of(profile: Profile) -> Sequence[str]:
-    """The systems that the cases of a profile need."""
-    return list(dict.fromkeys(case.system for level in profile.levels for case in level.cases))
+    """The systems that the cases and phases of a profile need."""
+    found = [case.system for level in profile.levels for case in level.cases]
+    if "events" in profile.phases:
+        found += [WITH_EVENTS, WITHOUT_EVENTS]
+    return list(dict.fromkeys(found))

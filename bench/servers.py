@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from api.auth.tokens import Tokens
-from bench.cases import MILLION, REMIT
+from bench.cases import REMIT, STARTED_LATER
 from bench.postgres.books import copy_database, fill
 from bench.traffic.population import save
 from customers.sessions.session import Session
@@ -83,10 +83,13 @@ class Servers:
         }
         await self._start(name, port, ["-m", "bench.systems", name], {"REMIT_BENCH_SETTING": json.dumps(setting)})
 
-    async def start_remit(self, name: str, command: Sequence[str], port: int, **settings: str) -> None:
+    async def start_remit(
+        self, name: str, command: Sequence[str], port: int, *, argv: Sequence[str] | None = None, **settings: str
+    ) -> None:
         """Start another process of Remit: `api`, `api --with-worker` or, without a port, `worker`.
 
-        Its limits of requests are those of a sandbox: a flood that is refused would measure nothing.
+        `argv` is what Python runs instead of the command. The limits of requests are those of a sandbox: a flood that
+        is refused would measure nothing.
         """
         given = {
             "database_url": self.running.database_url,
@@ -98,7 +101,7 @@ class Servers:
         if port:
             given["api_port"] = str(port)
         environment = {f"REMIT_{key.upper()}": value for key, value in given.items()}
-        await self._start(name, port, ["-m", "cli", *command], environment)
+        await self._start(name, port, argv or ["-m", "cli", *command], environment)
 
     async def _start(self, name: str, port: int, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         log = self.folder / "log" / f"{name.replace('/', '-')}.log"
@@ -166,7 +169,7 @@ async def servers(
         found = Servers(running, folder, population, stack.home.jwt_secret(), stack.home.fingerprint_key())
         try:
             say("starting the other systems")
-            for name in (*GENERATORS, *(system for system in systems if system not in (REMIT, MILLION))):
+            for name in (*GENERATORS, *(system for system in systems if system not in (REMIT, *STARTED_LATER))):
                 await found.start_system(name)
             found.ports[REMIT] = urlsplit(running.api_url).port or 0
             yield found

@@ -43,6 +43,8 @@ METHOD = """\
 - *b* and *g* run Remit's own ledger steps: open, debit, credit and notify; screening is a pure rule and costs
   nothing. They answer once the notification is written, Remit once the money has arrived.
 - *i* is case c on books with a million entries, which COPY wrote with the same hash chains as the ledger's.
+- *with events* has one webhook endpoint that wants none of them. *without events* has the triggers off, and a worker
+  that numbers nothing and runs no sink: no setting of the product does that.
 - Memory is flat if the median of the last quarter of 20,000 transfers is at most 10 % above that of the second
   quarter.
 - Every ledger is audited after each group of rounds, by the same SQL as `remit verify`; a violation ends

@@ -128,6 +128,7 @@ TARGETS: Sequence[Target] = (
     Target("postings per second, 30 in flight: e uniform / f", 0.5, True, postings_ratio("e uniform", "f", "30")),
     Target("postings per second, 30 in flight: e hot / e uniform", 0.5, True, ratio("e hot", "e uniform", "30")),
     Target("throughput, 30 in flight: i / c", 0.9, True, ratio("i", "c", "30")),
+    Target("throughput, 30 in flight: with events / without", 0.95, True, ratio("with events", "without events", "30")),
     Target("memory of API and worker over 20,000 transfers", 10, False, memory_growth, "% growth"),
     Target("start of the stack", 8, False, start_seconds, "s"),
 )
