@@ -6,8 +6,10 @@ from typing import NoReturn
 
 import structlog
 from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
-from activities.step_records import nobody_waits
+from activities.step_records import StepRecords, nobody_waits
+from activities.webhooks.deliveries import DeliverySteps
 from activities.webhooks.wakes import Wakes
 from brokers.kafka import KafkaAddress, KafkaSink
 from brokers.kafka_dead_letters import KafkaDeadLetters
@@ -26,11 +28,13 @@ from notifications.mail.email_sink import MAIL_TIME, EmailSink
 from projections.postgres.generations import keep_rebuilding
 from projections.postgres.projection_sink import projection_sinks
 from settings import Settings
+from webhooks.http_client import WebhookSender
 from webhooks.postgres.expiry import keep_forgetting
 from webhooks.postgres.fan_out import WebhookFanOut
 from webhooks.postgres.outbound import OutgoingEvents
-from worker import mailer_from
+from worker import UNVERSIONED, deployment, mailer_from, webhook_networks_from
 from workflows import policies
+from workflows.interceptors.step_headers import RequestHeader
 
 log = structlog.get_logger()
 
@@ -38,7 +42,10 @@ log = structlog.get_logger()
 BUILT_IN = dict.fromkeys((EmailSink.name, KafkaSink.name, RabbitMqSink.name), SinkKind.PUBLISHER)
 
 # Of a worker, beside those of its steps.
-EVENT_CONNECTIONS = 6
+EVENT_CONNECTIONS = 10
+
+# Endpoints that one process sends to at once. Each has 20 requests open at most.
+ENDPOINTS_AT_ONCE = 100
 
 
 def open_events_database(settings: Settings) -> Database:
@@ -83,12 +90,35 @@ def sinks_from(settings: Settings, database: Database, poke: Callable[[], None] 
     return [*configured, *installed]
 
 
+def build_delivery_worker(
+    client: Client,
+    settings: Settings,
+    outgoing: OutgoingEvents,
+    wakes: Wakes,
+    after_step: Callable[[], None] = nobody_waits,
+) -> Worker:
+    """A worker for deliveries alone: an endpoint may be slow, and takes no slot and no connection from money."""
+    steps = DeliverySteps(outgoing, WebhookSender(webhook_networks_from(settings)), wakes)
+    return Worker(
+        client,
+        task_queue=settings.task_queue + policies.DELIVERY_QUEUE_SUFFIX,
+        activities=[steps.deliver_events],
+        deployment_config=deployment(settings.build_id),
+        build_id=None if settings.build_id else UNVERSIONED,
+        interceptors=[StepRecords(after_step), RequestHeader()],
+        max_concurrent_activities=ENDPOINTS_AT_ONCE,
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=1, maximum=5),
+        graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN,
+    )
+
+
 class EventTasks:
     """What one worker process does with events. Whatever fails waits and goes on: money does not wait for any of it."""
 
     def __init__(self, settings: Settings) -> None:
         self.database = open_events_database(settings)
-        self.wakes = Wakes(OutgoingEvents(self.database, encryption_from(settings)), policies.TASK_TIMEOUT)
+        self.outgoing = OutgoingEvents(self.database, encryption_from(settings))
+        self.wakes = Wakes(self.outgoing, policies.TASK_TIMEOUT)
         self._settings = settings
         self._arrivals = Arrivals(self.database)
         self._sequencer = Sequencer(self.database, self._arrivals.announce)
@@ -109,6 +139,10 @@ class EventTasks:
             asyncio.create_task(keep_rebuilding(database)),
             *(asyncio.create_task(collector.run()) for collector in collectors_from(settings, database)),
         ]
+
+    def delivery_worker(self, client: Client) -> Worker:
+        """The worker that sends to endpoints."""
+        return build_delivery_worker(client, self._settings, self.outgoing, self.wakes, self.wake)
 
     def begin_waking(self, client: Client) -> "list[asyncio.Task[NoReturn] | asyncio.Task[None]]":
         """Wake the workflows of endpoints that have something to do, and forget old deliveries."""

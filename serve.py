@@ -486,7 +486,10 @@ async def run_until_stopped(
             return
         client = await connecting
         watches += events.begin_waking(client)
-        async with build_worker(client, book, settings, after_step=events.wake, wakes=events.wakes):
+        async with (
+            build_worker(client, book, settings, after_step=events.wake),
+            events.delivery_worker(client),
+        ):
             log.info("worker runs", task_queue=settings.task_queue, build_id=settings.build_id)
             await stopping
     finally:

@@ -26,8 +26,7 @@ from activities.staff import StaffSteps
 from activities.step_records import StepRecords, nobody_waits
 from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
-from activities.webhooks.deliveries import WebhookSteps
-from activities.webhooks.wakes import Wakes
+from activities.webhooks.deliveries import WebhookSweepSteps
 from customers.documents.sandbox import PeopleVerify, SandboxVerifier
 from customers.documents.verifier import Verifier
 from database.connections import Database
@@ -54,7 +53,6 @@ from statements.postgres.account_statements import AccountStatements
 from tiers.postgres import TierRequests
 from tiers.tier_request import TierTerms
 from webhooks.addresses import AllowedNetworks
-from webhooks.http_client import WebhookSender
 from webhooks.postgres.outbound import OutgoingEvents
 from workflows import policies
 from workflows.books.rebuild import RebuildWorkflow
@@ -176,12 +174,10 @@ def build_worker(
     notifications: Notifications | None = None,
     verifier: Verifier | None = None,
     after_step: Callable[[], None] = nobody_waits,
-    wakes: Wakes | None = None,
 ) -> Worker:
     """A worker on `settings.task_queue`. Shares the client with the API where both live in one process.
 
-    `after_step` is called after each run of a step, which may have committed something. `wakes` are those that the
-    process keeps waking endpoints with; None: nobody in this process does.
+    `after_step` is called after each run of a step, which may have committed something.
     """
     leave_out_idle_visits()
     money = TransferSteps(book, settings.stuck_after_seconds)
@@ -215,14 +211,7 @@ def build_worker(
         settings.recovery_grace_seconds,
     )
     outgoing = OutgoingEvents(book.database, encryption_from(settings))
-    webhooks = WebhookSteps(
-        client,
-        outgoing,
-        WebhookSender(webhook_networks_from(settings)),
-        wakes or Wakes(outgoing, policies.TASK_TIMEOUT),
-        settings.recovery_grace_seconds,
-        policies.TASK_TIMEOUT,
-    )
+    webhooks = WebhookSweepSteps(client, outgoing, settings.recovery_grace_seconds, policies.TASK_TIMEOUT)
     rebuilds = RebuildSteps(client, Rebuilds(book.database, book.queues), settings.recovery_grace_seconds, STEP_SECONDS)
     statements = StatementSteps(AccountStatements(book.database, settings.statement_terms()))
     return Worker(
@@ -262,7 +251,6 @@ def build_worker(
             rebuilds.rebuild_accounts,
             rebuilds.find_stranded_rebuilds,
             statements.add_up_statement,
-            webhooks.deliver_events,
             webhooks.wake_webhook_endpoints,
         ],
         workflow_runner=DIRECT,

@@ -101,5 +101,8 @@ STATEMENT_STEPS = 500
 DELIVERY_ATTEMPT = timedelta(minutes=2)
 DELIVERY_HEARTBEAT = timedelta(seconds=6)
 
+# Deliveries have a queue of their own, so that slow endpoints take no slot from other steps.
+DELIVERY_QUEUE_SUFFIX = "-webhooks"
+
 # A webhook endpoint continues as new after so many steps: its history has some thousand events then.
 DELIVERY_STEPS = 250

@@ -18,30 +18,19 @@ from webhooks.postgres.outbound import OutgoingEvents
 
 PULSE_SECONDS = 2
 
-# Steps that may listen at once: more would keep other steps of the worker from their slots.
-MOST_LISTENING = 100
+# Steps that may listen at once: more would keep endpoints with something due from their slots.
+MOST_LISTENING = 50
 
 
-class WebhookSteps:
-    """Steps over the webhook endpoints of one database. `grace_seconds` means the same as in `RecoverySteps`."""
+class DeliverySteps:
+    """Sends to the webhook endpoints of one database. A worker of their own runs these: an endpoint may be slow."""
 
     def __init__(
-        self,
-        client: Client,
-        outgoing: OutgoingEvents,
-        sender: WebhookSender,
-        wakes: Wakes,
-        grace_seconds: int,
-        task_timeout: timedelta,
-        *,
-        listen_seconds: int = LISTEN_SECONDS,
+        self, outgoing: OutgoingEvents, sender: WebhookSender, wakes: Wakes, *, listen_seconds: int = LISTEN_SECONDS
     ) -> None:
-        self._client = client
         self._outgoing = outgoing
         self._sender = sender
         self._wakes = wakes
-        self._grace_seconds = grace_seconds
-        self._task_timeout = task_timeout
         self._listen_seconds = listen_seconds
 
     @activity.defn
@@ -58,6 +47,16 @@ class WebhookSteps:
             drain = Drain(self._outgoing, self._sender, news, _is_stopping, listen_seconds=seconds)
             async with _pulse(news):
                 return await drain.run(opened)
+
+
+class WebhookSweepSteps:
+    """Finds endpoints whose workflow was lost. `grace_seconds` means the same as in `RecoverySteps`."""
+
+    def __init__(self, client: Client, outgoing: OutgoingEvents, grace_seconds: int, task_timeout: timedelta) -> None:
+        self._client = client
+        self._outgoing = outgoing
+        self._grace_seconds = grace_seconds
+        self._task_timeout = task_timeout
 
     @activity.defn
     async def wake_webhook_endpoints(self) -> list[EndpointId]:

@@ -21,7 +21,7 @@ from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
 from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
-from activities.webhooks.deliveries import WebhookSteps
+from activities.webhooks.deliveries import DeliverySteps, WebhookSweepSteps
 from tests.architecture.modules import ROOT, imports, module, sources
 from workflows import steps
 
@@ -117,7 +117,8 @@ def activities() -> dict[str, object]:
             ReviewSteps,
             ScreeningSteps,
             StatementSteps,
-            WebhookSteps,
+            DeliverySteps,
+            WebhookSweepSteps,
         )
         for name, method in inspect.getmembers(room, inspect.isfunction)
         if hasattr(method, "__temporal_activity_definition")

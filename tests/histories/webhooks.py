@@ -4,7 +4,10 @@ import secrets
 from datetime import timedelta
 
 from pydantic import SecretStr
+from temporalio.worker import Worker
 
+from activities.webhooks.wakes import Wakes
+from event_tasks import build_delivery_worker
 from ledger.ids import EndpointId
 from ledger.workflow_ids import webhook_workflow_id
 from tests.histories.stage import RecordedAction, Stage, path
@@ -34,6 +37,12 @@ async def started(stage: Stage, endpoint_id: EndpointId, steps_at_once: int) -> 
     )
 
 
+def delivery(stage: Stage, scene: Scene) -> Worker:
+    return build_delivery_worker(
+        stage.saga.client, stage.saga.settings, scene.outgoing, Wakes(scene.outgoing, timedelta(seconds=3))
+    )
+
+
 async def delivered(scene: Scene, endpoint: WebhookEndpoint, count: int) -> None:
     async def are_there() -> bool:
         return [one.state.value for one in await scene.deliveries(endpoint)].count("delivered") == count
@@ -44,7 +53,7 @@ async def delivered(scene: Scene, endpoint: WebhookEndpoint, count: int) -> None
 @path(**SENDING)
 async def webhook_endpoint_woken_and_deleted(stage: Stage) -> RecordedAction:
     scene = Scene(stage.saga.book.database)
-    async with Receiver.running() as receiver:
+    async with Receiver.running() as receiver, delivery(stage, scene):
         endpoint = await scene.made(receiver.url)
         receiver.answers = [(500, {}, b"")]
         await scene.emit("acc_1", "acc_2")
@@ -59,7 +68,7 @@ async def webhook_endpoint_woken_and_deleted(stage: Stage) -> RecordedAction:
 @path(**SENDING)
 async def webhook_endpoint_continued_as_new(stage: Stage) -> RecordedAction:
     scene = Scene(stage.saga.book.database)
-    async with Receiver.running() as receiver:
+    async with Receiver.running() as receiver, delivery(stage, scene):
         endpoint = await scene.made(receiver.url)
         await scene.emit("acc_1")
         first = await started(stage, endpoint.id, 1)
@@ -81,7 +90,7 @@ async def webhook_endpoint_continued_as_new(stage: Stage) -> RecordedAction:
 @path(**SENDING)
 async def recovery_woke_a_webhook_endpoint(stage: Stage) -> RecordedAction:
     scene = Scene(stage.saga.book.database)
-    async with Receiver.running() as receiver:
+    async with Receiver.running() as receiver, delivery(stage, scene):
         endpoint = await scene.made(receiver.url)
         await scene.emit("acc_1")
         handle = await stage.saga.client.start_workflow(

@@ -36,6 +36,7 @@ class WebhookEndpointWorkflow:
             drained: Drained = await workflow.execute_activity(
                 steps.deliver_events,
                 self._id,
+                task_queue=workflow.info().task_queue + policies.DELIVERY_QUEUE_SUFFIX,
                 start_to_close_timeout=policies.DELIVERY_ATTEMPT,
                 heartbeat_timeout=policies.DELIVERY_HEARTBEAT,
                 retry_policy=policies.UNTIL_ANSWERED,
