@@ -108,8 +108,7 @@ async def test_filters_of_a_list_stand_in_the_pages_address(chromium: Browser, s
     async with visiting(chromium, stack.api_url) as visitor:
         await visitor.sign_in(eve)
         await visitor.open("/transactions", "Transactions")
-        await visitor.page.get_by_role("combobox", name="State").click()
-        await visitor.page.get_by_role("option", name="Failed").click()
+        await visitor.page.get_by_label("State").select_option("Failed")
         await visitor.page.wait_for_url("**state=failed")
         await visitor.reads("A house")
         await visitor.page.reload()
@@ -142,3 +141,20 @@ async def test_a_page_shows_a_new_balance_within_a_second(chromium: Browser, sta
         await deposited(ada, 1_23)
         await visitor.page.get_by_text("$501.23").first.wait_for(timeout=1_000)
         await visitor.reads("Your deposit")
+
+
+async def test_the_pages_weigh_at_most_250_kilobytes_each(chromium: Browser, stack: Running, eve: Person) -> None:
+    for name, path, heading in (*OPEN, *OWN):
+        # A window of its own: nothing is there before.
+        async with visiting(chromium, stack.api_url) as visitor:
+            if (name, path, heading) in OWN:
+                await visitor.sign_in(eve)
+            await visitor.open(path, heading)
+            await visitor.settled()
+            files = await visitor.page.evaluate(
+                "performance.getEntriesByType('resource').filter(({name}) => name.includes('/app/'))"
+                ".reduce((bytes, {encodedBodySize}) => bytes + encodedBodySize, 0)"
+            )
+            paint = await visitor.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+            print(f"{name}: {files / 1000:.0f} kB compressed, first paint after {paint:.0f} ms")
+            assert 0 < files <= 250_000, name

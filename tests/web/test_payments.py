@@ -241,3 +241,24 @@ async def test_another_customers_transfer_page_does_not_go_on_with_it(
         return await sent(ada) == [] == await sent(eve)
 
     await until(is_empty, "nobody has sent anything")
+
+
+async def test_a_transfer_is_made_by_keyboard_alone(visitor: Visitor, ada: Person, ben: Person) -> None:
+    number = (await ben.get(f"/v1/accounts/{ben.account_id}")).json()["number"]
+    await visitor.open("/transfer", "Send money")
+    await visitor.page.get_by_label("Amount").wait_for()
+    for label, text in (("To", number), ("Amount", "3"), ("Note", "Tea")):
+        await tab_to(visitor, label)
+        await visitor.page.keyboard.type(text)
+    await visitor.page.keyboard.press("Enter")
+    await visitor.reads_state("Completed")
+    assert [transfer["amount"] for transfer in await sent(ada)] == [3_00]
+
+
+async def tab_to(visitor: Visitor, label: str) -> None:
+    field = visitor.page.get_by_label(label, exact=False).first
+    for _ in range(20):
+        await visitor.page.keyboard.press("Tab")
+        if await field.evaluate("field => field === document.activeElement"):
+            return
+    raise AssertionError(f"no Tab leads to {label}")

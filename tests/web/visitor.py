@@ -15,8 +15,8 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 
 # A small laptop, the dark theme, and the smallest phone that these pages are drawn for.
 LOOKS: Mapping[str, Mapping[str, Any]] = {
-    "light": {"viewport": {"width": 1200, "height": 800}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1200, "height": 800}, "color_scheme": "dark"},
+    "light": {"viewport": {"width": 1200, "height": 800}, "device_scale_factor": 0.75, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1200, "height": 800}, "device_scale_factor": 0.75, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light"},
 }
 
@@ -56,7 +56,7 @@ class Visitor:
         await self.page.wait_for_load_state("networkidle")
 
         async def is_read() -> bool:
-            return await self.page.get_by_label("Loading", exact=True).count() == 0
+            return bool(await self.page.get_by_label("Loading", exact=True).count() == 0)
 
         await until(is_read, "the page has what it reads")
 

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Stack, Text } from "@mantine/core";
+import { Badge, Button, Group, Paper, Stack, Text } from "@mantine/core";
 import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { cache } from "../api/cache";
 import { api } from "../api/client";
@@ -44,11 +44,11 @@ export function NotificationsPage() {
           if (items.length === 0) return <Nothing says="Nothing has happened yet." />;
           return (
             <Stack>
-              <Stack gap="xs" component="ul" p={0} m={0} style={{ listStyle: "none" }}>
+              <Paper withBorder px="lg" py="sm" component="ul" className="list">
                 {items.map((item) => (
                   <NotificationRow key={item.id} item={item} />
                 ))}
-              </Stack>
+              </Paper>
               <MoreRows pages={pages} />
             </Stack>
           );

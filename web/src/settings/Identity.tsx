@@ -1,4 +1,4 @@
-import { Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery } from "@tanstack/react-query";
@@ -76,7 +76,7 @@ function AnotherDocument() {
     <Section title="Another document" says="The last one was not accepted. Send one that shows your full name.">
       <form onSubmit={form.onSubmit((typed) => sendDocument.mutate(typed))} noValidate>
         <Stack maw={420}>
-          <Select label="Document" allowDeselect={false} data={DOCUMENT_TYPES} {...form.getInputProps("type")} />
+          <NativeSelect label="Document" data={DOCUMENT_TYPES} {...form.getInputProps("type")} />
           <TextInput label="Its number" autoComplete="off" required {...form.getInputProps("number")} />
           <FormProblem error={sendDocument.error} shown={Object.keys(form.errors)} />
           <Button type="submit" loading={sendDocument.isPending}>

@@ -1,4 +1,4 @@
-import { Button, PasswordInput, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Button, NativeSelect, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -65,20 +65,13 @@ export function RegisterPage() {
             required
             {...form.getInputProps("password")}
           />
-          <Select
+          <NativeSelect
             label="Currency of your first account"
-            searchable
-            allowDeselect={false}
             data={currencies.data?.items.map(({ code }) => code) ?? []}
             {...form.getInputProps("currency")}
             value={chosen}
           />
-          <Select
-            label="Identity document"
-            allowDeselect={false}
-            data={DOCUMENT_TYPES}
-            {...form.getInputProps("type")}
-          />
+          <NativeSelect label="Identity document" data={DOCUMENT_TYPES} {...form.getInputProps("type")} />
           <TextInput label="Number of the document" autoComplete="off" required {...form.getInputProps("number")} />
           <FormProblem error={register.error} shown={Object.keys(form.errors)} />
           <Button type="submit" loading={register.isPending} fullWidth>

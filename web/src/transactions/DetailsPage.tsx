@@ -1,7 +1,7 @@
 import { Button, Paper, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { accountsQuery } from "../accounts/queries";
+import { accountsQuery, grouped } from "../accounts/queries";
 import { useMe } from "../customers/queries";
 import { Money } from "../money/Money";
 import { ButtonLink, TextLink } from "../ui/ButtonLink";
@@ -39,7 +39,7 @@ function Details({ transfer }: { transfer: Transfer }) {
   const isOwn = transfer.workflow_id !== null;
   const called = (id: string) => {
     const own = accounts.find((account) => account.id === id);
-    if (own) return `${own.name ?? `Your ${own.currency} account`} (${own.number})`;
+    if (own) return `${own.name ?? `Your ${own.currency} account`} (${grouped(own.number)})`;
     return id === "world" ? "Outside of Remit" : <span className="code">{id}</span>;
   };
   return (

@@ -1,4 +1,4 @@
-import { Button, Paper, Select, SimpleGrid, Stack, TextInput } from "@mantine/core";
+import { Button, NativeSelect, Paper, SimpleGrid, Stack, TextInput } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { accountsQuery } from "../accounts/queries";
@@ -6,13 +6,18 @@ import { ButtonLink } from "../ui/ButtonLink";
 import { MoreRows } from "../ui/MoreRows";
 import { PageTitle } from "../ui/PageTitle";
 import { Nothing, Shown } from "../ui/Shown";
-import { KINDS, STATES, type TransferFilters } from "./filters";
+import { KINDS, STATES, type TransferFilters, transferFilters } from "./filters";
 import { transfersQuery } from "./queries";
 import { TransferRow } from "./TransferRow";
 
 const route = getRouteApi("/customers/transactions");
 
-const asOptions = (names: Record<string, string>) => Object.entries(names).map(([value, label]) => ({ value, label }));
+const ALL = { value: "", label: "All" };
+
+const asOptions = (names: Record<string, string>) => [
+  ALL,
+  ...Object.entries(names).map(([value, label]) => ({ value, label })),
+];
 
 export function TransactionsPage() {
   const filters = route.useSearch();
@@ -21,9 +26,8 @@ export function TransactionsPage() {
   const pages = useInfiniteQuery(transfersQuery(filters));
   const own = new Set(accounts.data?.map(({ id }) => id));
   const isFiltered = Object.keys(filters).length > 0;
-  function filter(changed: { [Name in keyof TransferFilters]: TransferFilters[Name] | null }) {
-    const next = Object.entries({ ...filters, ...changed }).filter(([, value]) => value);
-    navigate({ search: Object.fromEntries(next), replace: true });
+  function filter(changed: { [Name in keyof TransferFilters]: string }) {
+    navigate({ search: transferFilters({ ...filters, ...changed }), replace: true });
   }
   return (
     <>
@@ -31,30 +35,27 @@ export function TransactionsPage() {
       <Paper withBorder p="md" mb="md" component="search" aria-label="Filters">
         <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="sm" style={{ alignItems: "end" }}>
           {(accounts.data?.length ?? 0) > 1 && (
-            <Select
+            <NativeSelect
               label="Account"
-              placeholder="All"
-              clearable
-              data={accounts.data?.map(({ id, name, currency }) => ({ value: id, label: name ?? currency }))}
-              value={filters.account ?? null}
-              onChange={(account) => filter({ account })}
+              data={[
+                ALL,
+                ...(accounts.data ?? []).map(({ id, name, currency }) => ({ value: id, label: name ?? currency })),
+              ]}
+              value={filters.account ?? ""}
+              onChange={(event) => filter({ account: event.currentTarget.value })}
             />
           )}
-          <Select
+          <NativeSelect
             label="State"
-            placeholder="All"
-            clearable
             data={asOptions(STATES)}
-            value={filters.state ?? null}
-            onChange={(state) => filter({ state: state as TransferFilters["state"] })}
+            value={filters.state ?? ""}
+            onChange={(event) => filter({ state: event.currentTarget.value })}
           />
-          <Select
+          <NativeSelect
             label="Kind"
-            placeholder="All"
-            clearable
             data={asOptions(KINDS)}
-            value={filters.kind ?? null}
-            onChange={(kind) => filter({ kind: kind as TransferFilters["kind"] })}
+            value={filters.kind ?? ""}
+            onChange={(event) => filter({ kind: event.currentTarget.value })}
           />
           <TextInput
             label="From"
@@ -86,11 +87,11 @@ export function TransactionsPage() {
             );
           return (
             <Stack>
-              <ul className="list">
+              <Paper withBorder p="sm" component="ul" className="list">
                 {items.map((transfer) => (
                   <TransferRow key={transfer.id} transfer={transfer} own={own} />
                 ))}
-              </ul>
+              </Paper>
               <MoreRows pages={pages} />
             </Stack>
           );

@@ -52,7 +52,9 @@ export function direction(transfer: Transfer, own: ReadonlySet<string>): "in" | 
   return isPayer ? "out" : "in";
 }
 
-/** The key of a transfer, for its customer alone: a part of the name of its workflow. */
-export function keyOf(transfer: Transfer): string | null {
-  return transfer.workflow_id?.split("/").slice(2).join("/") || null;
+/** The key of a transfer, for its customer alone: a part of its workflow's name, unless it was too long for that. */
+export function keyOf({ workflow_id }: Pick<Transfer, "workflow_id">): string | null {
+  const key = workflow_id?.split("/").slice(2).join("/").replace(/ #\d$/, "");
+  if (!key || key.includes("%~")) return null;
+  return key.replaceAll("%23", "#").replaceAll("%25", "%");
 }

@@ -1,7 +1,7 @@
-import { Alert, Button, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { type Account, useCurrency } from "../accounts/queries";
+import { type Account, grouped, useCurrency } from "../accounts/queries";
 import { fieldErrors, Problem, textOf } from "../api/problem";
 import type { Customer } from "../customers/queries";
 import { VerificationState } from "../customers/VerificationState";
@@ -53,16 +53,15 @@ export function TransferForm({ intent, accounts, me, refusal }: TransferFormProp
         <VerificationState me={me} />
         {isFrozen(source) && <Frozen account={source} />}
         {open.length > 1 && (
-          <Select
+          <NativeSelect
             label="From"
-            allowDeselect={false}
-            disabled={isBlocked && me.verification?.state !== "verified"}
+            disabled={me.verification?.state !== "verified"}
             data={open.map(({ id, name, currency: code, number }) => ({
               value: id,
-              label: `${name ?? code} · ${number}`,
+              label: `${name ?? code} · ${grouped(number)}`,
             }))}
             value={source.id}
-            onChange={(id) => id && change({ source: id })}
+            onChange={(event) => change({ source: event.currentTarget.value })}
           />
         )}
         <TextInput

@@ -18,7 +18,7 @@ export function Section({ title, says, action, children }: SectionProps) {
             </Text>
           )}
         </Stack>
-        {action}
+        <div style={{ flexShrink: 0 }}>{action}</div>
       </Group>
       {children}
     </Paper>
