@@ -15,9 +15,11 @@ import pytest
 from devenv.home import Home
 from devenv.stack import Running
 from tests.api.people import register
+from tests.end_to_end.effects import completed_events, effects_at
 from tests.end_to_end.follower import Follower
 from tests.end_to_end.test_crash import is_ready, kill, send, settle, verify
 from tests.waiting import until
+from tests.webhooks.receiver import Receiver
 
 # `make check-events` sets both.
 TRANSFERS = int(os.environ.get("REMIT_EVENTS_TRANSFERS", "1000"))
@@ -37,6 +39,7 @@ class Workers:
             "REMIT_FINGERPRINT_KEYS": Home(home).fingerprint_key(),
             "REMIT_ENCRYPTION_KEYS": Home(home).encryption_key(),
             "REMIT_SANDBOX_RAILS": "true",
+            "REMIT_WEBHOOK_ALLOW": "127.0.0.1",
         }
         self._running: list[asyncio.subprocess.Process] = []
 
@@ -85,7 +88,14 @@ async def test_no_event_is_lost_missing_or_out_of_order_whatever_is_killed(
     for person in people:
         await person.deposit(50_000)
     kills = []
-    async with Follower(stack.database_url) as follower, workers(stack, home) as beside:
+    async with (
+        Receiver.running() as receiver,
+        Follower(stack.database_url) as follower,
+        workers(stack, home) as beside,
+    ):
+        wanted = {"url": receiver.url, "types": ["transfer.completed"]}
+        assert (await people[0].post("/v1/webhook-endpoints", wanted)).status_code == 201
+        before = await completed_events(stack.database_url, people[0].id)
         for began in range(0, TRANSFERS, AT_ONCE):
             among = [chance.sample(people, 2) for _ in range(min(AT_ONCE, TRANSFERS - began))]
             pairs = [(payer, payee) for payer, payee in among]
@@ -110,7 +120,9 @@ async def test_no_event_is_lost_missing_or_out_of_order_whatever_is_killed(
             ended = await asyncio.gather(*(settle(*pair, key) for pair, key in zip(pairs, keys, strict=True)))
             assert {transfer["state"] for transfer in ended} == {"completed"}
         counted = await follower.counted()
-    print(f"seed {seed}: {TRANSFERS} transfers, killed {', '.join(kills) or 'nothing'}: {counted}")
+        effects = await effects_at(receiver, stack.database_url, people[0].id, before)
+    print(f"seed {seed}: {TRANSFERS} transfers, killed {', '.join(kills) or 'nothing'}: {counted}, {effects}")
     assert (counted.lost, counted.gaps, counted.inversions, counted.missed_by_reader) == (0, 0, 0, 0)
+    assert (effects.lost, effects.doubled, effects.inversions, effects.wrong_figures) == (0, 0, 0, 0)
     found = verify(environment)
     assert found.returncode == 0, found.stdout

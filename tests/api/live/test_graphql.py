@@ -111,5 +111,7 @@ async def test_a_post_takes_one_query_within_its_limits_and_no_subscription(here
     assert (await ada.http.post("/graphql", json={"query": "{ __typename }"})).status_code == 401
     many = "{ " + " ".join(f"a{number}: getNotifications {{ unread }}" for number in range(12)) + " }"
     assert "aliases" in (await asked(ada, many))["errors"][0]["message"]
+    deep = "{ getNotifications " + "{ items " * 12 + "{ id }" + " }" * 12 + " }"
+    assert "depth" in str((await asked(ada, deep))["errors"])
     long = "{ getNotifications { " + "unread " * 1_100 + "} }"
     assert "tokens" in (await asked(ada, long))["errors"][0]["message"]

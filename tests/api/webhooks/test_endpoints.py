@@ -15,7 +15,7 @@ from devenv.servers.temporal_server import TemporalServer
 from ledger.ids import EndpointId
 from ledger.workflow_ids import webhook_workflow_id
 from settings import Settings
-from tests.api.people import Person
+from tests.api.people import PASSWORD, Person
 from tests.connections import Connection
 from tests.waiting import until
 from tests.webhooks.receiver import Receiver
@@ -238,3 +238,16 @@ async def test_an_owner_is_told_where_their_events_go_from_now_on(ada: Person) -
     bodies = [item["body"] for item in items if endpoint["id"] in item["body"]]
     assert ["other.example.com" in body for body in bodies] == [True, False]
     assert not any("4711" in body for body in bodies)
+
+
+async def test_an_endpoint_is_its_customers_and_outlives_the_key_that_made_it(ada: Person) -> None:
+    scopes = ["webhooks:write", "webhooks:read", "events:read"]
+    key = (await ada.post("/v1/auth/api-keys", {"name": "shop", "scopes": scopes, "password": PASSWORD})).json()
+    headers = {"Authorization": f"Bearer {key['key']}", "Idempotency-Key": secrets.token_hex(8)}
+    made_by_key = await ada.http.post("/v1/webhook-endpoints", json={"url": URL, "types": []}, headers=headers)
+    assert made_by_key.status_code == 201, made_by_key.text
+    revoked = await ada.http.delete(f"/v1/auth/api-keys/{key['id']}", headers={"Authorization": f"Bearer {ada.token}"})
+    assert revoked.status_code == 204
+    assert (await ada.http.get("/v1/webhook-endpoints", headers=headers)).status_code == 401
+    (endpoint,) = (await ada.get("/v1/webhook-endpoints")).json()["items"]
+    assert (endpoint["id"], endpoint["state"]) == (made_by_key.json()["id"], "enabled")
