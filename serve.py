@@ -29,6 +29,7 @@ from api.limits.postgres import RateWindows
 from api.limits.rate_limits import RateLimits, RatePolicy
 from api.live.admission import Admission
 from api.live.hub import EventHub
+from api.live.pushed_notifications import PushedNotifications
 from api.live.socket_connection import LimitedSocket
 from api.pages.built_pages import BuiltPages
 from api.request_ids import SendRequestId
@@ -234,6 +235,7 @@ def compose_api(
         database, timedelta(seconds=settings.session_seconds), timedelta(seconds=settings.refresh_grace_seconds)
     )
     api_keys = ApiKeys(database)
+    notifications = Notifications(database, reports)
     configured_sinks = frozenset(sink.name for sink in sinks_from(settings, database))
     services = Services(
         database=database,
@@ -304,7 +306,8 @@ def compose_api(
         second_factors=SecondFactors(database, encryption_from(settings)),
         staff_show_second_factor=settings.staff_second_factor == "required",
         mailer=mailer_from(settings),
-        notifications=Notifications(database, reports),
+        notifications=notifications,
+        pushed_notifications=PushedNotifications(notifications),
         channel_choices=ChannelChoices(database),
         hub=EventHub(live or database),
         admission=Admission(sessions, api_keys),

@@ -16,6 +16,7 @@ from api.http.readiness import Readiness
 from api.limits.rate_limits import RateLimits
 from api.live.admission import Admission
 from api.live.hub import EventHub
+from api.live.pushed_notifications import PushedNotifications
 from api.staff.interventions import Interventions
 from api.temporal import TemporalGateway
 from api.trail.request_queue import RequestQueue
@@ -136,6 +137,7 @@ class Services:
     notifications: Notifications
     channel_choices: ChannelChoices
     hub: EventHub
+    pushed_notifications: PushedNotifications
     admission: Admission
     web_url: str | None
     webhook_endpoints: WebhookEndpoints

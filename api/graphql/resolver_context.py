@@ -26,6 +26,7 @@ class GraphqlContext:
     caller: Caller | None = None
     socket: WebSocket | None = None
     connection_params: dict[str, Any] | None = None
+    operations: int = 0
     held: ExitStack = field(default_factory=ExitStack)
 
     def reader(self, scope: Scope) -> Caller:

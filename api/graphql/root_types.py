@@ -153,7 +153,7 @@ async def _told(remit: Services, reader_id: CustomerId, notification_id: Notific
     """
     while True:
         with suppress(Unavailable):
-            return await remit.notifications.find(reader_id, notification_id)
+            return await remit.pushed_notifications.find(reader_id, notification_id)
         await asyncio.sleep(RETRY_SECONDS)
 
 

@@ -5,8 +5,10 @@ strawberry speaks the protocol. Here is who may connect, how much one socket may
 
 import asyncio
 from datetime import timedelta
+from time import perf_counter
 from typing import Any, cast
 
+import structlog
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
@@ -35,6 +37,8 @@ FORBIDDEN, TOO_MANY_REQUESTS = 4403, 4429
 
 _BEARER = "bearer "
 
+log = structlog.get_logger()
+
 
 class _Operations(BaseGraphQLTransportWSHandler[GraphqlContext, None]):
     """Counts each operation of a socket as a request of its address."""
@@ -43,6 +47,7 @@ class _Operations(BaseGraphQLTransportWSHandler[GraphqlContext, None]):
         socket = self.context.socket
         assert socket is not None
         if await is_allowed(socket, self.context.remit):
+            self.context.operations += 1
             await super().handle_subscribe(message)
         else:
             await self.websocket.close(TOO_MANY_REQUESTS, "Too many requests")
@@ -74,8 +79,18 @@ class GraphqlSockets(GraphQL[GraphqlContext, None]):
             await socket.close(TRY_AGAIN)  # before it is accepted: 403
             return
         context = GraphqlContext(remit, socket=socket)
-        with context.held:
-            await self.run(socket, context)
+        began = perf_counter()
+        try:
+            with context.held:
+                await self.run(socket, context)
+        finally:
+            log.info(
+                "socket",
+                route=socket.scope["path"],
+                customer_id=context.caller.customer.id if context.caller else None,
+                operations=context.operations,
+                seconds=round(perf_counter() - began, 1),
+            )
 
     async def on_ws_connect(self, context: GraphqlContext) -> UnsetType | dict[str, object] | None:
         """Let in who is signed in, for as long as they are. Refused ones are closed with 4403."""

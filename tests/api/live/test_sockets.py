@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from websockets.exceptions import InvalidStatus
 
 from api.graphql import root_types
@@ -19,6 +20,7 @@ from settings import Settings
 from tests.api.live.serving import ADDED, CHANGED, Served, cursor_now, opened, served, signed_in, tell
 from tests.api.people import PASSWORD, Person, register
 from tests.connections import Connection
+from tests.waiting import until
 
 PEOPLE = "SELECT id FROM sessions WHERE customer_id = $1"
 
@@ -58,6 +60,34 @@ async def test_a_notification_and_a_change_arrive_on_open_sockets_of_their_owner
         assert (await theirs.next())["notification"]["occasion"] == "greeted"
         assert await theirs.is_silent()
         assert await mine.is_silent(0.01)
+
+
+async def test_a_pushed_notification_is_read_once_for_all_sockets_of_its_customer_and_each_socket_leaves_a_line(
+    here: Served, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, reads = here.services.notifications.find, list[str]()
+
+    async def counted(reader_id: CustomerId, notification_id: NotificationId) -> Notification | None:
+        reads.append(notification_id)
+        return await find(reader_id, notification_id)
+
+    monkeypatch.setattr(here.services.notifications, "find", counted)
+    after = await cursor_now(here, ada)
+    with capture_logs() as lines:
+        async with signed_in(here.socket_url, ada.token) as one, signed_in(here.socket_url, ada.token) as other:
+            for socket in (one, other):
+                await socket.subscribe(ADDED, after)
+            await tell(here, ada, "greeted")
+            ids = {(await socket.next())["notification"]["id"] for socket in (one, other)}
+        assert ids == set(reads)
+        assert len(reads) == 1
+
+        async def both_ended() -> bool:
+            return [line["event"] for line in lines].count("socket") == 2
+
+        await until(both_ended, "both sockets have left a line")
+    (first, _) = (line for line in lines if line["event"] == "socket")
+    assert (first["route"], first["customer_id"], first["operations"]) == ("/graphql", ada.id, 1)
 
 
 async def test_a_client_goes_on_at_another_process_and_misses_and_repeats_nothing(
