@@ -9,7 +9,13 @@ export function CopyText({ text, label }: { text: string; label: string }) {
       </Text>
       <CopyButton value={text.replaceAll(" ", "")}>
         {({ copied, copy }) => (
-          <Button size="compact-xs" variant="default" onClick={copy} aria-label={`Copy ${label}`}>
+          <Button
+            size="compact-xs"
+            variant="default"
+            onClick={copy}
+            aria-label={`Copy ${label}`}
+            style={{ flexShrink: 0 }}
+          >
             {copied ? "Copied" : "Copy"}
           </Button>
         )}
