@@ -24,16 +24,16 @@ setup: .venv/.ready ## Install everything into .venv (done by the others when ne
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: setup web-if-possible ## Run the whole stack in the foreground until Ctrl-C
+run: setup .web-if-possible ## Run the whole stack in the foreground until Ctrl-C
 	@exec $(BIN)/remit run
 
-demo: setup web-if-possible ## Show what Remit does on real servers, check each claim, and audit the books
+demo: setup .web-if-possible ## Show what Remit does on real servers, check each claim, and audit the books
 	@$(BIN)/remit demo
 
 web: web/dist/index.html ## Build the pages for people, if something of them has changed
 
-.PHONY: web-if-possible
-web-if-possible:
+.PHONY: .web-if-possible
+.web-if-possible:
 	@$(MAKE) --no-print-directory web || echo "The pages for people cannot be built here: the API runs without them."
 
 # Node is the machine's own, or comes in an environment of its own.
@@ -67,8 +67,13 @@ web/node_modules/.checked: web/src/api/schema.gen.ts web/biome.json $(WEB_SOURCE
 	@cd web && $(NODE_PATH_FIRST) npm run --silent test -- --reporter=dot
 	@touch $@
 
-test: setup .venv/.contract-ready lint types imports check-web-code check-servers ## Lint, types, import contracts and all tests
+test: setup ## Lint, types, import contracts and all tests
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target .before-tests
 	@$(BIN)/pytest -n 3 --dist worksteal
+
+# The longest first. Two at once: the types take one core for a minute, others wait for downloads.
+.PHONY: .before-tests
+.before-tests: types .venv/.contract-ready check-web-code imports lint check-servers
 
 openapi: setup ## Write the contracts of the API and of events into docs/, from the code
 	@$(BIN)/remit openapi --out docs/openapi.json

@@ -19,7 +19,7 @@ from devenv.servers.postgres_server import PostgresServer
 from devenv.servers.temporal_server import TemporalServer
 from ledger.ids import AccountId
 from tests.api.people import Person, reaches, register
-from tests.cli.remit import ended, started
+from tests.cli.remit import STARTS_WITHIN_SECONDS, ended, started
 from tests.conftest import TEMPLATE, database_named
 from tests.waiting import until
 
@@ -76,7 +76,7 @@ async def story(
     try:
         async with httpx.AsyncClient(base_url=f"http://{LOCALHOST}:{port}", timeout=60, trust_env=False) as http:
             story = Story(http, folder, url)
-            await until(lambda: _is_ready(http), "the process is ready")
+            await until(lambda: _is_ready(http), "the process is ready", STARTS_WITHIN_SECONDS)
             await _tell(story)
             yield story
     finally:

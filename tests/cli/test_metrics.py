@@ -7,7 +7,7 @@ import httpx
 from devenv.processes.ports import LOCALHOST, free_port
 from devenv.servers.temporal_server import TemporalServer
 from tests.cli.conftest import Story
-from tests.cli.remit import ended, started
+from tests.cli.remit import STARTS_WITHIN_SECONDS, ended, started
 from tests.waiting import until
 
 
@@ -79,7 +79,7 @@ async def test_a_worker_serves_its_own_metrics(database_url: str, temporal: Temp
                     return False
                 return True
 
-            await until(answers, "the worker serves metrics")
+            await until(answers, "the worker serves metrics", STARTS_WITHIN_SECONDS)
     finally:
         await ended(process)
     assert 'remit_database_connections{pool="remit-worker",state="most"} 20.0' in scraped[0]
@@ -110,7 +110,7 @@ async def test_the_api_serves_metrics_at_a_port_of_their_own_and_nowhere_else(da
             async def both_answer() -> bool:
                 return [await status(ports["api"], "/health"), await status(ports["metrics"], "/metrics")] == [200, 200]
 
-            await until(both_answer, "the API and its metrics are served")
+            await until(both_answer, "the API and its metrics are served", STARTS_WITHIN_SECONDS)
             assert await status(ports["api"], "/metrics") == 404
             assert await status(ports["metrics"], "/health") == 404
     finally:

@@ -11,7 +11,7 @@ from devenv.processes.ports import LOCALHOST, free_port
 from devenv.servers.postgres_server import PostgresServer
 from devenv.servers.temporal_server import TemporalServer
 from settings import Settings, unknown_variables
-from tests.cli.remit import ended, remit, started
+from tests.cli.remit import STARTS_WITHIN_SECONDS, ended, remit, started
 
 SECRET = "s" * 32
 NOWHERE = f"{LOCALHOST}:1"
@@ -119,7 +119,7 @@ async def lines_until(process: asyncio.subprocess.Process, wanted: str) -> list[
     """What the process says, up to the line with these words."""
     assert process.stderr is not None
     lines: list[str] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(STARTS_WITHIN_SECONDS):
         while not (lines and wanted in lines[-1]):
             line = await process.stderr.readline()
             assert line, f"it ended without saying {wanted}: {lines}"
