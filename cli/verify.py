@@ -3,12 +3,14 @@
 import json
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.books.account_statement import check_statement
 from cli.console import fail, run_async
 from cli.database_choice import chosen_database_url
 from database.connections import Database, Unavailable
@@ -26,10 +28,18 @@ def verify(
     full: Annotated[
         bool, typer.Option("--full", help="Check everything, also what earlier audits found clean. Takes minutes.")
     ] = False,
+    statement: Annotated[
+        Path | None,
+        typer.Option(
+            "--statement", help="Compare this statement of an account, in any format, with the books instead."
+        ),
+    ] = None,
 ) -> None:
     """Check every invariant of the books; exit 1 and name what is broken, 2 where the books cannot be read."""
     from devenv.errors import StackError
 
+    if statement is not None:
+        check_statement(statement, as_json=as_json)
     try:
         found = run_async(_audit(Settings(), full=full))
     except (StackError, Unavailable, AuditInProgress) as error:

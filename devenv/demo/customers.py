@@ -15,6 +15,7 @@ from api.auth.models import RegisteredOut
 from api.customers.models import CustomerOut
 from api.http.problems import ProblemDetails
 from api.onboarding.models import DocumentOut, VerificationOut
+from api.statements.models import AccountStatementOut
 from api.transfers.models import TransferOut
 from api.webhooks.models import EndpointSecretOut
 from ledger.ids import TransferId
@@ -95,17 +96,34 @@ class DemoCustomer:
         """What the account holds now, in minor units."""
         return (await self._get(f"/v1/accounts/{self.account.id}", AccountOut)).balance
 
-    async def statement(self, transfer_id: TransferId) -> list[EntryOut]:
-        """The entries of one transfer on the newest page of the account's statement, oldest first."""
+    async def entries_of(self, transfer_id: TransferId) -> list[EntryOut]:
+        """The entries of one transfer on the newest page of the account's entries, oldest first."""
         page = await self._get(f"/v1/accounts/{self.account.id}/entries", EntriesOut)
         return [entry for entry in reversed(page.items) if entry.transfer_id == transfer_id]
 
     async def debits_since(self, transfer_id: TransferId) -> list[EntryOut]:
-        """The debits on the newest page of the account's statement from this transfer's on, oldest first."""
+        """The debits on the newest page of the account's entries from this transfer's on, oldest first."""
         page = await self._get(f"/v1/accounts/{self.account.id}/entries?limit=50", EntriesOut)
         debits = [entry for entry in reversed(page.items) if entry.leg is Leg.DEBIT]
         place = next(place for place, entry in enumerate(debits) if entry.transfer_id == transfer_id)
         return debits[place:]
+
+    async def make_statement(self) -> AccountStatementOut:
+        """A statement over all entries of the account."""
+        path = f"/v1/accounts/{self.account.id}/statements"
+        answer = await self._http.post(
+            path, json={"from": "2026-01-01", "to": "9998-12-31"}, headers=dict(self._headers)
+        )
+        if answer.status_code != httpx.codes.CREATED:
+            raise UnexpectedAnswer(f"POST {path} answered {answer.status_code}: {answer.text}")
+        return AccountStatementOut.model_validate_json(answer.content)
+
+    async def read_file(self, path: str) -> bytes:
+        """A file, such as a statement as PDF."""
+        answer = await self._http.get(path, headers=dict(self._headers))
+        if answer.status_code != httpx.codes.OK:
+            raise UnexpectedAnswer(f"GET {path} answered {answer.status_code}: {answer.text}")
+        return answer.content
 
     async def transfer(self, transfer_id: TransferId) -> TransferOut:
         """One of the customer's transfers, in its present state."""

@@ -43,7 +43,7 @@ async def freeze_in_transit(demo: DemoContext) -> None:
     finally:
         async with holding(demo.database, ben.account.id) as account:
             await account.set_status(AccountStatus.ACTIVE)
-    statements = [await who.statement(transfer_id) for who in (ada, ben)]
+    statements = [await who.entries_of(transfer_id) for who in (ada, ben)]
 
     demo.show("Ada → Ben", answer)
     demo.links.append(("Ada → Ben, gift", ended))

@@ -1,4 +1,4 @@
-"""The chapters in which nothing breaks: registration, deposits, a payment, its repeat, and two refusals."""
+"""The chapters in which nothing breaks: registration, deposits, a payment, its repeat, refusals, and a statement."""
 
 import asyncio
 
@@ -10,6 +10,9 @@ from devenv.demo.output import DemoOutput
 from ledger.ids import CustomerId
 from ledger.transfers import State
 from screening.postgres.cases import Cases
+from statements.renderings.formats import contents_of
+from statements.renderings.statement_format import StatementFormat
+from statements.statement import StatementState
 
 # Reads cases as somebody who is a party of none.
 NOBODY = CustomerId("cus_nobody")
@@ -149,3 +152,39 @@ async def _refused(
         found=(answer.accepted.state, failure_code(answer.accepted)),
     )
     await demo.check_no_money_moved(before)
+
+
+async def read_statement(demo: DemoContext) -> None:
+    """Make a statement over all that has happened, and read it in each format."""
+    demo.output.step(
+        "Ada gets a statement",
+        "POST /v1/accounts/{id}/statements cuts it between two entries. PDF, CSV, JSON and camt.053 say the same.",
+    )
+    made, balance = await demo.ada.make_statement(), await demo.ada.balance()
+    demo.output.table(
+        ("statement", "entries", "opening", "paid in", "paid out", "closing"),
+        [
+            (
+                str(made.number),
+                str(made.lines),
+                *(usd(amount or 0) for amount in (made.opening, made.credits, made.debits, made.closing)),
+            )
+        ],
+        numbers=("entries", "opening", "paid in", "paid out", "closing"),
+    )
+    demo.output.check("It is ready at once", expected=StatementState.READY, found=made.state)
+    sums = made.opening + (made.credits or 0) - (made.debits or 0)
+    demo.output.check(
+        "Opening, plus what came in, less what went out, is the closing and the balance",
+        expected=(balance, balance),
+        found=(sums, made.closing),
+    )
+    files = {name: await demo.ada.read_file(path) for name, path in made.files.items()}
+    said = {name: contents_of(file).closing_minor for name, file in files.items() if name is not StatementFormat.PDF}
+    demo.output.check("CSV, JSON and camt.053 say so, too", expected={made.closing}, found=set(said.values()))
+    again = await demo.ada.read_file(made.files[StatementFormat.PDF])
+    demo.output.check(
+        f"The PDF of {len(again):,} bytes is the same when it is read again",
+        expected=files[StatementFormat.PDF],
+        found=again,
+    )

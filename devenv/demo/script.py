@@ -41,6 +41,7 @@ async def play(
         sold = await listeners.sell(demo, shop)
         await _between(demo)
         await listeners.hear(demo, shop, sold)
+    await payments.read_statement(demo)
     await audit_the_books(demo)
     output.result(time.monotonic() - began)
     show_next_steps(demo)
