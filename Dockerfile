@@ -41,6 +41,7 @@ COPY reviews reviews
 COPY screening screening
 COPY staff staff
 COPY statements statements
+COPY standing_orders standing_orders
 COPY tiers tiers
 COPY trail trail
 COPY webhooks webhooks

@@ -91,7 +91,7 @@ chaos: setup check-servers ## Long fault runs: kill everything in turn under loa
 	@seed=$${REMIT_CHAOS_SEED:-$$RANDOM$$RANDOM}; echo "REMIT_CHAOS_SEED=$$seed repeats this run"; \
 	REMIT_CHAOS_SEED=$$seed REMIT_CHAOS_ROUNDS=$${REMIT_CHAOS_ROUNDS:-30} HYPOTHESIS_PROFILE=long \
 		$(BIN)/pytest -m 'long or not long' tests/end_to_end tests/properties tests/devenv/test_demo.py \
-			tests/workflows/test_versions.py
+			tests/workflows/test_versions.py tests/standing_orders
 
 check-events: setup check-servers ## Kill workers, API and PostgreSQL under load, and count events that are lost or out of order
 	@REMIT_EVENTS_TRANSFERS=$${REMIT_EVENTS_TRANSFERS:-1000} REMIT_EVENTS_SEEDS=$${REMIT_EVENTS_SEEDS:-10} \

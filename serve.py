@@ -91,7 +91,9 @@ from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
 from staff.sinks.postgres import SinkRetirements
+from standing_orders.postgres.orders import StandingOrders
 from statements.postgres.account_statements import AccountStatements
+from sweep_schedules import due_rules_from, sweeps_from
 from temporal_client import codec_from, connect_temporal
 from trail.postgres.months import Retention
 from trail.postgres.records import AuditRecords
@@ -315,6 +317,8 @@ def compose_api(
         webhook_endpoints=WebhookEndpoints(database, encryption),
         webhook_networks=webhook_networks_from(settings),
         statements=AccountStatements(database, settings.statement_terms(), reports),
+        standing_orders=StandingOrders(database, book.fingerprints, due_rules_from(settings), reports),
+        time_zone=settings.time_zone,
     )
     return ApiProcess(services, completions, queues)
 
@@ -428,12 +432,11 @@ def _keep_out_of_collections() -> None:
 async def keep_registered(temporal: TemporalGateway, settings: Settings) -> NoReturn:
     """Register again whatever Temporal lacks of what `remit migrate` registers: it may have come back empty."""
     await temporal.connected.wait()
-    every = timedelta(seconds=settings.recovery_interval_seconds)
     while True:
         temporal.registration_doubted.clear()
         try:
             assert temporal.client is not None
-            if lacked := await register_missing(temporal.client, settings.task_queue, every):
+            if lacked := await register_missing(temporal.client, settings.task_queue, sweeps_from(settings)):
                 log.warning("Temporal lacked what `remit migrate` registers: registered again", lacked=lacked)
         except (RPCError, RuntimeError) as error:
             log.debug("it is not known what Temporal lacks", error=str(error))

@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ledger.fingerprints import LEAST_CHARACTERS
 from ledger.limits.tier_limits import LAST_TIER, LimitTable
 from ledger.money import is_currency
+from standing_orders.calendar import RunHours, holidays_in, is_zone
 from statements.statement import Bank, StatementTerms
 from statements.statement_period import zones_in
 
@@ -208,7 +209,10 @@ class Settings(BaseSettings):
     # Statements of accounts.
     bank_name: str = Field("Remit", pattern=r"^[^\x00-\x1f]{1,140}$", description="Who keeps the accounts.")
     bank_address: str | None = Field(None, max_length=300, description="Its address, lines separated by semicolons.")
-    time_zone: str = Field("UTC", description="An IANA name: in which zone the days of statements are counted.")
+    time_zone: str = Field(
+        "UTC",
+        description="An IANA name: in which zone the days of statements, and of orders that name none, are counted.",
+    )
     time_zones: str | None = Field(None, description="JSON: other zones by currency.")
 
     # Webhooks.
@@ -289,6 +293,11 @@ class Settings(BaseSettings):
         30, ge=0, description="Recovery ignores transfers that changed within this time."
     )
     recovery_interval_seconds: int = Field(60, ge=1, description="How often recovery looks for stranded transfers.")
+    standing_order_hours: str = Field(
+        "6,12,18", description="Hours of the payer's day at which standing orders are paid; the first: what is due."
+    )
+    standing_order_interval_seconds: int = Field(60, ge=1, description="How often what is due is looked for.")
+    holidays_file: Path | None = Field(None, description="Holidays: a date, a month and day, or a weekday a line.")
 
     # The audit trail.
     audit_keys: Keys = Field(
@@ -357,6 +366,32 @@ class Settings(BaseSettings):
         if parts.scheme not in {"postgresql", "postgres"} or not (parts.netloc or parts.query):
             raise ValueError(wanted)
         return url
+
+    @field_validator("standing_order_hours")
+    @classmethod
+    def _are_hours(cls, given: str) -> str:
+        try:
+            RunHours(tuple(int(hour) for hour in given.split(",")))
+        except ValueError:
+            raise ValueError(f"must be hours from 0 to 23 in their order, such as 6,12,18, not {given}") from None
+        return given
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, given: str) -> str:
+        if not is_zone(given):
+            raise ValueError(f"must be a zone of the IANA database, such as Africa/Lagos, not {given}")
+        return given
+
+    @field_validator("holidays_file")
+    @classmethod
+    def _has_holidays(cls, given: Path | None) -> Path | None:
+        if given is not None:
+            try:
+                holidays_in(given.read_text().splitlines())
+            except (OSError, ValueError) as error:
+                raise ValueError(f"cannot be read: {error}") from error
+        return given
 
     @field_validator("smtp_url")
     @classmethod

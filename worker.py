@@ -24,9 +24,11 @@ from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
 from activities.step_records import StepRecords, nobody_waits
+from activities.sweeps.standing_orders import standing_order_steps
 from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
 from activities.webhooks.deliveries import WebhookSweepSteps
+from bulk_transfers.postgres import BulkTransfers
 from customers.documents.sandbox import PeopleVerify, SandboxVerifier
 from customers.documents.verifier import Verifier
 from database.connections import Database
@@ -50,6 +52,7 @@ from screening.standard_rules import FundingThreshold
 from settings import Settings, texts_in
 from staff.rebuilds.postgres import Rebuilds
 from statements.postgres.account_statements import AccountStatements
+from sweep_schedules import due_rules_from
 from tiers.postgres import TierRequests
 from tiers.tier_request import TierTerms
 from webhooks.addresses import AllowedNetworks
@@ -63,6 +66,7 @@ from workflows.dispute import DisputeWorkflow
 from workflows.interceptors.step_headers import RequestHeader
 from workflows.payload_visits import leave_out_idle_visits
 from workflows.recovery import RecoveryWorkflow
+from workflows.sweeps.standing_orders import StandingOrderSweepWorkflow
 from workflows.task_executor import EventLoopExecutor
 from workflows.transfer.saga import TransferWorkflow
 from workflows.versioned import (
@@ -70,6 +74,7 @@ from workflows.versioned import (
     AutoUpgradedOnboarding,
     AutoUpgradedRebuild,
     AutoUpgradedRecovery,
+    AutoUpgradedStandingOrderSweep,
     AutoUpgradedTierRequest,
     AutoUpgradedWebhookEndpoint,
 )
@@ -85,6 +90,7 @@ WORKFLOWS: Sequence[type] = (
     TierRequestWorkflow,
     RebuildWorkflow,
     StatementWorkflow,
+    StandingOrderSweepWorkflow,
     WebhookEndpointWorkflow,
 )
 # The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
@@ -96,6 +102,7 @@ VERSIONED_WORKFLOWS: Sequence[type] = (
     AutoUpgradedOnboarding,
     AutoUpgradedRebuild,
     StatementWorkflow,
+    AutoUpgradedStandingOrderSweep,
     AutoUpgradedWebhookEndpoint,
 )
 
@@ -212,6 +219,8 @@ def build_worker(
     )
     outgoing = OutgoingEvents(book.database, encryption_from(settings))
     webhooks = WebhookSweepSteps(client, outgoing, settings.recovery_grace_seconds, policies.TASK_TIMEOUT)
+    bulk = BulkTransfers(book.fingerprints, in_force, settings.limits())
+    standing_orders = standing_order_steps(book.database, bulk, due_rules_from(settings), settings.limits())
     rebuilds = RebuildSteps(client, Rebuilds(book.database, book.queues), settings.recovery_grace_seconds, STEP_SECONDS)
     statements = StatementSteps(AccountStatements(book.database, settings.statement_terms()))
     return Worker(
@@ -251,6 +260,8 @@ def build_worker(
             rebuilds.rebuild_accounts,
             rebuilds.find_stranded_rebuilds,
             statements.add_up_statement,
+            standing_orders.pay_standing_orders,
+            standing_orders.find_standing_order_transfers,
             webhooks.wake_webhook_endpoints,
         ],
         workflow_runner=DIRECT,

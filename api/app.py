@@ -51,6 +51,8 @@ from api.screening import case_routes as cases
 from api.screening import rule_routes as screening_rules
 from api.services import Services
 from api.staff import routes as staff
+from api.standing_orders import routes as standing_orders
+from api.standing_orders import staff_routes as staff_standing_orders
 from api.statements import routes as statements
 from api.statements import staff_routes as staff_statements
 from api.tiers import routes as tiers
@@ -145,6 +147,7 @@ def _routed() -> FastAPI:
         disputes,
         health,
         statuses,
+        standing_orders,
         tiers,
         notifications,
         events,
@@ -167,6 +170,7 @@ def _routed() -> FastAPI:
         interventions,
         reviews,
         staff_disputes,
+        staff_standing_orders,
         staff_tiers,
         staff_webhooks,
         cases,

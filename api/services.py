@@ -63,6 +63,7 @@ from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
 from staff.sinks.postgres import SinkRetirements
+from standing_orders.postgres.orders import StandingOrders
 from statements.postgres.account_statements import AccountStatements
 from tiers.postgres import TierRequests
 from trail.postgres.records import AuditRecords
@@ -143,6 +144,8 @@ class Services:
     webhook_endpoints: WebhookEndpoints
     webhook_networks: AllowedNetworks
     statements: AccountStatements
+    standing_orders: StandingOrders
+    time_zone: str
 
 
 async def services_of(request: Request) -> Services:

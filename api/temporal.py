@@ -25,8 +25,8 @@ from api.update_delivery import delivered_update
 from ledger.recovery import Stranded
 from ledger.transfers import Transfer, TransferOrder
 from workflows.policies import TASK_TIMEOUT
-from workflows.registration import RECOVERY_SCHEDULE
 from workflows.search_attributes import NEEDS_ATTENTION, search_attributes, summary
+from workflows.sweeps.schedules import RECOVERY_SCHEDULE
 from workflows.transfer.saga import TransferWorkflow
 
 log = structlog.get_logger()

@@ -1,8 +1,7 @@
-"""`remit migrate`: the newest schema, search attributes and recovery's schedule, before processes start."""
+"""`remit migrate`: the newest schema, search attributes and the schedules of sweeps, before processes start."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 from cli.console import run_async, say
 from cli.production import required_settings
@@ -13,7 +12,7 @@ WAIT_SECONDS = 60
 
 
 def migrate() -> None:
-    """Migrate the database to the newest schema; register search attributes and recovery. Safe to repeat."""
+    """Migrate the database to the newest schema; register search attributes and sweeps. Safe to repeat."""
     settings = required_settings("database_url")
     assert settings.database_url is not None
     run_async(_migrate(settings.database_url, settings))
@@ -27,19 +26,17 @@ async def prepare(database_url: str, temporal_address: str) -> None:
 
 async def _migrate(database_url: str, settings: Settings) -> None:
     from database.migrations import migrate as migrate_database
+    from sweep_schedules import sweeps_from
     from temporal_client import connect_temporal
-    from workflows.registration import register_search_attributes, schedule_recovery
+    from workflows.registration import register
 
     await _until_it_answers("PostgreSQL", lambda: migrate_database(database_url))
     if settings.temporal_address is not None:
 
-        async def register() -> None:
-            client = await connect_temporal(settings)
-            await register_search_attributes(client)
-            every = timedelta(seconds=settings.recovery_interval_seconds)
-            await schedule_recovery(client, settings.task_queue, every)
+        async def prepare_temporal() -> None:
+            await register(await connect_temporal(settings), settings.task_queue, sweeps_from(settings))
 
-        await _until_it_answers("Temporal", register)
+        await _until_it_answers("Temporal", prepare_temporal)
 
 
 async def _until_it_answers(name: str, attempt: Callable[[], Awaitable[None]]) -> None:

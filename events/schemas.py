@@ -165,10 +165,39 @@ DEAD_LETTER = _object(
     "The dead letter",
 )
 
+STANDING_ORDER = _object(
+    {
+        "id": _id("sto"),
+        "owner_id": CUSTOMER,
+        "state": {"enum": ["active", "paused", "completed", "cancelled"]},
+        "paused_by": {"enum": ["owner", "staff", None]},
+        "source_account_id": _id("acc"),
+        "destination_account_id": _id("acc"),
+        "amount": _nullable(AMOUNT),
+        "above": _nullable(AMOUNT | {"description": "What the source holds above this is paid"}),
+        "currency": CURRENCY,
+        "frequency": {"enum": ["once", "daily", "weekly", "monthly", "yearly"]},
+        "next_date": _nullable({"type": "string", "format": "date"}),
+    },
+    "The standing order after this change",
+)
+OCCURRENCE = _object(
+    {
+        "date": {"type": "string", "format": "date"},
+        "state": {"enum": ["paid", "missed", "failed", "skipped"]},
+        "amount": _nullable(AMOUNT),
+        "code": _nullable(TEXT | {"description": "Why it was not paid"}),
+        "transfer_id": _nullable(_id("trf")),
+    },
+    "A date of the order, and what became of it",
+)
+
 OF_TRANSFER = {"transfer": TRANSFER, "entry": _nullable(ENTRY)}
 OF_ACCOUNT = {"account": ACCOUNT, "before": _nullable(ACCOUNT_BEFORE)}
 OF_CUSTOMER = {"customer": CUSTOMER_AFTER, "before": _nullable(CUSTOMER_BEFORE)}
 OF_DISPUTE = {"dispute": DISPUTE, "statement": _nullable(STATEMENT)}
+OF_STANDING_ORDER = {"standing_order": STANDING_ORDER}
+OF_OCCURRENCE = OF_STANDING_ORDER | {"occurrence": OCCURRENCE}
 OF_ENDPOINT = {"webhook_endpoint": WEBHOOK_ENDPOINT}
 
 # Of each type: what happened, in a sentence, and its data.
@@ -201,6 +230,16 @@ CONTENTS: Mapping[EventType, tuple[str, Mapping[str, Schema]]] = {
     EventType.DISPUTE_ENDED: ("A dispute ended, or its failed reversal has succeeded since.", OF_DISPUTE),
     EventType.NOTIFICATION_ADDED: ("A customer has a new notification.", {"notification": NOTIFICATION}),
     EventType.STATEMENT_READY: ("A statement of an account is ready.", {"statement": ACCOUNT_STATEMENT}),
+    EventType.STANDING_ORDER_CREATED: ("A standing order was made.", OF_STANDING_ORDER),
+    EventType.STANDING_ORDER_CHANGED: ("A standing order has other terms from its next date on.", OF_STANDING_ORDER),
+    EventType.STANDING_ORDER_PAUSED: ("A standing order pays nothing until it is resumed.", OF_STANDING_ORDER),
+    EventType.STANDING_ORDER_RESUMED: ("A standing order pays again, from its next date on.", OF_STANDING_ORDER),
+    EventType.STANDING_ORDER_CANCELLED: ("A standing order was ended before its last date.", OF_STANDING_ORDER),
+    EventType.STANDING_ORDER_COMPLETED: ("The last date of a standing order has come.", OF_STANDING_ORDER),
+    EventType.STANDING_ORDER_PAID: ("A date of a standing order was paid.", OF_OCCURRENCE),
+    EventType.STANDING_ORDER_MISSED: ("A date's deadline has passed without a payment.", OF_OCCURRENCE),
+    EventType.STANDING_ORDER_FAILED: ("A date's payment was refused for good.", OF_OCCURRENCE),
+    EventType.STANDING_ORDER_SKIPPED: ("A date was left out.", OF_OCCURRENCE),
     EventType.WEBHOOK_ENDPOINT_FAILING: ("Deliveries to an endpoint fail.", OF_ENDPOINT),
     EventType.WEBHOOK_ENDPOINT_DISABLED: ("An endpoint gets no more deliveries.", OF_ENDPOINT),
     EventType.WEBHOOK_ENDPOINT_RECOVERED: ("Deliveries to an endpoint succeed again.", OF_ENDPOINT),

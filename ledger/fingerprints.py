@@ -101,6 +101,16 @@ class Fingerprints:
         """Whether the fingerprint, which may be made with an older key, is of an order with these contents."""
         return _key_id_of(fingerprint) in self._secrets and self._proves(order, fingerprint, _contents(order))
 
+    def stamp(self, contents: tuple[object, ...]) -> str:
+        """The proof that Remit wrote what these contents say: JSON values, the first of which names their kind."""
+        return self._made(self._newest, _stamped(contents))
+
+    def is_stamped(self, stamp: str | None, contents: tuple[object, ...]) -> bool:
+        """Whether a stamp was made from these contents, with a key that this process has and that is not retired."""
+        if stamp is None or not _WELL_FORMED.fullmatch(stamp) or not self.may_open(stamp):
+            return False
+        return hmac.compare_digest(stamp, self._made(_key_id_of(stamp), _stamped(contents)))
+
     def _proves(self, order: TransferOrder, fingerprint: str, text: bytes) -> bool:
         if not _WELL_FORMED.fullmatch(fingerprint):
             return False
@@ -128,3 +138,7 @@ def _contents(order: TransferOrder) -> bytes:
 
 def _attempt(order: TransferOrder) -> bytes:
     return b"attempt\0" + _JSON.encode((order.transfer_id, order.attempt)).encode()
+
+
+def _stamped(contents: tuple[object, ...]) -> bytes:
+    return b"stamp\0" + _JSON.encode(contents).encode()

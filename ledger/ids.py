@@ -24,6 +24,7 @@ DeadLetterId = NewType("DeadLetterId", str)
 NotificationId = NewType("NotificationId", str)
 EndpointId = NewType("EndpointId", str)
 BatchId = NewType("BatchId", str)
+StandingOrderId = NewType("StandingOrderId", str)
 
 # The two system accounts. They have no row and no balance of their own: per currency, their balance is the sum of
 # their postings, so they are never locked and never hot.
@@ -105,6 +106,11 @@ def new_endpoint_id() -> EndpointId:
 def new_batch_id() -> BatchId:
     """A random, unguessable id."""
     return BatchId("bat_" + _body(secrets.token_bytes(16)))
+
+
+def new_standing_order_id() -> StandingOrderId:
+    """A random, unguessable id."""
+    return StandingOrderId("sto_" + _body(secrets.token_bytes(16)))
 
 
 def new_dispute_id() -> DisputeId:

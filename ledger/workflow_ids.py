@@ -6,8 +6,19 @@ A test keeps other modules from building such an ID by hand.
 
 import hashlib
 import re
+from datetime import date
 
-from ledger.ids import AccountId, BatchId, CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId, TransferId
+from ledger.ids import (
+    AccountId,
+    BatchId,
+    CustomerId,
+    DisputeId,
+    EndpointId,
+    RebuildId,
+    StandingOrderId,
+    TierRequestId,
+    TransferId,
+)
 from ledger.transfers import MAX_ATTEMPTS
 
 # Temporal keeps at most 255 characters of an ID in PostgreSQL.
@@ -82,3 +93,11 @@ def webhook_workflow_id(endpoint_id: EndpointId) -> str:
 def batch_workflow_id(batch_id: BatchId) -> str:
     """`batch/{batch}`. Transfers that a batch has posted name it as theirs."""
     return f"batch/{batch_id}"
+
+
+def standing_order_key(order_id: StandingOrderId, day: date) -> str:
+    """`standing/{order}/{date}`: the idempotency key of the one transfer that this date of the order can have.
+
+    A customer may choose such a key, so check the row.
+    """
+    return f"standing/{order_id}/{day.isoformat()}"

@@ -22,6 +22,7 @@ _BY_PREFIX = {
     "act_": NotificationType.ACCOUNTS,
     "trq_": NotificationType.ACCOUNTS,
     "whe_": NotificationType.ACCOUNTS,
+    "sto_": NotificationType.TRANSFERS,
 }
 
 # How a transfer's attempt ended.

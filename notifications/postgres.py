@@ -70,6 +70,14 @@ _WRITE_ONE = f"""
     ON CONFLICT DO NOTHING
 """
 
+_WRITE_NOTICES = f"""
+    INSERT INTO notifications (customer_id, account_id, occasion, body)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+        AS told (customer_id, account_id, occasion, body)
+    WHERE customer_id <> '{SYSTEM_CUSTOMER}'
+    ON CONFLICT DO NOTHING
+"""
+
 # Only whoever asked for a reversal reads that it took nothing: its other party need not know that staff tried.
 _WRITE = """
     INSERT INTO notifications (transfer_id, attempt, account_id, customer_id, occasion, body)
@@ -203,6 +211,12 @@ async def write_ending_messages(connection: "Connection", bodies: Sequence[tuple
     """
     if bodies:
         await connection.execute(_WRITE_MANY, *(list(column) for column in zip(*bodies, strict=True)))
+
+
+async def write_notices(connection: "Connection", notices: Sequence[tuple[CustomerId, AccountId, str, str]]) -> None:
+    """Tell many customers what happened: customer, account, occasion and text of each."""
+    if notices:
+        await connection.execute(_WRITE_NOTICES, *(list(column) for column in zip(*notices, strict=True)))
 
 
 def _notification_of(row: Row) -> Notification:

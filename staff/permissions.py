@@ -56,6 +56,9 @@ class Action(StrEnum):
     DISCARD_DEAD_LETTER = "discard_dead_letter"
     MANAGE_WEBHOOKS = "manage_webhooks"
     RETIRE_SINK = "retire_sink"
+    PAUSE_STANDING_ORDER = "pause_standing_order"
+    RESUME_STANDING_ORDER = "resume_standing_order"
+    CANCEL_STANDING_ORDER = "cancel_standing_order"
 
 
 class Channel(StrEnum):
@@ -109,6 +112,9 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.DISCARD_DEAD_LETTER: STAFF,
     Action.MANAGE_WEBHOOKS: _ADMINS,
     Action.RETIRE_SINK: _ADMINS,
+    Action.PAUSE_STANDING_ORDER: STAFF,
+    Action.RESUME_STANDING_ORDER: STAFF,
+    Action.CANCEL_STANDING_ORDER: STAFF,
 }
 
 

@@ -17,6 +17,7 @@ from screening.rules import Verdict
 from staff.permissions import Action
 from staff.rebuilds.rebuild import RebuildProgress
 from staff.update_input import StaffRequest
+from standing_orders.occurrence import SweepReport
 from statements.statement import StatementKey, StatementProgress
 from tiers.tier_request import TierProgress
 from webhooks.endpoint import Drained
@@ -223,4 +224,16 @@ async def deliver_events(endpoint_id: EndpointId) -> Drained:
 @activity.defn
 async def wake_webhook_endpoints() -> list[EndpointId]:
     """Wake the workflows of endpoints that have had something due for a while."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def pay_standing_orders() -> SweepReport:
+    """Pay what is due, as far as the time of one step allows."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def find_standing_order_transfers() -> list[TransferOrder]:
+    """Find payments that go on in a workflow of their own, and have none yet."""
     raise NotImplementedError

@@ -12,6 +12,7 @@ from disputes.dispute import DisputeState
 from ledger.ids import CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId
 from ledger.recovery import Sweep
 from staff.rebuilds.rebuild import RebuildProgress
+from standing_orders.occurrence import SweepReport
 from tiers.tier_request import TierRequestState
 from workflows import policies
 from workflows.books.rebuild import RebuildWorkflow
@@ -19,6 +20,7 @@ from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.recovery import RecoveryWorkflow
+from workflows.sweeps.standing_orders import StandingOrderSweepWorkflow
 from workflows.webhooks.webhook_endpoint import WebhookEndpointWorkflow
 
 
@@ -96,3 +98,13 @@ class AutoUpgradedWebhookEndpoint(WebhookEndpointWorkflow):
     async def run(self, endpoint_id: EndpointId, steps_at_once: int = policies.DELIVERY_STEPS) -> None:
         """See `WebhookEndpointWorkflow.run`."""
         await super().run(endpoint_id, steps_at_once)
+
+
+@workflow.defn(name="StandingOrderSweepWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class AutoUpgradedStandingOrderSweep(StandingOrderSweepWorkflow):
+    """As recovery's: the schedule waits for the sweep to end."""
+
+    @workflow.run
+    async def run(self) -> SweepReport:
+        """See `StandingOrderSweepWorkflow.run`."""
+        return await super().run()

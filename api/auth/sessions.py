@@ -185,6 +185,8 @@ NotificationsRead = Annotated[Caller, Depends(scoped(Scope.NOTIFICATIONS_READ))]
 NotificationsWrite = Annotated[Caller, Depends(scoped(Scope.NOTIFICATIONS_WRITE))]
 WebhooksRead = Annotated[Caller, Depends(scoped(Scope.WEBHOOKS_READ))]
 WebhooksWrite = Annotated[Caller, Depends(scoped(Scope.WEBHOOKS_WRITE))]
+StandingOrdersRead = Annotated[Caller, Depends(scoped(Scope.STANDING_ORDERS_READ))]
+StandingOrdersWrite = Annotated[Caller, Depends(scoped(Scope.STANDING_ORDERS_WRITE))]
 # Whoever says where events go reads them there.
 EventsSend = Annotated[Caller, Depends(scoped(Scope.WEBHOOKS_WRITE, Scope.EVENTS_READ))]
 DisputesWrite = Annotated[Caller, Depends(scoped(Scope.DISPUTES_WRITE))]

@@ -35,6 +35,7 @@ TAGS = [
     {"name": "accounts", "description": "Accounts with their entries; deposits and withdrawals of the sandbox rail."},
     {"name": "customers", "description": "The signed-in customer's identity, and the documents that prove it."},
     {"name": "disputes", "description": "A payer objects to a completed transfer; both parties say what happened."},
+    {"name": "standing orders", "description": "Transfers at a date, or again and again."},
     {"name": "notifications", "description": "What the signed-in customer is told, and by which channels."},
     {"name": "events", "description": "What happened, in order: to follow without missing or repeating anything."},
     {"name": "webhooks", "description": "Endpoints of integrators, which get events by HTTP as they happen."},

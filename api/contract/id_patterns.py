@@ -27,6 +27,7 @@ _EXAMPLES = {
     "ses": "ses_jbswy3dpeblw64tmmqqho33snq",
     "dlt": "dlt_orqwszlsfvwgk5dumvzc2nbsge",
     "whe": "whe_nfxgk5dumvzc2nbsge3dgobrha",
+    "sto": "sto_onxw2zjanzqw2zlsebuxg2dbny",
     "trf": "trf_iuwbh4hkzdez5j5ag3ea6cau2u",
 }
 
@@ -60,6 +61,7 @@ _BY_NAME = {
     "letter_id": "dlt",
     "notification_id": "ntf",
     "endpoint_id": "whe",
+    "order_id": "sto",
 }
 
 # What `id` names, by the beginning of its schema's name.
@@ -82,6 +84,7 @@ _BY_SCHEMA = {
     "Rebuild": "rbd",
     "Notification": "ntf",
     "Session": "ses",
+    "StandingOrder": "sto",
     "ApiKey": "key",
     "TierRequest": "trq",
     "Transfer": "trf",

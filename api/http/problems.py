@@ -15,6 +15,7 @@ from api.problems.outages import OUTAGES
 from api.problems.outgoing_events import OUTGOING_EVENTS
 from api.problems.protocol import PROTOCOL
 from api.problems.staff import STAFF
+from api.problems.standing_orders import STANDING_ORDERS
 from api.problems.transfers import TRANSFERS
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,7 +24,7 @@ MEDIA_TYPE = "application/problem+json"
 TYPES_PATH = "/problems/"
 
 
-_ROOMS = (PROTOCOL, ACCESS, CUSTOMERS, ACCOUNTS, TRANSFERS, STAFF, OUTGOING_EVENTS, OUTAGES)
+_ROOMS = (PROTOCOL, ACCESS, CUSTOMERS, ACCOUNTS, TRANSFERS, STAFF, STANDING_ORDERS, OUTGOING_EVENTS, OUTAGES)
 PROBLEMS: Mapping[str, Meaning] = dict(sorted((code, meaning) for room in _ROOMS for code, meaning in room.items()))
 assert len(PROBLEMS) == sum(map(len, _ROOMS)), "a code is in one room"
 

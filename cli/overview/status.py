@@ -28,6 +28,7 @@ from staff.postgres.open_work import (
     StalledTransfer,
     UndecidedDocuments,
 )
+from standing_orders.postgres.late import NOTHING_LATE, LatePayments, late_payments
 
 if TYPE_CHECKING:
     from api.temporal import RecoverySchedule
@@ -58,6 +59,7 @@ class StatusReport:
     workers: int = 0
     recovery: "RecoverySchedule | None" = None
     sinks: Sequence[SinkStanding] = ()
+    late: LatePayments = NOTHING_LATE
     drivers: "dict[TransferId, DriverView | None]" = field(default_factory=dict)
 
     @property
@@ -65,7 +67,8 @@ class StatusReport:
         """Whether a person should act."""
         overdue = self.work.reviews.overdue + self.work.disputes.overdue
         is_driven = self.temporal is None and self.workers and self.recovery and not self.recovery.is_paused
-        return bool(self.stalled or self.blockers or overdue or self.held_sinks or not is_driven)
+        is_late = self.late.payments > 0
+        return bool(self.stalled or self.blockers or overdue or self.held_sinks or is_late or not is_driven)
 
     @property
     def held_sinks(self) -> list[SinkStanding]:
@@ -96,9 +99,10 @@ async def _read(settings: Settings) -> StatusReport:
         work = await reads.read()
         stalled = await reads.stalled(settings.stuck_after_seconds, MOST_SHOWN)
         blockers, sinks = await reads.blockers(), await SinkReads(database).all()
+        late = await late_payments(database)
         view = await temporal_view(settings)
     if isinstance(view, str):
-        return StatusReport(work, stalled, blockers, view, sinks=sinks)
+        return StatusReport(work, stalled, blockers, view, sinks=sinks, late=late)
     try:
         return StatusReport(
             work,
@@ -109,9 +113,10 @@ async def _read(settings: Settings) -> StatusReport:
             recovery=await view.recovery(),
             drivers={found.id: await _driver_of(found, view) for found in stalled},
             sinks=sinks,
+            late=late,
         )
     except RPCError as error:
-        return StatusReport(work, stalled, blockers, str(error), sinks=sinks)
+        return StatusReport(work, stalled, blockers, str(error), sinks=sinks, late=late)
 
 
 async def _driver_of(found: StalledTransfer, view: "TemporalView") -> "DriverView | None":
@@ -155,6 +160,10 @@ def _summary(found: StatusReport) -> Iterator[tuple[str, str]]:
         yield "", """[cyan]temporal workflow list --query "DisputeState='open'"[/]"""
     yield "Cases", _cases_text(found.work.cases, "case")
     yield "Documents", _documents_text(found.work.documents)
+    if found.late.payments:
+        late = f"[red]{_counted(found.late.payments, 'payment')} late[/], the first for"
+        yield "Standing", f"{late} {duration(found.late.oldest_seconds)}"
+        yield "", "[cyan]temporal schedule describe --schedule-id standing-orders[/]"
     yield from _sinks_text(found)
 
 

@@ -20,6 +20,8 @@ class Scope(StrEnum):
     TRANSFERS_WRITE = "transfers:write"
     DISPUTES_READ = "disputes:read"
     DISPUTES_WRITE = "disputes:write"
+    STANDING_ORDERS_READ = "standing_orders:read"
+    STANDING_ORDERS_WRITE = "standing_orders:write"
     NOTIFICATIONS_READ = "notifications:read"
     NOTIFICATIONS_WRITE = "notifications:write"
     EVENTS_READ = "events:read"

@@ -49,6 +49,13 @@ ADMINS = "401 403 403 403 200 403 403"
 # The endpoint is a customer's.
 NOT_THE_PLATFORMS = "401 403 403 403 404 403 403"
 WEBHOOK = {"url": "https://shop.example.com/remit", "types": ["transfer.completed"]}
+STANDING_ORDER = {
+    "source_account_id": "{account}",
+    "destination_account_id": "{payee}",
+    "currency": "USD",
+    "amount": 100,
+    "recurrence": {"frequency": "monthly", "first_date": "2099-01-31"},
+}
 SINCE = {"since": "2026-01-01T00:00:00Z"}
 
 # What comes first may change what the later ones meet: an account is frozen, then unfrozen.
@@ -142,6 +149,14 @@ CALLS = {
     "disputes.add_statement": Call(
         "401 404 201 404 404 201 403", {"text": "I was asleep."}, scope=Scope.DISPUTES_WRITE
     ),
+    "standing_orders.create": Call("401 404 201 404 404 201 403", STANDING_ORDER, scope=Scope.STANDING_ORDERS_WRITE),
+    "standing_orders.list": Call(KEYED, scope=Scope.STANDING_ORDERS_READ),
+    "standing_orders.get": Call(OWNER_KEYED, scope=Scope.STANDING_ORDERS_READ),
+    "standing_orders.occurrences": Call(OWNER_KEYED, scope=Scope.STANDING_ORDERS_READ),
+    "standing_orders.change": Call(OWNER_KEYED, {"amount": 200}, scope=Scope.STANDING_ORDERS_WRITE),
+    "standing_orders.skip": Call(OWNER_KEYED, {}, scope=Scope.STANDING_ORDERS_WRITE),
+    "standing_orders.pause": Call(OWNER_KEYED, scope=Scope.STANDING_ORDERS_WRITE),
+    "standing_orders.resume": Call(OWNER_KEYED, scope=Scope.STANDING_ORDERS_WRITE),
     "webhooks.create": Call("401 201 201 201 201 201 403", WEBHOOK, scope=SENDS),
     "webhooks.list": Call(KEYED, scope=Scope.WEBHOOKS_READ),
     "webhooks.get": Call(OWNER_KEYED, scope=Scope.WEBHOOKS_READ),
@@ -220,6 +235,13 @@ CALLS = {
     "admin.audit_records.list": Call(STAFF),
     "admin.events.list": Call(STAFF),
     # Admins
+    "admin.standing_orders.list": Call(STAFF),
+    "admin.standing_orders.get": Call(STAFF),
+    "admin.standing_orders.occurrences": Call(STAFF),
+    "admin.standing_orders.pause": Call(STAFF, REASON),
+    "admin.standing_orders.resume": Call(STAFF, REASON),
+    "admin.standing_orders.cancel": Call(STAFF, REASON),
+    "standing_orders.cancel": Call(OWNER_KEYED, scope=Scope.STANDING_ORDERS_WRITE),
     "admin.webhooks.create": Call("401 403 403 403 201 403 403", WEBHOOK),
     "admin.webhooks.list": Call(ADMINS),
     "admin.webhooks.get": Call(NOT_THE_PLATFORMS),
@@ -275,6 +297,14 @@ async def keys_for(scope: Scope | frozenset[Scope] | None, person: Person) -> di
     return made
 
 
+def filled_with(value: Any, **known: str) -> Any:
+    if isinstance(value, dict):
+        return {name: filled_with(each, **known) for name, each in value.items()}
+    if isinstance(value, list):
+        return [filled_with(each, **known) for each in value]
+    return value.format(**known) if isinstance(value, str) else value
+
+
 async def test_everybody_gets_the_answer_that_is_theirs(
     routes: dict[str, tuple[str, str]], ada: Person, ben: Person, operator: Person, admin: Person
 ) -> None:
@@ -294,7 +324,12 @@ async def test_everybody_gets_the_answer_that_is_theirs(
     assert asks.status_code == 201, asks.text
     endpoint = await ada.post("/v1/webhook-endpoints", WEBHOOK)
     assert endpoint.status_code == 201, endpoint.text
+    standing = await ada.post(
+        "/v1/standing-orders", filled_with(STANDING_ORDER, account=ada.account_id, payee=ben.account_id)
+    )
+    assert standing.status_code == 201, standing.text
     known = {
+        "order_id": standing.json()["id"],
         "endpoint_id": endpoint.json()["id"],
         "request_id": asks.json()["id"],
         "account": ada.account_id,
@@ -320,20 +355,13 @@ async def test_everybody_gets_the_answer_that_is_theirs(
         "session_id": (await ada.get("/v1/auth/sessions")).json()["items"][0]["id"],
     }
 
-    def filled(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: filled(each) for name, each in value.items()}
-        if isinstance(value, list):
-            return [filled(each) for each in value]
-        return value.format(**known) if isinstance(value, str) else value
-
     async def asked(operation: str, caller: str) -> int:
         method, path = routes[operation]
         path = path.replace("{number}", "1") if "statements." in operation else path
         method = "HEAD" if operation == "events.stream" else method
         token = people[caller].token if caller in people else keys[CALLS[operation].scope].get(caller)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        body = registration() if operation == "auth.register" else filled(CALLS[operation].body)
+        body = registration() if operation == "auth.register" else filled_with(CALLS[operation].body, **known)
         if method != "GET":
             headers["Idempotency-Key"] = secrets.token_hex(16)
         answer = await ada.http.request(method, path.format(**known), json=body, headers=headers)

@@ -19,6 +19,7 @@ from activities.recovery import RecoverySteps
 from activities.reviews import ReviewSteps
 from activities.screening import ScreeningSteps
 from activities.staff import StaffSteps
+from activities.sweeps.standing_orders import StandingOrderSteps
 from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
 from activities.webhooks.deliveries import DeliverySteps, WebhookSweepSteps
@@ -39,12 +40,21 @@ NOUNS = (
     "screening",
     "staff",
     "statements",
+    "standing_orders",
     "tiers",
     "trail",
     "webhooks",
 )
 ROOMS = ("activities", "api", "bench", "brokers", "cli", "database", "devenv", "workflows", *NOUNS)
-ROOTS = ("event_tasks.py", "key_rings.py", "rule_files.py", "serve.py", "temporal_client.py", "worker.py")
+ROOTS = (
+    "event_tasks.py",
+    "key_rings.py",
+    "rule_files.py",
+    "serve.py",
+    "sweep_schedules.py",
+    "temporal_client.py",
+    "worker.py",
+)
 DRIVERS = {"alembic", "asyncpg", "sqlalchemy"}
 MOST_MODULES = 12
 # A business noun has the same stem in every room, so that it is found by its name.
@@ -76,6 +86,7 @@ NOUN_STEMS = {
     "screening",
     "staff",
     "statement",
+    "standing_orders",
     "tier_request",
     "tiers",
     "transfer",
@@ -114,6 +125,7 @@ def activities() -> dict[str, object]:
             OnboardingSteps,
             RebuildSteps,
             RecoverySteps,
+            StandingOrderSteps,
             ReviewSteps,
             ScreeningSteps,
             StatementSteps,

@@ -21,7 +21,17 @@ from devenv.servers.temporal_binary import temporal_binary
 from devenv.servers.temporal_server import TemporalServer
 from ledger.postgres.audit import audit
 from settings import Settings
-from tests.histories import disputes, interventions, onboarding, rebuilds, reviews, tiers, transfers, webhooks
+from tests.histories import (
+    disputes,
+    interventions,
+    onboarding,
+    rebuilds,
+    reviews,
+    standing_orders,
+    tiers,
+    transfers,
+    webhooks,
+)
 from tests.histories.stage import PATHS, Stage
 from tests.orders import FINGERPRINTS
 from tests.workflows.sagas import UnreliableBook, sagas
@@ -31,7 +41,7 @@ from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 FOLDER = Path(__file__).parent / "2"
 
 # Whoever is imported here has put its paths on the list.
-TOLD_BY = (transfers, reviews, interventions, disputes, onboarding, tiers, rebuilds, webhooks)
+TOLD_BY = (transfers, reviews, interventions, disputes, onboarding, tiers, rebuilds, webhooks, standing_orders)
 
 # Temporal notes who asked; this machine and process are nobody's business.
 NOBODY = "recorder"

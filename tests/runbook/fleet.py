@@ -23,8 +23,8 @@ from tests.api.people import Person, in_review, reaches
 from tests.runbook.commands import Runbook
 from tests.waiting import until
 from tests.workflows.sagas import builds, failed_tasks
-from workflows.registration import RECOVERY_SCHEDULE
 from workflows.search_attributes import TRANSFER_STATE
+from workflows.sweeps.schedules import RECOVERY_SCHEDULE
 from workflows.transfer.saga import TransferWorkflow
 
 # Amounts in minor units: from the first on one person reviews, from the second on two.

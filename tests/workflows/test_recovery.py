@@ -31,7 +31,7 @@ from tests.orders import Holder, order, staff
 from tests.waiting import until
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
 from workflows.recovery import RecoveryWorkflow
-from workflows.registration import RECOVERY_SCHEDULE, schedule_recovery
+from workflows.sweeps.schedules import RECOVERY_SCHEDULE, recovery_sweep, schedule_sweep
 
 
 @pytest.fixture
@@ -364,7 +364,7 @@ async def test_a_pause_that_meets_a_deployment_is_kept_and_so_is_the_deployment(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recovery, described = client.get_schedule_handle(RECOVERY_SCHEDULE), client.workflow_service.describe_schedule
-    await schedule_recovery(client, "nobody", timedelta(hours=1))
+    await schedule_sweep(client, "nobody", recovery_sweep(timedelta(hours=1)))
     pauses = ["ticket 4711"]
 
     async def describe_then_pause(request: DescribeScheduleRequest, **how: Any) -> DescribeScheduleResponse:
@@ -375,7 +375,7 @@ async def test_a_pause_that_meets_a_deployment_is_kept_and_so_is_the_deployment(
 
     try:
         monkeypatch.setattr(client.workflow_service, "describe_schedule", describe_then_pause)
-        await schedule_recovery(client, "nobody", timedelta(hours=2))
+        await schedule_sweep(client, "nobody", recovery_sweep(timedelta(hours=2)))
         found = (await recovery.describe()).schedule
         assert (found.state.paused, found.state.note) == (True, "ticket 4711")
         assert [each.every for each in found.spec.intervals] == [timedelta(hours=2)]
@@ -394,11 +394,11 @@ async def test_the_schedule_finishes_what_is_stranded_without_anyone(
     hold.released.set()
     try:
         for seconds in (60, 1):  # set up twice, as every deployment does: the newest interval counts
-            await schedule_recovery(client, saga.settings.task_queue, timedelta(seconds=seconds))
+            await schedule_sweep(client, saga.settings.task_queue, recovery_sweep(timedelta(seconds=seconds)))
         await ends(transfer_reads, wanted, State.COMPLETED)
         recovery = client.get_schedule_handle(RECOVERY_SCHEDULE)
         await recovery.pause(note="maintenance")
-        await schedule_recovery(client, saga.settings.task_queue, timedelta(seconds=2))
+        await schedule_sweep(client, saga.settings.task_queue, recovery_sweep(timedelta(seconds=2)))
 
         async def is_paused() -> bool:
             return (await recovery.describe()).schedule.state.paused

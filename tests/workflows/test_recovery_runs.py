@@ -17,7 +17,7 @@ from tests.waiting import until
 from tests.workflows.sagas import UnreliableBook, sagas
 from workflows import policies
 from workflows.recovery import RecoveryWorkflow
-from workflows.registration import RECOVERY_SCHEDULE, schedule_recovery
+from workflows.sweeps.schedules import RECOVERY_SCHEDULE, recovery_sweep, schedule_sweep
 
 
 @workflow.defn(name="RecoveryWorkflow")
@@ -44,7 +44,7 @@ async def has_ended(transfer_reads: TransferReads, wanted: TransferOrder) -> boo
 
 @asynccontextmanager
 async def scheduled(client: Client, task_queue: str) -> AsyncIterator[None]:
-    await schedule_recovery(client, task_queue, timedelta(seconds=1), run_timeout=timedelta(seconds=3))
+    await schedule_sweep(client, task_queue, recovery_sweep(timedelta(seconds=1), run_timeout=timedelta(seconds=3)))
     try:
         yield
     finally:

@@ -30,7 +30,18 @@ PRIVATE = re.compile(
 # It imports the workflows anew for each history, and takes the pure modules as they are.
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        *("customers", "disputes", "ledger", "notifications", "onboarding", "reviews", "screening", "staff", "tiers"),
+        *(
+            "customers",
+            "disputes",
+            "ledger",
+            "notifications",
+            "onboarding",
+            "reviews",
+            "screening",
+            "staff",
+            "standing_orders",
+            "tiers",
+        ),
         *("orjson", "structlog"),
     )
 )

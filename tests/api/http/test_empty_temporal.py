@@ -11,7 +11,7 @@ from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
 from tests.api.people import register, running_api
 from tests.waiting import until
-from workflows.registration import RECOVERY_SCHEDULE
+from workflows.sweeps.schedules import RECOVERY_SCHEDULE
 
 
 async def test_an_empty_temporal_is_prepared_again_without_anyone(

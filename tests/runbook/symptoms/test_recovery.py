@@ -29,7 +29,7 @@ from tests.runbook.conftest import FOUR_EYES_FROM, REVIEW_FROM
 from tests.runbook.installation import remit
 from tests.runbook.row_locks import Held, account_held, transfer_held
 from tests.waiting import until
-from workflows.registration import RECOVERY_SCHEDULE
+from workflows.sweeps.schedules import RECOVERY_SCHEDULE
 
 SMALL, REVIEWED, BY_TWO = 10_00, (REVIEW_FROM + 10) * 100, FOUR_EYES_FROM * 100
 FUNDS = 99_00
