@@ -16,7 +16,6 @@ from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 from temporalio.service import RPCError
 
-from api.app import create_app, create_metrics_app
 from api.auth.browser.cookies import Cookies
 from api.auth.login_limits import LoginLimits
 from api.auth.tokens import Tokens
@@ -340,6 +339,9 @@ async def serve_api(
     `event_tasks` makes what the worker does beside its steps. The API starts, and answers with 503 where it must, while
     PostgreSQL or Temporal does not answer. Raises the error that ends the worker.
     """
+    # A worker alone does not need it, and it takes a second to load.
+    from api.app import create_app, create_metrics_app  # noqa: PLC0415
+
     assert settings.database_url is not None
     # A pool each: requests get connections however many steps wait for one, and however many lists are read.
     connections = settings.database_connections
