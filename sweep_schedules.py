@@ -5,7 +5,10 @@ from datetime import timedelta
 from settings import Settings
 from standing_orders.calendar import NO_HOLIDAYS, RunHours, holidays_in
 from standing_orders.standing_order import DueRules
-from workflows.sweeps.schedules import SweepSchedule, recovery_sweep, standing_order_sweep
+from workflows.sweeps.schedules import SweepSchedule, recovery_sweep, standing_order_sweep, statement_sweep
+
+# A month ends at another moment in each time zone, most of them at a full hour.
+STATEMENTS_EVERY = timedelta(minutes=30)
 
 
 def due_rules_from(settings: Settings) -> DueRules:
@@ -20,4 +23,5 @@ def sweeps_from(settings: Settings) -> list[SweepSchedule]:
     return [
         recovery_sweep(timedelta(seconds=settings.recovery_interval_seconds)),
         standing_order_sweep(timedelta(seconds=settings.standing_order_interval_seconds)),
+        statement_sweep(STATEMENTS_EVERY),
     ]

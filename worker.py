@@ -66,6 +66,7 @@ from workflows.dispute import DisputeWorkflow
 from workflows.interceptors.step_headers import RequestHeader
 from workflows.payload_visits import leave_out_idle_visits
 from workflows.recovery import RecoveryWorkflow
+from workflows.sweeps.monthly_statements import StatementSweepWorkflow
 from workflows.sweeps.standing_orders import StandingOrderSweepWorkflow
 from workflows.task_executor import EventLoopExecutor
 from workflows.transfer.saga import TransferWorkflow
@@ -75,6 +76,7 @@ from workflows.versioned import (
     AutoUpgradedRebuild,
     AutoUpgradedRecovery,
     AutoUpgradedStandingOrderSweep,
+    AutoUpgradedStatementSweep,
     AutoUpgradedTierRequest,
     AutoUpgradedWebhookEndpoint,
 )
@@ -90,6 +92,7 @@ WORKFLOWS: Sequence[type] = (
     TierRequestWorkflow,
     RebuildWorkflow,
     StatementWorkflow,
+    StatementSweepWorkflow,
     StandingOrderSweepWorkflow,
     WebhookEndpointWorkflow,
 )
@@ -103,6 +106,7 @@ VERSIONED_WORKFLOWS: Sequence[type] = (
     AutoUpgradedRebuild,
     StatementWorkflow,
     AutoUpgradedStandingOrderSweep,
+    AutoUpgradedStatementSweep,
     AutoUpgradedWebhookEndpoint,
 )
 
@@ -222,7 +226,9 @@ def build_worker(
     bulk = BulkTransfers(book.fingerprints, in_force, settings.limits())
     standing_orders = standing_order_steps(book.database, bulk, due_rules_from(settings), settings.limits())
     rebuilds = RebuildSteps(client, Rebuilds(book.database, book.queues), settings.recovery_grace_seconds, STEP_SECONDS)
-    statements = StatementSteps(AccountStatements(book.database, settings.statement_terms()))
+    statements = StatementSteps(
+        client, AccountStatements(book.database, settings.statement_terms()), settings.recovery_grace_seconds
+    )
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -260,6 +266,8 @@ def build_worker(
             rebuilds.rebuild_accounts,
             rebuilds.find_stranded_rebuilds,
             statements.add_up_statement,
+            statements.find_stranded_statements,
+            statements.make_monthly_statements,
             standing_orders.pay_standing_orders,
             standing_orders.find_standing_order_transfers,
             webhooks.wake_webhook_endpoints,

@@ -93,6 +93,9 @@ REBUILD_STEPS = 500
 # One step of a statement adds up the next lines in one statement of SQL; one of a sweep makes some hundred statements.
 STATEMENT_ATTEMPT = timedelta(seconds=30)
 
+# A sweep that does not end is replaced after this time. The first one of a month makes millions of statements, perhaps.
+STATEMENT_SWEEP_RUN = timedelta(hours=12)
+
 # The sweep continues as new after so many steps, and so does the workflow of one statement.
 STATEMENT_STEPS = 500
 

@@ -8,7 +8,7 @@ anything else is in doubt.
 from temporalio import activity
 
 from disputes.dispute import DisputeDecision, DisputeProgress
-from ledger.ids import CustomerId, DisputeId, DocumentId, EndpointId, RebuildId, TierRequestId
+from ledger.ids import AccountId, CustomerId, DisputeId, DocumentId, EndpointId, RebuildId, TierRequestId
 from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, Failure, Opened, ScreenedStep, Standing, Step, TransferOrder
 from onboarding.progress import OnboardingProgress
@@ -18,7 +18,7 @@ from staff.permissions import Action
 from staff.rebuilds.rebuild import RebuildProgress
 from staff.update_input import StaffRequest
 from standing_orders.occurrence import SweepReport
-from statements.statement import StatementKey, StatementProgress
+from statements.statement import MonthlyStatements, StatementKey, StatementProgress
 from tiers.tier_request import TierProgress
 from webhooks.endpoint import Drained
 
@@ -212,6 +212,18 @@ async def find_stranded_rebuilds() -> list[RebuildId]:
 @activity.defn
 async def add_up_statement(statement: StatementKey) -> StatementProgress:
     """Add the next lines of a statement to its sums."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def find_stranded_statements() -> list[StatementKey]:
+    """Find statements that are not ready and have no running workflow."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def make_monthly_statements(after: AccountId) -> MonthlyStatements:
+    """Make last month's statements of some accounts behind this one."""
     raise NotImplementedError
 
 

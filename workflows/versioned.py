@@ -9,7 +9,7 @@ from temporalio.common import VersioningBehavior
 
 from customers.documents.document import VerificationState
 from disputes.dispute import DisputeState
-from ledger.ids import CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId
+from ledger.ids import AccountId, CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId
 from ledger.recovery import Sweep
 from staff.rebuilds.rebuild import RebuildProgress
 from standing_orders.occurrence import SweepReport
@@ -20,6 +20,7 @@ from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.recovery import RecoveryWorkflow
+from workflows.sweeps.monthly_statements import NO_ACCOUNT, StatementSweepWorkflow
 from workflows.sweeps.standing_orders import StandingOrderSweepWorkflow
 from workflows.webhooks.webhook_endpoint import WebhookEndpointWorkflow
 
@@ -108,3 +109,15 @@ class AutoUpgradedStandingOrderSweep(StandingOrderSweepWorkflow):
     async def run(self) -> SweepReport:
         """See `StandingOrderSweepWorkflow.run`."""
         return await super().run()
+
+
+@workflow.defn(name="StatementSweepWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class AutoUpgradedStatementSweep(StatementSweepWorkflow):
+    """As recovery's: the schedule waits for the sweep to end."""
+
+    @workflow.run
+    async def run(
+        self, after: AccountId = NO_ACCOUNT, made: int = 0, steps_at_once: int = policies.STATEMENT_STEPS
+    ) -> int:
+        """See `StatementSweepWorkflow.run`."""
+        return await super().run(after, made, steps_at_once)

@@ -101,6 +101,13 @@ _LINES = """
     WHERE e.account_id = $1 AND e.version > $2 AND e.version <= $3 ORDER BY e.version
 """
 
+_OPEN_SINCE = """
+    SELECT t.account_id, t.number FROM account_statement_totals t
+    JOIN account_statements s ON (s.account_id, s.number) = (t.account_id, t.number)
+    WHERE t.ready_at IS NULL AND s.made_at <= clock_timestamp() - make_interval(secs => $1)
+    ORDER BY t.account_id, t.number LIMIT 200
+"""
+
 _OF_ACCOUNT = STATEMENT.where(account_statements.c.account_id == bindparam("account_id"))
 _NEWEST = _OF_ACCOUNT.where(account_statements.c.number < bindparam("below")).order_by(
     account_statements.c.number.desc()
@@ -215,6 +222,16 @@ class AccountStatements:
                 if found.ready_at is not None:
                     await _tell(connection, found)
         return progress_of(found)
+
+    async def open_since(self, seconds: int) -> list[StatementKey]:
+        """Statements that were cut this long ago and are not ready: the oldest accounts first, some of them."""
+        async with self._database.connection() as connection:
+            return [dataclass_of(StatementKey, row) for row in await connection.fetch(_OPEN_SINCE, seconds)]
+
+    async def accounts_behind(self, query: str, after: AccountId, limit: int) -> list[Row]:
+        """The next accounts of a sweep."""
+        async with self._database.connection() as connection:
+            return await connection.fetch(query, after, limit)
 
     async def of_account(self, account_id: AccountId, below: int, limit: int) -> Page[AccountStatement]:
         """The account's statements with a number below this one, newest first. The caller has checked whose it is."""

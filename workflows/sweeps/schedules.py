@@ -22,10 +22,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from workflows import policies
 from workflows.recovery import RecoveryWorkflow
+from workflows.sweeps.monthly_statements import StatementSweepWorkflow
 from workflows.sweeps.standing_orders import StandingOrderSweepWorkflow
 
 RECOVERY_SCHEDULE = "recovery"
 STANDING_ORDERS_SCHEDULE = "standing-orders"
+STATEMENTS_SCHEDULE = "statements"
 
 # An update is done within milliseconds, except while Temporal starts a sweep.
 UPDATED_WITHIN = timedelta(milliseconds=100)
@@ -55,6 +57,12 @@ def recovery_sweep(every: timedelta, run_timeout: timedelta = policies.SWEEP_RUN
 def standing_order_sweep(every: timedelta) -> SweepSchedule:
     """That of standing orders."""
     return SweepSchedule(STANDING_ORDERS_SCHEDULE, StandingOrderSweepWorkflow.run, every, "Pay what is due")
+
+
+def statement_sweep(every: timedelta) -> SweepSchedule:
+    """That of monthly statements. The first run of a month may take long."""
+    summary = "Make the statements of the last month"
+    return SweepSchedule(STATEMENTS_SCHEDULE, StatementSweepWorkflow.run, every, summary, policies.STATEMENT_SWEEP_RUN)
 
 
 async def schedule_sweep(client: Client, task_queue: str, sweep: SweepSchedule) -> None:

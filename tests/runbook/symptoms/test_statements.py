@@ -14,6 +14,7 @@ COMPARE = "remit verify --statement statement.pdf"
 LIST = """curl -s "$API/v1/admin/accounts/acc_…/statements" -H "Authorization: Bearer $STAFF_TOKEN" | python3 -m json.tool"""
 START = """temporal workflow start --type StatementWorkflow --task-queue transfers --workflow-id 'statement/acc_…/1' \\
   --input '{"account_id": "acc_…", "number": 1}'"""
+SWEEP = "temporal schedule trigger --schedule-id statements"
 ALL_TIME = {"from": "2026-01-01", "to": "2999-12-31"}
 
 
@@ -29,6 +30,17 @@ async def test_a_statement_that_somebody_brings_is_compared_and_a_lost_one_is_st
     file.write_bytes(file.read_bytes() + b"%")
     assert "differs from the books' own PDF" in await runbook.run(COMPARE, fill, exits=1)
     assert json.loads(await runbook.run(LIST, {"acc_…": payer.account_id}))["items"][0]["state"] == "ready"
+
+    # A sweep makes the month before, once.
+    connection = await asyncpg.connect(stack.database_url)
+    await connection.execute("UPDATE accounts SET created_at = now() - interval '2 months'")
+    await connection.close()
+    await runbook.run(SWEEP)
+
+    async def has_last_month() -> bool:
+        return any(each["month"] for each in (await payer.get(path)).json()["items"])
+
+    await until(has_last_month, "the sweep has made last month's statement")
 
     # One whose workflow was lost before its first step.
     connection = await asyncpg.connect(stack.database_url)
