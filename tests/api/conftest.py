@@ -11,12 +11,15 @@ from pydantic import SecretStr
 from api.auth import passwords
 from database.connections import APPLICATION_ROLE, WORKER_ROLE, Database
 from devenv.servers.temporal_server import TemporalServer
+from event_tasks import EventTasks
+from ledger.ids import AccountId, CustomerId
 from ledger.postgres.book import Book
 from settings import Settings
 from staff.permissions import Role
 from staff.postgres.reversal_record import record_reversal
+from tests.api import people
 from tests.api.people import Person, register, running_api
-from tests.orders import FINGERPRINT_KEY, FINGERPRINTS, promoted
+from tests.orders import FINGERPRINT_KEY, FINGERPRINTS, deposited, promoted
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -67,16 +70,27 @@ def settings(shared_settings: Settings, database_url: str) -> Settings:
 
 
 @pytest.fixture
+def with_events() -> bool:
+    """Whether workers number the test's events and hand them on. Few tests look at events, and it costs all of them."""
+    return False
+
+
+@pytest.fixture(autouse=True)
+def tasks_of_workers(with_events: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "tasks_of_workers", EventTasks if with_events else people.NoEventTasks)
+
+
+@pytest.fixture
 async def http(settings: Settings, database: Database) -> AsyncIterator[httpx.AsyncClient]:
     async with running_api(settings, database) as http:
         yield http
 
 
 @pytest.fixture
-async def ada(http: httpx.AsyncClient) -> Person:
-    """A customer with 500.00 USD."""
+async def ada(http: httpx.AsyncClient, book: Book) -> Person:
+    """A customer with 500.00 USD, deposited without a workflow: that takes longer than most tests."""
     person = await register(http)
-    await person.deposit(50_000)
+    await deposited(book, CustomerId(person.id), AccountId(person.account_id), 50_000)
     return person
 
 

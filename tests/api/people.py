@@ -3,15 +3,16 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
 from database.connections import Database
+from event_tasks import EventTasks
 from key_rings import fingerprints_from
 from ledger.postgres.book import Book
 from serve import ApiProcess, compose_api, keep_registered, open_steps_database, run_until_stopped
@@ -19,6 +20,9 @@ from settings import Settings
 from staff.fundings.postgres import record_funding
 from staff.postgres.reversal_record import record_reversal
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 PASSWORD = "correct horse battery"
 
@@ -109,6 +113,23 @@ async def register(http: httpx.AsyncClient, **changes: object) -> Person:
     return Person(http, made["customer"]["id"], made["account"]["id"], made["access_token"], str(body["email"]))
 
 
+class NoEventTasks(EventTasks):
+    """Of a worker that only takes steps. What it commits has events, and nobody numbers them or hands them on."""
+
+    def begin(self) -> "list[asyncio.Task[NoReturn] | asyncio.Task[None]]":
+        return []
+
+    def begin_waking(self, client: "Client") -> "list[asyncio.Task[NoReturn] | asyncio.Task[None]]":
+        return []
+
+    def delivery_worker(self, client: "Client") -> AbstractAsyncContextManager[object]:
+        return nullcontext()
+
+
+# What a worker of `running_api` does beside its steps; the fixture `with_events` decides.
+tasks_of_workers: type[EventTasks] = EventTasks
+
+
 # Applications that no test uses now. To build more than a hundred routes takes longer than most tests.
 _IDLE_APPS: list[FastAPI] = []
 
@@ -152,7 +173,10 @@ async def running_api(
             record_funding=record_funding,
             limits=settings.limits(),
         )
-        running = asyncio.create_task(run_until_stopped(temporal, steps_book, settings, stop, with_worker=worker))
+        events = tasks_of_workers(settings)
+        running = asyncio.create_task(
+            run_until_stopped(temporal, steps_book, settings, stop, with_worker=worker, events=events)
+        )
         registering = asyncio.create_task(keep_registered(temporal, settings)) if registers else None
         try:
             await asyncio.wait_for(temporal.connected.wait(), timeout=20)

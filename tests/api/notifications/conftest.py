@@ -1,0 +1,8 @@
+"""These tests look at what becomes of events."""
+
+import pytest
+
+
+@pytest.fixture
+def with_events() -> bool:
+    return True
