@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import NoReturn
 
 import structlog
@@ -140,7 +141,7 @@ class EventTasks:
             *(asyncio.create_task(collector.run()) for collector in collectors_from(settings, database)),
         ]
 
-    def delivery_worker(self, client: Client) -> Worker:
+    def delivery_worker(self, client: Client) -> AbstractAsyncContextManager[object]:
         """The worker that sends to endpoints."""
         return build_delivery_worker(client, self._settings, self.outgoing, self.wakes, self.wake)
 
