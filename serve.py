@@ -39,6 +39,7 @@ from api.trail.request_queue import RequestQueue
 from api.transfers.acceptance import Acceptance
 from api.transfers.completion import Completions
 from api.web_ui import WebUi
+from batches.postgres.batches import Batches
 from customers.api_keys.postgres import ApiKeys
 from customers.payees.postgres import Payees
 from customers.postgres import Customers
@@ -253,6 +254,7 @@ def compose_api(
         limits=settings.limits(),
         operators=Operators(database, queues, book.fingerprints, reports, settings.audit_timeout_seconds),
         rebuilds=Rebuilds(database, queues),
+        batches=Batches(database, book.fingerprints, reports),
         projection_reads=ProjectionReads(database),
         projection_rebuilds=ProjectionRebuilds(database),
         sink_reads=SinkReads(database),

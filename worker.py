@@ -14,6 +14,7 @@ from temporalio.worker import (
 )
 
 from activities.books.account_statements import StatementSteps
+from activities.books.batches import BatchSteps
 from activities.books.rebuilds import STEP_SECONDS, RebuildSteps
 from activities.disputes import DisputeSteps
 from activities.http_verifier import HttpVerifier
@@ -28,6 +29,8 @@ from activities.sweeps.standing_orders import standing_order_steps
 from activities.tiers import TierSteps
 from activities.transfers import TransferSteps
 from activities.webhooks.deliveries import WebhookSweepSteps
+from batches.postgres.batches import Batches
+from batches.postgres.chunks import BatchPosting
 from bulk_transfers.postgres import BulkTransfers
 from customers.documents.sandbox import PeopleVerify, SandboxVerifier
 from customers.documents.verifier import Verifier
@@ -58,6 +61,7 @@ from tiers.tier_request import TierTerms
 from webhooks.addresses import AllowedNetworks
 from webhooks.postgres.outbound import OutgoingEvents
 from workflows import policies
+from workflows.books.batch import BatchWorkflow
 from workflows.books.rebuild import RebuildWorkflow
 from workflows.books.statement import StatementWorkflow
 from workflows.customers.onboarding import OnboardingWorkflow
@@ -71,6 +75,7 @@ from workflows.sweeps.standing_orders import StandingOrderSweepWorkflow
 from workflows.task_executor import EventLoopExecutor
 from workflows.transfer.saga import TransferWorkflow
 from workflows.versioned import (
+    AutoUpgradedBatch,
     AutoUpgradedDispute,
     AutoUpgradedOnboarding,
     AutoUpgradedRebuild,
@@ -95,6 +100,7 @@ WORKFLOWS: Sequence[type] = (
     StatementSweepWorkflow,
     StandingOrderSweepWorkflow,
     WebhookEndpointWorkflow,
+    BatchWorkflow,
 )
 # The same of a worker that has a version: short ones are pinned to it, long ones follow the current one.
 VERSIONED_WORKFLOWS: Sequence[type] = (
@@ -108,6 +114,7 @@ VERSIONED_WORKFLOWS: Sequence[type] = (
     AutoUpgradedStandingOrderSweep,
     AutoUpgradedStatementSweep,
     AutoUpgradedWebhookEndpoint,
+    AutoUpgradedBatch,
 )
 
 # What Temporal calls all versions of Remit's workers together.
@@ -225,6 +232,12 @@ def build_worker(
     webhooks = WebhookSweepSteps(client, outgoing, settings.recovery_grace_seconds, policies.TASK_TIMEOUT)
     bulk = BulkTransfers(book.fingerprints, in_force, settings.limits())
     standing_orders = standing_order_steps(book.database, bulk, due_rules_from(settings), settings.limits())
+    batches = BatchSteps(
+        client,
+        BatchPosting(book.database, bulk),
+        Batches(book.database, book.fingerprints),
+        settings.recovery_grace_seconds,
+    )
     rebuilds = RebuildSteps(client, Rebuilds(book.database, book.queues), settings.recovery_grace_seconds, STEP_SECONDS)
     statements = StatementSteps(
         client, AccountStatements(book.database, settings.statement_terms()), settings.recovery_grace_seconds
@@ -263,6 +276,9 @@ def build_worker(
             onboarding.read_onboarding,
             onboarding.verify_document,
             onboarding.find_stranded_onboardings,
+            batches.post_batch,
+            batches.cancel_batch,
+            batches.find_stranded_batches,
             rebuilds.rebuild_accounts,
             rebuilds.find_stranded_rebuilds,
             statements.add_up_statement,

@@ -90,7 +90,7 @@ class _RecordedStep(ActivityInboundInterceptor):
             self._after_step()
             STEP_SECONDS.labels(activity.info().activity_type, outcome).observe(perf_counter() - started)
         if activity.info().activity_type == "notify_parties":
-            _count_end(*input.args)
+            count_end(*input.args)
         return answer
 
 
@@ -122,6 +122,7 @@ def _log_no_answer(error: Exception) -> None:
         log.error("%s: %s", type(error).__name__, reason, exc_info=error if is_first else None)
 
 
-def _count_end(order: TransferOrder, standing: Standing) -> None:
+def count_end(order: TransferOrder, standing: Standing) -> None:
+    """Count a transfer that has ended, in the metrics."""
     code = standing.failure.code if standing.failure else ""
     TRANSFERS_ENDED.labels(order.kind, standing.state, code).inc()

@@ -15,6 +15,8 @@ from api.auth import staff_routes as staff_auth
 from api.auth.api_keys import routes as api_keys
 from api.auth.browser import routes as browser
 from api.auth.second_factor import routes as second_factor
+from api.batches import routes as batches
+from api.batches import staff_routes as staff_batches
 from api.books import routes as books
 from api.contract import routes as contract
 from api.contract.document import TITLE, openapi_document
@@ -151,6 +153,7 @@ def _routed() -> FastAPI:
         tiers,
         notifications,
         events,
+        batches,
         webhooks,
         streams,
         graphql,
@@ -172,6 +175,7 @@ def _routed() -> FastAPI:
         staff_disputes,
         staff_standing_orders,
         staff_tiers,
+        staff_batches,
         staff_webhooks,
         cases,
         screening_rules,

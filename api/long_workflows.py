@@ -1,4 +1,4 @@
-"""Starts and wakes the workflows that live long: of onboardings, disputes, tier requests, rebuilds and statements.
+"""Starts and wakes the workflows that live long, such as those of onboardings, disputes, statements and batches.
 
 No request depends on that, because recovery starts what does not run: where it fails, a line is logged.
 """
@@ -12,8 +12,9 @@ from temporalio.service import RPCError
 
 from api.temporal_connection import RPC_LIMIT, RPC_SECONDS, TemporalConnection, TemporalUnavailable
 from disputes.dispute import Dispute
-from ledger.ids import CustomerId, RebuildId
+from ledger.ids import BatchId, CustomerId, RebuildId
 from ledger.workflow_ids import (
+    batch_workflow_id,
     onboarding_workflow_id,
     rebuild_workflow_id,
     statement_workflow_id,
@@ -21,6 +22,7 @@ from ledger.workflow_ids import (
 )
 from statements.statement import StatementKey
 from tiers.tier_request import TierRequest
+from workflows.books.batch import BatchWorkflow
 from workflows.books.rebuild import RebuildWorkflow
 from workflows.books.statement import StatementWorkflow
 from workflows.customers.onboarding import OnboardingWorkflow
@@ -147,3 +149,29 @@ class LongWorkflows(TemporalConnection):
                 )
         except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
             log.info("the rebuild's workflow did not start", rebuild_id=rebuild_id, error=str(error))
+
+    async def start_batch(self, batch_id: BatchId, total: int) -> None:
+        """Start the batch's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
+        try:
+            async with asyncio.timeout(NUDGE_SECONDS):
+                await self._client.start_workflow(
+                    BatchWorkflow.run,
+                    batch_id,
+                    id=batch_workflow_id(batch_id),
+                    task_queue=self.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    task_timeout=TASK_TIMEOUT,
+                    static_summary=f"Batch of {total:,} transfers",
+                    rpc_timeout=RPC_LIMIT,
+                )
+        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
+            log.info("the batch's workflow did not start", batch_id=batch_id, error=str(error))
+
+    async def nudge_batch(self, batch_id: BatchId) -> None:
+        """Have the batch's workflow read its row again. Where none runs, the row says all, or recovery starts one."""
+        try:
+            async with asyncio.timeout(NUDGE_SECONDS):
+                handle = self._client.get_workflow_handle(batch_workflow_id(batch_id))
+                await handle.signal(BatchWorkflow.look_again, rpc_timeout=RPC_LIMIT)
+        except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
+            log.info("the batch's workflow was not nudged", batch_id=batch_id, error=str(error))

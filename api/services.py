@@ -22,6 +22,7 @@ from api.temporal import TemporalGateway
 from api.trail.request_queue import RequestQueue
 from api.transfers.acceptance import Acceptance
 from api.web_ui import WebUi
+from batches.postgres.batches import Batches
 from customers.api_keys.postgres import ApiKeys
 from customers.documents.verifier import Verifier
 from customers.payees.postgres import Payees
@@ -146,6 +147,7 @@ class Services:
     statements: AccountStatements
     standing_orders: StandingOrders
     time_zone: str
+    batches: Batches
 
 
 async def services_of(request: Request) -> Services:

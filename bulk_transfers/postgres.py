@@ -54,9 +54,9 @@ class BulkTransfers:
             limits=self._limits,
             all_or_none=all_or_none,
         )
-        written = [(outcome.order, outcome.standing) for outcome in outcomes if outcome.is_new and outcome.standing]
-        if all_or_none and len(written) < len(outcomes):
+        if all_or_none and not all(outcome.is_completed_now for outcome in outcomes):
             return outcomes
+        written = [(outcome.order, outcome.standing) for outcome in outcomes if outcome.is_new and outcome.standing]
         await screening.keep(connection, outcomes)
         told = [
             (order.transfer_id, account_id, body)

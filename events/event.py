@@ -1,4 +1,4 @@
-"""Events: what happened to transfers, accounts, customers and disputes, as facts that never change. Pure: no I/O."""
+"""Events: what happened to transfers, accounts, customers and more, as facts that never change. Pure: no I/O."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +33,11 @@ class EventType(StrEnum):
     DISPUTE_OPENED = "dispute.opened"
     DISPUTE_STATED = "dispute.stated"
     DISPUTE_ENDED = "dispute.ended"
+    BATCH_ACCEPTED = "batch.accepted"
+    BATCH_HELD = "batch.held"
+    BATCH_COMPLETED = "batch.completed"
+    BATCH_REFUSED = "batch.refused"
+    BATCH_CANCELLED = "batch.cancelled"
     NOTIFICATION_ADDED = "notification.added"
     STATEMENT_READY = "statement.ready"
     STANDING_ORDER_CREATED = "standing_order.created"

@@ -114,6 +114,21 @@ DISPUTE = _object(
 )
 STATEMENT = _object({"author": {"enum": ["payer", "payee"]}}, "Who made it; its text is not in the event")
 
+COUNT: Schema = {"type": "integer", "minimum": 0}
+BATCH = _object(
+    {
+        "id": _id("bat"),
+        "owner_id": CUSTOMER,
+        "mode": {"enum": ["best_effort", "atomic"]},
+        "state": TEXT,
+        "total": COUNT,
+        "completed": COUNT,
+        "failed": COUNT,
+        "singles": COUNT | {"description": "Items that became transfers of their own"},
+    },
+    "The batch after this change; its items are at `GET /v1/batches/{id}/items`",
+)
+
 NOTIFICATION = _object(
     {
         "id": _id("ntf"),
@@ -198,6 +213,7 @@ OF_CUSTOMER = {"customer": CUSTOMER_AFTER, "before": _nullable(CUSTOMER_BEFORE)}
 OF_DISPUTE = {"dispute": DISPUTE, "statement": _nullable(STATEMENT)}
 OF_STANDING_ORDER = {"standing_order": STANDING_ORDER}
 OF_OCCURRENCE = OF_STANDING_ORDER | {"occurrence": OCCURRENCE}
+OF_BATCH = {"batch": BATCH}
 OF_ENDPOINT = {"webhook_endpoint": WEBHOOK_ENDPOINT}
 
 # Of each type: what happened, in a sentence, and its data.
@@ -228,6 +244,11 @@ CONTENTS: Mapping[EventType, tuple[str, Mapping[str, Schema]]] = {
     EventType.DISPUTE_OPENED: ("A payer objects to a transfer.", OF_DISPUTE),
     EventType.DISPUTE_STATED: ("A party made a statement.", OF_DISPUTE),
     EventType.DISPUTE_ENDED: ("A dispute ended, or its failed reversal has succeeded since.", OF_DISPUTE),
+    EventType.BATCH_ACCEPTED: ("A batch was accepted.", OF_BATCH),
+    EventType.BATCH_HELD: ("An atomic batch waits for a person's decision.", OF_BATCH),
+    EventType.BATCH_COMPLETED: ("Every item of a batch has an outcome, or a transfer of its own.", OF_BATCH),
+    EventType.BATCH_REFUSED: ("Nothing of an atomic batch was posted.", OF_BATCH),
+    EventType.BATCH_CANCELLED: ("Nothing more of a batch is posted.", OF_BATCH),
     EventType.NOTIFICATION_ADDED: ("A customer has a new notification.", {"notification": NOTIFICATION}),
     EventType.STATEMENT_READY: ("A statement of an account is ready.", {"statement": ACCOUNT_STATEMENT}),
     EventType.STANDING_ORDER_CREATED: ("A standing order was made.", OF_STANDING_ORDER),

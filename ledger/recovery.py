@@ -79,3 +79,4 @@ class Sweep:
     onboardings: list[str] = field(default_factory=list)
     rebuilds: list[str] = field(default_factory=list)
     endpoints: list[str] = field(default_factory=list)
+    batches: list[str] = field(default_factory=list)

@@ -59,6 +59,8 @@ class Action(StrEnum):
     PAUSE_STANDING_ORDER = "pause_standing_order"
     RESUME_STANDING_ORDER = "resume_standing_order"
     CANCEL_STANDING_ORDER = "cancel_standing_order"
+    CANCEL_BATCH = "cancel_batch"
+    DECIDE_BATCH = "decide_batch"
 
 
 class Channel(StrEnum):
@@ -115,6 +117,8 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.PAUSE_STANDING_ORDER: STAFF,
     Action.RESUME_STANDING_ORDER: STAFF,
     Action.CANCEL_STANDING_ORDER: STAFF,
+    Action.CANCEL_BATCH: STAFF,
+    Action.DECIDE_BATCH: STAFF,
 }
 
 

@@ -109,3 +109,17 @@ DELIVERY_QUEUE_SUFFIX = "-webhooks"
 
 # A webhook endpoint continues as new after so many steps: its history has some thousand events then.
 DELIVERY_STEPS = 250
+
+# One step of a batch posts chunks for about a second; a whole atomic batch takes some more. A worker that dies is
+# noticed by its silence.
+BATCH_ATTEMPT = timedelta(seconds=60)
+BATCH_HEARTBEAT = timedelta(seconds=6)
+
+# How long a batch waits for the rows of transfers that it has started.
+BATCH_SINGLES_PAUSE = timedelta(seconds=1)
+
+# A held batch reads its row at this interval without a signal.
+BATCH_ROUTINE_LOOK = timedelta(hours=1)
+
+# A batch continues as new after so many steps: it takes that many only while its singles are slow, or it is held.
+BATCH_STEPS = 200

@@ -9,16 +9,18 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
 
-from ledger.ids import CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId
+from ledger.ids import BatchId, CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId
 from ledger.recovery import Stranded, Sweep
 from ledger.transfers import Step
 from ledger.workflow_ids import (
+    batch_workflow_id,
     dispute_workflow_id,
     onboarding_workflow_id,
     rebuild_workflow_id,
     tier_request_workflow_id,
 )
 from workflows import policies, steps
+from workflows.books.batch import BatchWorkflow
 from workflows.books.rebuild import RebuildWorkflow
 from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
@@ -59,6 +61,7 @@ class RecoveryWorkflow:
         sweep.tier_requests.extend(await self._tier_requests())
         sweep.onboardings.extend(await self._onboardings())
         sweep.rebuilds.extend(await self._rebuilds())
+        sweep.batches.extend(await self._batches())
         sweep.endpoints.extend(await self._endpoints())
         disputes = "1 dispute" if len(sweep.disputes) == 1 else f"{len(sweep.disputes)} disputes"
         workflow.set_current_details(
@@ -98,6 +101,10 @@ class RecoveryWorkflow:
     async def _rebuilds(self) -> list[RebuildId]:
         find, start = steps.find_stranded_rebuilds, RebuildWorkflow.run
         return await self._start_again(find, "rebuilds", start, rebuild_workflow_id, "Rebuild {}")
+
+    async def _batches(self) -> list[BatchId]:
+        find, start = steps.find_stranded_batches, BatchWorkflow.run
+        return await self._start_again(find, "batches", start, batch_workflow_id, "Batch {}")
 
     async def _tier_requests(self) -> list[TierRequestId]:
         find, start = steps.find_stranded_tier_requests, TierRequestWorkflow.run

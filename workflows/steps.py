@@ -7,8 +7,9 @@ anything else is in doubt.
 
 from temporalio import activity
 
+from batches.batch import BatchProgress
 from disputes.dispute import DisputeDecision, DisputeProgress
-from ledger.ids import AccountId, CustomerId, DisputeId, DocumentId, EndpointId, RebuildId, TierRequestId
+from ledger.ids import AccountId, BatchId, CustomerId, DisputeId, DocumentId, EndpointId, RebuildId, TierRequestId
 from ledger.recovery import StrandedTransfers
 from ledger.transfers import Ending, Failure, Opened, ScreenedStep, Standing, Step, TransferOrder
 from onboarding.progress import OnboardingProgress
@@ -222,8 +223,26 @@ async def find_stranded_statements() -> list[StatementKey]:
 
 
 @activity.defn
+async def post_batch(batch_id: BatchId) -> BatchProgress:
+    """Post the next chunks of a batch for about a second, or begin with what needs a workflow of its own."""
+    raise NotImplementedError
+
+
+@activity.defn
 async def make_monthly_statements(after: AccountId) -> MonthlyStatements:
     """Make last month's statements of some accounts behind this one."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def cancel_batch(batch_id: BatchId) -> BatchProgress:
+    """Post nothing more of a batch, because its workflow was cancelled in Temporal."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def find_stranded_batches() -> list[BatchId]:
+    """Find batches that have not ended and have no running workflow."""
     raise NotImplementedError
 
 

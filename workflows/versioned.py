@@ -7,14 +7,16 @@ classes because the server rejects the tasks of a worker without a version if a 
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
 
+from batches.batch import BatchProgress
 from customers.documents.document import VerificationState
 from disputes.dispute import DisputeState
-from ledger.ids import AccountId, CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId
+from ledger.ids import AccountId, BatchId, CustomerId, DisputeId, EndpointId, RebuildId, TierRequestId
 from ledger.recovery import Sweep
 from staff.rebuilds.rebuild import RebuildProgress
 from standing_orders.occurrence import SweepReport
 from tiers.tier_request import TierRequestState
 from workflows import policies
+from workflows.books.batch import BatchWorkflow
 from workflows.books.rebuild import RebuildWorkflow
 from workflows.customers.onboarding import OnboardingWorkflow
 from workflows.customers.tier_request import TierRequestWorkflow
@@ -121,3 +123,17 @@ class AutoUpgradedStatementSweep(StatementSweepWorkflow):
     ) -> int:
         """See `StatementSweepWorkflow.run`."""
         return await super().run(after, made, steps_at_once)
+
+
+@workflow.defn(name="BatchWorkflow", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class AutoUpgradedBatch(BatchWorkflow):
+    """A held batch may wait for staff for days."""
+
+    @workflow.init
+    def __init__(self, batch_id: BatchId, steps_at_once: int = policies.BATCH_STEPS) -> None:
+        super().__init__(batch_id, steps_at_once)
+
+    @workflow.run
+    async def run(self, batch_id: BatchId, steps_at_once: int = policies.BATCH_STEPS) -> BatchProgress:
+        """See `BatchWorkflow.run`."""
+        return await super().run(batch_id, steps_at_once)

@@ -32,6 +32,7 @@ SERVERS = [
 
 TAGS = [
     {"name": "transfers", "description": "Move money, follow it, reverse it, and prove how it ended."},
+    {"name": "batches", "description": "Many transfers in one request, each with its own outcome."},
     {"name": "accounts", "description": "Accounts with their entries; deposits and withdrawals of the sandbox rail."},
     {"name": "customers", "description": "The signed-in customer's identity, and the documents that prove it."},
     {"name": "disputes", "description": "A payer objects to a completed transfer; both parties say what happened."},

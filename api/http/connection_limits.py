@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from api.http.exchange import headers_of_all, new_request_id
-from api.http.middleware import MAX_BODY_BYTES
+from api.http.middleware import LONGEST_BODY_BYTES
 from api.http.problems import Problem
 
 MAX_URL_BYTES = 8 * 1024
@@ -26,7 +26,7 @@ MAX_HEADER_BYTES = 8 * 1024
 # The request line and all headers together.
 MAX_HEAD_BYTES = 16 * 1024
 # What a body may take with the frames of its chunks: more than that is no body.
-MAX_FRAMED_BYTES = 8 * MAX_BODY_BYTES
+MAX_FRAMED_BYTES = 2 * LONGEST_BODY_BYTES
 
 # From the connection, or from the first byte of a later request, until the headers are whole.
 HEAD_SECONDS = 10.0

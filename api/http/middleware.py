@@ -15,6 +15,9 @@ from api.http.problems import Problem
 log = structlog.get_logger()
 
 MAX_BODY_BYTES = 64 * 1024
+# What may be longer, by its path.
+LONG_BODIES = {"/v1/batches": 4 * 1024 * 1024}
+LONGEST_BODY_BYTES = max(LONG_BODIES.values())
 
 # Load balancers and collectors ask for these all the time; a line for each answer would bury the others.
 UNLOGGED = frozenset({"/health", "/ready", "/metrics"})
@@ -57,7 +60,7 @@ SECONDS = Histogram(
 
 
 class BodyLimit:
-    """Refuses a body over `MAX_BODY_BYTES`: by its Content-Length before it is read, else before a route reads it."""
+    """Refuses a body that is too long: by its Content-Length before it is read, else before a route reads it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -66,8 +69,9 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        if _declared_bytes(scope) > MAX_BODY_BYTES:
-            await _too_large()(scope, receive, send)
+        most = LONG_BODIES.get(scope["path"], MAX_BODY_BYTES)
+        if _declared_bytes(scope) > most:
+            await _too_large(most)(scope, receive, send)
             return
         body = bytearray()
         more = True
@@ -77,8 +81,8 @@ class BodyLimit:
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > MAX_BODY_BYTES:
-                await _too_large()(scope, receive, send)
+            if len(body) > most:
+                await _too_large(most)(scope, receive, send)
                 return
         sent = False
 
@@ -151,6 +155,6 @@ def _declared_bytes(scope: Scope) -> int:
     return int(declared) if declared.isdigit() else 0
 
 
-def _too_large() -> Response:
+def _too_large(most: int) -> Response:
     # The rest of the body stays unread, so the connection closes after the answer.
-    return Problem("body_too_large", headers={"Connection": "close"}).response()
+    return Problem("body_too_large", f"Send at most {most:,} bytes.", headers={"Connection": "close"}).response()

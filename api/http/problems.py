@@ -9,6 +9,7 @@ from structlog.contextvars import get_contextvars
 
 from api.problems.access import ACCESS
 from api.problems.accounts import ACCOUNTS
+from api.problems.batches import BATCHES
 from api.problems.codes import Meaning
 from api.problems.customers import CUSTOMERS
 from api.problems.outages import OUTAGES
@@ -24,7 +25,7 @@ MEDIA_TYPE = "application/problem+json"
 TYPES_PATH = "/problems/"
 
 
-_ROOMS = (PROTOCOL, ACCESS, CUSTOMERS, ACCOUNTS, TRANSFERS, STAFF, STANDING_ORDERS, OUTGOING_EVENTS, OUTAGES)
+_ROOMS = (PROTOCOL, ACCESS, CUSTOMERS, ACCOUNTS, TRANSFERS, BATCHES, STAFF, STANDING_ORDERS, OUTGOING_EVENTS, OUTAGES)
 PROBLEMS: Mapping[str, Meaning] = dict(sorted((code, meaning) for room in _ROOMS for code, meaning in room.items()))
 assert len(PROBLEMS) == sum(map(len, _ROOMS)), "a code is in one room"
 
@@ -32,6 +33,18 @@ assert len(PROBLEMS) == sum(map(len, _ROOMS)), "a code is in one room"
 ProblemCode = Annotated[str, Field(json_schema_extra={"enum": sorted(PROBLEMS)})]
 
 RETRY_AFTER_SECONDS = 2
+
+# What may be wrong with an item of a batch.
+ITEM_ERRORS = (
+    "missing",
+    "unknown_field",
+    "out_of_range",
+    "invalid",
+    "account_not_found",
+    "same_account",
+    "reference_repeated",
+    "transaction_id_reused",
+)
 
 # More do not help whoever reads them.
 MOST_FIELD_ERRORS = 20
@@ -44,6 +57,10 @@ class FieldError(BaseModel):
 
     field: str = Field(examples=["body.amount"])
     message: str = Field(examples=["Input should be greater than or equal to 1"])
+    line: int | None = Field(None, description="Of an item of a batch: its line, from 1", examples=[3])
+    code: Annotated[str, Field(json_schema_extra={"enum": [*ITEM_ERRORS]})] | None = Field(
+        None, description="Of an item of a batch: what is wrong", examples=["reference_repeated"]
+    )
 
 
 class ProblemDetails(BaseModel):

@@ -12,13 +12,14 @@ from pydantic import BaseModel
 
 from api.accounts.models import AccountOut, EntriesOut, EntryOut
 from api.auth.models import RegisteredOut
+from api.batches.models import BatchOut
 from api.customers.models import CustomerOut
 from api.http.problems import ProblemDetails
 from api.onboarding.models import DocumentOut, VerificationOut
 from api.statements.models import AccountStatementOut
 from api.transfers.models import TransferOut
 from api.webhooks.models import EndpointSecretOut
-from ledger.ids import TransferId
+from ledger.ids import BatchId, TransferId
 from ledger.transfers import Leg
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -151,6 +152,27 @@ class DemoCustomer:
     def authorization(self) -> str:
         """The header with the customer's access token."""
         return self._headers["Authorization"]
+
+    async def send_batch(self, to: "DemoCustomer", amount_minor: int, count: int) -> BatchOut:
+        """Transfer the amount so many times, by one request."""
+        items = [
+            {
+                "reference": f"salary-{number}",
+                "source_account_id": self.account.id,
+                "destination_account_id": to.account.id,
+                "amount": amount_minor,
+                "currency": CURRENCY,
+            }
+            for number in range(1, count + 1)
+        ]
+        answer = await self._http.post("/v1/batches", json={"items": items}, headers=dict(self._headers))
+        if answer.status_code != httpx.codes.ACCEPTED:
+            raise UnexpectedAnswer(f"POST /v1/batches answered {answer.status_code}: {answer.text[:500]}")
+        return BatchOut.model_validate_json(answer.content)
+
+    async def batch(self, batch_id: BatchId) -> BatchOut:
+        """One of the customer's batches, as it stands."""
+        return await self._get(f"/v1/batches/{batch_id}", BatchOut)
 
     async def add_endpoint(self, url: str, *types: str) -> EndpointSecretOut:
         """Have events of these types sent to a URL."""

@@ -59,6 +59,11 @@ class BulkOutcome:
     needs_review: bool = False
     is_new: bool = False
 
+    @property
+    def is_completed_now(self) -> bool:
+        """Whether this posting has moved its money."""
+        return self.is_new and self.standing is not None and self.standing.state is State.COMPLETED
+
 
 @dataclass(frozen=True, slots=True)
 class EndedTransfer:

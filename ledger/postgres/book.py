@@ -101,6 +101,11 @@ class Book:
         return self._fingerprints
 
     @property
+    def limits(self) -> LimitTable:
+        """What decides about the limits of its accounts."""
+        return self._limits
+
+    @property
     def queues(self) -> AccountQueues:
         """In which all in this process that lock accounts wait for their turn."""
         return self._queues

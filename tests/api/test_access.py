@@ -12,7 +12,8 @@ import pytest
 from api.app import create_app
 from customers.api_keys.api_key import Scope
 from customers.documents.sandbox import REVIEW_NUMBER
-from tests.api.people import PASSWORD, Person, register, registration
+from tests.api.people import PASSWORD, Person, register, registration, transfer_body
+from tests.waiting import until
 
 REASON = {"reason": "Asked for by the bank, ticket 4711"}
 RAIL = {"account_id": "{account}", "amount": 100, "currency": "USD", "transaction_id": "bank-1"}
@@ -119,6 +120,20 @@ CALLS = {
     "statements.create": Call(
         "401 404 201 404 404 201 403", {"from": "2026-01-01", "to": "2999-12-31"}, scope=Scope.ACCOUNTS_WRITE
     ),
+    "batches.create": Call(
+        "401 422 202 422 422 422 403",
+        {"items": [TRANSFER | {"reference": "salary-1"}]},
+        scope=Scope.TRANSFERS_WRITE,
+    ),
+    "batches.list": Call(KEYED, scope=Scope.TRANSFERS_READ),
+    "batches.get": Call(OWNER_KEYED, scope=Scope.TRANSFERS_READ),
+    "batches.list_items": Call(OWNER_KEYED, scope=Scope.TRANSFERS_READ),
+    "batches.cancel": Call("401 404 409 404 404 409 403", scope=Scope.TRANSFERS_WRITE),
+    "admin.batches.list": Call(STAFF),
+    "admin.batches.get": Call(STAFF),
+    "admin.batches.list_items": Call(STAFF),
+    "admin.batches.cancel": Call("401 403 403 409 409 403 403", REASON),
+    "admin.batches.decide": Call("401 403 403 409 409 403 403", {"ruling": "approve"} | REASON),
     "statements.list": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
     "statements.get": Call(OWNER_KEYED, scope=Scope.ACCOUNTS_READ),
     **{
@@ -305,6 +320,17 @@ def filled_with(value: Any, **known: str) -> Any:
     return value.format(**known) if isinstance(value, str) else value
 
 
+async def a_completed_batch(payer: Person, payee: Person) -> str:
+    item = transfer_body(payer, payee, 1) | {"reference": "salary-0"}
+    path = (await payer.post("/v1/batches", {"items": [item]})).headers["Location"]
+
+    async def is_completed() -> bool:
+        return bool((await payer.get(path)).json()["state"] == "completed")
+
+    await until(is_completed, "the batch is completed")
+    return str(path.rpartition("/")[2])
+
+
 async def test_everybody_gets_the_answer_that_is_theirs(
     routes: dict[str, tuple[str, str]], ada: Person, ben: Person, operator: Person, admin: Person
 ) -> None:
@@ -321,6 +347,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
         scope: await keys_for(scope, admin if scope is Scope.RAILS_WRITE else ada) for scope in (None, SENDS, *Scope)
     }
     asks = await ada.post(f"/v1/accounts/{ada.account_id}/tier-requests", TIER)
+    batch = await a_completed_batch(ada, ben)
     assert asks.status_code == 201, asks.text
     endpoint = await ada.post("/v1/webhook-endpoints", WEBHOOK)
     assert endpoint.status_code == 201, endpoint.text
@@ -342,6 +369,7 @@ async def test_everybody_gets_the_answer_that_is_theirs(
         "customer_id": ada.id,
         "case_id": "cas_none",
         "letter_id": "dlt_none",
+        "batch_id": batch,
         "rebuild_id": "rbd_none",
         "name": "account_stats",
         "rule_set_id": "rls_none",

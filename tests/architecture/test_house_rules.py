@@ -11,6 +11,7 @@ import pytest
 from temporalio import activity
 
 from activities.books.account_statements import StatementSteps
+from activities.books.batches import BatchSteps
 from activities.books.rebuilds import RebuildSteps
 from activities.disputes import DisputeSteps
 from activities.notifications import NotificationSteps
@@ -63,6 +64,8 @@ NOUN_STEMS = {
     "account_statements",
     "accounts",
     "actions",
+    "batch",
+    "batches",
     "cases",
     "customer",
     "customers",
@@ -117,6 +120,7 @@ def activities() -> dict[str, object]:
     return {
         name: method
         for room in (
+            BatchSteps,
             StaffSteps,
             DisputeSteps,
             TierSteps,

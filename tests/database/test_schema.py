@@ -23,6 +23,7 @@ PARTITION = re.compile(
 
 # Each of these modules adds its tables to METADATA when it is imported.
 for module in (
+    "batches.postgres.tables",
     "customers.api_keys.postgres",
     "customers.payees.postgres",
     "api.limits.postgres",

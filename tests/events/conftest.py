@@ -60,6 +60,7 @@ async def story(database: Database, customers: Customers, book: Book, owner: Con
         await owner.execute(f"UPDATE customers SET {change} WHERE id = $1", alice.id)
     await owner.execute("INSERT INTO cases (id, account_id) VALUES ($1, $2)", "cas_" + "a" * 26, alice.account_id)
     await owner.execute("INSERT INTO notifications (customer_id, occasion, body) VALUES ($1, 'tier', 'x')", alice.id)
+    await _batches(owner, alice)
     async with database.transaction() as connection:
         await bury(
             connection,
@@ -80,3 +81,18 @@ async def _dispute(owner: Connection, paid: TransferOrder, payer: Holder, payee:
         "INSERT INTO dispute_statements (dispute_id, author_id, text) VALUES ($1, $2, 'sent it')", dispute, payee.id
     )
     await owner.execute("UPDATE disputes SET state = 'expired', closed_at = now() WHERE id = $1", dispute)
+
+
+async def _batches(owner: Connection, sender: Holder) -> None:
+    """One that is refused after somebody looked at it, one that is completed, and one that is cancelled."""
+    for name, changes in (
+        ("a", ("state = 'held'", "state = 'refused', failed = 1, ended_at = now()")),
+        ("b", ("state = 'completed', posted = 1, completed = 1, ended_at = now()",)),
+        ("c", ("state = 'cancelled', ended_at = now()",)),
+    ):
+        batch_id = f"bat_{name * 26}"
+        await owner.execute(
+            "INSERT INTO batches (id, owner_id, mode, total) VALUES ($1, $2, 'atomic', 1)", batch_id, sender.id
+        )
+        for change in changes:
+            await owner.execute(f"UPDATE batches SET {change} WHERE id = $1", batch_id)

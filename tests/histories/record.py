@@ -22,6 +22,7 @@ from devenv.servers.temporal_server import TemporalServer
 from ledger.postgres.audit import audit
 from settings import Settings
 from tests.histories import (
+    batches,
     disputes,
     interventions,
     onboarding,
@@ -41,7 +42,7 @@ from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 FOLDER = Path(__file__).parent / "2"
 
 # Whoever is imported here has put its paths on the list.
-TOLD_BY = (transfers, reviews, interventions, disputes, onboarding, tiers, rebuilds, webhooks, standing_orders)
+TOLD_BY = (batches, transfers, reviews, interventions, disputes, onboarding, tiers, rebuilds, webhooks, standing_orders)
 
 # Temporal notes who asked; this machine and process are nobody's business.
 NOBODY = "recorder"

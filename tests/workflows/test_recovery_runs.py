@@ -94,6 +94,7 @@ async def test_a_step_of_a_sweep_that_reports_nothing_is_tried_again_soon(
         "find_stranded_disputes",
         "find_stranded_onboardings",
         "find_stranded_rebuilds",
+        "find_stranded_batches",
         "find_stranded_tier_requests",
         "wake_webhook_endpoints",
     }

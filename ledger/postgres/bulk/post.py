@@ -23,7 +23,7 @@ from ledger.postgres.rows import (
     transfer_of,
 )
 from ledger.refusals import LedgerConflict, OrderForged
-from ledger.transfers import State, TransferOrder
+from ledger.transfers import TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -153,7 +153,7 @@ async def post_transfers(
     fold = Fold(limits, known, accounts)
     forged = _forged(orders, fingerprints, known)
     outcomes = list(fold.decide_all(orders, forged, now, await prepare_screen(connection, orders)))
-    if all_or_none and not all(_is_completed_now(outcome) for outcome in outcomes):
+    if all_or_none and not all(outcome.is_completed_now for outcome in outcomes):
         return outcomes
     try:
         for first in range(0, len(fold.ended), AT_ONCE):
@@ -168,10 +168,6 @@ async def post_transfers(
         ids = [ended.transfer.id for ended in fold.ended[first : first + AT_ONCE]]
         await connection.execute(_RECORD, ids)
     return outcomes
-
-
-def _is_completed_now(outcome: BulkOutcome) -> bool:
-    return outcome.is_new and outcome.standing is not None and outcome.standing.state is State.COMPLETED
 
 
 async def _lock(connection: "Connection", orders: Iterable[TransferOrder]) -> tuple[dict[AccountId, Account], datetime]:

@@ -1,0 +1,238 @@
+"""Posts batches, chunk after chunk. A chunk is one transaction: its transfers, its row, and the batch's counts.
+
+The batch's row is locked first, and holds the place. So two workers that post one batch take turns, and a chunk that
+was posted is never posted again, whatever was killed before its answer.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from batches.batch import (
+    CHUNK,
+    Batch,
+    BatchMode,
+    BatchProgress,
+    BatchState,
+    NewBatchItem,
+    order_of_item,
+)
+from batches.postgres.batches import lock_batch, set_batch_state
+from bulk_transfers.postgres import BulkTransfers
+from database.connections import Database
+from database.statements import Row
+from ledger.bulk.fold import BulkOutcome
+from ledger.ids import BatchId
+from ledger.postgres.rows import HOLDS_TRANSACTION_ID, TRANSACTION_ACCOUNT
+from ledger.refusals import LedgerConflict, OrderForged, OrderMismatch, TransactionIdTaken
+from ledger.transfers import Failure, State, TransferOrder
+from ledger.workflow_ids import transfer_workflow_id
+
+if TYPE_CHECKING:
+    from database.connections import Connection
+
+# So many items are handed to the workflow at once, to start a workflow for each.
+MOST_STARTED = 50
+
+_ITEMS = """
+    SELECT line, reference, source_account_id, destination_account_id, amount_minor, currency, note, fingerprint
+    FROM batch_items WHERE batch_id = $1 AND line > $2 AND line <= $3 ORDER BY line
+"""
+
+# What became of an item whose reference another transfer has meanwhile, that transfer says.
+_UNSTARTED = f"""
+    SELECT line, reference, source_account_id, destination_account_id, amount_minor, currency, note, fingerprint
+    FROM batch_items i
+    WHERE batch_id = $1 AND outcome = 'single' AND NOT EXISTS (SELECT FROM transfers t WHERE t.id = i.transfer_id)
+        AND NOT EXISTS (
+            SELECT FROM transfers t WHERE {TRANSACTION_ACCOUNT} = i.source_account_id
+                AND t.transaction_id = i.reference AND {HOLDS_TRANSACTION_ID}
+        )
+    ORDER BY line LIMIT {MOST_STARTED}
+"""
+
+_SET_OUTCOMES = """
+    UPDATE batch_items i SET outcome = o.outcome, failure_code = o.code, failure_message = o.message
+    FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[]) AS o (line, outcome, code, message)
+    WHERE i.batch_id = $1 AND i.line = o.line
+"""
+
+_ADD_CHUNK = """
+    WITH counted AS (
+        UPDATE batches SET posted = posted + $3, completed = completed + $4, failed = failed + $5,
+            singles = singles + $6, updated_at = clock_timestamp(), state = $7,
+            ended_at = CASE WHEN $8::boolean THEN clock_timestamp() END
+        WHERE id = $1
+    )
+    INSERT INTO batch_chunks (batch_id, number, lines, completed, failed, singles) VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+_REFUSE = """
+    UPDATE batches SET state = 'refused', failed = $2, updated_at = clock_timestamp(), ended_at = clock_timestamp()
+    WHERE id = $1
+"""
+
+# What a conflict of the books is to whoever sent the batch.
+_CODES: dict[type[LedgerConflict], str] = {
+    OrderMismatch: "idempotency_key_reused",
+    TransactionIdTaken: "transaction_id_reused",
+    OrderForged: "order_forged",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What an item's line gets: None where its transfer says all."""
+
+    line: int
+    outcome: str
+    failure: Failure | None = None
+
+
+class BatchPosting:
+    """All raise `Unavailable` where PostgreSQL gave no answer: in doubt, repeat the call."""
+
+    def __init__(self, database: Database, bulk: BulkTransfers) -> None:
+        self._database = database
+        self._bulk = bulk
+
+    async def post_next(self, batch_id: BatchId) -> tuple[BatchProgress, list[BulkOutcome]]:
+        """Post the next chunk, or a whole atomic batch, and say how far the batch is and what was written.
+
+        A repeat goes on behind what is posted. Where a person has to decide, or the batch has ended, nothing happens.
+        Raises `NoSuchBatch`.
+        """
+        async with self._database.transaction() as connection:
+            batch = await lock_batch(connection, batch_id)
+            outcomes: list[BulkOutcome] = []
+            if not batch.is_whole and batch.state in (BatchState.ACCEPTED, BatchState.IN_PROGRESS):
+                post = self._post_whole if batch.mode is BatchMode.ATOMIC else self._post_chunk
+                outcomes = await post(connection, batch)
+                batch = await lock_batch(connection, batch_id)
+            to_start = await self._unstarted(connection, batch) if batch.singles and batch.is_whole else []
+            if batch.is_whole and not to_start and not batch.state.is_final:
+                batch = await set_batch_state(connection, batch_id, BatchState.COMPLETED)
+        progress = BatchProgress(
+            batch.state, batch.total, batch.posted, batch.completed, batch.failed, batch.singles, to_start
+        )
+        return progress, [outcome for outcome in outcomes if outcome.is_new]
+
+    async def _post_chunk(self, connection: "Connection", batch: Batch) -> list[BulkOutcome]:
+        last = min(batch.posted + CHUNK, batch.total)
+        orders = await self._orders(connection, batch, last)
+        outcomes = await self._bulk.post(connection, orders)
+        await self._write_chunk(connection, batch, outcomes)
+        return outcomes
+
+    async def _post_whole(self, connection: "Connection", batch: Batch) -> list[BulkOutcome]:
+        """All items at once, or none: then the refused ones get their reason, or a person is asked."""
+        orders = await self._orders(connection, batch, batch.total)
+        # Whoever approved the batch has decided about its items.
+        outcomes = await self._bulk.post(
+            connection, orders, all_or_none=True, reviews_pass=batch.decided_by is not None
+        )
+        if all(outcome.is_completed_now for outcome in outcomes):
+            await self._write_chunk(connection, batch, outcomes)
+            return outcomes
+        refused = [_refused(line, outcome) for line, outcome in enumerate(outcomes, 1)]
+        if told := [each for each in refused if each]:
+            await _set_outcomes(connection, batch.id, told)
+            await connection.execute(_REFUSE, batch.id, len(told))
+        else:
+            await set_batch_state(connection, batch.id, BatchState.HELD)
+        return []
+
+    async def _write_chunk(self, connection: "Connection", batch: Batch, outcomes: Sequence[BulkOutcome]) -> None:
+        first = batch.posted + 1
+        told = [_told(line, outcome) for line, outcome in enumerate(outcomes, first)]
+        counts = Counter(
+            "single" if each and each.outcome == "single" else "failed" if each else _counted(outcome)
+            for each, outcome in zip(told, outcomes, strict=True)
+        )
+        await _set_outcomes(connection, batch.id, [each for each in told if each])
+        is_last = batch.posted + len(outcomes) == batch.total
+        is_over = is_last and not (batch.singles or counts["single"])
+        state = BatchState.COMPLETED if is_over else BatchState.IN_PROGRESS
+        number = batch.posted // CHUNK + 1
+        await connection.execute(
+            _ADD_CHUNK,
+            batch.id,
+            number,
+            len(outcomes),
+            counts["completed"],
+            counts["failed"],
+            counts["single"],
+            state,
+            is_over,
+        )
+
+    async def _orders(self, connection: "Connection", batch: Batch, last: int) -> list[TransferOrder]:
+        rows = await connection.fetch(_ITEMS, batch.id, batch.posted, last)
+        assert len(rows) == last - batch.posted, "a batch has all of its items"
+        return [_order_in(batch, row) for row in rows]
+
+    async def _unstarted(self, connection: "Connection", batch: Batch) -> list[TransferOrder]:
+        """Items that are to be transfers of their own, and are none yet."""
+        found = [_order_in(batch, row) for row in await connection.fetch(_UNSTARTED, batch.id)]
+        return [
+            replace(order, workflow_id=transfer_workflow_id(order.owner_id, order.idempotency_key)) for order in found
+        ]
+
+
+def _order_in(batch: Batch, row: Row) -> TransferOrder:
+    item = NewBatchItem(
+        row["reference"],
+        row["source_account_id"],
+        row["destination_account_id"],
+        row["amount_minor"],
+        row["currency"],
+        row["note"],
+    )
+    return order_of_item(batch.id, batch.owner_id, row["line"], item, row["fingerprint"])
+
+
+def _told(line: int, outcome: BulkOutcome) -> _Outcome | None:
+    """What is kept of an outcome beside its transfer. None: its transfer is the item's own, and has ended."""
+    if conflict := _conflict(outcome):
+        return _Outcome(line, "refused", conflict)
+    if outcome.standing is None or not outcome.standing.state.is_final:
+        return _Outcome(line, "single")
+    return None
+
+
+def _refused(line: int, outcome: BulkOutcome) -> _Outcome | None:
+    """Why an item keeps an atomic batch from being posted. None: it does not, or a person may let it pass."""
+    standing = outcome.standing
+    if conflict := _conflict(outcome) or (standing.failure if standing else None):
+        return _Outcome(line, "refused", conflict)
+    if standing is not None and not outcome.is_new:
+        return _Outcome(line, "refused", Failure("idempotency_key_reused", f"Transfer {standing.transfer_id} has it."))
+    return None
+
+
+def _conflict(outcome: BulkOutcome) -> Failure | None:
+    """Why an order could become no transfer of its own."""
+    if outcome.conflict is not None:
+        return Failure(_CODES[type(outcome.conflict)], str(outcome.conflict))
+    if outcome.standing is not None and (first := outcome.standing.duplicate_of) is not None:
+        return Failure("transaction_id_reused", f"Transfer {first} has this reference.")
+    return None
+
+
+def _counted(outcome: BulkOutcome) -> str:
+    assert outcome.standing is not None
+    return "completed" if outcome.standing.state is State.COMPLETED else "failed"
+
+
+async def _set_outcomes(connection: "Connection", batch_id: BatchId, told: Sequence[_Outcome]) -> None:
+    if not told:
+        return
+    await connection.execute(
+        _SET_OUTCOMES,
+        batch_id,
+        [each.line for each in told],
+        [each.outcome for each in told],
+        [each.failure.code if each.failure else None for each in told],
+        [each.failure.message if each.failure else None for each in told],
+    )
