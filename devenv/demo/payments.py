@@ -1,9 +1,13 @@
-"""The chapters in which nothing breaks: registration, deposits, a payment, its repeat, refusals, and a statement."""
+"""The chapters in which nothing breaks: registration, deposits, a payment, its repeat, salaries, and two refusals."""
 
 import asyncio
+import time
+from functools import partial
 
 import httpx
 
+from api.batches.models import BatchOut
+from batches.batch import BatchState
 from devenv.demo.context import DemoContext, Holdings, failure_code, failure_text, usd
 from devenv.demo.customers import DemoCustomer, HttpAnswer
 from devenv.demo.output import DemoOutput
@@ -19,6 +23,10 @@ NOBODY = CustomerId("cus_nobody")
 
 DECLINE_FROM_MAJOR = 10_000
 """The demo counts on screening to decline amounts from here on."""
+
+SALARIES = 1_000
+SALARY_MINOR = 100
+PAID_WITHIN_SECONDS = 20.0
 
 
 async def register(http: httpx.AsyncClient, output: DemoOutput) -> tuple[DemoCustomer, DemoCustomer]:
@@ -88,6 +96,39 @@ async def repeat(demo: DemoContext, first: HttpAnswer) -> None:
         found=(other.status, other.problem_code),
     )
     await demo.check_no_money_moved(before)
+
+
+async def pay_salaries(demo: DemoContext) -> None:
+    """Ada pays a salary run."""
+    demo.output.step(
+        f"Ada pays {SALARIES:,} salaries by one request",
+        "POST /v1/batches checks all of them first. A workflow posts 500 in each transaction.",
+    )
+    before = await demo.holdings()
+    began = time.monotonic()
+    accepted = await demo.ada.send_batch(demo.ben, SALARY_MINOR, SALARIES)
+    answered = time.monotonic()
+    paid = await demo.until(partial(_ended, demo, accepted), "paid", PAID_WITHIN_SECONDS)
+    took = time.monotonic() - began
+    demo.output.table(
+        ("batch", "items", "each", "HTTP took", "all paid after", "state"),
+        [
+            (
+                paid.id,
+                f"{paid.total:,}",
+                usd(SALARY_MINOR),
+                f"{(answered - began) * 1000:.0f} ms",
+                f"{took:.1f} s",
+                paid.state.value,
+            )
+        ],
+        numbers=("items", "each", "HTTP took", "all paid after"),
+    )
+    demo.output.check(
+        "Every salary is paid once",
+        expected=(SALARIES, before.after(ada=-SALARIES * SALARY_MINOR, ben=SALARIES * SALARY_MINOR)),
+        found=(paid.counts.completed, await demo.holdings()),
+    )
 
 
 async def overdraw(demo: DemoContext) -> None:
@@ -188,3 +229,8 @@ async def read_statement(demo: DemoContext) -> None:
         expected=files[StatementFormat.PDF],
         found=again,
     )
+
+
+async def _ended(demo: DemoContext, accepted: BatchOut) -> BatchOut | None:
+    found = await demo.ada.batch(accepted.id)
+    return found if BatchState(found.state).is_final else None

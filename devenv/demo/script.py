@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from database.connections import Database
-from devenv.demo import failures, listeners, onboarding, payments, salaries
+from devenv.demo import failures, listeners, onboarding, payments
 from devenv.demo.context import DemoContext
 from devenv.demo.output import DemoOutput
 from devenv.demo.shop import Shop
@@ -37,7 +37,7 @@ async def play(
     demo = DemoContext(running, settings, http, database, output, ada, ben)
     await payments.deposit(demo)
     await payments.repeat(demo, await payments.pay(demo))
-    await salaries.pay_salaries(demo)
+    await payments.pay_salaries(demo)
     async with Shop() as shop:
         sold = await listeners.sell(demo, shop)
         await _between(demo)
