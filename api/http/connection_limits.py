@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from api.http.exchange import headers_of_all, new_request_id
-from api.http.middleware import LONGEST_BODY_BYTES
+from api.http.middleware import LONG_BODIES, MAX_BODY_BYTES
 from api.http.problems import Problem
 
 MAX_URL_BYTES = 8 * 1024
@@ -26,7 +26,7 @@ MAX_HEADER_BYTES = 8 * 1024
 # The request line and all headers together.
 MAX_HEAD_BYTES = 16 * 1024
 # What a body may take with the frames of its chunks: more than that is no body.
-MAX_FRAMED_BYTES = 2 * LONGEST_BODY_BYTES
+MAX_FRAMED_BYTES = 8 * MAX_BODY_BYTES
 
 # From the connection, or from the first byte of a later request, until the headers are whole.
 HEAD_SECONDS = 10.0
@@ -140,10 +140,14 @@ class LimitedConnection(HttpToolsProtocol):
         # The parser keeps a header that is not whole, and reports its length only at its end.
         if self._phase is _Phase.HEAD and self._received > MAX_HEAD_BYTES:
             self._refuse("headers_too_large")
-        elif self._phase is _Phase.BODY and self._received > MAX_FRAMED_BYTES:
+        elif self._phase is _Phase.BODY and self._received > self._most_framed_bytes():
             self._refuse("body_too_large")
         else:
             self._limit_wait()
+
+    def _most_framed_bytes(self) -> int:
+        """What the request may send: a path with longer bodies may send the longer body, too."""
+        return MAX_FRAMED_BYTES + LONG_BODIES.get(self.scope["path"], 0)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser did not accept. `msg` is uvicorn's own text."""

@@ -17,7 +17,6 @@ log = structlog.get_logger()
 MAX_BODY_BYTES = 64 * 1024
 # What may be longer, by its path.
 LONG_BODIES = {"/v1/batches": 4 * 1024 * 1024}
-LONGEST_BODY_BYTES = max(LONG_BODIES.values())
 
 # Load balancers and collectors ask for these all the time; a line for each answer would bury the others.
 UNLOGGED = frozenset({"/health", "/ready", "/metrics"})

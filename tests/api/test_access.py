@@ -120,9 +120,10 @@ CALLS = {
     "statements.create": Call(
         "401 404 201 404 404 201 403", {"from": "2026-01-01", "to": "2999-12-31"}, scope=Scope.ACCOUNTS_WRITE
     ),
+    # The reference is that of a batch which is completed: whoever may send one gets no further than that.
     "batches.create": Call(
-        "401 422 202 422 422 422 403",
-        {"items": [TRANSFER | {"reference": "salary-1"}]},
+        "401 422 422 422 422 422 403",
+        {"items": [TRANSFER | {"reference": "salary-0"}]},
         scope=Scope.TRANSFERS_WRITE,
     ),
     "batches.list": Call(KEYED, scope=Scope.TRANSFERS_READ),

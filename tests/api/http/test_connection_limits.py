@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.app import create_app
 from api.http import connection_limits
 from api.http.connection_limits import LimitedConnection
+from api.http.middleware import LONG_BODIES
 from database.connections import Database
 from devenv.processes.ports import free_port
 from serve import compose_api, http_server
@@ -165,6 +166,13 @@ async def api(settings: Settings, database: Database) -> AsyncIterator[Served]:
 async def test_too_many_bytes_are_refused_at_once(api: Served, data: bytes, refusal: tuple[int, str]) -> None:
     client = await api.connect(data)
     assert await client.answers(seconds=2) == refusal
+
+
+async def test_a_batch_may_be_as_long_as_four_megabytes(api: Served) -> None:
+    size = LONG_BODIES["/v1/batches"]
+    head = HEAD.replace(b"/v1/auth/login", b"/v1/batches") + b"Content-Length: %d\r\n\r\n" % size
+    client = await api.connect(head + b" " * size)
+    assert await client.answers(seconds=10) == (400, "invalid_json"), "it was read to its end"
 
 
 async def test_sixty_megabytes_of_headers_stall_nobody(api: Served) -> None:
