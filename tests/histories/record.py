@@ -29,6 +29,7 @@ from tests.histories import (
     rebuilds,
     reviews,
     standing_orders,
+    statements,
     tiers,
     transfers,
     webhooks,
@@ -42,7 +43,19 @@ from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 FOLDER = Path(__file__).parent / "2"
 
 # Whoever is imported here has put its paths on the list.
-TOLD_BY = (batches, transfers, reviews, interventions, disputes, onboarding, tiers, rebuilds, webhooks, standing_orders)
+TOLD_BY = (
+    batches,
+    transfers,
+    reviews,
+    interventions,
+    disputes,
+    onboarding,
+    tiers,
+    rebuilds,
+    webhooks,
+    standing_orders,
+    statements,
+)
 
 # Temporal notes who asked; this machine and process are nobody's business.
 NOBODY = "recorder"
