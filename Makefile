@@ -115,7 +115,7 @@ check-web: web .venv/.runbook-ready check-servers ## Open every page in a browse
 	@$(BIN)/pytest -m web tests/web
 
 screenshots: web .venv/.runbook-ready check-servers ## Write pictures of every page to docs/pages/ (needs Chromium)
-	@REMIT_SCREENSHOTS=docs/pages $(BIN)/pytest -m web tests/web/test_pages.py -k pages_
+	@REMIT_SCREENSHOTS=docs/pages $(BIN)/pytest -m web tests/web -k pages_
 
 .venv/.runbook-ready: .venv/.ready requirements-runbook.txt
 	@echo "Installing what only the runbook's checks need into .venv"

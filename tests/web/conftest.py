@@ -44,6 +44,7 @@ async def stack(open_folder: Path) -> AsyncIterator[Running]:
             "temporal_port": free_port(),
             "temporal_ui_port": free_port(),
             "sandbox_rails": True,
+            "stuck_after_seconds": 2,
         }
     )
     async with Stack(settings, prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=print).running() as running:
@@ -69,6 +70,14 @@ async def admin(stack: Running, http: httpx.AsyncClient) -> Person:
     person = await register(http, full_name="Ola Ade")
     async with Database(stack.database_url, connections=1, role=WORKER_ROLE) as database:
         await promoted(database, person.id, Role.ADMIN)
+    return person
+
+
+@pytest.fixture(scope="session")
+async def operator(stack: Running, http: httpx.AsyncClient) -> Person:
+    person = await register(http, full_name="Oba Lund")
+    async with Database(stack.database_url, connections=1, role=WORKER_ROLE) as database:
+        await promoted(database, person.id, Role.OPERATOR)
     return person
 
 

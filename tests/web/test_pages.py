@@ -151,10 +151,7 @@ async def test_the_pages_weigh_at_most_250_kilobytes_each(chromium: Browser, sta
                 await visitor.sign_in(eve)
             await visitor.open(path, heading)
             await visitor.settled()
-            files = await visitor.page.evaluate(
-                "performance.getEntriesByType('resource').filter(({name}) => name.includes('/app/'))"
-                ".reduce((bytes, {encodedBodySize}) => bytes + encodedBodySize, 0)"
-            )
+            files = await visitor.weight()
             paint = await visitor.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
             print(f"{name}: {files / 1000:.0f} kB compressed, first paint after {paint:.0f} ms")
             assert 0 < files <= 250_000, name

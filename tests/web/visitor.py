@@ -81,6 +81,15 @@ class Visitor:
         """How many pixels the page is wider than the window."""
         return int(await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
+    async def weight(self) -> int:
+        """How many bytes of the pages' own files the page has loaded, compressed as they came."""
+        return int(
+            await self.page.evaluate(
+                "performance.getEntriesByType('resource').filter(({name}) => name.includes('/app/'))"
+                ".reduce((bytes, {encodedBodySize}) => bytes + encodedBodySize, 0)"
+            )
+        )
+
 
 @asynccontextmanager
 async def visiting(chromium: Browser, url: str, look: str = "light") -> AsyncIterator[Visitor]:

@@ -1,32 +1,13 @@
 // Which address shows which page, and who may see it. Each page is loaded when somebody first opens it.
 
-import {
-  createRootRoute,
-  createRoute,
-  createRouter,
-  lazyRouteComponent,
-  Outlet,
-  type ParsedLocation,
-  redirect,
-} from "@tanstack/react-router";
-import { cache } from "./api/cache";
-import { find } from "./api/session";
-import { meQuery } from "./customers/queries";
+import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { settingsSection } from "./settings/sections";
-import { PageFailed, PageMissing } from "./shell/PageFailed";
-import { Shell } from "./shell/Shell";
+import { customers, root } from "./shell/frame";
+import { PageFailed } from "./shell/PageFailed";
 import { LandingPage } from "./sign-in/LandingPage";
 import { safeNext } from "./sign-in/next";
+import { staffTree } from "./staff/routes";
 import { transferFilters } from "./transactions/filters";
-
-/** For pages of somebody: whoever is not signed in goes to the sign-in, and comes back. */
-async function signedIn({ location }: { location: ParsedLocation }): Promise<void> {
-  if (cache.getQueryData(meQuery.queryKey) !== undefined) return;
-  if (!(await find())) throw redirect({ to: "/login", search: { next: location.href } });
-  await cache.ensureQueryData(meQuery);
-}
-
-const root = createRootRoute({ component: Outlet, notFoundComponent: PageMissing });
 
 const landing = createRoute({ getParentRoute: () => root, path: "/", component: LandingPage });
 
@@ -36,8 +17,6 @@ const login = createRoute({
   validateSearch: (search): { next?: string } => safeNext(search.next),
   component: lazyRouteComponent(() => import("./sign-in/LoginPage"), "LoginPage"),
 });
-
-const customers = createRoute({ getParentRoute: () => root, id: "customers", beforeLoad: signedIn, component: Shell });
 
 const dashboard = createRoute({
   getParentRoute: () => customers,
@@ -100,7 +79,7 @@ const tree = root.addChildren([
   login,
   register,
   resetPassword,
-  customers.addChildren([dashboard, transfer, transactions, details, notifications, settings, verifyEmail]),
+  customers.addChildren([dashboard, transfer, transactions, details, notifications, settings, verifyEmail, staffTree]),
 ]);
 
 export const router = createRouter({

@@ -19,6 +19,7 @@ import { answerTo } from "../api/problem";
 import { end } from "../api/session";
 import { useMe } from "../customers/queries";
 import { useUnread } from "../notifications/queries";
+import { StaffMenu } from "../staff/StaffMenu";
 import { drop, resume } from "../transfer/payment";
 import { Icon, type IconName } from "../ui/Icon";
 import { Logo } from "../ui/Logo";
@@ -89,7 +90,7 @@ export function Shell() {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="sm" aria-label="Pages">
-        <AppShell.Section grow>
+        <AppShell.Section grow style={{ overflowY: "auto" }}>
           {PAGES.map(({ to, label, icon }) => (
             <PageLink
               key={to}
@@ -102,6 +103,7 @@ export function Shell() {
               style={{ borderRadius: "var(--mantine-radius-md)" }}
             />
           ))}
+          <StaffMenu path={path} />
         </AppShell.Section>
         <SignedIn />
       </AppShell.Navbar>

@@ -55,11 +55,11 @@ export function asQuery({ account, state, kind, from, to }: TransferFilters) {
   };
 }
 
-function isDay(text: unknown): text is string {
+export function isDay(text: unknown): text is string {
   return typeof text === "string" && DAY.test(text) && !Number.isNaN(Date.parse(text));
 }
 
-function midnight(day: string, later: number): string {
+export function midnight(day: string, later: number): string {
   const [year, month, date] = day.split("-").map(Number) as [number, number, number];
   return new Date(year, month - 1, date + later).toISOString();
 }

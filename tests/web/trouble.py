@@ -1,0 +1,92 @@
+"""What staff find at night: a review, a dispute, a case, a dead letter, and a transfer that is stuck."""
+
+import secrets
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import httpx
+
+from database.connections import WORKER_ROLE, Database
+from devenv.stack import Running
+from events.dead_letter import Undelivered
+from events.postgres.dead_letters import bury
+from tests.api.people import Person, in_review, register
+from tests.runbook.row_locks import account_held
+from tests.waiting import until
+from tests.web.conftest import deposited
+
+# Below what is flagged, and what is reviewed.
+NO_CASE = 9_000_00
+FLAGGED = 12_000_00
+REVIEWED = 25_500_00
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A payer and a payee, and the ids of what waits for staff."""
+
+    payer: Person
+    payee: Person
+    reviewed: str
+    disputed: str
+    stuck: str
+    letter: str
+
+
+async def rich(http: httpx.AsyncClient, amount: int, full_name: str = "Rita Lee") -> Person:
+    """Somebody with at least this amount, by deposits that no rule objects to."""
+    person = await register(http, full_name=full_name)
+    for _ in range(-(-amount // NO_CASE)):
+        await deposited(person, NO_CASE)
+    return person
+
+
+async def made_trouble(stack: Running, http: httpx.AsyncClient, admin: Person, until_then: AsyncExitStack) -> Trouble:
+    """All of it. The stuck transfer stays stuck until the block ends."""
+    payer, payee = await rich(http, FLAGGED + REVIEWED + 20_00), await register(http, full_name="Kim Roy")
+    await payer.pay(payee, FLAGGED, prefer="wait=30", note="A car")
+    disputed = (await payer.pay(payee, 20_00, prefer="wait=30", note="Shoes")).json()
+    body = {"reason": "The shoes never came"}
+    dispute = (await payer.post(f"/v1/transfers/{disputed['id']}/disputes", body)).json()
+    await payee.post(f"/v1/disputes/{dispute['id']}/statements", {"text": "They were sent on Monday, parcel 4711"})
+    reviewed = await in_review(payer, payee, REVIEWED)
+    letter = await died(stack, "transfer.completed")
+    other = await register(http, full_name="Lou Bel")
+    stuck = await stuck_transfer(stack, admin, payer, other, until_then)
+    return Trouble(payer, payee, reviewed, disputed["id"], stuck, letter)
+
+
+async def died(stack: Running, of_type: str) -> str:
+    """An event that a sink did not take."""
+    letter = Undelivered(
+        source="rabbitmq",
+        target=None,
+        event_id=f"evt_{secrets.token_hex(16)}",
+        type=of_type,
+        reason=f"no queue of wallet.events takes {of_type}",
+        body={"specversion": "1.0", "type": of_type, "data": {"amount": 12_000_00}},
+    )
+    async with (
+        Database(stack.database_url, connections=1, role=WORKER_ROLE) as database,
+        database.transaction() as held,
+    ):
+        found = await bury(held, letter)
+    assert found is not None
+    return found
+
+
+async def stuck_transfer(
+    stack: Running, staff: Person, payer: Person, payee: Person, until_then: AsyncExitStack
+) -> str:
+    """A transfer in transit whose credit has no answer, because somebody else holds the payee's row."""
+    await until_then.enter_async_context(account_held(stack.database_url, payee.account_id))
+    transfer_id = str((await payer.pay(payee, 7_00, prefer="wait=0", note="Lunch")).json()["id"])
+
+    async def is_marked() -> bool:
+        answer = await staff.get("/v1/admin/transfers", needs_attention="true", limit=50)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()["items"]
+        return transfer_id in [each["id"] for each in found]
+
+    await until(is_marked, "the transfer needs attention", seconds=60)
+    return transfer_id

@@ -1,0 +1,58 @@
+import { Stack } from "@mantine/core";
+import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { MoreRows } from "../ui/MoreRows";
+import { Nothing, Shown } from "../ui/Shown";
+
+type Page<Item> = { items: Item[]; next_cursor?: string | null };
+
+export const PAGE = 20;
+
+// An address may ask 500 times in 15 minutes: a list that is left open takes 30 of them.
+export const AGAIN_MS = 30_000;
+
+/** What scrolls by itself is reached by the keyboard. */
+export const BY_KEYBOARD = { tabIndex: 0 };
+
+/** A list that is read by pages. `everyMs`: read it again so often, because others work on it, too. */
+export const listQuery = <Item,>(
+  key: readonly unknown[],
+  read: (cursor: string | undefined) => Promise<Page<Item>>,
+  everyMs?: number,
+) =>
+  infiniteQueryOptions({
+    queryKey: key,
+    queryFn: ({ pageParam }) => read(pageParam),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last: Page<Item>) => last.next_cursor ?? undefined,
+    refetchInterval: everyMs,
+  });
+
+type ListOfProps<Item> = {
+  query: ReturnType<typeof listQuery<Item>>;
+  /** What stands there if it is empty. */
+  nothing: string;
+  label: string;
+  children: (item: Item) => ReactNode;
+};
+
+/** The rows of a list, with the way to the next page. */
+export function ListOf<Item>({ query, nothing, label, children }: ListOfProps<Item>) {
+  const pages = useInfiniteQuery(query);
+  return (
+    <Shown query={pages} rows={5}>
+      {(found) => {
+        const items = found.pages.flatMap((page) => page.items);
+        if (items.length === 0) return <Nothing says={nothing} />;
+        return (
+          <Stack>
+            <ul className="list staff-list" aria-label={label}>
+              {items.map(children)}
+            </ul>
+            <MoreRows pages={pages} />
+          </Stack>
+        );
+      }}
+    </Shown>
+  );
+}
