@@ -51,7 +51,7 @@ COMMANDS = {
     "migrate": Place(
         "cli.migrate",
         "migrate",
-        "Migrate the database to the newest schema; register search attributes and recovery. Safe to repeat.",
+        "Migrate the database to the newest schema; register search attributes and sweeps. Safe to repeat.",
     ),
     "status": Place(
         "cli.overview.status",

@@ -137,7 +137,7 @@ async def overdraw(demo: DemoContext) -> None:
         "Ben sends more than he has",
         "A refusal is a result of the transfer, with a code and a reason. It is not an HTTP error.",
     )
-    await _refused(demo, demo.ben, demo.ada, 200_000, "car", "insufficient_funds")
+    await _refused(demo, demo.ben, demo.ada, 400_000, "car", "insufficient_funds")
 
 
 async def exceed(demo: DemoContext) -> None:

@@ -1,6 +1,7 @@
 """What staff may do to accounts and roles, what is refused, and that each action and its record are one."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 
 import asyncpg
@@ -368,8 +369,14 @@ async def test_one_audit_runs_at_a_time_and_its_finding_is_recorded(
     assert (recorded.before, recorded.after) == (None, {"clean": True, "findings": 0, "full": False})
 
 
+def _kinds_of(refused: type[ActionRefused]) -> Iterator[type[ActionRefused]]:
+    """The classes that are raised: those without any below them."""
+    for kind in refused.__subclasses__():
+        yield from _kinds_of(kind) if kind.__subclasses__() else (kind,)
+
+
 async def test_every_refusal_of_an_action_has_a_code_of_its_own() -> None:
-    codes = [refusal.code for refusal in ActionRefused.__subclasses__()]
+    codes = [refusal.code for refusal in _kinds_of(ActionRefused)]
     assert len(codes) == len(set(codes))
 
 

@@ -134,7 +134,8 @@ async def test_three_days_down_pay_each_date_once_or_name_it_as_missed(
     # Neither a worker nor a sweep.
     await time_skipping.sleep(timedelta(days=DAYS_DOWN))
     async with sweeping(time_skipping, scene, began) as queue:
-        await asyncio.gather(*(sweep(time_skipping.client, queue) for _ in range(3)))
+        for _ in range(2):
+            await sweep(time_skipping.client, queue)
     assert {rule: await scene.states(made) for rule, made in orders.items()} == {
         OutageRule.PAY_EACH: [PAID] * (1 + DAYS_DOWN),
         OutageRule.PAY_LATEST: [PAID, OUTAGE, OUTAGE, PAID],

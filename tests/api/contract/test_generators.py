@@ -40,7 +40,9 @@ def test_a_validator_accepts_the_document() -> None:
 
 def test_a_python_client_is_generated_without_a_warning(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text("post_hooks: []\n")
+    # It knows no files but those of this type.
+    files = [f"  {files}: application/octet-stream" for files in ("application/pdf", "application/xml", "text/csv")]
+    config.write_text("\n".join(["post_hooks: []", "content_type_overrides:", *files, ""]))
     client = tmp_path / "client"
     generate = TOOLS / "bin" / "openapi-python-client"
     options = ("--meta", "none", "--fail-on-warning", "--config", config, "--output-path", client)
