@@ -46,9 +46,9 @@ async def register(http: httpx.AsyncClient, output: DemoOutput) -> tuple[DemoCus
 async def deposit(demo: DemoContext) -> None:
     """Two deposits to Ada's account."""
     demo.output.step("Ada deposits money", "A deposit is a transfer too: from the outside world to an account.")
-    answers = [await demo.ada.deposit(600_000, key) for key in ("pay1", "pay2")]
+    answers = [await demo.ada.deposit(700_000, key) for key in ("pay1", "pay2")]
     demo.show("World → Ada", *answers)
-    demo.output.check("Both deposits arrived", expected=Holdings(1_200_000, 0), found=await demo.holdings())
+    demo.output.check("Both deposits arrived", expected=Holdings(1_400_000, 0), found=await demo.holdings())
 
 
 async def pay(demo: DemoContext) -> HttpAnswer:
