@@ -79,15 +79,17 @@ async def current_caller(
     request: Request, remit: Remit, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
     """Who makes the request: by a bearer token, an API key, or a browser's cookie. Raises a problem (401) otherwise."""
-    if sent is not None and sent.credentials.startswith(PREFIX):
-        caller = await _by_key(sent.credentials, remit)
-    else:
-        caller = await _by_token(request, sent.credentials if sent else None, remit)
+    caller = await _caller_of(request, remit, sent)
     bind_contextvars(customer_id=caller.customer.id)  # for the lines of this request
     if (cause := CAUSE.get()) is not None:
         cause.actor_id = caller.customer.id  # for the audit trail
     await check_customer(request.scope, remit.rate_limits, caller.customer.id)
     return caller
+
+
+async def refuse_strangers(request: Request, remit: Services) -> None:
+    """Raise a problem (401) unless somebody makes the request: for a route that reads a long body."""
+    await _caller_of(request, remit, await _bearer(request))
 
 
 async def current_session(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
@@ -114,6 +116,12 @@ async def _rail(caller: Annotated[Caller, Depends(scoped(Scope.RAILS_WRITE))]) -
     if caller.scopes is None:
         raise Problem("forbidden", "Only the API key of a rail may do this.")
     return caller
+
+
+async def _caller_of(request: Request, remit: Services, sent: HTTPAuthorizationCredentials | None) -> Caller:
+    if sent is not None and sent.credentials.startswith(PREFIX):
+        return await _by_key(sent.credentials, remit)
+    return await _by_token(request, sent.credentials if sent else None, remit)
 
 
 async def _by_key(key: str, remit: Services) -> Caller:

@@ -9,9 +9,11 @@ from typing import Any
 
 from fastapi import Request, Response
 from pydantic import TypeAdapter, ValidationError
-from starlette.types import Message
+from starlette.types import Message, Scope
 
+from api.auth.sessions import refuse_strangers
 from api.batches.models import BatchItemIn
+from api.http.middleware import MAX_BODY_BYTES
 from api.http.problems import FieldError, Problem
 from api.http.route import CheckedRoute
 from api.services import Services
@@ -37,16 +39,24 @@ _ITEMS = TypeAdapter(list[BatchItemIn])
 
 
 class BatchRoute(CheckedRoute):
-    """Reads a CSV as the JSON that says the same: the route, and the key of a repeat, see no difference."""
+    """Reads a CSV as the JSON that says the same: the route, and the key of a repeat, see no difference.
+
+    Reading megabytes takes long, and other requests wait meanwhile: nobody reads those of a stranger.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of other routes, behind the reading of a CSV."""
         handle = super().get_route_handler()
 
         async def read_csv_as_json(request: Request) -> Response:
-            if request.method == "POST" and _is_csv(request.headers.get("content-type", "")):
-                request = _with_json(request, _items_in(await request.body()))
-            return await handle(request)
+            if request.method != "POST":
+                return await handle(request)
+            body = await request.body()
+            if len(body) > MAX_BODY_BYTES:
+                await refuse_strangers(request, request.app.state.remit)
+            if _is_csv(request.headers.get("content-type", "")):
+                return await handle(_with_json(request, _items_in(body)))
+            return await handle(_with_body(request, request.scope, body))
 
         return read_csv_as_json
 
@@ -84,7 +94,12 @@ def _with_json(request: Request, items: list[dict[str, object]]) -> Request:
     mode = request.query_params.get("mode")
     body = json.dumps({"items": items} | ({"mode": mode} if mode is not None else {})).encode()
     others = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
-    scope = dict(request.scope) | {"headers": [*others, (b"content-type", b"application/json")]}
+    headers = [*others, (b"content-type", b"application/json")]
+    return _with_body(request, dict(request.scope) | {"headers": headers}, body)
+
+
+def _with_body(request: Request, scope: Scope, body: bytes) -> Request:
+    """A request whose body can be read once more."""
     sent = False
 
     async def receive() -> Message:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.http.middleware import LONG_BODIES
+from api.http.middleware import LONG_BODIES, MAX_BODY_BYTES
 from batches.batch import CHUNK, MOST_ITEMS
 from database.connections import Database
 from ledger.accounts import AccountStatus
@@ -279,3 +279,8 @@ async def test_the_events_of_a_batch_tell_how_it_began_and_ended(ada: Person, be
         )
     assert [tuple(each)[:3] for each in told] == [("batch.accepted", "0", "0"), ("batch.completed", "1", "1")]
     assert all(each["audience"] == [ada.id] for each in told)
+
+
+async def test_nobody_reads_the_long_batch_of_a_stranger(http: httpx.AsyncClient) -> None:
+    answer = await http.post(PATH, content=b"[" * (MAX_BODY_BYTES + 1), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
