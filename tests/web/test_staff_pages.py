@@ -23,7 +23,7 @@ PAGES = (
     ("staff-dead-letters", "/staff/dead-letters", "Dead letters", "no queue of wallet.events"),
     ("staff-recovery", "/staff/recovery", "Recovery", "Recovery has ended nothing"),
     ("staff-transactions", "/staff/transactions", "All transactions", "“A car”"),
-    ("staff-users", "/staff/users", "Users", "Kim Roy"),
+    ("staff-users", "/staff/users", "Users", "@example.com"),
     ("staff-books", "/staff/books", "Books", "balanced"),
     ("staff-audit", "/staff/audit", "Audit trail", "Before"),
     ("staff-stats", "/staff/stats", "Statistics", "95 of 100"),
