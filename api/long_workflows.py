@@ -4,6 +4,7 @@ No request depends on that, because recovery starts what does not run: where it 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 from temporalio.common import WorkflowIDReusePolicy
@@ -48,130 +49,84 @@ class LongWorkflows(TemporalConnection):
         self._in_background(self._onboard(customer_id, signal="look_again"))
 
     async def _onboard(self, customer_id: CustomerId, signal: str | None = None) -> None:
-        try:
-            async with asyncio.timeout(RPC_SECONDS):
-                await self._client.start_workflow(
-                    OnboardingWorkflow.run,
-                    customer_id,
-                    id=onboarding_workflow_id(customer_id),
-                    task_queue=self.task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                    start_signal=signal,
-                    task_timeout=TASK_TIMEOUT,
-                    static_summary=f"Onboarding of {customer_id}",
-                    rpc_timeout=RPC_LIMIT,
-                )
-        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
-            log.info("the onboarding's workflow did not start", customer_id=customer_id, error=str(error))
+        await self._start(
+            OnboardingWorkflow.run,
+            customer_id,
+            onboarding_workflow_id(customer_id),
+            f"Onboarding of {customer_id}",
+            seconds=RPC_SECONDS,
+            signal=signal,
+        )
 
     async def start_dispute(self, dispute: Dispute) -> None:
         """Start the dispute's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
-        try:
-            async with asyncio.timeout(NUDGE_SECONDS):
-                await self._client.start_workflow(
-                    DisputeWorkflow.run,
-                    dispute.id,
-                    id=dispute.workflow_id,
-                    task_queue=self.task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                    task_timeout=TASK_TIMEOUT,
-                    static_summary=dispute.summary,
-                    rpc_timeout=RPC_LIMIT,
-                )
-        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
-            log.info("the dispute's workflow did not start", dispute_id=dispute.id, error=str(error))
+        await self._start(DisputeWorkflow.run, dispute.id, dispute.workflow_id, dispute.summary)
 
     async def nudge_dispute(self, dispute: Dispute) -> None:
         """Have the dispute's workflow read its row again. Where none runs, start one; recovery does so otherwise."""
-        try:
-            async with asyncio.timeout(NUDGE_SECONDS):
-                handle = self._client.get_workflow_handle(dispute.workflow_id)
-                await handle.signal(DisputeWorkflow.look_again, rpc_timeout=RPC_LIMIT)
-        except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError):
+        if not await self._nudge(DisputeWorkflow.look_again, dispute.workflow_id):
             await self.start_dispute(dispute)
 
     async def start_tier_request(self, request: TierRequest) -> None:
         """Start the request's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
-        try:
-            async with asyncio.timeout(NUDGE_SECONDS):
-                await self._client.start_workflow(
-                    TierRequestWorkflow.run,
-                    request.id,
-                    id=tier_request_workflow_id(request.id),
-                    task_queue=self.task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                    task_timeout=TASK_TIMEOUT,
-                    static_summary=f"Tier {request.tier} for {request.account_id}",
-                    rpc_timeout=RPC_LIMIT,
-                )
-        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
-            log.info("the tier request's workflow did not start", request_id=request.id, error=str(error))
+        summary = f"Tier {request.tier} for {request.account_id}"
+        await self._start(TierRequestWorkflow.run, request.id, tier_request_workflow_id(request.id), summary)
 
     async def nudge_tier_request(self, request: TierRequest) -> None:
         """Have the request's workflow read its row again. Where none runs, the row says all that it would."""
-        try:
-            async with asyncio.timeout(NUDGE_SECONDS):
-                handle = self._client.get_workflow_handle(tier_request_workflow_id(request.id))
-                await handle.signal(TierRequestWorkflow.look_again, rpc_timeout=RPC_LIMIT)
-        except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
-            log.info("the tier request's workflow was not nudged", request_id=request.id, error=str(error))
+        await self._nudge(TierRequestWorkflow.look_again, tier_request_workflow_id(request.id))
 
     async def start_statement(self, key: StatementKey) -> None:
         """Start what adds a long statement up, unless it runs. While Temporal gives no answer, the next sweep does."""
-        try:
-            async with asyncio.timeout(NUDGE_SECONDS):
-                await self._client.start_workflow(
-                    StatementWorkflow.run,
-                    key,
-                    id=statement_workflow_id(key.account_id, key.number),
-                    task_queue=self.task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                    task_timeout=TASK_TIMEOUT,
-                    static_summary=f"Add up statement {key}",
-                    rpc_timeout=RPC_LIMIT,
-                )
-        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
-            log.info("the statement's workflow did not start", statement=str(key), error=str(error))
+        workflow_id = statement_workflow_id(key.account_id, key.number)
+        await self._start(StatementWorkflow.run, key, workflow_id, f"Add up statement {key}")
 
     async def start_rebuild(self, rebuild_id: RebuildId, what: str) -> None:
         """Start the rebuild's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
-        try:
-            async with asyncio.timeout(NUDGE_SECONDS):
-                await self._client.start_workflow(
-                    RebuildWorkflow.run,
-                    rebuild_id,
-                    id=rebuild_workflow_id(rebuild_id),
-                    task_queue=self.task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                    task_timeout=TASK_TIMEOUT,
-                    static_summary=f"Rebuild {what} from the entries",
-                    rpc_timeout=RPC_LIMIT,
-                )
-        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
-            log.info("the rebuild's workflow did not start", rebuild_id=rebuild_id, error=str(error))
+        summary = f"Rebuild {what} from the entries"
+        await self._start(RebuildWorkflow.run, rebuild_id, rebuild_workflow_id(rebuild_id), summary)
 
     async def start_batch(self, batch_id: BatchId, total: int) -> None:
         """Start the batch's workflow, unless it runs. While Temporal gives no answer, recovery starts it later."""
-        try:
-            async with asyncio.timeout(NUDGE_SECONDS):
-                await self._client.start_workflow(
-                    BatchWorkflow.run,
-                    batch_id,
-                    id=batch_workflow_id(batch_id),
-                    task_queue=self.task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                    task_timeout=TASK_TIMEOUT,
-                    static_summary=f"Batch of {total:,} transfers",
-                    rpc_timeout=RPC_LIMIT,
-                )
-        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
-            log.info("the batch's workflow did not start", batch_id=batch_id, error=str(error))
+        await self._start(BatchWorkflow.run, batch_id, batch_workflow_id(batch_id), f"Batch of {total:,} transfers")
 
     async def nudge_batch(self, batch_id: BatchId) -> None:
         """Have the batch's workflow read its row again. Where none runs, the row says all, or recovery starts one."""
+        await self._nudge(BatchWorkflow.look_again, batch_workflow_id(batch_id))
+
+    async def _start(
+        self,
+        run: Callable[..., Awaitable[object]],
+        about: object,
+        workflow_id: str,
+        summary: str,
+        *,
+        seconds: float = NUDGE_SECONDS,
+        signal: str | None = None,
+    ) -> None:
+        """Start a workflow about this, unless it runs. One that runs gets the signal, if any."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._client.start_workflow(
+                    run,
+                    args=[about],
+                    id=workflow_id,
+                    task_queue=self.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    start_signal=signal,
+                    task_timeout=TASK_TIMEOUT,
+                    static_summary=summary,
+                    rpc_timeout=RPC_LIMIT,
+                )
+        except (WorkflowAlreadyStartedError, RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
+            log.info("the workflow did not start", workflow_id=workflow_id, error=str(error))
+
+    async def _nudge(self, signal: Callable[..., Awaitable[None] | None], workflow_id: str) -> bool:
+        """Whether Temporal took the signal."""
         try:
             async with asyncio.timeout(NUDGE_SECONDS):
-                handle = self._client.get_workflow_handle(batch_workflow_id(batch_id))
-                await handle.signal(BatchWorkflow.look_again, rpc_timeout=RPC_LIMIT)
+                await self._client.get_workflow_handle(workflow_id).signal(signal, args=[], rpc_timeout=RPC_LIMIT)
         except (RPCError, RuntimeError, TemporalUnavailable, TimeoutError) as error:
-            log.info("the batch's workflow was not nudged", batch_id=batch_id, error=str(error))
+            log.info("the workflow was not nudged", workflow_id=workflow_id, error=str(error))
+            return False
+        return True
