@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from contextlib import suppress
+from typing import Any
 
 from devenv.demo.browser import open_socket
 from devenv.demo.context import DemoContext
@@ -29,18 +31,21 @@ async def sell(demo: DemoContext, shop: Shop) -> TransferId:
     async with open_socket(demo.http, demo.ben.authorization) as socket:
         sold = await demo.ada.send(demo.ben, 500, "shop")
         answered = time.monotonic()
-        async with asyncio.timeout(TAKEN_WITHIN_SECONDS):
-            # Of the salaries, some may still be on their way.
-            while (heard := await socket.notification())["transferId"] != sold.accepted.id:
-                pass
+        heard: dict[str, Any] | None = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TAKEN_WITHIN_SECONDS):
+                # Of the salaries, some may still be on their way.
+                while heard is None or heard["transferId"] != sold.accepted.id:
+                    heard = await socket.notification()
         late_ms = (time.monotonic() - answered) * 1000
     demo.show("Ada → Ben", sold)
     demo.output.check("The transfer is completed", expected=State.COMPLETED, found=sold.accepted.state)
-    demo.output.note(f"Ben's browser shows, {late_ms:.0f} ms after Ada's answer: {heard['body']}")
+    if heard is not None:
+        demo.output.note(f"Ben's browser shows, {late_ms:.0f} ms after Ada's answer: {heard['body']}")
     demo.output.check(
         "A notification of this transfer arrived at Ben's open socket",
         expected=sold.accepted.id,
-        found=heard["transferId"],
+        found=heard["transferId"] if heard else None,
     )
     return sold.accepted.id
 
