@@ -168,11 +168,13 @@ async def test_too_many_bytes_are_refused_at_once(api: Served, data: bytes, refu
     assert await client.answers(seconds=2) == refusal
 
 
-async def test_a_batch_may_be_as_long_as_four_megabytes(api: Served) -> None:
+async def test_a_batch_may_be_as_long_as_four_megabytes_and_a_stranger_learns_only_to_sign_in(api: Served) -> None:
     size = LONG_BODIES["/v1/batches"]
-    head = HEAD.replace(b"/v1/auth/login", b"/v1/batches") + b"Content-Length: %d\r\n\r\n" % size
-    client = await api.connect(head + b" " * size)
-    assert await client.answers(seconds=10) == (400, "invalid_json"), "it was read to its end"
+    head = HEAD.replace(b"/v1/auth/login", b"/v1/batches")
+    longest = await api.connect(head + b"Content-Length: %d\r\n\r\n" % size + b" " * size)
+    too_long = await api.connect(head + b"Content-Length: %d\r\n\r\n" % (size + 1))
+    assert await longest.answers(seconds=10) == (401, "not_authenticated"), "it was read to its end"
+    assert await too_long.answers(seconds=2) == (413, "body_too_large")
 
 
 async def test_sixty_megabytes_of_headers_stall_nobody(api: Served) -> None:
