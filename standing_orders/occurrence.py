@@ -38,6 +38,11 @@ class OccurrenceState(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing becomes of it any more."""
+        return self in (OccurrenceState.PAID, OccurrenceState.MISSED, OccurrenceState.FAILED, OccurrenceState.SKIPPED)
+
 
 # Why a date was skipped or missed, where no refusal says so.
 BY_OWNER = Failure("by_owner", "Its owner has skipped this date.")

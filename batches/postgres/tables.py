@@ -33,6 +33,7 @@ _NEWEST_FIRST = (batches.c.created_at.desc(), batches.c.id.desc())
 Index("batches_by_owner", batches.c.owner_id, *_NEWEST_FIRST)
 Index("batches_by_time", *_NEWEST_FIRST)
 Index("batches_open", batches.c.created_at, postgresql_where=IS_OPEN)
+Index("batches_ended", batches.c.ended_at, postgresql_where=batches.c.ended_at.is_not(None))
 
 batch_items = Table(
     "batch_items",

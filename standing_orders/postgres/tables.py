@@ -3,6 +3,8 @@
 from sqlalchemy import BigInteger, Boolean, Column, Date, ForeignKey, Index, Integer, SmallInteger, Table, Text, text
 
 from database.metadata import METADATA, Timestamp, required
+from database.statements import one_of
+from standing_orders.occurrence import OccurrenceState
 
 _NOW = text("clock_timestamp()")
 
@@ -77,4 +79,9 @@ Index(
     "standing_order_occurrences_under_way",
     *(_OCCURRENCES.order_id, _OCCURRENCES.date),
     postgresql_where=_OCCURRENCES.state == text("'under_way'"),
+)
+Index(
+    "standing_order_occurrences_ended",
+    _OCCURRENCES.updated_at,
+    postgresql_where=one_of(_OCCURRENCES.state, (state for state in OccurrenceState if state.is_final)),
 )

@@ -44,6 +44,7 @@ Index(
     unique=True,
     postgresql_where=account_statements.c.month.is_not(None),
 )
+Index("account_statements_by_time", account_statements.c.made_at)
 
 account_statement_totals = Table(
     "account_statement_totals",

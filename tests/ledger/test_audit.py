@@ -14,6 +14,7 @@ from ledger.postgres.proof.sections import EVERY_SECTION
 from tests.connections import Connection
 from tests.ledger.book_changes import Tampering
 from tests.ledger.scene import scene
+from tests.ledger.tampered_requests import TAMPERED_REQUESTS
 from tests.ledger.tamperings import TAMPERINGS, UNSEEN
 from tests.ledger.test_running_totals import settle
 
@@ -77,7 +78,7 @@ def test_every_invariant_is_broken_by_a_tampering() -> None:
     named = {first or second for first, second in claims} - {"completed"}
     in_tests_of_their_own = {"account_snapshot", "audited_head", "running_totals"}
     assert named == in_tests_of_their_own | {
-        line.partition(" ")[0] for tampering in TAMPERINGS for line in tampering.found
+        line.partition(" ")[0] for tampering in (*TAMPERINGS, *TAMPERED_REQUESTS) for line in tampering.found
     }
 
 

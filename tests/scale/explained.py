@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-# Tables that grow with the number of transfers.
-GROWING = {"transfers", "keys", "postings", "entries", "notifications", "attempts"}
+# Tables that grow with the number of transfers, or with the years.
+GROWING = {"transfers", "keys", "postings", "entries", "notifications", "attempts"} | {
+    *("accounts", "batches", "batch_items", "batch_chunks", "standing_orders", "standing_order_occurrences"),
+    *("account_statements", "account_statement_totals"),
+}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger.fingerprints import FingerprintKeyMissing, Fingerprints, TransferAltered
 from ledger.postgres.proof import sections
+from ledger.postgres.proof.other_parts import other_parts
 from ledger.postgres.proof.running_totals import settle_once
 from ledger.postgres.proof.snapshots import take_snapshots
 from ledger.postgres.rows import TRANSFER_COLUMNS, transfer_of
@@ -156,6 +157,8 @@ class Auditor:
             await self._accounts(is_standby=place["is_standby"])
             await self._transfers(self.since or BEGINNING, place["began"])
             await self._check(sections.DISPUTES)
+            async for section, values in other_parts(self._connection, self.since, limit_seconds=STATEMENT_SECONDS):
+                await self._check(section, *values)
             await self._check(sections.BOOKS)
             if self._full:
                 await self._count_again(place["counted_until"], place["kept"])

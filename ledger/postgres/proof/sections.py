@@ -1,4 +1,8 @@
-"""The sections of `invariants.sql` as statements, each over a part of the books that its parameters choose."""
+"""The invariants as statements, each over a part of the books that its parameters choose.
+
+Those of the books themselves are the sections of `invariants.sql`; those of what else moves or tells money are files
+beside this module.
+"""
 
 import re
 from pathlib import Path
@@ -79,5 +83,12 @@ TRANSFERS_BY_ID = _over(_TRANSFERS, "transfers")
 DISPUTES = _SECTIONS["disputes"]
 BOOKS = _SECTIONS["books"]
 TOTALS = _SECTIONS["totals"]
-EVERY_SECTION = (ACCOUNTS, SPENT, TRANSFERS_OF_PERIOD, TRANSFERS_BY_ID, DISPUTES, BOOKS, TOTALS)
+BATCHES, OCCURRENCES, STOPPED_ORDERS, STATEMENTS = (
+    (Path(__file__).parent / f"{name}.sql").read_text()
+    for name in ("batches", "occurrences", "stopped_orders", "statements")
+)
+EVERY_SECTION = (
+    *(ACCOUNTS, SPENT, TRANSFERS_OF_PERIOD, TRANSFERS_BY_ID, DISPUTES, BOOKS, TOTALS),
+    *(BATCHES, OCCURRENCES, STOPPED_ORDERS, STATEMENTS),
+)
 assert _SECTIONS.keys() == {"accounts", "spending", "transfers", "disputes", "books", "totals"}
