@@ -12,6 +12,8 @@ from rich.markup import escape
 
 from cli.console import fail, run_async
 from cli.database_choice import peoples_database
+from cli.overview.figures import counted, duration
+from cli.overview.long_work import LongWork, long_work
 from customers.documents.document import VerificationState
 from database.connections import Unavailable
 from events.postgres.sinks import SinkReads, SinkStanding
@@ -28,7 +30,6 @@ from staff.postgres.open_work import (
     StalledTransfer,
     UndecidedDocuments,
 )
-from standing_orders.postgres.late import NOTHING_LATE, LatePayments, late_payments
 
 if TYPE_CHECKING:
     from api.temporal import RecoverySchedule
@@ -59,7 +60,7 @@ class StatusReport:
     workers: int = 0
     recovery: "RecoverySchedule | None" = None
     sinks: Sequence[SinkStanding] = ()
-    late: LatePayments = NOTHING_LATE
+    long_work: LongWork = field(default_factory=LongWork)
     drivers: "dict[TransferId, DriverView | None]" = field(default_factory=dict)
 
     @property
@@ -67,8 +68,8 @@ class StatusReport:
         """Whether a person should act."""
         overdue = self.work.reviews.overdue + self.work.disputes.overdue
         is_driven = self.temporal is None and self.workers and self.recovery and not self.recovery.is_paused
-        is_late = self.late.payments > 0
-        return bool(self.stalled or self.blockers or overdue or self.held_sinks or is_late or not is_driven)
+        is_long = self.long_work.needs_somebody
+        return bool(self.stalled or self.blockers or overdue or self.held_sinks or is_long or not is_driven)
 
     @property
     def held_sinks(self) -> list[SinkStanding]:
@@ -99,10 +100,10 @@ async def _read(settings: Settings) -> StatusReport:
         work = await reads.read()
         stalled = await reads.stalled(settings.stuck_after_seconds, MOST_SHOWN)
         blockers, sinks = await reads.blockers(), await SinkReads(database).all()
-        late = await late_payments(database)
+        long = await long_work(database, MOST_SHOWN)
         view = await temporal_view(settings)
     if isinstance(view, str):
-        return StatusReport(work, stalled, blockers, view, sinks=sinks, late=late)
+        return StatusReport(work, stalled, blockers, view, sinks=sinks, long_work=long)
     try:
         return StatusReport(
             work,
@@ -113,10 +114,10 @@ async def _read(settings: Settings) -> StatusReport:
             recovery=await view.recovery(),
             drivers={found.id: await _driver_of(found, view) for found in stalled},
             sinks=sinks,
-            late=late,
+            long_work=long,
         )
     except RPCError as error:
-        return StatusReport(work, stalled, blockers, str(error), sinks=sinks, late=late)
+        return StatusReport(work, stalled, blockers, str(error), sinks=sinks, long_work=long)
 
 
 async def _driver_of(found: StalledTransfer, view: "TemporalView") -> "DriverView | None":
@@ -134,6 +135,10 @@ def _print(found: StatusReport) -> None:
         _print_blocker(console, blocker)
     for transfer in found.stalled:
         _print_stalled(console, transfer, found)
+    for title, lines in found.long_work.details():
+        console.print(f"\n{title}")
+        for name, text in lines:
+            _print_detail(console, name, text)
 
 
 def _summary(found: StatusReport) -> Iterator[tuple[str, str]]:
@@ -145,7 +150,7 @@ def _summary(found: StatusReport) -> Iterator[tuple[str, str]]:
         yield "Temporal", f"answers; {many} for work"
         yield "Recovery", _recovery_text(found.recovery)
     for money in found.work.in_transit:
-        amount, many = Money(money.amount_minor, money.currency), _counted(money.transfers, "transfer")
+        amount, many = Money(money.amount_minor, money.currency), counted(money.transfers, "transfer")
         yield "In transit", f"{amount} in {many}, the first for {duration(money.oldest_seconds)}"
     if not found.work.in_transit:
         yield "In transit", "nothing"
@@ -160,19 +165,16 @@ def _summary(found: StatusReport) -> Iterator[tuple[str, str]]:
         yield "", """[cyan]temporal workflow list --query "DisputeState='open'"[/]"""
     yield "Cases", _cases_text(found.work.cases, "case")
     yield "Documents", _documents_text(found.work.documents)
-    if found.late.payments:
-        late = f"[red]{_counted(found.late.payments, 'payment')} late[/], the first for"
-        yield "Standing", f"{late} {duration(found.late.oldest_seconds)}"
-        yield "", "[cyan]temporal schedule describe --schedule-id standing-orders[/]"
+    yield from found.long_work.summary()
     yield from _sinks_text(found)
 
 
 def _sinks_text(found: StatusReport) -> Iterator[tuple[str, str]]:
     """One line where all sinks follow the events, else one for each that does not."""
     if not found.held_sinks:
-        yield "Events", f"{_counted(len(found.sinks), 'sink')} up to date" if found.sinks else "no sink has run yet"
+        yield "Events", f"{counted(len(found.sinks), 'sink')} up to date" if found.sinks else "no sink has run yet"
     for place, sink in enumerate(found.held_sinks):
-        behind = f"{_counted(sink.lag_events, 'event')} behind, the first for {duration(sink.lag_seconds)}"
+        behind = f"{counted(sink.lag_events, 'event')} behind, the first for {duration(sink.lag_seconds)}"
         why = f": {escape(sink.last_error)}" if sink.last_error else "" if sink.is_run else ", and no worker runs it"
         yield "" if place else "Events", f"[red]{sink.name}[/] is {behind}{why}"
 
@@ -193,12 +195,12 @@ def _cases_text(cases: OpenCases, noun: str) -> str:
     if not cases.open:
         return "nothing"
     overdue = f", [red]{cases.overdue} past the deadline[/]" if cases.overdue else ""
-    return f"{_counted(cases.open, noun)}{overdue}, the first for {duration(cases.oldest_seconds)}"
+    return f"{counted(cases.open, noun)}{overdue}, the first for {duration(cases.oldest_seconds)}"
 
 
 def _documents_text(found: list[UndecidedDocuments]) -> str:
     texts = [
-        f"{_counted(one.documents, 'document')} {WAITS[one.state]}, the first for {duration(one.oldest_seconds)}"
+        f"{counted(one.documents, 'document')} {WAITS[one.state]}, the first for {duration(one.oldest_seconds)}"
         for one in found
         if one.documents
     ]
@@ -212,7 +214,7 @@ def _print_blocker(console: Console, found: Blocker) -> None:
     )
     if found.query:
         _print_detail(console, "last", escape(" ".join(found.query.split())))
-    _print_detail(console, "waiting", f"{_counted(found.waiting, 'session')} at this moment")
+    _print_detail(console, "waiting", f"{counted(found.waiting, 'session')} at this moment")
     command = f'psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT pg_terminate_backend({found.pid})"'
     _print_detail(console, "end it", f"[cyan]{command}[/]")
 
@@ -251,17 +253,3 @@ def _print_driver(console: Console, found: StalledTransfer, driver: "DriverView"
 
 def _print_detail(console: Console, name: str, text: str) -> None:
     console.print(f"  {name:<12}{text}")
-
-
-def _counted(many: int, noun: str) -> str:
-    return f"{many:,} {noun}{'' if many == 1 else 's'}"
-
-
-def duration(seconds: int) -> str:
-    """For people: 45 s, 3 min, 2 h 10 min, 4 d 3 h."""
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
-    if minutes < 2:  # noqa: PLR2004 - below two minutes seconds say more
-        return f"{seconds} s"
-    if not hours:
-        return f"{minutes} min"
-    return f"{days} d {hours % 24} h" if days else f"{hours} h {minutes % 60} min"

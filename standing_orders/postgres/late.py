@@ -1,4 +1,4 @@
-"""Whether the sweep keeps up: payments that should have been tried a while ago."""
+"""Whether the sweep keeps up: payments that should have been tried a while ago, and those that were missed."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,21 +24,36 @@ _LATE = """
     FROM late
 """
 
+# The index has what ended, in the order of its time.
+_MISSED = """
+    SELECT count(*) AS missed, count(*) FILTER (WHERE code = 'outage') AS missed_by_outage
+    FROM standing_order_occurrences
+    WHERE state IN ('paid', 'missed', 'failed', 'skipped') AND state = 'missed'
+        AND updated_at > now() - interval '1 day'
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class LatePayments:
-    """How many dates of standing orders were not tried in time, and for how long the first of them waits."""
+    """How many dates of standing orders were not tried in time, and for how long the first of them waits.
+
+    `missed` ended within the last day without a payment; `missed_by_outage` of them because nothing ran.
+    """
 
     payments: int
     oldest_seconds: int
+    missed: int = 0
+    missed_by_outage: int = 0
 
 
 NOTHING_LATE = LatePayments(0, 0)
 
 
 async def late_payments(database: Database) -> LatePayments:
-    """Those that are late now. Raises `Unavailable` where PostgreSQL gave no answer."""
+    """Those that are late now, or were missed lately. Raises `Unavailable` where PostgreSQL gave no answer."""
     async with database.connection() as connection:
         row: Row | None = await connection.fetchrow(_LATE, LATE_SECONDS)
+        missed: Row | None = await connection.fetchrow(_MISSED)
     assert row is not None, "an aggregate always has a row"
-    return dataclass_of(LatePayments, row)
+    assert missed is not None
+    return dataclass_of(LatePayments, row, **missed)

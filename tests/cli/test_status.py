@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.recovery import RecoverySteps
+from cli.overview.long_work import LongWork
 from customers.postgres import Customers
 from database.connections import Database
 from devenv.servers.temporal_server import TemporalServer
@@ -19,6 +20,8 @@ from ledger.transfers import Step
 from settings import Settings
 from tests.api.people import Person, reaches, register, running_api
 from tests.cli.remit import remit
+from tests.connections import Connection
+from tests.ledger.request_scene import request_scene
 from tests.orders import FINGERPRINT_KEY, holder, order
 from tests.runbook.row_locks import account_held
 from tests.waiting import until
@@ -164,3 +167,37 @@ async def test_show_of_an_unknown_transfer_is_one_line(settings: Settings, datab
     unknown = f"trf_{'a' * 26}"
     status, printed, said = await remit("show", unknown, REMIT_DATABASE_URL=str(settings.database_url))
     assert (status, printed, said) == (1, "", [f"The books have no transfer {unknown}."])
+
+
+async def test_status_names_a_batch_and_a_statement_without_progress_and_payments_that_were_missed(
+    settings: Settings, database: Database, owner: Connection
+) -> None:
+    names = await request_scene(database, owner)
+    assert dict(LongWork().summary()) == {
+        "Batches": "nothing",
+        "Standing": "nothing is late",
+        "Statements": "all are added up",
+    }
+    # As after an hour in which no worker ran.
+    await owner.execute("SET session_replication_role = replica")
+    await owner.execute("UPDATE batches SET updated_at = updated_at - interval '10 minutes'")
+    await owner.execute(
+        "UPDATE standing_order_occurrences SET state = 'missed', code = 'outage' WHERE state = 'skipped'"
+    )
+    await owner.execute(
+        "UPDATE standing_orders SET state = 'active', paused_by = NULL, next_at = now() - interval '1 h'"
+    )
+    await owner.execute("UPDATE account_statements SET made_at = made_at - interval '2 h' WHERE number = 1")
+    await owner.execute("UPDATE account_statement_totals SET ready_at = NULL WHERE number = 1")
+    status, printed = await run(settings, "status")
+    assert status == 1
+    assert re.search(r"Batches +1 batch under way, 1 without progress, the first for", printed)
+    assert f"{names['batch']} batch, in progress: 3 of 3 items are posted, none for 10 min" in printed
+    assert f"temporal workflow describe --workflow-id batch/{names['batch']}" in printed
+    late = "1 payment late, the first for 1 h 0 min; 1 payment missed within a day, 1 of them by an outage"
+    assert re.search(rf"Standing +{late}", printed)
+    assert re.search(r"Statements +1 statement being added up, 1 without an end, the first for 2 h", printed)
+    assert f"{names['alice']} statement 1: 1 of 1 lines are added up in 2 h" in printed
+    assert "temporal schedule trigger --schedule-id statements" in printed
+    # The books are audited when the test ends.
+    await owner.execute("UPDATE account_statement_totals SET ready_at = now() WHERE ready_at IS NULL")

@@ -11,6 +11,7 @@ import pytest
 
 from batches.batch import BatchState
 from batches.postgres.batches import Batches
+from batches.postgres.open_batches import open_batches
 from bulk_transfers.postgres import BulkTransfers
 from ledger.ids import AccountId, CustomerId, StandingOrderId
 from ledger.limits.tier_limits import DEFAULT_LIMITS
@@ -25,6 +26,7 @@ from standing_orders.postgres.orders import OrderSearch, StandingOrders
 from standing_orders.standing_order import DueRules, StandingOrderState
 from statements.postgres.account_statements import AccountStatements
 from statements.postgres.monthly_sweep import make_monthly
+from statements.postgres.unfinished import unfinished_statements
 from tests.orders import FINGERPRINTS
 from tests.scale.conftest import IS_LARGE
 from tests.scale.explained import ExplainedDatabase
@@ -69,6 +71,7 @@ async def test_recovery_and_lists_find_batches_by_indexes(explained: ExplainedDa
         explained,
         {
             "batches to recover": partial(batches.open_since, 60),
+            "batches without progress": partial(open_batches, explained, 20),
             "all batches": partial(batches.all_of, 50),
             "held batches": partial(batches.all_of, 50, state=BatchState.HELD),
             "a customer's batches": partial(batches.all_of, 50, owner_id=NOBODY),
@@ -85,6 +88,7 @@ async def test_the_monthly_sweep_of_statements_finds_its_work_by_indexes(explain
         {
             "accounts without a statement": partial(make_monthly, statements, last, lambda: None),
             "statements that are not added up": partial(statements.open_since, 60),
+            "statements that are overdue": partial(unfinished_statements, explained, 20),
             "an account's statements": partial(statements.of_account, NO_ACCOUNT, 1_000, 50),
         },
     )
