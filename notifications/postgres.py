@@ -88,14 +88,14 @@ _WRITE = """
     ON CONFLICT DO NOTHING
 """
 
-# The same for first attempts of many transfers, none of which is a reversal.
+# The same for first attempts of many transfers, which were written in this very transaction. None is a reversal, and
+# nobody else can have told of them.
 _WRITE_MANY = """
     INSERT INTO notifications (transfer_id, attempt, account_id, customer_id, occasion, body)
     SELECT told.transfer_id, 1, a.id, a.owner_id, 'ended', told.body
     FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS told (transfer_id, account_id, body, place)
     JOIN accounts a ON a.id = told.account_id
     ORDER BY told.place
-    ON CONFLICT DO NOTHING
 """
 
 _OWN = select(*columns_for(Notification, notifications)).where(_COLUMNS.customer_id == bindparam("customer_id"))
@@ -207,7 +207,7 @@ async def write_notification(
 async def write_ending_messages(connection: "Connection", bodies: Sequence[tuple[TransferId, AccountId, str]]) -> None:
     """Tell the owners of these accounts how transfers ended in their first attempt, in the transaction that ends them.
 
-    None of the transfers is a reversal. A repeat writes nothing.
+    The transfers were written in this transaction, and none of them is a reversal.
     """
     if bodies:
         await connection.execute(_WRITE_MANY, *(list(column) for column in zip(*bodies, strict=True)))

@@ -13,7 +13,7 @@ from ledger.accounts import Account
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.limits.tier_limits import LimitTable
 from ledger.refusals import LedgerConflict, OrderMismatch, TransactionIdTaken
-from ledger.rules import Posting
+from ledger.rules import Change, Entry
 from ledger.transfers import Failure, Kind, Standing, State, Transfer, TransferOrder
 
 # An order's key, of all customers.
@@ -67,10 +67,11 @@ class BulkOutcome:
 
 @dataclass(frozen=True, slots=True)
 class EndedTransfer:
-    """A transfer that is written in its final state, with its postings, and its time and rules."""
+    """A transfer that is written in its final state, with its rules. A completed one has both entries, at one time."""
 
     transfer: Transfer
-    postings: tuple[tuple[datetime, Posting], ...] = ()
+    debit: Entry | None = None
+    credit: Entry | None = None
     screened_by: str | None = None
 
 
@@ -148,14 +149,16 @@ class Fold:
         assert debit is not None
         credit = rules.decide_credit(debit.after, 1, destination, self.limits, debit.recorded_at)
         assert credit is not None
-        written = []
-        for account, change in ((source, debit), (destination, credit)):
-            assert change.posting is not None
-            assert change.posting.entry is not None
-            self.accounts[account.id] = change.posting.entry.after(account)
-            self.changed.add(account.id)
-            written.append((change.recorded_at, change.posting))
-        return self._add(EndedTransfer(credit.after, tuple(written), screened.screened_by))
+        left, reached = self._enter(source, debit), self._enter(destination, credit)
+        return self._add(EndedTransfer(credit.after, left, reached, screened.screened_by))
+
+    def _enter(self, account: Account, change: Change) -> Entry:
+        assert change.posting is not None
+        entry = change.posting.entry
+        assert entry is not None
+        self.accounts[account.id] = entry.after(account)
+        self.changed.add(account.id)
+        return entry
 
     def _end(self, opened: Transfer, now: datetime, failure: Failure) -> BulkOutcome:
         change = rules.decide_end(opened, 1, State.FAILED, failure, now)

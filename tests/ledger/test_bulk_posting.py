@@ -14,7 +14,7 @@ from ledger.fingerprints import Fingerprints
 from ledger.ids import AccountId
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.book import Book
-from ledger.postgres.bulk.post import post_transfers
+from ledger.postgres.bulk.post import AT_ONCE, post_transfers
 from ledger.postgres.transfer_reads import TransferReads
 from ledger.refusals import OrderForged
 from ledger.transfers import State, Step, TransferOrder
@@ -30,6 +30,13 @@ from tests.orders import (
     order,
 )
 from tests.waiting import until
+
+
+# How often this session has read each of these tables from its first row to its last.
+WHOLE_READS = """
+    SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname IN ('transfers', 'postings', 'entries')
+    ORDER BY relname
+"""
 
 
 async def posted(database: Database, orders: list[TransferOrder]) -> list[BulkOutcome]:
@@ -57,6 +64,19 @@ async def test_a_repeated_bulk_posting_moves_money_once(
     assert [one.standing for one in again] == [one.standing for one in first]
     assert [one.is_new for one in first + again] == [True] * 3 + [False] * 3
     assert await balances(account_reads, ann, ben) == [5, 20]
+
+
+async def test_a_bulk_posting_of_many_statements_reads_no_whole_table_of_transfers(
+    database: Database, customers: Customers, book: Book, account_reads: AccountReads
+) -> None:
+    ann, ben = await funded(customers, book, 1_000), await holder(customers)
+    orders = salaries(ann, [ben.account_id] * (2 * AT_ONCE + 1), amount=1)
+    async with database.transaction() as connection:
+        before = await connection.fetch(WHOLE_READS)
+        found = await post_transfers(connection, orders, FINGERPRINTS)
+        assert await connection.fetch(WHOLE_READS) == before
+    assert all(one.is_completed_now for one in found)
+    assert await balances(account_reads, ann, ben) == [1_000 - len(orders), len(orders)]
 
 
 async def test_a_bulk_posting_leaves_what_a_single_has_begun(

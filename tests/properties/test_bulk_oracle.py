@@ -245,7 +245,7 @@ def wishes(chance: random.Random, count: int) -> list[dict[str, Any]]:
 def chunk_sizes(chance: random.Random, count: int) -> list[int]:
     sizes = []
     while count > 0:
-        sizes.append(min(count, chance.choice([1, 2, 7, 40, 120])))
+        sizes.append(min(count, chance.choice([1, 2, 7, 40, 150])))
         count -= sizes[-1]
     return sizes
 

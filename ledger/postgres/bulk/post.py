@@ -1,8 +1,10 @@
 """Many transfers in one transaction: locked, decided by the rules of singles, and written by one statement."""
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -12,7 +14,7 @@ from database.trail.cause import causing_request_id
 from ledger.accounts import Account
 from ledger.bulk.fold import BulkOutcome, EndedTransfer, Fold, KnownOrders, Screen, passes
 from ledger.fingerprints import Fingerprints
-from ledger.ids import AccountId, TransferId
+from ledger.ids import CLEARING, AccountId, TransferId
 from ledger.limits.tier_limits import DEFAULT_LIMITS, LimitTable
 from ledger.postgres.rows import (
     ACCOUNT_COLUMNS,
@@ -23,13 +25,16 @@ from ledger.postgres.rows import (
     transfer_of,
 )
 from ledger.refusals import LedgerConflict, OrderForged
+from ledger.rules import Entry
 from ledger.transfers import TransferOrder
 
 if TYPE_CHECKING:
     from database.connections import Connection
 
-# So many transfers are one statement. Far more would exceed the time that one statement has.
-AT_ONCE = 500
+# So many transfers are one statement. PostgreSQL writes them while the next ones are decided. With many more, one would
+# wait for the other; with far more, a statement would take longer than it may.
+AT_ONCE = 125
+BETWEEN_PAUSES = 25
 
 # Reads what screening needs of these orders, once their accounts are locked, and answers for each of them.
 PrepareScreen = Callable[["Connection", Sequence[TransferOrder]], Awaitable[Screen]]
@@ -64,10 +69,20 @@ _BY_REFERENCE = f"""
 
 # Whoever takes a key first has it: an order takes its key before its transaction_id, as everywhere, and all keys in one
 # order. What somebody else has taken since it was read fails the whole statement.
-_WRITE = """
-    WITH named AS (
+_WRITE = f"""
+    WITH given AS MATERIALIZED (
+        SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
+            $17::text[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::bigint[], $22::bigint[],
+            $23::bytea[], $24::bigint[], $25::bigint[], $26::bytea[]) WITH ORDINALITY
+            AS t (id, owner_id, idempotency_key, fingerprint, source, destination, amount_minor, currency, note,
+                transaction_id, workflow_id, metadata, state, failure_code, failure_message, failure_side, created_at,
+                updated_at, screened_by, source_version, source_before, source_hash, destination_version,
+                destination_before, destination_hash, place)
+    ),
+    named AS (
         INSERT INTO keys (owner_id, idempotency_key, transfer_id)
-        SELECT * FROM unnest($2::text[], $3::text[], $1::text[]) ORDER BY 1, 2
+        SELECT owner_id, idempotency_key, id FROM given ORDER BY 1, 2
         RETURNING transfer_id
     ),
     opened AS (
@@ -76,30 +91,32 @@ _WRITE = """
             failure_code, failure_message, failure_side, created_at, updated_at, completed_at, screened_by, request_id)
         SELECT t.id, t.owner_id, t.idempotency_key, t.fingerprint, 'transfer', t.source, t.destination, t.amount_minor,
             t.currency, t.note, t.transaction_id, t.workflow_id, t.metadata::jsonb, t.state, t.failure_code,
-            t.failure_message, t.failure_side, t.created_at, t.updated_at, t.updated_at, t.screened_by, $20
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-            $17::timestamptz[], $18::timestamptz[], $19::text[])
-            AS t (id, owner_id, idempotency_key, fingerprint, source, destination, amount_minor, currency, note,
-                transaction_id, workflow_id, metadata, state, failure_code, failure_message, failure_side, created_at,
-                updated_at, screened_by)
-        JOIN named ON named.transfer_id = t.id
-        ORDER BY t.created_at
+            t.failure_message, t.failure_side, t.created_at, t.updated_at, t.updated_at, t.screened_by, $1
+        FROM given t JOIN named ON named.transfer_id = t.id
+        ORDER BY t.place
+    ),
+    legs AS MATERIALIZED (
+        SELECT t.id, t.place, leg.* FROM given t
+        CROSS JOIN LATERAL (
+            VALUES
+                ('debit', t.source, '{CLEARING}', t.source, t.source_version, -t.amount_minor, t.source_before,
+                    t.source_hash, t.amount_minor, t.currency, t.updated_at),
+                ('credit', '{CLEARING}', t.destination, t.destination, t.destination_version, t.amount_minor,
+                    t.destination_before, t.destination_hash, t.amount_minor, t.currency, t.updated_at)
+        ) AS leg (leg, debit, credit, account_id, version, change_minor, balance_before, hash, amount_minor, currency,
+            recorded_at)
+        WHERE leg.version IS NOT NULL
     ),
     posted AS (
         INSERT INTO postings (transfer_id, attempt, leg, debit_account_id, credit_account_id, amount_minor, currency,
             recorded_at)
-        SELECT p.transfer_id, 1, p.leg, p.debit, p.credit, p.amount_minor, p.currency, p.recorded_at
-        FROM unnest($21::text[], $22::text[], $23::text[], $24::text[], $25::bigint[], $26::text[], $27::timestamptz[])
-            AS p (transfer_id, leg, debit, credit, amount_minor, currency, recorded_at)
+        SELECT id, 1, leg, debit, credit, amount_minor, currency, recorded_at FROM legs
     )
     INSERT INTO entries (account_id, version, transfer_id, attempt, leg, amount_minor, balance_before, balance_after,
         recorded_at, hash)
-    SELECT e.account_id, e.version, e.transfer_id, 1, e.leg, e.amount_minor, e.balance_before, e.balance_after,
-        e.recorded_at, e.hash
-    FROM unnest($28::text[], $29::bigint[], $21::text[], $22::text[], $30::bigint[], $31::bigint[], $32::bigint[],
-        $27::timestamptz[], $33::bytea[])
-        AS e (account_id, version, transfer_id, leg, amount_minor, balance_before, balance_after, recorded_at, hash)
+    SELECT account_id, version, id, 1, leg, change_minor, balance_before, balance_before + change_minor, recorded_at,
+        hash
+    FROM legs
 """
 
 _SET_BALANCES = """
@@ -152,22 +169,51 @@ async def post_transfers(
     known = await _known(connection, orders)
     fold = Fold(limits, known, accounts)
     forged = _forged(orders, fingerprints, known)
-    outcomes = list(fold.decide_all(orders, forged, now, await prepare_screen(connection, orders)))
-    if all_or_none and not all(outcome.is_completed_now for outcome in outcomes):
-        return outcomes
+    decided = fold.decide_all(orders, forged, now, await prepare_screen(connection, orders))
+    if all_or_none:
+        outcomes = list(decided)
+        if not all(outcome.is_completed_now for outcome in outcomes):
+            return outcomes
+        decided = iter(outcomes)
     try:
-        for first in range(0, len(fold.ended), AT_ONCE):
-            await _write(connection, fold.ended[first : first + AT_ONCE])
+        outcomes = await _write_while_deciding(connection, fold, decided)
         if fold.repeats:
             keys = [(order.owner_id, order.idempotency_key, first_id) for order, first_id in fold.repeats]
             await connection.execute(_WRITE_REPEATS, *_columns(keys, 3))
     except asyncpg.UniqueViolationError as error:
         raise Unavailable(f"Somebody else took a key or a transaction_id meanwhile: ask again ({error}).") from error
     await _set_balances(connection, [accounts[account_id] for account_id in sorted(fold.changed)])
-    for first in range(0, len(fold.ended), AT_ONCE):
-        ids = [ended.transfer.id for ended in fold.ended[first : first + AT_ONCE]]
-        await connection.execute(_RECORD, ids)
     return outcomes
+
+
+async def _write_while_deciding(
+    connection: "Connection", fold: Fold, decided: Iterator[BulkOutcome]
+) -> list[BulkOutcome]:
+    """Write what is decided while the next orders are decided. Returns all outcomes."""
+    outcomes: list[BulkOutcome] = []
+    written = 0
+    more = await _next(decided)
+    while more:
+        outcomes += more
+        writing = asyncio.create_task(_write(connection, fold.ended[written:]))
+        written = len(fold.ended)
+        try:
+            more = await _next(decided)
+        finally:
+            await writing
+    return outcomes
+
+
+async def _next(decided: Iterator[BulkOutcome]) -> list[BulkOutcome]:
+    """Decide the next orders. It pauses often, so that what was written before is sent meanwhile."""
+    found: list[BulkOutcome] = []
+    while len(found) < AT_ONCE:
+        await asyncio.sleep(0)
+        few = list(islice(decided, BETWEEN_PAUSES))
+        found += few
+        if len(few) < BETWEEN_PAUSES:
+            break
+    return found
 
 
 async def _lock(connection: "Connection", orders: Iterable[TransferOrder]) -> tuple[dict[AccountId, Account], datetime]:
@@ -208,32 +254,15 @@ def _forged(
 
 
 async def _write(connection: "Connection", ended: Sequence[EndedTransfer]) -> None:
-    transfers = [_transfer_row(each) for each in ended]
-    postings = [
-        (
-            each.transfer.id,
-            posting.leg,
-            posting.debit_account_id,
-            posting.credit_account_id,
-            posting.amount_minor,
-            posting.currency,
-            recorded_at,
-            posting.entry.account_id,
-            posting.entry.version,
-            posting.entry.amount_minor,
-            posting.entry.balance_before,
-            posting.entry.balance_after,
-            posting.entry.hash,
-        )
-        for each in ended
-        for recorded_at, posting in each.postings
-        if posting.entry is not None
-    ]
-    arguments = (*_columns(transfers, 19), causing_request_id(), *_columns(postings, 13))
-    await connection.execute(_WRITE, *arguments)
+    for first in range(0, len(ended), AT_ONCE):
+        several = ended[first : first + AT_ONCE]
+        rows = [_row(each) for each in several]
+        await connection.execute(_WRITE, causing_request_id(), *_columns(rows, 25))
+        await connection.execute(_RECORD, [each.transfer.id for each in several])
 
 
-def _transfer_row(ended: EndedTransfer) -> tuple[object, ...]:
+def _row(ended: EndedTransfer) -> tuple[object, ...]:
+    """A transfer, and what its two postings write. All of it has one time."""
     transfer, order, failure = ended.transfer, ended.transfer.order, ended.transfer.failure
     return (
         order.transfer_id,
@@ -255,7 +284,13 @@ def _transfer_row(ended: EndedTransfer) -> tuple[object, ...]:
         transfer.created_at,
         transfer.updated_at,
         ended.screened_by,
+        *_entry_columns(ended.debit),
+        *_entry_columns(ended.credit),
     )
+
+
+def _entry_columns(entry: Entry | None) -> tuple[object, ...]:
+    return (entry.version, entry.balance_before, entry.hash) if entry else (None, None, None)
 
 
 async def _set_balances(connection: "Connection", accounts: Sequence[Account]) -> None:
