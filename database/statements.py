@@ -7,14 +7,16 @@ passes asyncpg its text directly.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 import asyncpg
-from sqlalchemy import BigInteger, ColumnElement, Dialect, Select, Text, func, literal_column
+from sqlalchemy import BigInteger, ColumnElement, Dialect, Select, Text, func, literal, literal_column
 from sqlalchemy.dialects.postgresql import asyncpg as dialect_of_asyncpg
 from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.util import LRUCache
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -25,48 +27,89 @@ _DIALECT: Dialect = dialect_of_asyncpg.dialect()  # type: ignore[no-untyped-call
 
 
 @dataclass(frozen=True, slots=True)
-class _CompiledStatement:
-    """SQL with `$1`, `$2`, … each cast to its column's type, and how to find the values of these parameters.
+class _Form:
+    """What statements share that differ in their values alone: SQL with `$1`, `$2`, …, each cast to its column's type.
 
-    It must not refer to the statement, and so not to its compiler: it would keep the statement in the cache for ever.
+    It must refer to no statement and no compiler: these hold values, such as password hashes.
     """
 
     sql: str
     names: tuple[str, ...]
-    given: dict[str, object]
     required: frozenset[str]
     encoders: dict[str, Callable[[Any], Any]]
+    places: dict[str, int]
+    """Where in a statement's cache key the values of these parameters are."""
+    constants: dict[str, object]
+
+    @classmethod
+    def of(cls, statement: Executable, key: CacheKey | None) -> Self:
+        compiler = statement.compile(dialect=_DIALECT, cache_key=key)  # type: ignore[attr-defined]
+        assert isinstance(compiler, SQLCompiler)
+        assert not compiler.post_compile_params, "a list in IN changes the SQL with its length: use `one_of`, or any_()"
+        names = tuple(compiler.positiontup or ())
+        # SQLAlchemy puts the values of another statement into the parameters: here, numbers instead.
+        places = [literal(_Place(number)) for number in range(len(key.bindparams))] if key else None
+        given = compiler.construct_params(_check=False, extracted_parameters=places)
+        return cls(
+            compiler.string,
+            names,
+            frozenset(name for bind, name in compiler.bind_names.items() if bind.required),
+            {
+                name: encode
+                for bind, name in compiler.bind_names.items()
+                if (encode := bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+            },
+            {name: found.number for name, found in given.items() if isinstance(found, _Place)},
+            {name: found for name, found in given.items() if not isinstance(found, _Place)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _CompiledStatement:
+    """A form, and the values of one statement. It must not refer to the statement, which is its key in a weak cache."""
+
+    form: _Form
+    given: dict[str, object]
+
+    @property
+    def sql(self) -> str:
+        return self.form.sql
 
     def arguments(self, values: dict[str, object]) -> list[object]:
         """The values of `$1`, `$2`, …: those that the statement was built with, and these. Raises if one is missing."""
-        if missing := self.required - values.keys():
+        form = self.form
+        if missing := form.required - values.keys():
             raise TypeError(f"The statement needs values for {', '.join(sorted(missing))}.")
         found = self.given | values
-        return [encode(found[name]) if (encode := self.encoders.get(name)) else found[name] for name in self.names]
+        return [encode(found[name]) if (encode := form.encoders.get(name)) else found[name] for name in form.names]
 
 
-# A statement that a module builds once is compiled once. One that is built for a request is freed with it.
+# A statement that a module builds once is looked up once. One that is built for a request is freed with it.
 _compiled: WeakKeyDictionary[Executable, _CompiledStatement] = WeakKeyDictionary()
+
+# To compile takes milliseconds, so it happens once for all statements of one form.
+_MOST_FORMS = 500
+_forms: LRUCache[object, _Form] = LRUCache(_MOST_FORMS)
 
 
 def _compile(statement: Executable) -> _CompiledStatement:
     if known := _compiled.get(statement):
         return known
-    compiler = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
-    assert isinstance(compiler, SQLCompiler)
-    assert not compiler.post_compile_params, "a list in IN changes the SQL with its length: use `one_of`, or any_()"
-    encoders: dict[str, Callable[[Any], Any]] = {
-        name: encode
-        for bind, name in compiler.bind_names.items()
-        if (encode := bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
-    }
-    compiled = _CompiledStatement(
-        sql=compiler.string,
-        names=tuple(compiler.positiontup or ()),
-        given=dict(compiler.construct_params(_check=False)),
-        required=frozenset(name for bind, name in compiler.bind_names.items() if bind.required),
-        encoders=encoders,
-    )
+    # SQLAlchemy's own engine does the same with each statement. It has no key where types or lists forbid one.
+    key: CacheKey | None = statement._generate_cache_key()  # type: ignore[attr-defined]  # noqa: SLF001
+    form = _forms.get(key.key) if key else None
+    if form is None:
+        form = _Form.of(statement, key)
+        if key:
+            _forms[key.key] = form
+    values = key.bindparams if key else ()
+    given = {name: values[place].effective_value for name, place in form.places.items()}
+    compiled = _CompiledStatement(form, form.constants | given)
     _compiled[statement] = compiled
     return compiled
 

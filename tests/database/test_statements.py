@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Column, DateTime, MetaData, Table, Text, bindparam, func, insert, literal, select
+from sqlalchemy import Column, DateTime, MetaData, Table, Text, bindparam, func, insert, literal, select, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from database.connections import Database, NotText
@@ -78,15 +78,36 @@ async def test_a_statement_that_is_built_once_takes_other_values_each_time(datab
         assert await fetch_first(connection, expiry, token_id="c") is None
 
 
+async def test_statements_of_one_form_take_each_its_own_values(database: Database) -> None:
+    """They are compiled once."""
+    await write(database, ("a", NOON), ("b", NOON + timedelta(seconds=1)))
+
+    async def expiry(token_id: str, since: datetime, most: int) -> list[datetime]:
+        table = revoked_tokens.c
+        statement = select(table.expires_at).where(table.token_id == token_id, table.expires_at >= since).limit(most)
+        async with database.connection() as connection:
+            return [row["expires_at"] for row in await fetch(connection, statement)]
+
+    assert await expiry("a", NOON, 1) == [NOON]
+    assert await expiry("b", NOON, 1) == [NOON + timedelta(seconds=1)]
+    assert await expiry("a", NOON + timedelta(seconds=1), 1) == []
+    assert await expiry("a", NOON, 0) == []
+
+
 async def test_a_statement_that_is_built_for_a_request_is_freed_with_it(database: Database) -> None:
-    """With it go its literals, such as password hashes."""
-    expiry = select(revoked_tokens.c.expires_at).where(revoked_tokens.c.token_id == "a")
+    """With it go its literals, such as password hashes, also those of the first of its form."""
+
+    class Secret(str):
+        __slots__ = ("__weakref__",)
+
+    secret = Secret("a")
+    expiry = select(revoked_tokens.c.expires_at).where(revoked_tokens.c.token_id == secret, true())
     async with database.connection() as connection:
         assert await fetch_value(connection, expiry) is None
-    statement = weakref.ref(expiry)
-    del expiry
+    statement, literal = weakref.ref(expiry), weakref.ref(secret)
+    del expiry, secret
     gc.collect()
-    assert statement() is None
+    assert (statement(), literal()) == (None, None)
 
 
 async def test_a_statement_without_one_of_its_values_is_not_run(database: Database) -> None:
