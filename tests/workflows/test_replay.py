@@ -31,6 +31,7 @@ PRIVATE = re.compile(
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules(
         *(
+            "batches",
             "customers",
             "disputes",
             "ledger",
@@ -40,7 +41,9 @@ SANDBOX = SandboxedWorkflowRunner(
             "screening",
             "staff",
             "standing_orders",
+            "statements",
             "tiers",
+            "webhooks",
         ),
         *("orjson", "structlog"),
     )
@@ -55,7 +58,9 @@ SANDBOX = SandboxedWorkflowRunner(
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 async def test_a_recorded_history_replays(path: Path, workflows: Sequence[type], runner: WorkflowRunner) -> None:
     history = WorkflowHistory.from_json(path.stem, json.loads(path.read_text()))
-    await Replayer(workflows=workflows, workflow_runner=runner).replay_workflow(history)
+    # The sandbox would import every workflow anew, and one replays.
+    replayed = [each for each in workflows if each.__name__ == workflow_type(path)] or workflows
+    await Replayer(workflows=replayed, workflow_runner=runner).replay_workflow(history)
 
 
 def test_every_path_is_recorded_and_every_recording_is_of_a_path() -> None:
