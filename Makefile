@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Where Python may not keep what it has compiled, every process of the tests compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run demo web check-web-code check-web screenshots openapi test lint format types imports check-brokers check-servers chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
+.PHONY: help setup run demo web check-web-code check-web screenshots openapi test lint format types imports check-brokers check-servers check-system chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -67,13 +67,16 @@ web/node_modules/.checked: web/src/api/schema.gen.ts web/biome.json $(WEB_SOURCE
 	@cd web && $(NODE_PATH_FIRST) npm run --silent test -- --reporter=dot
 	@touch $@
 
-test: setup ## Lint, types, import contracts and all tests
+test: setup ## Lint, types, import contracts and tests
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target .before-tests
 	@$(BIN)/pytest -n 3 --dist worksteal
 
-# The longest first. Two at once: the types take one core for a minute, others wait for downloads.
+# The longest first. Two at once: the types take one core for a minute.
 .PHONY: .before-tests
-.before-tests: types .venv/.contract-ready check-web-code imports lint check-servers
+.before-tests: types check-web-code imports lint check-servers
+
+check-system: setup .venv/.contract-ready check-servers ## Run Remit's own processes and tools that read its contract: starts, crashes, the demo
+	@$(BIN)/pytest -n 3 --dist worksteal -m system tests
 
 openapi: setup ## Write the contracts of the API and of events into docs/, from the code
 	@$(BIN)/remit openapi --out docs/openapi.json

@@ -130,6 +130,10 @@ DIRECT = UnsandboxedWorkflowRunner()
 # Steps of one process at once, also those that wait for one account: when so many wait, others wait too.
 AT_ONCE = 300
 
+# As many requests for work a process begins with, of each kind; the SDK adds to them as long as there is work.
+FIRST_POLLERS = 5
+MOST_POLLERS = 20
+
 # Transfers that wait for a held account stay in the cache: otherwise each would be replayed when it needs attention.
 MOST_CACHED = 5_000
 
@@ -298,8 +302,8 @@ def build_worker(
         max_concurrent_workflow_tasks=AT_ONCE,
         max_concurrent_local_activities=AT_ONCE,
         max_concurrent_activities=AT_ONCE,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(maximum=20),
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(maximum=20),
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(initial=FIRST_POLLERS, maximum=MOST_POLLERS),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=FIRST_POLLERS, maximum=MOST_POLLERS),
         # A worker that died is noticed after this time instead of ten seconds.
         sticky_queue_schedule_to_start_timeout=policies.STICKY_TIMEOUT,
         graceful_shutdown_timeout=policies.GRACEFUL_SHUTDOWN,

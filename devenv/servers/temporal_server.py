@@ -24,6 +24,8 @@ DYNAMIC_CONFIG = {
     "history.timerProcessorMaxPollRPS": "2000",
     "history.visibilityProcessorMaxPollRPS": "2000",
     "system.enableEagerWorkflowStart": "true",
+    "matching.numTaskqueueReadPartitions": "1",
+    "matching.numTaskqueueWritePartitions": "1",
 }
 # With SQLite's rollback journal a workflow task costs several fsyncs; with the write-ahead log one; both are as safe.
 # Measured with two activities and 30 workflows in flight: 14 to 20 workflows a second with the journal, 35 with

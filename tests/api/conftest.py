@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.auth import passwords
+from api.long_workflows import LongWorkflows
 from database.connections import APPLICATION_ROLE, WORKER_ROLE, Database
 from devenv.servers.temporal_server import TemporalServer
 from event_tasks import EventTasks
@@ -78,6 +79,18 @@ def with_events() -> bool:
 @pytest.fixture(autouse=True)
 def tasks_of_workers(with_events: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "tasks_of_workers", EventTasks if with_events else people.NoEventTasks)
+
+
+@pytest.fixture
+def with_onboarding() -> bool:
+    """Whether registrations start their workflow, which ends at once for everybody who is verified already."""
+    return False
+
+
+@pytest.fixture(autouse=True)
+def onboarding(with_onboarding: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not with_onboarding:
+        monkeypatch.setattr(LongWorkflows, "begin_onboarding", lambda *_: None)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from cli.migrate import prepare
 from database.connections import Database
 from ledger.postgres.audit import audit
 
+pytestmark = pytest.mark.system
+
 CASES = (UNIFORM, STEPS, PLAIN)
 LEVEL = Level(in_flight=4, rounds=1, seconds=1, cases=CASES, lead_in=0.2)
 PROFILE = Profile("tiny", accounts=12, warm_up_seconds=0.5, levels=(LEVEL,), phases=())

@@ -15,6 +15,8 @@ from tests.api.people import PASSWORD
 from tests.cli.conftest import Story
 from tests.waiting import until
 
+pytestmark = pytest.mark.system
+
 # One request line in an eight-millisecond transfer: far below this on a quiet machine, and never milliseconds.
 MOST_MICROSECONDS = 300
 

@@ -3,12 +3,15 @@
 import re
 
 import httpx
+import pytest
 
 from devenv.processes.ports import LOCALHOST, free_port
 from devenv.servers.temporal_server import TemporalServer
 from tests.cli.conftest import Story
 from tests.cli.remit import STARTS_WITHIN_SECONDS, ended, started
 from tests.waiting import until
+
+pytestmark = pytest.mark.system
 
 
 async def test_transfers_are_counted_by_kind_state_and_failure_code(story: Story) -> None:

@@ -1,11 +1,15 @@
 """`remit projections`: how far they are, and a rebuild by the API."""
 
+import pytest
+
 from database.connections import Database
 from staff.permissions import Role
 from tests.api.people import register
 from tests.cli.conftest import Story
 from tests.cli.remit import remit
 from tests.orders import promoted
+
+pytestmark = pytest.mark.system
 
 
 async def test_an_admin_rebuilds_a_projection_and_sees_how_far_all_projections_are(story: Story) -> None:

@@ -1,11 +1,15 @@
 """`remit rebuild`: accounts from their entries, by the API."""
 
+import pytest
+
 from database.connections import Database
 from staff.permissions import Role
 from tests.api.people import PASSWORD, register
 from tests.cli.conftest import Story
 from tests.cli.remit import remit, started
 from tests.orders import promoted
+
+pytestmark = pytest.mark.system
 
 FALSIFY = "UPDATE accounts SET balance_minor = balance_minor + 1 WHERE id = $1"
 

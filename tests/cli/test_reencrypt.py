@@ -17,6 +17,8 @@ from tiers.postgres import TierRequests, encrypt_numbers_anew
 from tiers.tier_request import TierTerms
 from webhooks.postgres.endpoints import WebhookEndpoints
 
+pytestmark = pytest.mark.system
+
 NEW_KEY = "the key of the tests after the rotation"
 NUMBER, SECRET = "98765432101", "JBSWY3DPEHPK3PXP"
 CLIENT = client_at("203.0.113.7")

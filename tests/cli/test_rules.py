@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from customers.postgres import Customers
 from database.connections import Database
 from ledger.ids import WORLD
 from ledger.postgres.book import Book
 from tests.cli.remit import remit
 from tests.orders import completed, funded, order
+
+pytestmark = pytest.mark.system
 
 FILE = """
 [[rules]]

@@ -13,6 +13,8 @@ from devenv.servers.temporal_server import TemporalServer
 from settings import Settings, unknown_variables
 from tests.cli.remit import STARTS_WITHIN_SECONDS, ended, remit, started
 
+pytestmark = pytest.mark.system
+
 SECRET = "s" * 32
 NOWHERE = f"{LOCALHOST}:1"
 

@@ -98,6 +98,7 @@ async def test_status_says_what_is_stuck_why_who_blocks_it_and_the_command_to_pa
     assert "$7.00 in 1 transfer" in printed[0]
 
 
+@pytest.mark.system
 async def test_status_of_a_healthy_service_asks_for_nobody(settings: Settings, ada: Person, ben: Person) -> None:
     await ada.pay(ben, 7_00)
     status, printed = await run(settings, "status")
@@ -108,6 +109,7 @@ async def test_status_of_a_healthy_service_asks_for_nobody(settings: Settings, a
     assert status == ("has no schedule: `remit migrate` creates it" in printed)
 
 
+@pytest.mark.system
 async def test_status_without_temporal_still_tells_what_the_books_know(settings: Settings, ada: Person) -> None:
     nowhere = settings.model_copy(update={"temporal_address": "127.0.0.1:1"})
     status, printed = await run(nowhere, "status")
@@ -135,6 +137,7 @@ async def test_show_tells_a_transfer_from_its_acceptance_to_its_messages(
     assert f"$7.00 {ada.account_id} → clearing; {ada.account_id} has $83.00, before $90.00 (entry 2)" in text
 
 
+@pytest.mark.system
 async def test_show_of_a_transfer_in_review_says_what_it_waits_for(
     settings: Settings, ada: Person, ben: Person
 ) -> None:
@@ -148,6 +151,7 @@ async def test_show_of_a_transfer_in_review_says_what_it_waits_for(
     await ada.post(f"/v1/transfers/{waiting['id']}/cancel", {})
 
 
+@pytest.mark.system
 async def test_show_tells_which_run_of_recovery_ended_a_transfer_and_why(
     settings: Settings, book: Book, customers: Customers, client: Client
 ) -> None:
@@ -163,6 +167,7 @@ async def test_show_tells_which_run_of_recovery_ended_a_transfer_and_why(
     assert "recovery ended attempt 1 from initiated to failed by recovery-1 (run run-1): No workflow ran for it" in text
 
 
+@pytest.mark.system
 async def test_show_of_an_unknown_transfer_is_one_line(settings: Settings, database: Database) -> None:
     unknown = f"trf_{'a' * 26}"
     status, printed, said = await remit("show", unknown, REMIT_DATABASE_URL=str(settings.database_url))

@@ -34,6 +34,7 @@ async def test_clean_books_are_0_and_broken_ones_1(database_url: str) -> None:
     assert (status, "Broken" in printed, said) == (1, True, [])
 
 
+@pytest.mark.system
 @pytest.mark.breaks_the_books
 async def test_verify_prints_one_json_object(database_url: str) -> None:
     status, printed, _ = await remit("verify", "--json", REMIT_DATABASE_URL=database_url)
@@ -56,6 +57,7 @@ async def test_verify_prints_one_json_object(database_url: str) -> None:
     assert {"invariant", "subject", "detail"} == set(found["broken"][0])
 
 
+@pytest.mark.system
 async def test_books_that_nobody_can_reach_or_read_are_2_with_one_line(database_url: str, tmp_path: Path) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("CREATE DATABASE empty_of_tables")
@@ -74,6 +76,7 @@ async def test_books_that_nobody_can_reach_or_read_are_2_with_one_line(database_
         await connection.close()
 
 
+@pytest.mark.system
 async def test_books_of_an_older_schema_are_2(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("DROP TABLE postings CASCADE")
@@ -83,6 +86,7 @@ async def test_books_of_an_older_schema_are_2(database_url: str) -> None:
     assert "run `remit migrate`" in said[0]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "url",
     [

@@ -91,6 +91,7 @@ async def started(command: str, url: str, **settings: str) -> tuple[int | None, 
     return process.returncode, said
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("command", ["api", "worker"])
 async def test_a_process_does_not_start_on_a_server_that_may_lose_commits(unsafe: str, command: str) -> None:
     status, said = await started(command, unsafe)
@@ -98,6 +99,7 @@ async def test_a_process_does_not_start_on_a_server_that_may_lose_commits(unsafe
     assert "PostgreSQL may lose acknowledged transfers in a crash: fsync is off." in said.splitlines()[-1]
 
 
+@pytest.mark.system
 async def test_a_sandbox_starts_on_a_server_that_may_lose_commits_and_says_so(unsafe: str) -> None:
     async with Database(unsafe, connections=1) as database:
         with capture_logs() as logged:

@@ -17,6 +17,8 @@ from devenv.servers.postgres_server import PostgresServer
 from ledger.ids import SYSTEM_CUSTOMER
 from tests.waiting import until
 
+pytestmark = pytest.mark.system
+
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "databases.sql"
 PASSWORDS = {
     "REMIT_OWNER_PASSWORD": "it's the owner's",

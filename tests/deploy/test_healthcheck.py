@@ -6,7 +6,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from devenv.servers.temporal_server import TemporalServer
+
+pytestmark = pytest.mark.system
 
 CHECK = Path(__file__).resolve().parents[2] / "deploy" / "healthcheck.py"
 AT_ONCE = 4

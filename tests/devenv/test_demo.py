@@ -15,6 +15,8 @@ from devenv.stack import Stack
 from settings import Settings
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
 
+pytestmark = pytest.mark.system
+
 Captured = pytest.CaptureFixture[str]
 
 

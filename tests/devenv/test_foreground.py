@@ -16,6 +16,8 @@ import pytest
 from devenv.home import RunRecord, live_run
 from settings import Settings
 
+pytestmark = pytest.mark.system
+
 Until = Callable[..., Awaitable[None]]
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -12,6 +12,8 @@ from devenv.stack import Stack
 from settings import Settings
 from tests.full_disks import SmallDisk, small_disk
 
+pytestmark = pytest.mark.system
+
 Until = Callable[..., Awaitable[None]]
 
 

@@ -60,6 +60,7 @@ async def test_postgres_asks_for_its_password_and_listens_on_localhost_only(post
     assert stat.S_IMODE((postgres.folder / "server.json").stat().st_mode) == 0o600
 
 
+@pytest.mark.system
 async def test_a_port_that_was_taken_meanwhile_is_replaced(postgres: PostgresServer) -> None:
     before = postgres.url
     await postgres.stop()
@@ -69,6 +70,7 @@ async def test_a_port_that_was_taken_meanwhile_is_replaced(postgres: PostgresSer
         assert await fetch(postgres.url, "SELECT 1") == 1
 
 
+@pytest.mark.system
 async def test_a_server_that_cannot_start_shows_the_end_of_its_log(postgres: PostgresServer) -> None:
     await postgres.stop()
     (postgres.cluster / "postgresql.conf").write_text("no_such_setting = 1\n")
@@ -76,6 +78,7 @@ async def test_a_server_that_cannot_start_shows_the_end_of_its_log(postgres: Pos
         await postgres.start()
 
 
+@pytest.mark.system
 async def test_data_without_its_password_is_refused_with_a_way_out(postgres: PostgresServer) -> None:
     await postgres.stop()
     (postgres.folder / "server.json").unlink()

@@ -18,6 +18,8 @@ from devenv.processes.ports import is_free
 from devenv.stack import Stack
 from settings import Settings
 
+pytestmark = pytest.mark.system
+
 Until = Callable[..., Awaitable[None]]
 
 

@@ -104,6 +104,7 @@ async def test_api_and_worker_killed_with_a_hundred_transfers_in_flight_lose_non
     assert deadlocks(home) == 0
 
 
+@pytest.mark.system
 @pytest.mark.timeout(120 + 60 * ROUNDS)
 async def test_whatever_is_killed_under_opposing_load_every_transfer_settles_once(
     stack: Running, http: httpx.AsyncClient, home: Path, environment: dict[str, str]
@@ -138,6 +139,7 @@ async def test_whatever_is_killed_under_opposing_load_every_transfer_settles_onc
     assert deadlocks(home) == 0
 
 
+@pytest.mark.system
 async def test_sigterm_lets_the_api_end_its_requests_and_its_worker_its_steps(
     stack: Running, http: httpx.AsyncClient, home: Path
 ) -> None:
@@ -261,6 +263,7 @@ async def test_another_worker_ends_a_rebuild_of_all_accounts_whose_worker_was_ki
     assert verify(environment).returncode == 0
 
 
+@pytest.mark.system
 async def test_verify_names_what_was_tampered_with(
     stack: Running, http: httpx.AsyncClient, environment: dict[str, str]
 ) -> None:

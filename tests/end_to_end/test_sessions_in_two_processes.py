@@ -16,6 +16,8 @@ from tests.api.people import PASSWORD, Person, register
 from tests.orders import FINGERPRINT_KEY, promoted
 from tests.runbook.processes import ExtraProcesses
 
+pytestmark = pytest.mark.system
+
 NEW_PASSWORD = "another horse battery"
 Pair = tuple[httpx.AsyncClient, httpx.AsyncClient]
 

@@ -20,6 +20,8 @@ from tests.api.people import Person, register
 from tests.orders import FINGERPRINT_KEY
 from tests.runbook.processes import ExtraProcesses
 
+pytestmark = pytest.mark.system
+
 NAMES = [f"event-{number}" for number in range(100)]
 KILLED_AFTER = 30
 

@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 
 from devenv.stack import Running
+
+pytestmark = pytest.mark.system
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "start" / "tutorial.md"

@@ -53,6 +53,7 @@ async def test_a_file_of_before_tells_that_the_books_were_edited(
     assert any("differs from the books' own PDF" in said for said in differences)
 
 
+@pytest.mark.system
 async def test_verify_compares_a_statement_from_a_file(
     customers: Customers, book: Book, statements: AccountStatements, database_url: str, tmp_path: Path
 ) -> None:

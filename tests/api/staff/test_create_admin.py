@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -100,6 +101,7 @@ async def test_whoever_registered_the_address_before_is_no_admin_by_accident(
     assert (me["role"], me["full_name"]) == ("operator", "Ada Obi")
 
 
+@pytest.mark.system
 async def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
     options = ["--email", "grace@example.com", "--full-name", "Grace Ade", "--password-stdin"]
     status, said = await create(*options, stdin=f"{PASSWORD}\n", REMIT_HOME=str(tmp_path / "none"))
