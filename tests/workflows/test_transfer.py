@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -19,6 +20,7 @@ from settings import Settings
 from tests.account_status import set_account_status
 from tests.orders import Holder, changed, order
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, local_steps, sagas
+from workflows import policies
 from workflows.search_attributes import TRANSFER_STATE
 
 DAY = 24 * 60 * 60
@@ -149,14 +151,14 @@ async def test_a_refund_without_an_answer_is_retried_until_it_succeeds(
     started = await time_skipping.get_current_time()
     hold = Hold()
     saga.book.before["credit"].append(hold)
-    saga.book.before["refund"] += [line_breaks] * 300
+    saga.book.before["refund"] += [line_breaks] * 60
     handle = await saga.start(wanted)
     await hold.reached.wait()
     await set_account_status(saga.book.database, bob.account_id, AccountStatus.CLOSED)
     hold.released.set()
     assert (await handle.result()).state is State.COMPENSATED
-    assert saga.book.calls.count("refund") == 301
-    assert (await time_skipping.get_current_time() - started).total_seconds() > 20 * 60
+    assert saga.book.calls.count("refund") == 61
+    assert (await time_skipping.get_current_time() - started).total_seconds() > 4 * 60
     assert await balances(account_reads, alice, bob) == [10_000, 0]
 
 
@@ -177,6 +179,17 @@ async def test_a_stuck_credit_shows_as_an_activity_with_its_state_and_what_is_ha
     assert (await handle.describe()).typed_search_attributes.get(TRANSFER_STATE) == State.COMPLETED
 
 
+@pytest.fixture
+def rare_notifications(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every four hours in the end, instead of every ten minutes: a thousand attempts take longer than they tell."""
+    monkeypatch.setattr(
+        policies,
+        "NOTIFICATION_RETRY",
+        replace(policies.NOTIFICATION_RETRY, maximum_interval=timedelta(hours=4)),
+    )
+
+
+@pytest.mark.usefixtures("rare_notifications")
 async def test_notification_down_for_days_delays_no_money_and_is_told_in_the_end(
     saga: Sagas,
     account_reads: AccountReads,
@@ -186,16 +199,17 @@ async def test_notification_down_for_days_delays_no_money_and_is_told_in_the_end
     time_skipping: WorkflowEnvironment,
 ) -> None:
     started = await time_skipping.get_current_time()
-    saga.book.before["notify"] += [line_breaks] * 400
+    saga.book.before["notify"] += [line_breaks] * 30
     assert (await saga.run(wanted)).state is State.COMPLETED
     assert (await time_skipping.get_current_time() - started).total_seconds() > 2 * DAY
     assert await balances(account_reads, alice, bob) == [7_500, 2_500]
 
 
+@pytest.mark.usefixtures("rare_notifications")
 async def test_notification_that_never_works_is_given_up_and_the_transfer_stays_completed(
     saga: Sagas, account_reads: AccountReads, alice: Holder, bob: Holder, wanted: TransferOrder
 ) -> None:
-    saga.book.before["notify"] += [line_breaks] * 5_000
+    saga.book.before["notify"] += [line_breaks] * 500
     handle = await saga.start(wanted)
     assert (await handle.result()).state is State.COMPLETED
     assert await balances(account_reads, alice, bob) == [7_500, 2_500]
