@@ -174,7 +174,8 @@ def item_state(batch: BatchState, transfer: State | None, outcome: str | None) -
         return BatchItemState(transfer)
     if outcome == "refused":
         return BatchItemState.FAILED
-    if outcome == "single":
+    # Of a batch that has ended, no workflow is started any more.
+    if outcome == "single" and not batch.is_final:
         return BatchItemState.INITIATED
     return BatchItemState.NOT_POSTED if batch.is_final else BatchItemState.PENDING
 

@@ -111,6 +111,14 @@ class Fingerprints:
             return False
         return hmac.compare_digest(stamp, self._made(_key_id_of(stamp), _stamped(contents)))
 
+    @property
+    def keys_to_retire(self) -> list[str]:
+        """The ids of the keys that still open transfers, but make nothing new: one of them may be about to be retired.
+
+        A stamp begins with the id of its key.
+        """
+        return sorted(self._active - {self._newest})
+
     def _proves(self, order: TransferOrder, fingerprint: str, text: bytes) -> bool:
         if not _WELL_FORMED.fullmatch(fingerprint):
             return False

@@ -54,6 +54,10 @@ class StandingOrderSteps:
         """
         until, report = monotonic() + self._within_seconds, SweepReport()
         altered: set[StandingOrderId] = set()
+        while await self._dates.renew_stamps(altered):
+            report_progress()
+            if monotonic() >= until:
+                return report.plus(SweepReport(more=True))
         while fell_due := await self._dates.fall_due(altered):
             report = report.plus(SweepReport(fell_due=fell_due))
             report_progress()

@@ -87,7 +87,7 @@ _ITEMS = """
 """
 
 _SINGLE_STATES = """
-    SELECT coalesce(t.state, 'initiated') AS state, count(*) AS count
+    SELECT t.state, count(*) AS count
     FROM batch_items i LEFT JOIN transfers t ON t.id = i.transfer_id
     WHERE i.batch_id = $1 AND i.outcome = 'single' GROUP BY 1
 """
@@ -290,7 +290,8 @@ async def _counted(connection: "Connection", batch: Batch) -> BatchWithCounts:
     counts[BatchItemState.FAILED] += batch.failed
     if batch.singles:
         for row in await connection.fetch(_SINGLE_STATES, batch.id):
-            counts[BatchItemState(row["state"])] += row["count"]
+            state = State(row["state"]) if row["state"] else None
+            counts[item_state(batch.state, state, "single")] += row["count"]
     rest = BatchItemState.NOT_POSTED if batch.state.is_final else BatchItemState.PENDING
     counts[rest] += batch.total - batch.completed - batch.failed - batch.singles
     return BatchWithCounts(batch, counts)

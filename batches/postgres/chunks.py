@@ -40,11 +40,14 @@ _ITEMS = """
     FROM batch_items WHERE batch_id = $1 AND line > $2 AND line <= $3 ORDER BY line
 """
 
-# What became of an item whose reference another transfer has meanwhile, that transfer says.
+# An item whose reference or key something else has meanwhile gets no transfer: to start one would fail for ever.
 _UNSTARTED = f"""
     SELECT line, reference, source_account_id, destination_account_id, amount_minor, currency, note, fingerprint
     FROM batch_items i
     WHERE batch_id = $1 AND outcome = 'single' AND NOT EXISTS (SELECT FROM transfers t WHERE t.id = i.transfer_id)
+        AND NOT EXISTS (
+            SELECT FROM keys k WHERE k.owner_id = $2 AND k.idempotency_key = 'batch/' || i.batch_id || '/' || i.line
+        )
         AND NOT EXISTS (
             SELECT FROM transfers t WHERE {TRANSACTION_ACCOUNT} = i.source_account_id
                 AND t.transaction_id = i.reference AND {HOLDS_TRANSACTION_ID}
@@ -173,11 +176,21 @@ class BatchPosting:
         return [_order_in(batch, row) for row in rows]
 
     async def _unstarted(self, connection: "Connection", batch: Batch) -> list[TransferOrder]:
-        """Items that are to be transfers of their own, and are none yet."""
-        found = [_order_in(batch, row) for row in await connection.fetch(_UNSTARTED, batch.id)]
+        """Items that are to be transfers of their own, are none yet, and can become one."""
+        rows = await connection.fetch(_UNSTARTED, batch.id, batch.owner_id)
         return [
-            replace(order, workflow_id=transfer_workflow_id(order.owner_id, order.idempotency_key)) for order in found
+            replace(order, workflow_id=transfer_workflow_id(order.owner_id, order.idempotency_key))
+            for row in rows
+            if self._may_open(order := _order_in(batch, row))
         ]
+
+    def _may_open(self, order: TransferOrder) -> bool:
+        """Whether a workflow could open it: its key may have been retired since. Raises `FingerprintKeyMissing`."""
+        try:
+            self._bulk.fingerprints.check(order)
+        except OrderForged:
+            return False
+        return self._bulk.fingerprints.may_open(order.fingerprint)
 
 
 def _order_in(batch: Batch, row: Row) -> TransferOrder:

@@ -1,4 +1,7 @@
-"""Dates fall due: each date of a standing order that has come gets its one occurrence."""
+"""Dates fall due: each date of a standing order that has come gets its one occurrence.
+
+Before a key of stamps is retired, what it has stamped and is still to be paid is stamped anew here.
+"""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
@@ -10,9 +13,9 @@ from database.connections import Database
 from database.rows import columns_for, dataclass_of
 from ledger.fingerprints import Fingerprints
 from ledger.ids import StandingOrderId
-from standing_orders.occurrence import OUTAGE, OccurrenceState
+from standing_orders.occurrence import OUTAGE, Occurrence, OccurrenceState
 from standing_orders.postgres.rows import columns_of_next, time_now, unzipped
-from standing_orders.postgres.tables import standing_orders
+from standing_orders.postgres.tables import standing_order_occurrences, standing_orders
 from standing_orders.standing_order import (
     DueRules,
     NextDate,
@@ -33,6 +36,8 @@ AT_ONCE = 500
 Clock = Callable[["Connection"], Awaitable[datetime]]
 
 _ORDER_COLUMNS = ", ".join(f"o.{column.name}" for column in columns_for(StandingOrder, standing_orders))
+
+_OCCURRENCE_COLUMNS = ", ".join(f"c.{column.name}" for column in columns_for(Occurrence, standing_order_occurrences))
 
 _LOCK_ORDERS = f"""
     SELECT {_ORDER_COLUMNS} FROM standing_orders o
@@ -55,6 +60,29 @@ _MOVE_ON = """
     FROM unnest($1::text[], $2::integer[], $3::date[], $4::timestamptz[], $5::text[], $6::text[])
         AS moved (id, number, date, at, stamp, state)
     WHERE o.id = moved.id
+"""
+
+# While keys are being changed, and only then: these read what is open.
+_LOCK_OLD_ORDERS = f"""
+    SELECT {_ORDER_COLUMNS} FROM standing_orders o
+    WHERE o.state IN ('active', 'paused') AND split_part(o.stamp, '.', 1) = ANY ($1::text[])
+        AND o.id <> ALL ($3::text[])
+    LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+"""
+_STAMP_ORDERS = """
+    UPDATE standing_orders o SET stamp = anew.stamp
+    FROM unnest($1::text[], $2::text[]) AS anew (id, stamp) WHERE o.id = anew.id
+"""
+_LOCK_OLD_OCCURRENCES = f"""
+    SELECT {_OCCURRENCE_COLUMNS} FROM standing_order_occurrences c
+    WHERE c.state IN ('due', 'under_way') AND split_part(c.stamp, '.', 1) = ANY ($1::text[])
+        AND c.order_id <> ALL ($3::text[])
+    LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+"""
+_STAMP_OCCURRENCES = """
+    UPDATE standing_order_occurrences c SET stamp = anew.stamp
+    FROM unnest($1::text[], $2::date[], $3::text[]) AS anew (order_id, date, stamp)
+    WHERE c.order_id = anew.order_id AND c.date = anew.date
 """
 
 
@@ -96,9 +124,34 @@ class DueDates:
             await connection.execute(_MOVE_ON, *unzipped([self._moved_on(*each) for each in passed], 6))
         return len(orders)
 
+    async def renew_stamps(self, altered: set[StandingOrderId]) -> int:
+        """Stamp with the newest key what an older one has stamped and is still to be paid; how many rows. 0: none.
+
+        Else an order that is paid once a year would stop once its key is retired. A retired key proves nothing here:
+        who has stolen it orders nothing. A row that is not as the API wrote it is left, and its order added to
+        `altered`. Without an older key nothing is read.
+        """
+        older = self._fingerprints.keys_to_retire
+        if not older:
+            return 0
+        async with self._database.transaction() as connection:
+            known = sorted(altered)
+            rows = await connection.fetch(_LOCK_OLD_ORDERS, older, self._at_once, known)
+            orders = [dataclass_of(StandingOrder, row) for row in rows]
+            genuine = [order for order in orders if self._is_genuine(order)]
+            stamps = [(order.id, self._fingerprints.stamp(_contents(order))) for order in genuine]
+            await connection.execute(_STAMP_ORDERS, *unzipped(stamps, 2))
+            rows = await connection.fetch(_LOCK_OLD_OCCURRENCES, older, self._at_once, known)
+            found = [dataclass_of(Occurrence, row) for row in rows]
+            whole = [each for each in found if self._fingerprints.is_stamped(each.stamp, each.contents)]
+            renewed = [(each.order_id, each.date, self._fingerprints.stamp(each.contents)) for each in whole]
+            await connection.execute(_STAMP_OCCURRENCES, *unzipped(renewed, 3))
+        altered |= {order.id for order in orders} - {order.id for order in genuine}
+        altered |= {each.order_id for each in found} - {each.order_id for each in whole}
+        return len(orders) + len(found)
+
     def _is_genuine(self, order: StandingOrder) -> bool:
-        contents = stamped_contents(order.id, order.owner_id, order.source_account_id, order.currency, order)
-        if self._fingerprints.is_stamped(order.stamp, contents):
+        if self._fingerprints.is_stamped(order.stamp, _contents(order)):
             return True
         log.error("a standing order is not as it was accepted: it pays nothing", standing_order_id=order.id)
         return False
@@ -129,7 +182,10 @@ class DueDates:
         number = order.next_number + len(passed)
         upcoming = self._rules.next_date(order, number)
         state = StandingOrderState.ACTIVE if upcoming else StandingOrderState.COMPLETED
-        contents = stamped_contents(order.id, order.owner_id, order.source_account_id, order.currency, order)
-        stamp = self._fingerprints.stamp(contents)
+        stamp = self._fingerprints.stamp(_contents(order))
         number, day, at = columns_of_next(number, upcoming)
         return (order.id, number, day, at, stamp, state)
+
+
+def _contents(order: StandingOrder) -> tuple[object, ...]:
+    return stamped_contents(order.id, order.owner_id, order.source_account_id, order.currency, order)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bulk_transfers.postgres import BulkTransfers
 from customers.postgres import Customers
 from database.connections import Database
+from ledger.fingerprints import Fingerprints
 from ledger.ids import StandingOrderId
 from ledger.limits.tier_limits import DEFAULT_LIMITS
 from ledger.postgres.book import Book
@@ -44,6 +45,7 @@ class Scene:
     hours: RunHours = HOURS
     holidays: HolidayCalendar = NO_HOLIDAYS
     later: timedelta = field(default_factory=timedelta)
+    fingerprints: Fingerprints = FINGERPRINTS
 
     @property
     def rules(self) -> DueRules:
@@ -51,13 +53,13 @@ class Scene:
 
     @property
     def orders(self) -> StandingOrders:
-        return StandingOrders(self.database, FINGERPRINTS, self.rules)
+        return StandingOrders(self.database, self.fingerprints, self.rules)
 
     async def clock(self, connection: "Connection") -> datetime:
         return await time_now(connection) + self.later
 
     def dates(self, at_once: int = 500) -> DueDates:
-        return DueDates(self.database, FINGERPRINTS, self.rules, clock=self.clock, at_once=at_once)
+        return DueDates(self.database, self.fingerprints, self.rules, clock=self.clock, at_once=at_once)
 
     def payments(self, at_once: int = 500) -> DuePayments:
         return DuePayments(self.database, self.bulk, self.hours, DEFAULT_LIMITS, clock=self.clock, at_once=at_once)
@@ -65,7 +67,7 @@ class Scene:
     @property
     def bulk(self) -> BulkTransfers:
         rules = [AmountThreshold(REVIEW_FROM_MAJOR, ScreeningAnswer.REVIEW)]
-        return BulkTransfers(FINGERPRINTS, RulesInForce(self.database, rule_set_of(rules)))
+        return BulkTransfers(self.fingerprints, RulesInForce(self.database, rule_set_of(rules)))
 
     async def today(self) -> date:
         async with self.database.connection() as connection:
@@ -102,6 +104,8 @@ class Scene:
         report = SweepReport()
         dates, payments = self.dates(at_once), self.payments(at_once)
         altered: set[StandingOrderId] = set()
+        while await dates.renew_stamps(altered):
+            pass
         while await dates.fall_due(altered):
             pass
         report = report.plus(await payments.follow())

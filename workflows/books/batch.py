@@ -35,14 +35,17 @@ class BatchWorkflow:
         """Go on until it has ended. After `steps_at_once` steps it continues as new: histories stay short."""
         try:
             for _ in range(steps_at_once):
+                self._news = False
                 progress = await self._step(steps.post_batch, "Post the next chunks")
                 if progress.state.is_final:
                     return progress
                 for order in progress.to_start:
+                    if self._news:  # somebody may have cancelled it: the row says
+                        break
                     await self._start(order)
                 if progress.state is BatchState.HELD:
                     await self._wait_for_decision()
-                elif progress.to_start:
+                elif progress.to_start and not self._news:
                     await workflow.sleep(policies.BATCH_SINGLES_PAUSE, summary="Until the single transfers have rows")
         except (asyncio.CancelledError, FailureError) as error:
             if not is_cancelled_exception(error):
@@ -89,7 +92,6 @@ class BatchWorkflow:
             await workflow.wait_condition(
                 lambda: self._news, timeout=policies.BATCH_ROUTINE_LOOK, timeout_summary="Until the row is read again"
             )
-        self._news = False
 
 
 def _is_held(progress: BatchProgress) -> bool:

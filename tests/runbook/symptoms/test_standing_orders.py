@@ -1,10 +1,12 @@
 """docs/operate/runbook/standing-orders.md: payments are late, none may leave, one order is to stop."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from database.connections import Database
 from tests.api.people import Person
+from tests.orders import FINGERPRINTS
 from tests.runbook.commands import Runbook
 from tests.waiting import until
 
@@ -16,6 +18,15 @@ STEER = {
 LATE = """psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT order_id, date, code, tries, next_try_at
   FROM standing_order_occurrences WHERE state = 'due' AND next_try_at < now() - interval '5 minutes'
   ORDER BY next_try_at LIMIT 20" """
+
+
+KEYS = """psql "$REMIT_OPERATOR_DATABASE_URL" -c "SELECT split_part(stamp, '.', 1) AS key, count(*), 'standing orders' AS of
+     FROM standing_orders WHERE state IN ('active', 'paused') GROUP BY 1
+     UNION ALL SELECT split_part(stamp, '.', 1), count(*), 'payments' FROM standing_order_occurrences
+     WHERE state IN ('due', 'under_way') GROUP BY 1
+     UNION ALL SELECT split_part(i.fingerprint, '.', 1), count(*), 'items of ' || min(b.id)
+     FROM batches b JOIN batch_items i ON i.batch_id = b.id
+     WHERE b.state IN ('accepted', 'in_progress', 'held') GROUP BY 1" """.strip()
 
 
 async def ordered(payer: Person, payee: Person, **recurrence: Any) -> str:
@@ -48,6 +59,8 @@ async def test_a_paused_schedule_pays_nothing_and_goes_on(
 
     await until(has_run, "the schedule starts sweeps")
     assert (await payer.get(f"/v1/standing-orders/{order_id}")).json()["state"] == "active"
+    keys = re.findall(r"^ ([0-9a-f]{8}) \|", await runbook.run(KEYS), re.MULTILINE)
+    assert set(keys) == {FINGERPRINTS.stamp(("a test",)).partition(".")[0]}
 
 
 async def test_staff_stop_one_order_and_read_what_became_of_its_dates(
