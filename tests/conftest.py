@@ -35,6 +35,7 @@ from settings import Settings
 from staff.postgres.reversal_record import record_reversal
 from tests.connections import Connection
 from tests.databases import Databases, OwnDatabase
+from tests.late_workers import late_workers
 from tests.orders import BOTH_FINGERPRINTS, ENCRYPTION, FINGERPRINTS
 from workflows.payloads import DATA_CONVERTER
 from workflows.registration import register_search_attributes
@@ -158,6 +159,12 @@ def few_pollers() -> Iterator[None]:
     """A worker of a test takes a handful of steps: most of its work for Temporal would be to ask for more."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "FIRST_POLLERS", 2)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def workers_begin_late() -> Iterator[None]:
+    with late_workers():
         yield
 
 

@@ -31,7 +31,6 @@ from tests.orders import (
 )
 from tests.waiting import until
 
-
 # How often this session has read each of these tables from its first row to its last.
 WHOLE_READS = """
     SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname IN ('transfers', 'postings', 'entries')
