@@ -17,8 +17,10 @@ REMIT = "remit"
 MILLION = "remit_million"
 # The same product twice, in pairs of rounds: with events, and without.
 WITH_EVENTS, WITHOUT_EVENTS = "with_events", "without_events"
-# Those whose processes are started by what measures them.
-STARTED_LATER = (MILLION, WITH_EVENTS, WITHOUT_EVENTS)
+# Books for bulk postings, which are measured in the process that runs the benchmark.
+BATCHES = "batches"
+# Those whose processes, if any, are started by what measures them.
+STARTED_LATER = (MILLION, WITH_EVENTS, WITHOUT_EVENTS, BATCHES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,15 @@ PHASES = {
     "memory": "memory over 20,000 transfers",
     "scale": "1, 2 and 4 worker processes",
     "events": "transfers with events and one idle endpoint, beside transfers without events",
+    "batches": "chunks beside one transaction each; 10,000 over HTTP beside singles, and singles while a batch runs",
 }
+
+# What the phase `batches` measures.
+CHUNKS_UNIFORM, CHUNKS_HOT = "chunks of 500", "chunks of 500, one payer"
+EACH_UNIFORM, EACH_HOT = "one transaction each", "one transaction each, one payer"
+BATCH_OVER_HTTP, SINGLES = "batch of 10,000 over HTTP", "singles over HTTP, one payer"
+BESIDE = "singles beside a batch"
+
 LETTERS = (*dict.fromkeys(case.letter for case in CASES), *PHASES)
 
 
@@ -161,7 +171,7 @@ FULL_PROFILE = Profile(
         Level(8, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN)),
         Level(100, 2, 4, (*HTTP_YARDSTICKS, STEPS, PLAIN), 5),
     ),
-    phases=("start", "h", "sign-ins", "memory", "scale", "events"),
+    phases=("start", "h", "sign-ins", "memory", "scale", "events", "batches"),
     half_rounds=2,
 )
 

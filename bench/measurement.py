@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import phases
-from bench.cases import HTTP_YARDSTICKS, MILLION, WITH_EVENTS, WITHOUT_EVENTS, Profile
+from bench.cases import BATCHES, HTTP_YARDSTICKS, MILLION, WITH_EVENTS, WITHOUT_EVENTS, Profile
 from bench.event_cost import transfers_with_and_without_events
 from bench.machine import commit, machine, versions
 from bench.run import Progress as Shown
 from bench.run import Run
 from bench.servers import GENERATORS, forget_settings, servers
+from bench.traffic.batches import batches_and_singles
 from devenv.stack import Prepare
 
 SCHEMA = 1
@@ -26,6 +27,7 @@ RESULTS = "results.json"
 FLOOD = 30  # the level of the targets
 # The number of rounds of a phase, and the seconds of each.
 ROUNDS, SECONDS = 2, 3.0
+BATCH_ROUNDS = 3
 # Long enough for a hundred transfers, also where one takes a tenth of a second.
 SIGN_IN_SECONDS = 10.0
 
@@ -138,6 +140,8 @@ async def measured(run: Run, profile: Profile) -> dict[str, Any]:
         await phases.scale(run, ROUNDS, SECONDS)
     if "events" in profile.phases:
         await transfers_with_and_without_events(run)
+    if "batches" in profile.phases:
+        await batches_and_singles(run, BATCH_ROUNDS)
     return found
 
 
@@ -146,4 +150,6 @@ def systems_of(profile: Profile) -> Sequence[str]:
     found = [case.system for level in profile.levels for case in level.cases]
     if "events" in profile.phases:
         found += [WITH_EVENTS, WITHOUT_EVENTS]
+    if "batches" in profile.phases:
+        found.append(BATCHES)
     return list(dict.fromkeys(found))

@@ -155,6 +155,6 @@ def round_line(entry: Mapping[str, Any]) -> str:
     others = {answer: count for answer, count in entry["answers"].items() if answer != entry["load"]["expected"]}
     wrong = f"  other answers: {others}" if others else ""
     return (
-        f"{entry['case']:<21}{entry['level']:>5} in flight  round {entry['round'] + 1}  {entry['throughput']:>8.1f}/s"
+        f"{entry['case']:<31} {entry['level']:>6} in flight  round {entry['round'] + 1}  {entry['throughput']:>8.1f}/s"
         f"  p50 {latency['p50'] or 0:>7.1f}  p99 {latency['p99'] or 0:>7.1f} ms  unsent {entry['unsent']:,}{wrong}"
     )

@@ -8,7 +8,16 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from bench.cases import CASES, LEDGER_ALONE
+from bench.cases import (
+    BATCH_OVER_HTTP,
+    CASES,
+    CHUNKS_HOT,
+    CHUNKS_UNIFORM,
+    EACH_HOT,
+    EACH_UNIFORM,
+    LEDGER_ALONE,
+    SINGLES,
+)
 from bench.results.targets import Measured, Results, rounds_of
 from bench.results.terminal import GROUPS, figures_of
 
@@ -44,6 +53,7 @@ def draw(results: Results, folder: Path) -> list[tuple[str, str]]:
             ("latency.svg", "Latency on an idle machine, p50 and p99", latency_chart(results)),
             ("cpu.svg", "CPU per transfer by process", cpu_chart(results)),
             ("loads.svg", "Throughput by the number of transfers in flight", loads_chart(results)),
+            ("batches.svg", "Transfers per second in batches, and one by one", batches_chart(results)),
             ("memory.svg", "Memory of API and worker over 20,000 transfers", memory_chart(results)),
         ):
             if chart is not None:
@@ -125,6 +135,26 @@ def loads_chart(results: Results) -> Figure | None:
     return figure
 
 
+def batches_chart(results: Results) -> Figure | None:
+    """A bar for each way of paying many, on a logarithmic axis: equal distances are equal ratios."""
+    found = [
+        (name, rate) for name, level in _BATCHES if (rate := figures_of(results, name, level)["throughput"]) is not None
+    ]
+    if not found:
+        return None
+    figure, axes = _rows(len(found))
+    for place, (name, rate) in enumerate(found):
+        axes.barh(place, rate.middle, height=0.62, color=OTHER if name in _ONE_BY_ONE else REMIT)
+        axes.plot([rate.least, rate.most], [place, place], color="#24292f", linewidth=1.2)
+        axes.text(rate.most * 1.08, place, f"{rate.middle:,.0f}", va="center", fontsize=9)
+    axes.set_xscale("log")
+    axes.set_xlim(right=axes.get_xlim()[1] * 1.6)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    _label(axes, [name for name, _ in found], "transfers per second: median of the rounds, line from least to most")
+    return figure
+
+
 def memory_chart(results: Results) -> Figure | None:
     """Resident memory during many transfers."""
     samples: Sequence[dict[str, Any]] = results.get("memory", [])
@@ -144,6 +174,16 @@ def memory_chart(results: Results) -> Figure | None:
     axes.set_ylabel("MB resident")
     return figure
 
+
+_BATCHES = (
+    (CHUNKS_UNIFORM, "direct"),
+    (CHUNKS_HOT, "direct"),
+    (EACH_UNIFORM, "direct"),
+    (EACH_HOT, "direct"),
+    (BATCH_OVER_HTTP, "1"),
+    (SINGLES, "30"),
+)
+_ONE_BY_ONE = (EACH_UNIFORM, EACH_HOT, SINGLES)
 
 _GROUP_NAMES = {
     "system": "the system's own process",

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from bench.cases import BATCH_OVER_HTTP, BESIDE, CHUNKS_HOT, CHUNKS_UNIFORM, EACH_UNIFORM, SINGLES
+
 Results = Mapping[str, Any]
 Rounds = Sequence[Mapping[str, Any]]
 
@@ -64,12 +66,16 @@ def latency(wanted: str) -> Callable[[Mapping[str, Any]], float | None]:
 
 
 def ratio(
-    upper: str, lower: str, level: str, read: Callable[[Mapping[str, Any]], float | None] = throughput
+    upper: str,
+    lower: str,
+    level: str,
+    read: Callable[[Mapping[str, Any]], float | None] = throughput,
+    lower_level: str | None = None,
 ) -> Callable[[Results], Measured | None]:
     """`upper` divided by `lower` within each round, so that both ran on the machine in the same condition."""
 
     def measure(results: Results) -> Measured | None:
-        pairs = zip(rounds_of(results, upper, level), rounds_of(results, lower, level), strict=False)
+        pairs = zip(rounds_of(results, upper, level), rounds_of(results, lower, lower_level or level), strict=False)
         both = [(read(one), read(other)) for one, other in pairs]
         return Measured.of([one / other for one, other in both if one is not None and other])
 
@@ -103,6 +109,27 @@ def tail(case: str, level: str) -> Callable[[Results], Measured | None]:
     return measure
 
 
+def seconds_of(case: str, level: str) -> Callable[[Results], Measured | None]:
+    """How long each round of the case took."""
+    return lambda results: figure(results, case, level, lambda entry: float(entry["seconds"]))
+
+
+def other_answers(case: str, level: str) -> Callable[[Results], Measured | None]:
+    """How many requests of all rounds got another answer than the expected one."""
+
+    def count(results: Results) -> Measured | None:
+        rounds = rounds_of(results, case, level)
+        others = sum(sum(entry["answers"].values()) - entry["good"] for entry in rounds)
+        return Measured.of([float(others)] if rounds else [])
+
+    return count
+
+
+def beside_p95(results: Results) -> Measured | None:
+    """The latency of single transfers from the account that pays a batch meanwhile, in milliseconds."""
+    return figure(results, BESIDE, "30", latency("p95"))
+
+
 def start_seconds(results: Results) -> Measured | None:
     """Seconds from the command `remit run` to its line `ready`."""
     return Measured.of(results.get("start_seconds", []))
@@ -129,6 +156,14 @@ TARGETS: Sequence[Target] = (
     Target("postings per second, 30 in flight: e hot / e uniform", 0.5, True, ratio("e hot", "e uniform", "30")),
     Target("throughput, 30 in flight: i / c", 0.9, True, ratio("i", "c", "30")),
     Target("throughput, 30 in flight: with events / without", 0.95, True, ratio("with events", "without events", "30")),
+    Target("batches: chunks of 500 / one transaction each", 5, True, ratio(CHUNKS_UNIFORM, EACH_UNIFORM, "direct")),
+    Target("batches: chunks of 500, one payer / uniform", 0.9, True, ratio(CHUNKS_HOT, CHUNKS_UNIFORM, "direct")),
+    Target("batches: 10,000 over HTTP, to the last outcome", 5, False, seconds_of(BATCH_OVER_HTTP, "1"), "s"),
+    Target(
+        "batches: over HTTP / singles, 30 in flight", 40, True, ratio(BATCH_OVER_HTTP, SINGLES, "1", lower_level="30")
+    ),
+    Target("batches: a single on the account beside, p95", 300, False, beside_p95, "ms"),
+    Target("batches: singles beside that did not complete", 0, False, other_answers(BESIDE, "30")),
     Target("memory of API and worker over 20,000 transfers", 10, False, memory_growth, "% growth"),
     Target("start of the stack", 8, False, start_seconds, "s"),
 )

@@ -6,10 +6,24 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bench.cases import PLAIN, REMIT, STEPS, UNIFORM, Level, Profile
+from bench.cases import (
+    BATCH_OVER_HTTP,
+    BATCHES,
+    BESIDE,
+    CHUNKS_UNIFORM,
+    EACH_HOT,
+    PLAIN,
+    REMIT,
+    STEPS,
+    UNIFORM,
+    Level,
+    Profile,
+)
 from bench.postgres.million import fill_with_entries
+from bench.results.targets import verdicts
 from bench.run import BooksBroken, Progress, Run
 from bench.servers import Servers, servers
+from bench.traffic import batches
 from bench.traffic.generator import SIGN_IN
 from bench.traffic.jobs import Job, ask
 from bench.traffic.load import Load
@@ -26,7 +40,7 @@ PROFILE = Profile("tiny", accounts=12, warm_up_seconds=0.5, levels=(LEVEL,), pha
 
 @pytest.fixture(scope="module")
 async def started(open_folder: Path) -> AsyncIterator[Servers]:
-    systems = [case.system for case in CASES]
+    systems = [*(case.system for case in CASES), BATCHES]
     async with servers(open_folder / "bench", prepare, PROFILE.accounts, systems, print) as found:
         yield found
 
@@ -46,6 +60,22 @@ async def test_each_case_moves_money_counts_its_cpu_and_leaves_clean_books(start
     assert by_case["c"]["cpu_seconds"]["load generator"] > 0
     audited = {found["system"]: found["transfers"]["completed"] for found in run.recorder.audits}
     assert audited[REMIT] >= by_case["c"]["sent"]
+
+
+async def test_batches_and_singles_are_paid_and_leave_clean_books(
+    started: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    less = {"CHUNKS": 1, "ONE_EACH": 20, "ITEMS": 600, "SINGLES_SECONDS": 1.5, "LEAD_IN": 0.2, "BESIDE_SECONDS": 1.0}
+    for name, value in less.items():
+        monkeypatch.setattr(batches, name, value)
+    run = Run(started, PROFILE, seed=1, progress=Progress())
+    await batches.batches_and_singles(run, rounds=1)
+    by_case = {entry["case"]: entry for entry in run.recorder.rounds}
+    assert [by_case[name]["good"] for name in (CHUNKS_UNIFORM, EACH_HOT, BATCH_OVER_HTTP)] == [500, 20, 600]
+    assert all(entry["throughput"] > 0 for entry in run.recorder.rounds)
+    assert by_case[BESIDE]["answers"] == {"201 completed": by_case[BESIDE]["sent"]}
+    measured = {verdict["name"] for verdict in verdicts({"rounds": run.recorder.rounds}) if verdict["measured"]}
+    assert len([name for name in measured if name.startswith("batches: ")]) == 6
 
 
 async def test_every_customer_of_a_run_can_sign_in(started: Servers) -> None:
