@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 from temporalio.client import Client
@@ -12,10 +12,6 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from activities.step_records import StepRecords, nobody_waits
 from activities.webhooks.deliveries import DeliverySteps
 from activities.webhooks.wakes import Wakes
-from brokers.kafka import KafkaAddress, KafkaSink
-from brokers.kafka_dead_letters import KafkaDeadLetters
-from brokers.rabbitmq import RabbitMqSink
-from brokers.rabbitmq_dead_letters import RabbitMqDeadLetters
 from database.connections import STEPS, WORKER_ROLE, Database
 from events.installed_sinks import installed_sinks
 from events.postgres.arrivals import Arrivals
@@ -37,10 +33,14 @@ from worker import UNVERSIONED, deployment, mailer_from, webhook_networks_from
 from workflows import policies
 from workflows.interceptors.step_headers import RequestHeader
 
+if TYPE_CHECKING:
+    from brokers.kafka_dead_letters import KafkaDeadLetters
+    from brokers.rabbitmq_dead_letters import RabbitMqDeadLetters
+
 log = structlog.get_logger()
 
 # Sinks that settings switch on. The others of Remit are always on.
-BUILT_IN = dict.fromkeys((EmailSink.name, KafkaSink.name, RabbitMqSink.name), SinkKind.PUBLISHER)
+BUILT_IN = dict.fromkeys((EmailSink.name, "kafka", "rabbitmq"), SinkKind.PUBLISHER)
 
 # Of a worker, beside those of its steps.
 EVENT_CONNECTIONS = 10
@@ -56,22 +56,34 @@ def open_events_database(settings: Settings) -> Database:
     return Database(url, EVENT_CONNECTIONS, "remit-events", STEPS, role=WORKER_ROLE)
 
 
+# A broker's client takes a third of a second to import, and most installations have none.
+
+
 def brokers_from(settings: Settings) -> list[Publisher]:
     """The brokers that the settings name."""
     found: list[Publisher] = []
     if settings.kafka_url is not None:
+        from brokers.kafka import KafkaAddress, KafkaSink  # noqa: PLC0415
+
         found.append(KafkaSink(KafkaAddress(settings.kafka_url.get_secret_value())))
     if settings.rabbitmq_url is not None:
+        from brokers.rabbitmq import RabbitMqSink  # noqa: PLC0415
+
         found.append(RabbitMqSink(settings.rabbitmq_url.get_secret_value()))
     return found
 
 
-def collectors_from(settings: Settings, database: Database) -> list[KafkaDeadLetters | RabbitMqDeadLetters]:
+def collectors_from(settings: Settings, database: Database) -> "list[KafkaDeadLetters | RabbitMqDeadLetters]":
     """What collects dead letters from the brokers that the settings name, and hands replays back."""
-    found: list[KafkaDeadLetters | RabbitMqDeadLetters] = []
+    found: "list[KafkaDeadLetters | RabbitMqDeadLetters]" = []
     if settings.kafka_url is not None:
+        from brokers.kafka import KafkaAddress  # noqa: PLC0415
+        from brokers.kafka_dead_letters import KafkaDeadLetters  # noqa: PLC0415
+
         found.append(KafkaDeadLetters(KafkaAddress(settings.kafka_url.get_secret_value()), database))
     if settings.rabbitmq_url is not None:
+        from brokers.rabbitmq_dead_letters import RabbitMqDeadLetters  # noqa: PLC0415
+
         found.append(RabbitMqDeadLetters(settings.rabbitmq_url.get_secret_value(), database))
     return found
 
