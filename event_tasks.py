@@ -75,7 +75,7 @@ def brokers_from(settings: Settings) -> list[Publisher]:
 
 def collectors_from(settings: Settings, database: Database) -> "list[KafkaDeadLetters | RabbitMqDeadLetters]":
     """What collects dead letters from the brokers that the settings name, and hands replays back."""
-    found: "list[KafkaDeadLetters | RabbitMqDeadLetters]" = []
+    found: list[KafkaDeadLetters | RabbitMqDeadLetters] = []
     if settings.kafka_url is not None:
         from brokers.kafka import KafkaAddress  # noqa: PLC0415
         from brokers.kafka_dead_letters import KafkaDeadLetters  # noqa: PLC0415
