@@ -77,14 +77,14 @@ def collectors_from(settings: Settings, database: Database) -> "list[KafkaDeadLe
     """What collects dead letters from the brokers that the settings name, and hands replays back."""
     found: list[KafkaDeadLetters | RabbitMqDeadLetters] = []
     if settings.kafka_url is not None:
-        from brokers.kafka import KafkaAddress  # noqa: PLC0415
-        from brokers.kafka_dead_letters import KafkaDeadLetters  # noqa: PLC0415
+        from brokers import kafka, kafka_dead_letters  # noqa: PLC0415
 
-        found.append(KafkaDeadLetters(KafkaAddress(settings.kafka_url.get_secret_value()), database))
+        address = kafka.KafkaAddress(settings.kafka_url.get_secret_value())
+        found.append(kafka_dead_letters.KafkaDeadLetters(address, database))
     if settings.rabbitmq_url is not None:
-        from brokers.rabbitmq_dead_letters import RabbitMqDeadLetters  # noqa: PLC0415
+        from brokers import rabbitmq_dead_letters  # noqa: PLC0415
 
-        found.append(RabbitMqDeadLetters(settings.rabbitmq_url.get_secret_value(), database))
+        found.append(rabbitmq_dead_letters.RabbitMqDeadLetters(settings.rabbitmq_url.get_secret_value(), database))
     return found
 
 
