@@ -71,6 +71,7 @@ from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
 from projections.postgres.generations import ProjectionRebuilds
 from projections.postgres.reads import ProjectionReads
+from reviews.open_reviews.postgres import OpenReviews
 from reviews.postgres import Reviews
 from rule_files import configured_rules
 from screening.postgres.cases import Cases
@@ -90,6 +91,7 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
+from staff.row_holders.postgres import RowHolders
 from staff.sinks.postgres import SinkRetirements
 from standing_orders.postgres.orders import StandingOrders
 from statements.postgres.account_statements import AccountStatements
@@ -264,6 +266,7 @@ def compose_api(
         roles=Roles(database, four_eyes_after),
         transfer_searches=TransferSearches(reports),
         transfer_files=files,
+        row_holders=RowHolders(database),
         actions=actions,
         audit_records=AuditRecords(database, reports),
         event_searches=EventSearches(reports),
@@ -279,6 +282,7 @@ def compose_api(
         interventions=Interventions(acceptance, temporal, actions, files, reversals, disputes, LateReversals(database)),
         tier_requests=tier_requests_from(settings, database, queues),
         reviews=Reviews(database, four_eyes_after),
+        open_reviews=OpenReviews(reports),
         cases=Cases(database),
         member_lists=MemberLists(database),
         rule_sets=RuleSets(

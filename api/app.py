@@ -53,6 +53,7 @@ from api.screening import case_routes as cases
 from api.screening import rule_routes as screening_rules
 from api.services import Services
 from api.staff import routes as staff
+from api.staff import temporal_routes as staff_temporal
 from api.standing_orders import routes as standing_orders
 from api.standing_orders import staff_routes as staff_standing_orders
 from api.statements import routes as statements
@@ -172,6 +173,7 @@ def _routed() -> FastAPI:
         staff_transfers,
         interventions,
         reviews,
+        staff_temporal,
         staff_disputes,
         staff_standing_orders,
         staff_tiers,

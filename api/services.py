@@ -48,6 +48,7 @@ from notifications.postgres import Notifications
 from onboarding.postgres import Onboarding
 from projections.postgres.generations import ProjectionRebuilds
 from projections.postgres.reads import ProjectionReads
+from reviews.open_reviews.postgres import OpenReviews
 from reviews.postgres import Reviews
 from screening.postgres.cases import Cases
 from screening.postgres.member_lists import MemberLists
@@ -63,6 +64,7 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
+from staff.row_holders.postgres import RowHolders
 from staff.sinks.postgres import SinkRetirements
 from standing_orders.postgres.orders import StandingOrders
 from statements.postgres.account_statements import AccountStatements
@@ -99,6 +101,7 @@ class Services:
     roles: Roles
     transfer_searches: TransferSearches
     transfer_files: TransferFiles
+    row_holders: RowHolders
     actions: StaffActions
     audit_records: AuditRecords
     event_searches: EventSearches
@@ -113,6 +116,7 @@ class Services:
     web_ui: WebUi
     interventions: Interventions
     reviews: Reviews
+    open_reviews: OpenReviews
     tier_requests: TierRequests
     cases: Cases
     member_lists: MemberLists

@@ -7,10 +7,14 @@ Only calls that nobody depends on, such as waking a workflow, log it and return.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from enum import StrEnum
 
 import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.client import (
+    ScheduleActionExecutionStartWorkflow,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -22,7 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.long_workflows import NUDGE_SECONDS, LongWorkflows
 from api.temporal_connection import RPC_LIMIT, RPC_SECONDS, TemporalUnavailable, unavailable_on_failure
 from api.update_delivery import delivered_update
-from ledger.recovery import Stranded
+from ledger.recovery import Stranded, Sweep, SweepRun
 from ledger.transfers import Transfer, TransferOrder
 from workflows.policies import TASK_TIMEOUT
 from workflows.search_attributes import NEEDS_ATTENTION, search_attributes, summary
@@ -35,6 +39,8 @@ log = structlog.get_logger()
 # request for all that is left has found.
 FINGERPRINT = "fingerprint"
 AMOUNT_MINOR = "amount_minor"
+# What Temporal puts around a failure whose trace is too long to keep.
+TOO_LONG = "Failure exceeds size limit."
 # The code of an update that no running workflow could take.
 NO_WORKFLOW = "no_workflow"
 # Temporal's type of the failure of an update whose workflow ended after it took the update, and before it answered.
@@ -64,12 +70,51 @@ class StartedOrder:
     amount_minor: int | None = None
 
 
+class SweepStatus(StrEnum):
+    """How a run of recovery stands in Temporal."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    TERMINATED = "terminated"
+    CONTINUED_AS_NEW = "continued_as_new"
+    TIMED_OUT = "timed_out"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverySweep:
+    """A run of recovery. `found` is None while it runs, and where it ended without a result."""
+
+    workflow_id: str
+    started_at: datetime
+    status: SweepStatus
+    found: Sweep | None
+
+
 @dataclass(frozen=True, slots=True)
 class RecoverySchedule:
-    """Whether an operator has paused recovery, and when it last began; None: not yet."""
+    """Whether an operator has paused recovery and why, when it last began and begins next; None: not yet, or never."""
 
     is_paused: bool
     last_sweep_at: datetime | None
+    note: str | None = None
+    next_sweep_at: datetime | None = None
+    runs: tuple[SweepRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingStep:
+    """What a running workflow waits for. `step` None: for no step, but for people, a timer, or its next task."""
+
+    workflow_id: str
+    step: str | None = None
+    attempt: int = 0
+    failure: str | None = None
+    last_tried_at: datetime | None = None
+    next_try_at: datetime | None = None
+    is_paused: bool = False
 
 
 class TemporalGateway(LongWorkflows):
@@ -166,12 +211,57 @@ class TemporalGateway(LongWorkflows):
         async with unavailable_on_failure(within_seconds):
             return (await self._client.count_workflows(self._flagged)).count
 
-    async def recovery_schedule(self) -> RecoverySchedule:
-        """The schedule of recovery as Temporal has it. Raises `TemporalUnavailable`, also where there is none."""
+    async def recovery_schedule(self) -> RecoverySchedule | None:
+        """The schedule of recovery as Temporal has it; None where there is none. Raises `TemporalUnavailable`."""
         async with unavailable_on_failure():
-            found = await self._client.get_schedule_handle(RECOVERY_SCHEDULE).describe(rpc_timeout=RPC_LIMIT)
-        begun = [action.started_at for action in found.info.recent_actions]
-        return RecoverySchedule(found.schedule.state.paused, max(begun, default=None))
+            try:
+                found = await self._client.get_schedule_handle(RECOVERY_SCHEDULE).describe(rpc_timeout=RPC_LIMIT)
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return None
+                raise
+        recent = sorted(found.info.recent_actions, key=lambda each: each.started_at, reverse=True)
+        return RecoverySchedule(
+            is_paused=found.schedule.state.paused,
+            last_sweep_at=recent[0].started_at if recent else None,
+            note=found.schedule.state.note,
+            next_sweep_at=min(found.info.next_action_times, default=None),
+            runs=tuple(
+                SweepRun(each.action.workflow_id, each.action.first_execution_run_id)
+                for each in recent
+                if isinstance(each.action, ScheduleActionExecutionStartWorkflow)
+            ),
+        )
+
+    async def recovery_sweep(self, run: SweepRun) -> RecoverySweep | None:
+        """One run of recovery with what it did; None where Temporal keeps it no more. Raises `TemporalUnavailable`."""
+        handle = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id, result_type=Sweep)
+        try:
+            async with asyncio.timeout(RPC_SECONDS):
+                found = await handle.describe(rpc_timeout=RPC_LIMIT)
+                is_done = found.status is WorkflowExecutionStatus.COMPLETED
+                result = await handle.result(follow_runs=False, rpc_timeout=RPC_LIMIT) if is_done else None
+        except (RPCError, RuntimeError, TimeoutError) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise TemporalUnavailable(str(error)) from error
+        name = found.status.name.lower() if found.status else ""
+        status = SweepStatus(name) if name in set(SweepStatus) else SweepStatus.UNKNOWN
+        return RecoverySweep(run.workflow_id, found.start_time, status, result)
+
+    async def pending_step(self, transfer: Transfer) -> PendingStep | None:
+        """What the workflow that drives the transfer waits for; None: none runs. Raises `TemporalUnavailable`."""
+        for workflow_id in _drivers_of(transfer):
+            try:
+                async with asyncio.timeout(RPC_SECONDS):
+                    found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_LIMIT)
+            except (RPCError, RuntimeError, TimeoutError) as error:
+                if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                    continue
+                raise TemporalUnavailable(str(error)) from error
+            if found.status is WorkflowExecutionStatus.RUNNING:
+                return pending_step_of(found)
+        return None
 
     async def nudge_review(self, transfer: Transfer) -> None:
         """Have the workflow that drives the transfer read its review's rows again.
@@ -222,6 +312,28 @@ class TemporalGateway(LongWorkflows):
 
 def _memo(order: TransferOrder) -> dict[str, object]:
     return {FINGERPRINT: order.fingerprint} | ({AMOUNT_MINOR: order.amount_minor} if order.all_that_is_left else {})
+
+
+def pending_step_of(found: WorkflowExecutionDescription) -> PendingStep:
+    """The step that this running workflow waits for, and why it has no answer."""
+    for pending in found.raw_description.pending_activities:
+        failure = pending.last_failure
+        if failure.message == TOO_LONG:
+            failure = failure.cause
+        return PendingStep(
+            found.id,
+            pending.activity_type.name,
+            pending.attempt,
+            failure.message or None,
+            _moment(pending.last_started_time),
+            _moment(pending.next_attempt_schedule_time),
+            pending.paused,
+        )
+    return PendingStep(found.id)
+
+
+def _moment(stamp: Timestamp) -> datetime | None:
+    return stamp.ToDatetime(UTC) if stamp.seconds else None
 
 
 def _drivers_of(transfer: Transfer) -> tuple[str, str]:

@@ -1,12 +1,14 @@
 """Decisions about transfers in review, as requests and answers."""
 
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from api.http.fields import Amount, Currency, Moment, TransferIdIn
+from api.http.fields import Amount, Currency, Cursor, In, Limit, Moment, TransferIdIn
 from api.http.problems import ProblemCode
 from api.staff.models import ReasonIn
+from api.transfers.staff_models import AnyTransferOut
 from ledger.ids import AccountId, CustomerId, TransferId
 from reviews.review import BatchOfDecisions, Ruling
 
@@ -67,3 +69,36 @@ class DecisionsOut(BaseModel):
     def of(cls, batch: BatchOfDecisions) -> "DecisionsOut":
         refused = [DecisionNotTakenOut.model_validate(each, from_attributes=True) for each in batch.refused]
         return cls(total=len(batch.taken) + len(refused), taken=len(batch.taken), refused=refused)
+
+
+class ReviewFilters(BaseModel):
+    """Which page of the list."""
+
+    model_config = In.model_config
+
+    limit: Limit = 20
+    cursor: Cursor = None
+
+
+class ReviewDecisionOut(BaseModel):
+    decided_by: CustomerId
+    ruling: Ruling
+    reason: str
+    decided_at: datetime
+
+
+class OpenReviewOut(BaseModel):
+    """A transfer that waits for a decision. Whoever is a party of it does not read who has decided."""
+
+    transfer: AnyTransferOut
+    began_at: datetime | None = Field(description="Null: it begins within seconds")
+    deadline: datetime | None = Field(description="Then it fails as `review_expired`")
+    approvals: int | None = Field(description="So many different people must approve it", examples=[2])
+    decisions: list[ReviewDecisionOut] = Field(description="Oldest first")
+
+
+class OpenReviewsOut(BaseModel):
+    """A page of reviews that wait, newest transfer first."""
+
+    items: list[OpenReviewOut]
+    next_cursor: str | None

@@ -3,24 +3,67 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 
+from api.http.paging import next_cursor
 from api.http.problems import FieldError, Problem, problem_responses
 from api.http.repeats import KEYED, KeptAnswers
 from api.http.route import CheckedRoute
-from api.reviews.models import DecisionIn, DecisionsIn, DecisionsOut
+from api.reviews.models import (
+    DecisionIn,
+    DecisionsIn,
+    DecisionsOut,
+    OpenReviewOut,
+    OpenReviewsOut,
+    ReviewDecisionOut,
+    ReviewFilters,
+)
 from api.services import Remit, Services
-from api.staff.authorization import ACTING, may
+from api.staff.authorization import ACTING, READING, Staff, may
 from api.staff.interventions import ActionAnswer
 from api.staff.models import AnsweredOut, answered
+from api.transfers.staff_models import AnyTransferOut
 from ledger.ids import TransferId
 from ledger.transfers import State, Step, Transfer
+from reviews.open_reviews.postgres import OpenReview
 from reviews.postgres import RecordedDecision
 from reviews.review import Decision
 from staff.permissions import Action, Actor
 from staff.postgres.transfer_search import TransferSearch
 
 router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=CheckedRoute)
+
+
+@router.get(
+    "/reviews",
+    operation_id="admin.reviews.list",
+    summary="List the reviews that wait",
+    responses=problem_responses(*READING, "cursor_invalid", "validation_failed"),
+)
+async def reviews(wanted: Annotated[ReviewFilters, Query()], reader: Staff, remit: Remit) -> OpenReviewsOut:
+    """Transfers in review, newest first: until when each may wait, how many must approve it, and who has decided.
+
+    What the rules saw is at `GET /v1/admin/transfers/{id}/verdicts`.
+    """
+    before = remit.cursors.read_place("reviews", wanted.cursor)
+    search = TransferSearch(state=State.IN_REVIEW, hidden_from=reader.id, before=before)
+    page = await remit.transfer_searches.find(search, wanted.limit)
+    found = await remit.open_reviews.of(reader.id, page.items)
+    return OpenReviewsOut(
+        items=[_waiting(transfer, found.get(transfer.id), remit) for transfer in page.items],
+        next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("reviews", last.created_at, last.id)),
+    )
+
+
+def _waiting(transfer: Transfer, review: OpenReview | None, remit: Services) -> OpenReviewOut:
+    decisions = review.decisions if review else []
+    return OpenReviewOut(
+        transfer=AnyTransferOut.told(transfer, remit.web_ui.workflow(transfer.workflow_id)),
+        began_at=review.began_at if review else None,
+        deadline=review.deadline if review else None,
+        approvals=review.approvals if review else None,
+        decisions=[ReviewDecisionOut.model_validate(each, from_attributes=True) for each in decisions],
+    )
 
 
 @router.post(

@@ -20,7 +20,7 @@ from settings import Settings
 from staff.postgres.timeline import Timeline, Timelines, TransferEvent
 
 if TYPE_CHECKING:
-    from cli.overview.temporal_view import DriverView
+    from api.temporal import PendingStep
 
 WIDTH_IN_A_PIPE = 160
 
@@ -42,7 +42,7 @@ def show(
     _print(found, driver)
 
 
-async def _read(settings: Settings, transfer_id: TransferId) -> "tuple[Timeline | None, DriverView | str | None]":
+async def _read(settings: Settings, transfer_id: TransferId) -> "tuple[Timeline | None, PendingStep | str | None]":
     """The timeline, and the workflow that drives the transfer, or why that is not known; None: none runs."""
     from temporalio.service import RPCError
 
@@ -63,7 +63,7 @@ async def _read(settings: Settings, transfer_id: TransferId) -> "tuple[Timeline 
         return found, f"Temporal does not answer: {error}"
 
 
-def _print(found: Timeline, driver: "DriverView | str | None") -> None:
+def _print(found: Timeline, driver: "PendingStep | str | None") -> None:
     transfer = found.transfer
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_IN_A_PIPE)
     colour = COLOURS.get(transfer.state, "cyan")
@@ -90,7 +90,7 @@ def _print(found: Timeline, driver: "DriverView | str | None") -> None:
     console.print(table)
 
 
-def _now_text(transfer: Transfer, driver: "DriverView | str | None") -> str:
+def _now_text(transfer: Transfer, driver: "PendingStep | str | None") -> str:
     if isinstance(driver, str):
         return driver
     if driver is None:

@@ -32,8 +32,8 @@ from staff.postgres.open_work import (
 )
 
 if TYPE_CHECKING:
-    from api.temporal import RecoverySchedule
-    from cli.overview.temporal_view import DriverView, TemporalView
+    from api.temporal import PendingStep, RecoverySchedule
+    from cli.overview.temporal_view import TemporalView
 
 # A sink that is so far behind does not catch up by itself, unless a worker comes.
 SINK_LAG_SECONDS = 60
@@ -61,7 +61,7 @@ class StatusReport:
     recovery: "RecoverySchedule | None" = None
     sinks: Sequence[SinkStanding] = ()
     long_work: LongWork = field(default_factory=LongWork)
-    drivers: "dict[TransferId, DriverView | None]" = field(default_factory=dict)
+    drivers: "dict[TransferId, PendingStep | None]" = field(default_factory=dict)
 
     @property
     def needs_somebody(self) -> bool:
@@ -120,7 +120,7 @@ async def _read(settings: Settings) -> StatusReport:
         return StatusReport(work, stalled, blockers, str(error), sinks=sinks, long_work=long)
 
 
-async def _driver_of(found: StalledTransfer, view: "TemporalView") -> "DriverView | None":
+async def _driver_of(found: StalledTransfer, view: "TemporalView") -> "PendingStep | None":
     return await view.driver((found.workflow_id, recovery_workflow_id(found.id, found.attempt)))
 
 
@@ -235,7 +235,7 @@ def _print_stalled(console: Console, found: StalledTransfer, status: StatusRepor
     _print_detail(console, "all of it", f"[cyan]remit show {found.id}[/]")
 
 
-def _print_driver(console: Console, found: StalledTransfer, driver: "DriverView", *, has_blockers: bool) -> None:
+def _print_driver(console: Console, found: StalledTransfer, driver: "PendingStep", *, has_blockers: bool) -> None:
     why = "its workflow waits for a worker"
     if driver.step:
         reason = f": {' '.join(driver.failure.split())}" if driver.failure else ", no failure yet"

@@ -9,29 +9,17 @@ from functools import partial
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.temporal import RecoverySchedule, TemporalGateway
+from api.temporal import PendingStep, RecoverySchedule, TemporalGateway, pending_step_of
 from api.temporal_connection import TemporalUnavailable
 from settings import Settings
 from temporal_client import connect_temporal
 
 LIMIT_SECONDS = 5
-# What Temporal puts around a failure whose trace is too long to keep.
-TOO_LONG = "Failure exceeds size limit."
 # A worker asks for work at least once a minute.
 ASKED_WITHIN = timedelta(seconds=90)
-
-
-@dataclass(frozen=True, slots=True)
-class DriverView:
-    """The workflow that drives a transfer: its pending step, how often that was tried, and its last failure."""
-
-    workflow_id: str
-    step: str | None
-    attempt: int
-    failure: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +48,7 @@ class TemporalView:
         except TemporalUnavailable:
             return None
 
-    async def driver(self, workflow_ids: Sequence[str]) -> DriverView | None:
+    async def driver(self, workflow_ids: Sequence[str]) -> PendingStep | None:
         """The first of these workflows that runs; None: no workflow drives the transfer."""
         for workflow_id in workflow_ids:
             try:
@@ -70,17 +58,8 @@ class TemporalView:
                     continue
                 raise
             if found.status is WorkflowExecutionStatus.RUNNING:
-                return _view_of(found)
+                return pending_step_of(found)
         return None
-
-
-def _view_of(found: WorkflowExecutionDescription) -> DriverView:
-    for pending in found.raw_description.pending_activities:
-        failure = pending.last_failure
-        if failure.message == TOO_LONG:
-            failure = failure.cause
-        return DriverView(found.id, pending.activity_type.name, pending.attempt, failure.message or None)
-    return DriverView(found.id, None, 0, None)
 
 
 async def temporal_view(settings: Settings) -> TemporalView | str:

@@ -56,6 +56,29 @@ async def recorded(staff: Person, transfer_id: str) -> list[tuple[str, str, str,
     return [(item["channel"], item["actor_id"], item["reason"], item["before"], item["after"]) for item in items[::-1]]
 
 
+async def test_a_review_that_waits_tells_its_deadline_and_who_has_approved_but_not_to_its_parties(
+    ada: Person, ben: Person, operator: Person, admin: Person, database: Database
+) -> None:
+    transfer_id = await in_review(ada, ben, 40_000)
+    await operator.post(f"/v1/admin/transfers/{transfer_id}/decisions", {"ruling": "approve", **WHY})
+
+    async def listed(reader: Person) -> dict[str, Any]:
+        found = (await reader.get("/v1/admin/reviews")).json()["items"]
+        return dict(next(each for each in found if each["transfer"]["id"] == transfer_id))
+
+    review = await listed(admin)
+    began, deadline = (datetime.fromisoformat(review[name]) for name in ("began_at", "deadline"))
+    assert began < datetime.now(UTC) < deadline
+    assert review["approvals"] == 2
+    assert [(each["decided_by"], each["ruling"], each["reason"]) for each in review["decisions"]] == [
+        (operator.id, "approve", "ticket 4711")
+    ]
+    await promoted(database, ben.id, Role.OPERATOR)
+    assert (await listed(ben))["decisions"] == []
+    await reaches(ada, transfer_id, "in_review")
+    await admin.post(f"/v1/admin/transfers/{transfer_id}/cancel", WHY)
+
+
 async def test_a_reviewed_transfer_goes_on_and_the_decision_is_recorded(
     ada: Person, ben: Person, operator: Person, admin: Person
 ) -> None:

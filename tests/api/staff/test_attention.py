@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from ledger.recovery import Stranded
 from ledger.transfers import State, TransferOrder
 from settings import Settings
 from staff.permissions import Role
-from tests.api.people import Person, register, running_api
+from tests.api.people import Person, reaches, register, running_api
 from tests.orders import promoted
 from tests.waiting import until
 from workflows.search_attributes import SEARCH_ATTRIBUTE_TYPES
@@ -84,6 +85,30 @@ async def test_a_stuck_transfer_is_listed_and_counted_until_it_recovers_and_one_
         assert await listed(operator, state="debited", max_amount=101) == stuck[1::-1]
     await becomes(operator, set(), "0.0")
     await operator.post(f"{LIST}/{reviewed}/cancel", {"reason": "ticket 4711"})
+
+
+async def test_a_stuck_transfer_tells_its_step_its_failure_and_who_holds_the_row(
+    ada: Person, ben: Person, operator: Person, book: Book
+) -> None:
+    told: dict[str, Any] = {}
+    async with holding(book.database, AccountId(ben.account_id)):
+        stuck = str((await ada.pay(ben, 100, prefer="wait=0")).json()["id"])
+
+        async def is_told() -> bool:
+            answer = await operator.get(f"{LIST}/{stuck}/pending-step")
+            assert answer.status_code == 200, answer.text
+            told.update(answer.json())
+            return bool(told["pending"] and told["pending"]["failure"])
+
+        await until(is_told, "the step has failed")
+    assert told["pending"]["step"] == "credit_destination"
+    assert "Lock" in told["pending"]["failure"]
+    (holder,) = told["holders"]
+    # The API's role may not read how old the transaction of another session is.
+    assert (holder["account_id"], holder["application"], holder["seconds"]) == (ben.account_id, "remit", None)
+    assert holder["pid"] > 0
+    await reaches(ada, stuck, "completed")
+    assert (await operator.get(f"{LIST}/{stuck}/pending-step")).json() == {"pending": None, "holders": []}
 
 
 async def test_pages_of_the_list_hold_everything_once(ada: Person, ben: Person, operator: Person, book: Book) -> None:
