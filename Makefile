@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Where Python may not keep what it has compiled, every process of the tests compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run demo web check-web-code check-web screenshots openapi test lint format types imports check-brokers check-servers check-system chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
+.PHONY: help setup run demo web check-web-code check-web check-lighthouse screenshots openapi test lint format types imports check-brokers check-servers check-system chaos check-events bench bench-quick check-deploy check-scale check-runbook histories lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -116,6 +116,10 @@ check-runbook: .venv/.runbook-ready check-servers ## Run every command and click
 
 check-web: web .venv/.runbook-ready check-servers ## Open every page in a browser, and try to pay twice (needs Chromium)
 	@$(BIN)/pytest -m web tests/web
+
+check-lighthouse: web .venv/.runbook-ready check-servers ## Measure the main pages with Lighthouse, which it installs (needs Chromium)
+	@cd tests/web/lighthouse && $(NODE_PATH_FIRST) npm ci --silent --no-audit --no-fund
+	@$(BIN)/pytest -s -m web tests/web/test_lighthouse.py
 
 screenshots: web .venv/.runbook-ready check-servers ## Write pictures of every page to docs/pages/ (needs Chromium)
 	@REMIT_SCREENSHOTS=docs/pages $(BIN)/pytest -m web tests/web -k pages_

@@ -45,6 +45,8 @@ async def stack(open_folder: Path) -> AsyncIterator[Running]:
             "temporal_ui_port": free_port(),
             "sandbox_rails": True,
             "stuck_after_seconds": 2,
+            # Staff are made a moment before they are two.
+            "four_eyes_after_seconds": 0,
         }
     )
     async with Stack(settings, prepare, search_attributes=SEARCH_ATTRIBUTE_TYPES, say=print).running() as running:
@@ -67,17 +69,19 @@ async def chromium() -> AsyncIterator["Browser"]:
 
 @pytest.fixture(scope="session")
 async def admin(stack: Running, http: httpx.AsyncClient) -> Person:
-    person = await register(http, full_name="Ola Ade")
-    async with Database(stack.database_url, connections=1, role=WORKER_ROLE) as database:
-        await promoted(database, person.id, Role.ADMIN)
-    return person
+    return await of_staff(stack, http, Role.ADMIN, "Ola Ade")
 
 
 @pytest.fixture(scope="session")
 async def operator(stack: Running, http: httpx.AsyncClient) -> Person:
-    person = await register(http, full_name="Oba Lund")
+    return await of_staff(stack, http, Role.OPERATOR, "Oba Lund")
+
+
+async def of_staff(stack: Running, http: httpx.AsyncClient, role: Role, full_name: str) -> Person:
+    """Somebody with this role."""
+    person = await register(http, full_name=full_name)
     async with Database(stack.database_url, connections=1, role=WORKER_ROLE) as database:
-        await promoted(database, person.id, Role.OPERATOR)
+        await promoted(database, person.id, role)
     return person
 
 

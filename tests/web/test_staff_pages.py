@@ -20,8 +20,11 @@ PAGES = (
     ("staff-reviews", "/staff/reviews", "Reviews", "amount_review"),
     ("staff-disputes", "/staff/disputes", "Disputes", "parcel 4711"),
     ("staff-cases", "/staff/cases", "Cases", "large_amount"),
+    ("staff-batches", "/staff/batches?state=held", "All batches", "1 payment, all or nothing"),
+    ("staff-documents", "/staff/documents?state=in_review", "Documents", "ends with"),
+    ("staff-tier-requests", "/staff/tier-requests?state=open", "Tier requests", "Tier 2 for"),
     ("staff-dead-letters", "/staff/dead-letters", "Dead letters", "no queue of wallet.events"),
-    ("staff-recovery", "/staff/recovery", "Recovery", "Recovery has ended nothing"),
+    ("staff-recovery", "/staff/recovery", "Recovery", "The next sweep"),
     ("staff-transactions", "/staff/transactions", "All transactions", "“A car”"),
     ("staff-users", "/staff/users", "Users", "@example.com"),
     ("staff-books", "/staff/books", "Books", "balanced"),
@@ -53,6 +56,7 @@ async def test_pages_of_staff(
     for name, path, heading, text in (
         ("staff-user", f"/staff/users/{trouble.payer.id}", "Rita Lee", "What they requested"),
         ("staff-account", f"/staff/accounts/{trouble.payer.account_id}", "Account", "Flagged by a fraud rule"),
+        ("staff-batch", f"/staff/batches/{trouble.held}", "Batch of a customer", "Approve"),
         ("staff-transaction", f"/staff/transactions?open={trouble.disputed}", "All transactions", "Debit: out of"),
     ):
         await visitor.open(path, heading)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import httpx
 
+from customers.documents.sandbox import REVIEW_NUMBER
 from database.connections import WORKER_ROLE, Database
 from devenv.stack import Running
 from events.dead_letter import Undelivered
 from events.postgres.dead_letters import bury
-from tests.api.people import Person, in_review, register
+from tests.api.people import Person, in_review, register, transfer_body
 from tests.runbook.row_locks import account_held
 from tests.waiting import until
 from tests.web.conftest import deposited
@@ -31,6 +32,7 @@ class Trouble:
     disputed: str
     stuck: str
     letter: str
+    held: str
 
 
 async def rich(http: httpx.AsyncClient, amount: int, full_name: str = "Rita Lee") -> Person:
@@ -53,7 +55,32 @@ async def made_trouble(stack: Running, http: httpx.AsyncClient, admin: Person, u
     letter = await died(stack, "transfer.completed")
     other = await register(http, full_name="Lou Bel")
     stuck = await stuck_transfer(stack, admin, payer, other, until_then)
-    return Trouble(payer, payee, reviewed, disputed["id"], stuck, letter)
+    held = await held_batch(payer, payee)
+    await register(http, full_name="Mia Tan", identity_document={"type": "NIN", "number": REVIEW_NUMBER})
+    await tier_asked(other)
+    return Trouble(payer, payee, reviewed, disputed["id"], stuck, letter, held)
+
+
+async def held_batch(payer: Person, payee: Person) -> str:
+    """A batch that waits for staff: it is posted as a whole, and one of its payments needs a person."""
+    item = transfer_body(payer, payee, REVIEWED) | {"reference": f"car-{secrets.token_hex(4)}"}
+    answer = await payer.post("/v1/batches", {"mode": "atomic", "items": [item]})
+    assert answer.status_code == 202, answer.text
+    batch_id = str(answer.json()["id"])
+
+    async def is_held() -> bool:
+        return bool((await payer.get(f"/v1/batches/{batch_id}")).json()["state"] == "held")
+
+    await until(is_held, "the batch waits for staff")
+    return batch_id
+
+
+async def tier_asked(person: Person) -> str:
+    """A request for tier 2 that the verifier leaves to a person."""
+    body = {"tier": 2, "document": {"type": "BVN", "number": REVIEW_NUMBER}}
+    answer = await person.post(f"/v1/accounts/{person.account_id}/tier-requests", body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
 
 
 async def died(stack: Running, of_type: str) -> str:

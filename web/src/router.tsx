@@ -7,6 +7,7 @@ import { PageFailed } from "./shell/PageFailed";
 import { LandingPage } from "./sign-in/LandingPage";
 import { safeNext } from "./sign-in/next";
 import { staffTree } from "./staff/routes";
+import { isIdOf } from "./staff/search";
 import { transferFilters } from "./transactions/filters";
 
 const landing = createRoute({ getParentRoute: () => root, path: "/", component: LandingPage });
@@ -61,6 +62,68 @@ const details = createRoute({
   component: lazyRouteComponent(() => import("./transactions/DetailsPage"), "DetailsPage"),
 });
 
+const standingOrders = createRoute({
+  getParentRoute: () => customers,
+  path: "/standing-orders",
+  component: lazyRouteComponent(() => import("./standing-orders/OrdersPage"), "OrdersPage"),
+});
+
+const newStandingOrder = createRoute({
+  getParentRoute: () => customers,
+  path: "/standing-orders/new",
+  component: lazyRouteComponent(() => import("./standing-orders/NewOrderPage"), "NewOrderPage"),
+});
+
+const standingOrder = createRoute({
+  getParentRoute: () => customers,
+  path: "/standing-orders/$orderId",
+  component: lazyRouteComponent(() => import("./standing-orders/OrderPage"), "OrderPage"),
+});
+
+const batches = createRoute({
+  getParentRoute: () => customers,
+  path: "/batches",
+  component: lazyRouteComponent(() => import("./batches/BatchesPage"), "BatchesPage"),
+});
+
+const newBatch = createRoute({
+  getParentRoute: () => customers,
+  path: "/batches/new",
+  component: lazyRouteComponent(() => import("./batches/NewBatchPage"), "NewBatchPage"),
+});
+
+const batch = createRoute({
+  getParentRoute: () => customers,
+  path: "/batches/$batchId",
+  component: lazyRouteComponent(() => import("./batches/BatchPage"), "BatchPage"),
+});
+
+const statements = createRoute({
+  getParentRoute: () => customers,
+  path: "/statements",
+  validateSearch: ({ account }: Record<string, unknown>): { account?: string } =>
+    isIdOf("acc", account) ? { account } : {},
+  component: lazyRouteComponent(() => import("./statements/StatementsPage"), "StatementsPage"),
+});
+
+const disputes = createRoute({
+  getParentRoute: () => customers,
+  path: "/disputes",
+  component: lazyRouteComponent(() => import("./disputes/DisputesPage"), "DisputesPage"),
+});
+
+const dispute = createRoute({
+  getParentRoute: () => customers,
+  path: "/disputes/$disputeId",
+  component: lazyRouteComponent(() => import("./disputes/DisputePage"), "DisputePage"),
+});
+
+const limits = createRoute({
+  getParentRoute: () => customers,
+  path: "/limits",
+  component: lazyRouteComponent(() => import("./limits/LimitsPage"), "LimitsPage"),
+});
+
 const notifications = createRoute({
   getParentRoute: () => customers,
   path: "/notifications",
@@ -79,7 +142,26 @@ const tree = root.addChildren([
   login,
   register,
   resetPassword,
-  customers.addChildren([dashboard, transfer, transactions, details, notifications, settings, verifyEmail, staffTree]),
+  customers.addChildren([
+    dashboard,
+    transfer,
+    transactions,
+    details,
+    standingOrders,
+    newStandingOrder,
+    standingOrder,
+    batches,
+    newBatch,
+    batch,
+    statements,
+    disputes,
+    dispute,
+    limits,
+    notifications,
+    settings,
+    verifyEmail,
+    staffTree,
+  ]),
 ]);
 
 export const router = createRouter({

@@ -3,6 +3,7 @@
 import type { components } from "./schema.gen";
 
 export type ProblemDetails = components["schemas"]["ProblemDetails"];
+export type FieldError = components["schemas"]["FieldError"];
 
 /** A refusal of the API (RFC 9457). `retryAfter` in seconds, where it gives one. */
 export class Problem extends Error {
@@ -12,6 +13,8 @@ export class Problem extends Error {
     detail: string,
     readonly fields: ReadonlyMap<string, string> = new Map(),
     readonly retryAfter: number | null = null,
+    /** Everything that is wrong with it, as the API said it. */
+    readonly errors: readonly FieldError[] = [],
   ) {
     super(detail);
   }
@@ -27,6 +30,7 @@ export class Problem extends Error {
       details?.detail ?? `The service answered ${response.status}.`,
       fields,
       Number.isFinite(seconds) ? seconds : null,
+      details?.errors ?? [],
     );
   }
 }

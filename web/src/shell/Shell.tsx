@@ -36,6 +36,11 @@ const PAGES: { to: string; label: string; icon: IconName }[] = [
   { to: "/dashboard", label: "Dashboard", icon: "home" },
   { to: "/transfer", label: "Send money", icon: "send" },
   { to: "/transactions", label: "Transactions", icon: "list" },
+  { to: "/standing-orders", label: "Standing orders", icon: "again" },
+  { to: "/batches", label: "Batches", icon: "stack" },
+  { to: "/statements", label: "Statements", icon: "page" },
+  { to: "/disputes", label: "Disputes", icon: "flag" },
+  { to: "/limits", label: "Limits", icon: "gauge" },
   { to: "/settings", label: "Settings", icon: "gear" },
 ];
 
@@ -122,6 +127,8 @@ function SignedIn() {
     await answerTo(api.POST("/v1/auth/browser/logout")).catch(() => {});
     end();
     drop();
+    // What they have typed elsewhere.
+    sessionStorage.clear();
     await navigate({ to: "/login" });
     cache.clear();
   }

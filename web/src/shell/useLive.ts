@@ -7,8 +7,16 @@ import { follow } from "../api/live";
 // What changes whenever money moves.
 const MOVED = ["accounts", "statistics", "transfers", "transfer", "timeline"];
 
+// Somebody who has gone far back reads the past: to read all of it again for each new row takes a request a page.
+const MOST_PAGES = 5;
+
+function isShort({ state }: { state: { data?: unknown } }): boolean {
+  const pages = (state.data as { pages?: unknown[] } | undefined)?.pages;
+  return pages === undefined || pages.length <= MOST_PAGES;
+}
+
 function readAgain(keys: readonly string[]): void {
-  for (const key of keys) cache.invalidateQueries({ queryKey: [key] });
+  for (const key of keys) cache.invalidateQueries({ queryKey: [key], predicate: isShort });
 }
 
 /** Keep what is on the screen as it is now, and show what is new. */

@@ -3,11 +3,14 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { staff } from "../shell/frame";
 import { auditFilters } from "./audit/filters";
+import { batchFilters } from "./batches/filters";
 import { caseFilters } from "./cases/filters";
 import { letterFilters } from "./dead-letters/filters";
 import { disputeFilters } from "./disputes/filters";
+import { documentFilters } from "./documents/filters";
 import { isOneOf } from "./search";
 import { PERIODS, type PeriodName } from "./stats/periods";
+import { tierFilters } from "./tier-requests/filters";
 import { allFilters } from "./transactions/filters";
 import { userFilters } from "./users/filters";
 
@@ -43,6 +46,33 @@ const cases = createRoute({
   path: "/cases",
   validateSearch: caseFilters,
   component: lazyRouteComponent(() => import("./cases/CasesPage"), "CasesPage"),
+});
+
+const batches = createRoute({
+  ...parent,
+  path: "/batches",
+  validateSearch: batchFilters,
+  component: lazyRouteComponent(() => import("./batches/AllBatchesPage"), "AllBatchesPage"),
+});
+
+const batch = createRoute({
+  ...parent,
+  path: "/batches/$batchId",
+  component: lazyRouteComponent(() => import("./batches/AnyBatchPage"), "AnyBatchPage"),
+});
+
+const documents = createRoute({
+  ...parent,
+  path: "/documents",
+  validateSearch: documentFilters,
+  component: lazyRouteComponent(() => import("./documents/DocumentsPage"), "DocumentsPage"),
+});
+
+const tierRequests = createRoute({
+  ...parent,
+  path: "/tier-requests",
+  validateSearch: tierFilters,
+  component: lazyRouteComponent(() => import("./tier-requests/TierRequestsPage"), "TierRequestsPage"),
 });
 
 const deadLetters = createRoute({
@@ -111,6 +141,10 @@ export const staffTree = staff.addChildren([
   reviews,
   disputes,
   cases,
+  batches,
+  batch,
+  documents,
+  tierRequests,
   deadLetters,
   recovery,
   transactions,

@@ -1,8 +1,10 @@
 import { Button, Paper, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { accountsQuery, grouped } from "../accounts/queries";
+import { AccountName } from "../accounts/AccountName";
+import { accountsQuery } from "../accounts/queries";
 import { useMe } from "../customers/queries";
+import { OpenDispute } from "../disputes/OpenDispute";
 import { Money } from "../money/Money";
 import { ButtonLink, TextLink } from "../ui/ButtonLink";
 import { CopyText } from "../ui/CopyText";
@@ -11,7 +13,16 @@ import { PageTitle } from "../ui/PageTitle";
 import { Shown } from "../ui/Shown";
 import { When } from "../ui/When";
 import { KINDS, type State } from "./filters";
-import { isFinal, keyOf, MOST_ATTEMPTS, receiptQuery, type Transfer, timelineQuery, transferQuery } from "./queries";
+import {
+  direction,
+  isFinal,
+  keyOf,
+  MOST_ATTEMPTS,
+  receiptQuery,
+  type Transfer,
+  timelineQuery,
+  transferQuery,
+} from "./queries";
 import { TransferOutcome } from "./TransferOutcome";
 
 const route = getRouteApi("/customers/transactions/$transferId");
@@ -34,14 +45,9 @@ export function DetailsPage() {
 
 function Details({ transfer }: { transfer: Transfer }) {
   const me = useMe();
-  const accounts = useQuery(accountsQuery).data ?? [];
+  const own = new Set(useQuery(accountsQuery).data?.map(({ id }) => id));
   // Only who asked for a transfer reads its workflow.
   const isOwn = transfer.workflow_id !== null;
-  const called = (id: string) => {
-    const own = accounts.find((account) => account.id === id);
-    if (own) return `${own.name ?? `Your ${own.currency} account`} (${grouped(own.number)})`;
-    return id === "world" ? "Outside of Remit" : <span className="code">{id}</span>;
-  };
   return (
     <Stack gap="lg">
       <TransferOutcome
@@ -61,8 +67,8 @@ function Details({ transfer }: { transfer: Transfer }) {
           <Facts
             facts={[
               ["Kind", KINDS[transfer.kind]],
-              ["From", called(transfer.source_account_id)],
-              ["To", called(transfer.destination_account_id)],
+              ["From", <AccountName key="from" id={transfer.source_account_id} />],
+              ["To", <AccountName key="to" id={transfer.destination_account_id} />],
               ["Note", transfer.note],
               ["Asked for", <When key="at" at={transfer.created_at} exact />],
               ["Ended", transfer.completed_at && <When key="ended" at={transfer.completed_at} exact />],
@@ -88,10 +94,16 @@ function Details({ transfer }: { transfer: Transfer }) {
         <Stack>
           {isOwn && me && <Timeline transferId={transfer.id} />}
           {isFinal(transfer) && <Receipt transferId={transfer.id} />}
+          {isDisputable(transfer, own) && <OpenDispute transferId={transfer.id} />}
         </Stack>
       </SimpleGrid>
     </Stack>
   );
+}
+
+/** A payment of the viewer's to somebody else that has arrived. Whether it is in time, the API knows. */
+function isDisputable(transfer: Transfer, own: ReadonlySet<string>): boolean {
+  return transfer.state === "completed" && transfer.kind === "transfer" && direction(transfer, own) === "out";
 }
 
 const REACHED: Record<State, string> = {

@@ -5,6 +5,7 @@ import { accountsQuery } from "../accounts/queries";
 import { ButtonLink } from "../ui/ButtonLink";
 import { MoreRows } from "../ui/MoreRows";
 import { PageTitle } from "../ui/PageTitle";
+import { Rows } from "../ui/Rows";
 import { Nothing, Shown } from "../ui/Shown";
 import { KINDS, STATES, type TransferFilters, transferFilters } from "./filters";
 import { transfersQuery } from "./queries";
@@ -87,10 +88,10 @@ export function TransactionsPage() {
             );
           return (
             <Stack>
-              <Paper withBorder p="sm" component="ul" className="list">
-                {items.map((transfer) => (
-                  <TransferRow key={transfer.id} transfer={transfer} own={own} />
-                ))}
+              <Paper withBorder p="sm">
+                <Rows items={items} label="Transactions">
+                  {(transfer) => <TransferRow key={transfer.id} transfer={transfer} own={own} />}
+                </Rows>
               </Paper>
               <MoreRows pages={pages} />
             </Stack>

@@ -5,7 +5,8 @@
 import { useSyncExternalStore } from "react";
 import { cache } from "../api/cache";
 import { api } from "../api/client";
-import { answerTo, Problem } from "../api/problem";
+import { answerTo } from "../api/problem";
+import { ruleOn } from "../api/ruling";
 import { transferQuery } from "../transactions/queries";
 import { begin, edit, type Intent, know, missAnswer, type Order, refuse, send, type Typed } from "./intent";
 import { forgetIntent, loadIntent, storeIntent } from "./stored";
@@ -105,21 +106,6 @@ async function isKnown(intent: Intent & { stage: "sent" }): Promise<boolean> {
     if (ruling === "stopped") payment = { intent, refusal: error };
     return ruling !== "unknown";
   }
-}
-
-const UNKNOWN_STATUSES = new Set([408, 425]);
-
-/**
- * What an error says about the transfer. `refused`: there is none. `unknown`: there may be one. `stopped`: there may be
- * one, and its customer has to sign in before it can be asked about.
- *
- * 401 and 429 come before anybody looks whether the key has a transfer: behind a lost answer they tell nothing.
- */
-export function ruleOn(error: unknown, unanswered: boolean): "refused" | "unknown" | "stopped" {
-  if (!(error instanceof Problem) || error.status >= 500 || UNKNOWN_STATUSES.has(error.status)) return "unknown";
-  if (error.status === 401) return unanswered ? "stopped" : "refused";
-  if (error.status === 429) return unanswered ? "unknown" : "refused";
-  return "refused";
 }
 
 /** Wait, but not while there is a connection again. */

@@ -1,13 +1,14 @@
 import { Group, Stack, Text } from "@mantine/core";
+import { AGAIN_MS, ListOf } from "../../ui/ListOf";
 import { PageTitle } from "../../ui/PageTitle";
 import { When } from "../../ui/When";
 import { BAD } from "../colors";
-import { AGAIN_MS, ListOf } from "../ListOf";
 import { Party } from "../Names";
 import { AnyTransferRow } from "../transactions/AnyTransferRow";
 import { type AnyTransfer, allTransfersQuery } from "../transactions/queries";
 import { GiveBack, RetryNow } from "../transactions/TransferActs";
 import { TemporalLink } from "../transactions/TransferFile";
+import { Pending } from "./Pending";
 import { stuckAt } from "./stuck";
 
 const stuck = allTransfersQuery({ attention: true }, AGAIN_MS);
@@ -44,6 +45,7 @@ function StuckRow({ transfer }: { transfer: AnyTransfer }) {
         <Text size="sm" component="div">
           It waits for the row of <Party id={blocker} />
         </Text>
+        <Pending transferId={transfer.id} />
         <Group gap="xs">
           <RetryNow transfer={transfer} isFirst />
           {transfer.state === "debited" && <GiveBack transfer={transfer} />}

@@ -46,7 +46,7 @@ export function ActionRows({ actions }: { actions: Act[] }) {
       </Text>
     );
   return (
-    <ul className="list staff-list">
+    <ul className="list cards">
       {actions.map((action) => (
         <ActionRow key={action.id} action={action} />
       ))}

@@ -1,9 +1,9 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { api } from "../../api/client";
 import { answerTo } from "../../api/problem";
+import { ListOf, listQuery, PAGE } from "../../ui/ListOf";
 import { PageTitle } from "../../ui/PageTitle";
 import { Choice, Day, FilterBar, Typed } from "../FilterBar";
-import { ListOf, listQuery, PAGE } from "../ListOf";
 import { useMay } from "../useMay";
 import { type AuditFilters, asQuery, auditFilters, KINDS_OF_RECORDS, OUTCOMES_OF_RECORDS } from "./filters";
 import { RecordRow } from "./RecordRow";

@@ -4,12 +4,12 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../../api/client";
 import { answerTo } from "../../api/problem";
+import { ListOf } from "../../ui/ListOf";
 import { Section } from "../../ui/Section";
 import { Shown } from "../../ui/Shown";
 import { When } from "../../ui/When";
 import { ActButton } from "../ActButton";
 import { plain } from "../Changes";
-import { ListOf } from "../ListOf";
 import { AccountLink, CustomerLink } from "../Names";
 import { isIdOf } from "../search";
 import { useMay } from "../useMay";
@@ -65,8 +65,12 @@ function NewRebuild() {
   );
 }
 
+const FRESH_MS = 60_000;
+
 function RebuildRow({ rebuild }: { rebuild: Rebuild }) {
-  const [shows, { toggle }] = useDisclosure(rebuild.state === "running");
+  // One account takes milliseconds: whoever has just begun it reads at once what it found.
+  const isFresh = Date.now() - Date.parse(rebuild.created_at) < FRESH_MS;
+  const [shows, { toggle }] = useDisclosure(rebuild.state === "running" || isFresh);
   return (
     <Paper withBorder p="sm" component="li">
       <Stack gap="xs">

@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, type Schemas } from "../../api/client";
 import { answerTo, NoAnswer, Problem } from "../../api/problem";
-import { listQuery, PAGE } from "../ListOf";
+import { listQuery, PAGE } from "../../ui/ListOf";
 
 export type Audited = Schemas["AuditOut"];
 export type Rebuild = Schemas["RebuildSummaryOut"];

@@ -36,6 +36,27 @@ export function OverviewPage() {
           />
           <Card to="/staff/cases" search={{ state: "open" }} title="Open cases" says="Flagged accounts" of="cases" />
           <Card
+            to="/staff/batches"
+            search={{ state: "held" }}
+            title="Held batches"
+            says="One payment needs a person"
+            of="batches"
+          />
+          <Card
+            to="/staff/documents"
+            search={{ state: "in_review" }}
+            title="Documents"
+            says="Is it who they say?"
+            of="documents"
+          />
+          <Card
+            to="/staff/tier-requests"
+            search={{ state: "open" }}
+            title="Tier requests"
+            says="Want to send more"
+            of="tiers"
+          />
+          <Card
             to="/staff/dead-letters"
             search={{ state: "dead" }}
             title="Dead letters"

@@ -1,13 +1,14 @@
-import { Alert, Stack, Text } from "@mantine/core";
+import { Stack } from "@mantine/core";
 import { api } from "../../api/client";
 import { answerTo } from "../../api/problem";
+import { AGAIN_MS, ListOf, listQuery, PAGE } from "../../ui/ListOf";
 import { PageTitle } from "../../ui/PageTitle";
 import { Section } from "../../ui/Section";
 import { RecordRow } from "../audit/RecordRow";
-import { AGAIN_MS, ListOf, listQuery, PAGE } from "../ListOf";
 import { AnyTransferRow } from "../transactions/AnyTransferRow";
 import { allTransfersQuery } from "../transactions/queries";
 import { GiveBack, RetryNow } from "../transactions/TransferActs";
+import { Sweeps } from "./Sweeps";
 
 const ended = listQuery(["audit-records", "transfer.abandoned"], (cursor) =>
   answerTo(
@@ -27,12 +28,7 @@ export function RecoveryPage() {
         says="Each minute a sweep ends or resumes what has lost its workflow. This is what it ended, and what is left."
       />
       <Stack gap="lg">
-        <Alert color="blue" title="Where the sweeps themselves are">
-          <Text size="sm">
-            Temporal has them: the schedule “recovery” shows its last runs with what they found, and whether it is
-            paused. <code>temporal schedule describe --schedule-id recovery</code>
-          </Text>
-        </Alert>
+        <Sweeps />
         <Section
           title="Left in transit"
           says="Unchanged for 10 minutes. Either a step is stuck, or the sweeps are paused or fail."

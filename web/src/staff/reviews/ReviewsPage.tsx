@@ -1,22 +1,20 @@
 import { Alert, Badge, Button, Checkbox, Group, Paper, Stack, Text } from "@mantine/core";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { ListOf } from "../../ui/ListOf";
 import { PageTitle } from "../../ui/PageTitle";
 import { When } from "../../ui/When";
-import { AGAIN_MS, ListOf } from "../ListOf";
 import { CustomerLink, shortId } from "../Names";
 import { AnyTransferRow } from "../transactions/AnyTransferRow";
-import { type AnyTransfer, allTransfersQuery } from "../transactions/queries";
 import { Verdicts } from "../transactions/Verdicts";
 import { Decide, DecideMany, type Decisions } from "./Decide";
-import { approvalsQuery, decidedQuery } from "./queries";
-
-const waiting = allTransfersQuery({ state: "in_review" }, AGAIN_MS);
+import { type OpenReview, reviewsQuery } from "./queries";
 
 export function ReviewsPage() {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [last, setLast] = useState<Decisions | null>(null);
-  const shown = useInfiniteQuery(waiting).data?.pages.flatMap((page) => page.items) ?? [];
+  const shown =
+    useInfiniteQuery(reviewsQuery).data?.pages.flatMap((page) => page.items.map(({ transfer }) => transfer)) ?? [];
   // What has left the screen is not decided.
   const ids = shown.map(({ id }) => id).filter((id) => chosen.has(id));
   const isAll = ids.length > 0 && ids.length === shown.length;
@@ -60,13 +58,13 @@ export function ReviewsPage() {
           </Paper>
         )}
         {last && <Result decisions={last} close={() => setLast(null)} />}
-        <ListOf query={waiting} nothing="Nothing waits for a review." label="Transfers in review">
-          {(transfer) => (
+        <ListOf query={reviewsQuery} nothing="Nothing waits for a review." label="Transfers in review">
+          {(review) => (
             <ReviewRow
-              key={transfer.id}
-              transfer={transfer}
-              isChosen={chosen.has(transfer.id)}
-              choose={(isChosen) => choose(transfer.id, isChosen)}
+              key={review.transfer.id}
+              review={review}
+              isChosen={chosen.has(review.transfer.id)}
+              choose={(isChosen) => choose(review.transfer.id, isChosen)}
             />
           )}
         </ListOf>
@@ -75,17 +73,24 @@ export function ReviewsPage() {
   );
 }
 
-type ReviewRowProps = { transfer: AnyTransfer; isChosen: boolean; choose: (isChosen: boolean) => void };
+type ReviewRowProps = { review: OpenReview; isChosen: boolean; choose: (isChosen: boolean) => void };
 
-function ReviewRow({ transfer, isChosen, choose }: ReviewRowProps) {
+function ReviewRow({ review, isChosen, choose }: ReviewRowProps) {
+  const { transfer, began_at, deadline } = review;
   return (
     <AnyTransferRow transfer={transfer}>
       <Stack gap="xs" mt="xs">
         <Text size="sm" fw={600}>
-          In review since <When at={transfer.updated_at} size="sm" exact />, because:
+          In review since <When at={began_at ?? transfer.updated_at} size="sm" exact />
+          {deadline && (
+            <>
+              , fails by itself <When at={deadline} size="sm" exact />
+            </>
+          )}
+          , because:
         </Text>
         <Verdicts transfer={transfer} />
-        <Eyes transfer={transfer} />
+        <Eyes review={review} />
         <Group justify="space-between">
           <Checkbox
             label={`Choose ${shortId(transfer.id)}`}
@@ -102,19 +107,17 @@ function ReviewRow({ transfer, isChosen, choose }: ReviewRowProps) {
 }
 
 /** How many people must approve it, and who has decided. */
-function Eyes({ transfer }: { transfer: AnyTransfer }) {
-  const needed = useQuery(approvalsQuery).data?.get(transfer.id);
-  const decided = useQuery(decidedQuery).data?.filter(({ subject }) => subject === transfer.id) ?? [];
+function Eyes({ review: { approvals, decisions } }: { review: OpenReview }) {
   return (
     <Group gap="xs">
-      {needed !== undefined && (
-        <Badge variant="light" color={needed > 1 ? "indigo" : "gray"}>
-          {needed > 1 ? `Four eyes: ${needed} people must approve` : "One person approves"}
+      {approvals !== null && (
+        <Badge variant="light" color={approvals > 1 ? "indigo" : "gray"}>
+          {approvals > 1 ? `Four eyes: ${approvals} people must approve` : "One person approves"}
         </Badge>
       )}
-      {decided.map((action) => (
-        <Text size="sm" key={action.id} component="div">
-          {String(action.asked?.ruling ?? action.answer)} by <CustomerLink id={action.actor_id} />: {action.reason}
+      {decisions.map(({ decided_by, ruling, reason }) => (
+        <Text size="sm" key={decided_by} component="div">
+          {ruling} by <CustomerLink id={decided_by} />: {reason}
         </Text>
       ))}
     </Group>

@@ -1,24 +1,12 @@
-import { queryOptions } from "@tanstack/react-query";
-import { api } from "../../api/client";
+import { api, type Schemas } from "../../api/client";
 import { answerTo } from "../../api/problem";
+import { AGAIN_MS, listQuery, PAGE } from "../../ui/ListOf";
 
-const LATEST = 50;
+export type OpenReview = Schemas["OpenReviewOut"];
 
-/** How many must approve each of the latest reviews, by transfer. It stands in the audit trail. */
-export const approvalsQuery = queryOptions({
-  queryKey: ["audit-records", "review.opened"],
-  queryFn: () =>
-    answerTo(api.GET("/v1/admin/audit-records", { params: { query: { kind: "review.opened", limit: LATEST } } })).then(
-      ({ items }) =>
-        new Map(items.toReversed().map(({ transfer_id, after }) => [transfer_id, Number(after?.approvals)])),
-    ),
-});
-
-/** Who has decided about the transfers of late, by transfer. */
-export const decidedQuery = queryOptions({
-  queryKey: ["actions", "latest"],
-  queryFn: () =>
-    answerTo(api.GET("/v1/admin/actions", { params: { query: { limit: LATEST } } })).then(({ items }) =>
-      items.filter(({ action }) => action === "decide_review"),
-    ),
-});
+/** What waits for a decision, with its deadline and who has decided. */
+export const reviewsQuery = listQuery(
+  ["reviews", "list"],
+  (cursor) => answerTo(api.GET("/v1/admin/reviews", { params: { query: { limit: PAGE, cursor } } })),
+  AGAIN_MS,
+);

@@ -1,5 +1,5 @@
 import { Group, Text } from "@mantine/core";
-import { BY_KEYBOARD } from "../ListOf";
+import { BY_KEYBOARD } from "../../ui/ListOf";
 import { roundUp } from "./periods";
 
 export type Series = { name: string; color: string; values: number[] };

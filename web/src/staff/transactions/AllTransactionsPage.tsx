@@ -1,6 +1,6 @@
 import { getRouteApi } from "@tanstack/react-router";
+import { ListOf } from "../../ui/ListOf";
 import { PageTitle } from "../../ui/PageTitle";
-import { ListOf } from "../ListOf";
 import { AnyTransferRow } from "./AnyTransferRow";
 import { Filters } from "./Filters";
 import { allFilters } from "./filters";

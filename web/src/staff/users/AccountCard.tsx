@@ -42,7 +42,7 @@ export function AccountCard({ account, isOpen }: { account: Account; isOpen?: bo
         <AccountActs account={account} />
         {!isOpen && (
           <TextLink to="/staff/accounts/$accountId" params={{ accountId: account.id }} size="sm">
-            Statement and limits
+            Entries, statements and limits
           </TextLink>
         )}
         <TextLink to="/staff/transactions" search={{ account: account.id }} size="sm">

@@ -6,14 +6,15 @@ import { Money } from "../../money/Money";
 import { TextLink } from "../../ui/ButtonLink";
 import { CopyText } from "../../ui/CopyText";
 import { Facts } from "../../ui/Facts";
+import { ListOf } from "../../ui/ListOf";
 import { PageTitle } from "../../ui/PageTitle";
 import { Section } from "../../ui/Section";
 import { Shown } from "../../ui/Shown";
 import { When } from "../../ui/When";
 import { ActionRow } from "../audit/ActionRow";
-import { ListOf } from "../ListOf";
 import { CustomerLink, TransferLink } from "../Names";
 import { AccountCard } from "./AccountCard";
+import { Statements } from "./OwnWork";
 import { accountQuery, actionsOn, entriesQuery, limitsQuery, type MarkedAccount } from "./queries";
 
 const route = getRouteApi("/customers/staff/accounts/$accountId");
@@ -63,7 +64,8 @@ function AccountFile({ account }: { account: MarkedAccount }) {
         />
       </Section>
       <Limits account={account} />
-      <Section title="Statement" says="Newest first.">
+      <Statements accountId={account.id} />
+      <Section title="Entries" says="Newest first.">
         <ListOf query={entriesQuery(account.id)} nothing="Nothing has moved." label="Entries">
           {(entry) => <EntryRow key={entry.version} entry={entry} code={account.currency} />}
         </ListOf>

@@ -4,14 +4,15 @@ import { getRouteApi } from "@tanstack/react-router";
 import { TextLink } from "../../ui/ButtonLink";
 import { CopyText } from "../../ui/CopyText";
 import { Facts } from "../../ui/Facts";
+import { ListOf } from "../../ui/ListOf";
 import { PageTitle } from "../../ui/PageTitle";
 import { Section } from "../../ui/Section";
 import { Nothing, Shown } from "../../ui/Shown";
 import { When } from "../../ui/When";
 import { ActionRow } from "../audit/ActionRow";
-import { ListOf } from "../ListOf";
 import { AccountCard } from "./AccountCard";
 import { ROLES, VERIFICATIONS } from "./filters";
+import { StandingOrders } from "./OwnWork";
 import { actionsOn, type CustomerFile, userQuery } from "./queries";
 import { UserActs } from "./UserActs";
 import { UserBadges } from "./UsersPage";
@@ -70,6 +71,7 @@ function User({ user }: { user: CustomerFile }) {
           ))}
         </Stack>
       </Section>
+      <StandingOrders ownerId={user.id} />
       <Section title="What staff did" says="With this person. What was done with an account stands on its page.">
         <ListOf query={actionsOn(user.id)} nothing="Nothing was done." label="Actions">
           {(action) => <ActionRow key={action.id} action={action} />}

@@ -5,9 +5,9 @@ import { useState } from "react";
 import type { Schemas } from "../../api/client";
 import { Money } from "../../money/Money";
 import { TextLink } from "../../ui/ButtonLink";
+import { ListOf } from "../../ui/ListOf";
 import { PageTitle } from "../../ui/PageTitle";
 import { Choice, FilterBar } from "../FilterBar";
-import { ListOf } from "../ListOf";
 import { ACCOUNTS, ROLES, type UserFilters, userFilters, VERIFICATIONS } from "./filters";
 import { usersQuery } from "./queries";
 

@@ -1,8 +1,9 @@
 import { Stack } from "@mantine/core";
 import { infiniteQueryOptions, useInfiniteQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { MoreRows } from "../ui/MoreRows";
-import { Nothing, Shown } from "../ui/Shown";
+import { MoreRows } from "./MoreRows";
+import { Rows } from "./Rows";
+import { Nothing, Shown } from "./Shown";
 
 type Page<Item> = { items: Item[]; next_cursor?: string | null };
 
@@ -14,18 +15,24 @@ export const AGAIN_MS = 30_000;
 /** What scrolls by itself is reached by the keyboard. */
 export const BY_KEYBOARD = { tabIndex: 0 };
 
+/** When a list is read again by itself: always so often, or as long as what it shows is about to change. */
+type Again<Item> = number | ((items: Item[]) => number | false);
+
 /** A list that is read by pages. `everyMs`: read it again so often, because others work on it, too. */
 export const listQuery = <Item,>(
   key: readonly unknown[],
   read: (cursor: string | undefined) => Promise<Page<Item>>,
-  everyMs?: number,
+  everyMs?: Again<Item>,
 ) =>
   infiniteQueryOptions({
     queryKey: key,
     queryFn: ({ pageParam }) => read(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last: Page<Item>) => last.next_cursor ?? undefined,
-    refetchInterval: everyMs,
+    refetchInterval: ({ state }) => {
+      if (typeof everyMs !== "function") return everyMs ?? false;
+      return everyMs((state.data?.pages ?? []).flatMap((page) => page.items));
+    },
   });
 
 type ListOfProps<Item> = {
@@ -46,9 +53,9 @@ export function ListOf<Item>({ query, nothing, label, children }: ListOfProps<It
         if (items.length === 0) return <Nothing says={nothing} />;
         return (
           <Stack>
-            <ul className="list staff-list" aria-label={label}>
-              {items.map(children)}
-            </ul>
+            <Rows items={items} label={label} className="list cards">
+              {children}
+            </Rows>
             <MoreRows pages={pages} />
           </Stack>
         );

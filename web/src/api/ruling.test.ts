@@ -1,15 +1,14 @@
 import { describe, expect, it, vi } from "vitest";
 
 vi.stubGlobal("location", { origin: "http://remit.test" });
-const { NoAnswer, Problem } = await import("../api/problem");
-const { ruleOn } = await import("./payment");
-const { readPayee } = await import("./payee");
+const { NoAnswer, Problem } = await import("./problem");
+const { ruleOn } = await import("./ruling");
 
 const problem = (status: number) => new Problem("some_code", status, "No.");
 
-describe("an error of a payment", () => {
+describe("an error of a request that is made once", () => {
   it.each([new NoAnswer(), problem(500), problem(503), problem(408), new Error("?")])(
-    "says nothing about the transfer: %s",
+    "says nothing about what was asked for: %s",
     (error) => {
       expect([ruleOn(error, false), ruleOn(error, true)]).toEqual(["unknown", "unknown"]);
     },
@@ -23,10 +22,4 @@ describe("an error of a payment", () => {
     expect([ruleOn(problem(429), false), ruleOn(problem(429), true)]).toEqual(["refused", "unknown"]);
     expect([ruleOn(problem(401), false), ruleOn(problem(401), true)]).toEqual(["refused", "stopped"]);
   });
-});
-
-it("takes a payee's number as people write it", () => {
-  expect(readPayee(" rm04 4040-4040 4040 ")).toBe("RM04404040404040");
-  expect(readPayee(`acc_${"a".repeat(26)}`)).toBe(`acc_${"a".repeat(26)}`);
-  for (const wrong of ["", "RM04", "Ben", "RM044040404040400", "acc_1"]) expect(readPayee(wrong)).toBeNull();
 });

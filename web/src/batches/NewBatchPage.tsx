@@ -1,0 +1,228 @@
+import { Alert, Button, FileInput, Paper, Radio, SegmentedControl, Stack, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { type Account, accountsQuery } from "../accounts/queries";
+import { api } from "../api/client";
+import { answerTo } from "../api/problem";
+import { useOnce } from "../api/useOnce";
+import { useMe } from "../customers/queries";
+import { VerificationState } from "../customers/VerificationState";
+import { Money } from "../money/Money";
+import { TextLink } from "../ui/ButtonLink";
+import { NotKnown } from "../ui/NotKnown";
+import { PageTitle } from "../ui/PageTitle";
+import { Section } from "../ui/Section";
+import { Nothing, Shown } from "../ui/Shown";
+import { COLUMNS, previewOf, type TypedRow } from "./csv";
+import { LineErrors } from "./LineErrors";
+import { type Batch, MODES, showBatch } from "./queries";
+import { TypedRows } from "./TypedRows";
+
+/** `csv`: what is sent. `file`: the name of the file that it comes from; of typed rows there is none. */
+type Typed = {
+  way: "file" | "rows";
+  mode: Batch["mode"];
+  file: string;
+  csv: string;
+  source: string;
+  rows: TypedRow[];
+};
+
+const BLANK: Typed = { way: "file", mode: "best_effort", file: "", csv: "", source: "", rows: [] };
+
+const MOST_BYTES = 4_000_000;
+const PREVIEWED = 5;
+
+export function NewBatchPage() {
+  const accounts = useQuery(accountsQuery);
+  const navigate = useNavigate();
+  const me = useMe();
+  const batch = useOnce<Typed, Batch>({
+    name: "batch",
+    blank: BLANK,
+    send: ({ csv, mode }, key) =>
+      answerTo(
+        api.POST("/v1/batches", {
+          params: { query: { mode }, header: { "Idempotency-Key": key } },
+          headers: { "Content-Type": "text/csv" },
+          body: csv as never,
+          bodySerializer: (body: unknown) => body as string,
+        }),
+      ),
+    onKnown: (made) => {
+      showBatch(made);
+      navigate({ to: "/batches/$batchId", params: { batchId: made.id } });
+    },
+  });
+  const { typed, type, isSent } = batch;
+  const set = (changed: Partial<Typed>) => type({ ...typed, ...changed });
+  const isBlocked = me?.verification?.state !== "verified";
+  return (
+    <>
+      <TextLink to="/batches" size="sm">
+        All batches
+      </TextLink>
+      <PageTitle title="New batch" says="Up to 10,000 payments at once. All are checked before any is sent." />
+      <Stack maw={820}>
+        {me && <VerificationState me={me} />}
+        {isSent && <NotKnown isMissing={batch.isMissing} />}
+        <fieldset className="bare" disabled={isSent || isBlocked}>
+          <Stack>
+            <Section title="If one cannot be paid">
+              <Radio.Group
+                aria-label="If one cannot be paid"
+                value={typed.mode}
+                onChange={(mode) => set({ mode: mode as Batch["mode"] })}
+              >
+                <Stack gap="xs">
+                  {Object.entries(MODES).map(([mode, { label, says }]) => (
+                    <Radio key={mode} value={mode} label={label} description={says} />
+                  ))}
+                </Stack>
+              </Radio.Group>
+            </Section>
+            <SegmentedControl
+              aria-label="Where the payments come from"
+              data={[
+                { value: "file", label: "From a file" },
+                { value: "rows", label: "Type them" },
+              ]}
+              value={typed.way}
+              onChange={(way) => set({ way: way as Typed["way"], csv: "", file: "" })}
+            />
+            {typed.way === "file" ? (
+              <FromFile typed={typed} set={set} send={() => batch.submit()} isSent={isSent} />
+            ) : (
+              <Shown query={accounts} rows={4}>
+                {(found) => (
+                  <FromRows
+                    accounts={found}
+                    typed={typed}
+                    set={set}
+                    send={(csv) => batch.submit({ ...typed, csv })}
+                    isSent={isSent}
+                  />
+                )}
+              </Shown>
+            )}
+          </Stack>
+        </fieldset>
+        <LineErrors error={batch.refusal} />
+        <Text size="xs" c="dimmed">
+          Key of this batch: <span className="code">{batch.key}</span>
+        </Text>
+      </Stack>
+    </>
+  );
+}
+
+type WayProps = { typed: Typed; set: (changed: Partial<Typed>) => void; isSent: boolean };
+
+function FromFile({ typed, set, send, isSent }: WayProps & { send: () => void }) {
+  const [objection, setObjection] = useState<string | null>(null);
+  async function take(file: File | null) {
+    if (file === null) return set({ file: "", csv: "" });
+    const isTooLarge = file.size > MOST_BYTES;
+    setObjection(isTooLarge ? "A batch has at most 4 MB: send it in parts" : null);
+    set(isTooLarge ? { file: "", csv: "" } : { file: file.name, csv: await file.text() });
+  }
+  return (
+    <Section title="From a file" says="A CSV in UTF-8 whose first line names the columns.">
+      <Stack>
+        <Text size="sm" className="code">
+          {COLUMNS.join(",")}
+        </Text>
+        <Text size="sm">
+          Accounts stand there by their ids, and amounts in the smallest unit: 1250 are $12.50. Each reference is used
+          once, ever: so a file that is sent twice is not paid twice.
+        </Text>
+        <FileInput
+          label="The file"
+          placeholder={typed.file || "Choose a CSV"}
+          accept=".csv,text/csv"
+          styles={{ placeholder: { color: "var(--mantine-color-dimmed)" } }}
+          clearable
+          clearButtonProps={{ "aria-label": "Take the file away" }}
+          disabled={isSent}
+          onChange={take}
+          error={objection}
+        />
+        {typed.csv !== "" && <Previewed csv={typed.csv} name={typed.file} send={send} isSent={isSent} />}
+      </Stack>
+    </Section>
+  );
+}
+
+type PreviewedProps = { csv: string; name: string; send: () => void; isSent: boolean };
+
+/** What would be sent, added up, so that nobody sends a hundred times too much. */
+function Previewed({ csv, name, send, isSent }: PreviewedProps) {
+  const { rows, sums, unreadable } = previewOf(csv);
+  const payments = `${rows.length} ${rows.length === 1 ? "payment" : "payments"}`;
+  if (rows.length === 0) return <Nothing says="The file has no line behind its first one." />;
+  return (
+    <Stack gap="sm">
+      <Text fw={600} component="div">
+        {name}: {payments}
+        {sums.map(([code, minor]) => (
+          <span key={code}>
+            , <Money minor={minor} code={code} fw={600} />
+          </span>
+        ))}
+      </Text>
+      <ul className="list">
+        {rows.slice(0, PREVIEWED).map((row) => (
+          <Text component="li" size="sm" key={`${row.reference} ${row.destination}`}>
+            {row.reference}: <PreviewedAmount amount={row.amount} currency={row.currency} /> to{" "}
+            <span className="code">{row.destination}</span>
+          </Text>
+        ))}
+        {rows.length > PREVIEWED && (
+          <Text component="li" size="sm" c="dimmed">
+            and {rows.length - PREVIEWED} more
+          </Text>
+        )}
+      </ul>
+      {unreadable > 0 && (
+        <Alert color="yellow">
+          {unreadable} of them have no amount in digits, or no currency. The service will say which lines.
+        </Alert>
+      )}
+      <Button onClick={send} loading={isSent}>
+        Send {payments}
+      </Button>
+    </Stack>
+  );
+}
+
+function PreviewedAmount({ amount, currency }: { amount: string; currency: string }) {
+  return /^\d{1,15}$/.test(amount) ? (
+    <Money minor={Number(amount)} code={currency} size="sm" />
+  ) : (
+    `${amount} ${currency}`
+  );
+}
+
+function FromRows({
+  accounts,
+  typed,
+  set,
+  send,
+  isSent,
+}: WayProps & { accounts: Account[]; send: (csv: string) => void }) {
+  const open = accounts.filter(({ status }) => status !== "closed");
+  if (open.length === 0) return <Nothing says="You have no open account to send money from." />;
+  return (
+    <Paper withBorder p={{ base: "md", sm: "lg" }} component="section" aria-label="Typed payments">
+      <TypedRows
+        accounts={open}
+        sourceId={typed.source}
+        rows={typed.rows}
+        change={(source, rows) => set({ source, rows })}
+        send={send}
+        isSent={isSent}
+      />
+    </Paper>
+  );
+}
