@@ -252,7 +252,7 @@ def chunk_sizes(chance: random.Random, count: int) -> list[int]:
 
 async def compare(database: Database, seed: int, count: int) -> None:
     chance = random.Random(seed)
-    singles, bulk = await Side.made(database, "singles"), await Side.made(database, "bulk")
+    singles, bulk = await Side.made(database, f"singles{seed}"), await Side.made(database, f"bulk{seed}")
     wanted = wishes(chance, count)
     sizes = chunk_sizes(chance, count)
     one_by_one = await singles.one_at_a_time(singles.orders(wanted))
@@ -278,4 +278,6 @@ async def test_many_orders_in_one_transaction_end_exactly_as_singles_one_at_a_ti
 async def test_six_thousand_orders_end_exactly_as_singles_one_at_a_time(database: Database) -> None:
     seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
     print(f"SEED={seed}")
-    await compare(database, seed, count=6_000)
+    # Many stories: after some hundred orders, limits and screening refuse nearly all that follow.
+    for story in range(20):
+        await compare(database, seed + story, count=300)

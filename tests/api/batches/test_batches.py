@@ -259,6 +259,16 @@ async def test_a_batch_is_seen_by_its_owner_and_by_staff_only(ada: Person, ben: 
     await settled(ada, path)
 
 
+async def test_staff_send_batches_from_their_own_accounts_only(ada: Person, ben: Person, operator: Person) -> None:
+    for_ada = await operator.post(PATH, {"items": [item(ada, ben.account_id, 1)]})
+    assert [each["code"] for each in for_ada.json()["errors"]] == ["account_not_found"]
+    single = {name: value for name, value in item(ada, ben.account_id, 1).items() if name != "reference"}
+    assert (await operator.post("/v1/transfers", single)).json()["code"] == "account_not_found"
+    await operator.deposit(100)
+    own = await sent(operator, [item(operator, ben.account_id, 100)])
+    assert counted(await settled(operator, own)) == {"completed": 1}
+
+
 async def test_a_frozen_account_fails_its_items_of_a_batch_and_no_others(
     ada: Person, ben: Person, operator: Person, book: Book
 ) -> None:
