@@ -1,6 +1,11 @@
-"""Many transfers wait for one account that somebody holds: others do not notice."""
+"""Many transfers wait for one account that somebody holds: others do not notice.
+
+That holds once the burst is taken: each of its transfers has its row and waits. Before that, the worker takes all
+transfers in the order in which they came, so whoever comes behind 2,000 others waits for their first steps.
+"""
 
 import asyncio
+import secrets
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +18,7 @@ from database.connections import REQUESTS, Database
 from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.connections import Connection
+from tests.waiting import until
 
 # What others may notice, as a ratio: on a machine that does nothing else, and on one that runs other tests, too.
 MOST_TIMES_QUIET = 3
@@ -46,14 +52,34 @@ async def median_seconds(payer: Person, payee: Person, transfers: int) -> float:
 
 
 async def send(payer: Person, payee: Person, transfers: int) -> None:
+    """Send them, 30 at a time, and repeat under its key what a busy service answers with 503."""
     turns = asyncio.Semaphore(30)
 
     async def one() -> None:
+        key = secrets.token_hex(8)
+
+        async def is_accepted() -> bool:
+            answer = await payer.pay(payee, 1, key=key, prefer="wait=0")
+            if answer.status_code == 503:
+                await asyncio.sleep(float(answer.headers["Retry-After"]))
+            assert answer.status_code in (202, 503), answer.text
+            return answer.status_code == 202
+
         async with turns:
-            answer = await payer.accepted(payee, 1)
-            assert answer.status_code == 202, answer.text
+            await until(is_accepted, "the transfer is accepted", 120)
 
     await asyncio.gather(*(one() for _ in range(transfers)))
+
+
+async def all_wait(owner: Connection, payer: Person, transfers: int, side: str) -> None:
+    """Wait until the worker has taken them all: each has its row, and waits for the held account."""
+    count = "SELECT count(*) FROM transfers WHERE source_account_id = $1 AND state = $2"
+    state = "initiated" if side == "payer" else "debited"
+
+    async def is_so() -> bool:
+        return bool(await owner.fetchval(count, payer.account_id, state) == transfers)
+
+    await until(is_so, f"{transfers} transfers are {state} and wait", 150)
 
 
 LONG = [pytest.mark.long, pytest.mark.timeout(400)]
@@ -75,6 +101,7 @@ async def test_others_hardly_notice_the_transfers_that_wait_for_one_held_account
     quiet = max(await median_seconds(carol, dora, 20), LEAST_QUIET_SECONDS)
     async with held(owner, ada if side == "payer" else ben):
         await send(ada, ben, transfers)
+        await all_wait(owner, ada, transfers, side)
         busy = await median_seconds(carol, dora, 20)
     print(f"{transfers} wait: {busy * 1_000:.0f} ms instead of {quiet * 1_000:.0f}")
     assert busy < most * quiet
