@@ -1,7 +1,8 @@
 """Many transfers wait for one account that somebody holds: others do not notice.
 
-That holds once the burst is taken: each of its transfers has its row and waits. Before that, the worker takes all
-transfers in the order in which they came, so whoever comes behind 2,000 others waits for their first steps.
+Measured once the burst is taken, when each of its transfers has its row: before that, whoever comes behind 2,000 others
+waits for their first steps. The long ones need a machine that does nothing else: where it takes minutes to send them,
+those that wait for a minute already ask for attention, and others notice that.
 """
 
 import asyncio
