@@ -1,23 +1,21 @@
-import { Alert, Button, FileInput, Paper, Radio, SegmentedControl, Stack, Text } from "@mantine/core";
+import { FileInput, Paper, Radio, SegmentedControl, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { type Account, accountsQuery } from "../accounts/queries";
 import { api } from "../api/client";
 import { answerTo } from "../api/problem";
 import { useOnce } from "../api/useOnce";
 import { useMe } from "../customers/queries";
 import { VerificationState } from "../customers/VerificationState";
-import { Money } from "../money/Money";
 import { TextLink } from "../ui/ButtonLink";
 import { NotKnown } from "../ui/NotKnown";
 import { PageTitle } from "../ui/PageTitle";
 import { Section } from "../ui/Section";
 import { Nothing, Shown } from "../ui/Shown";
-import { COLUMNS, previewOf, type TypedRow } from "./csv";
+import { COLUMNS, type TypedRow } from "./columns";
 import { LineErrors } from "./LineErrors";
 import { type Batch, MODES, showBatch } from "./queries";
-import { TypedRows } from "./TypedRows";
 
 /** `csv`: what is sent. `file`: the name of the file that it comes from; of typed rows there is none. */
 type Typed = {
@@ -32,7 +30,10 @@ type Typed = {
 const BLANK: Typed = { way: "file", mode: "best_effort", file: "", csv: "", source: "", rows: [] };
 
 const MOST_BYTES = 4_000_000;
-const PREVIEWED = 5;
+
+// What reads and writes CSV comes when it is needed.
+const Previewed = lazy(() => import("./Previewed").then((loaded) => ({ default: loaded.Previewed })));
+const TypedRows = lazy(() => import("./TypedRows").then((loaded) => ({ default: loaded.TypedRows })));
 
 export function NewBatchPage() {
   const accounts = useQuery(accountsQuery);
@@ -148,59 +149,11 @@ function FromFile({ typed, set, send, isSent }: WayProps & { send: () => void })
           onChange={take}
           error={objection}
         />
-        {typed.csv !== "" && <Previewed csv={typed.csv} name={typed.file} send={send} isSent={isSent} />}
+        <Suspense>
+          {typed.csv !== "" && <Previewed csv={typed.csv} name={typed.file} send={send} isSent={isSent} />}
+        </Suspense>
       </Stack>
     </Section>
-  );
-}
-
-type PreviewedProps = { csv: string; name: string; send: () => void; isSent: boolean };
-
-/** What would be sent, added up, so that nobody sends a hundred times too much. */
-function Previewed({ csv, name, send, isSent }: PreviewedProps) {
-  const { rows, sums, unreadable } = previewOf(csv);
-  const payments = `${rows.length} ${rows.length === 1 ? "payment" : "payments"}`;
-  if (rows.length === 0) return <Nothing says="The file has no line behind its first one." />;
-  return (
-    <Stack gap="sm">
-      <Text fw={600} component="div">
-        {name}: {payments}
-        {sums.map(([code, minor]) => (
-          <span key={code}>
-            , <Money minor={minor} code={code} fw={600} />
-          </span>
-        ))}
-      </Text>
-      <ul className="list">
-        {rows.slice(0, PREVIEWED).map((row) => (
-          <Text component="li" size="sm" key={`${row.reference} ${row.destination}`}>
-            {row.reference}: <PreviewedAmount amount={row.amount} currency={row.currency} /> to{" "}
-            <span className="code">{row.destination}</span>
-          </Text>
-        ))}
-        {rows.length > PREVIEWED && (
-          <Text component="li" size="sm" c="dimmed">
-            and {rows.length - PREVIEWED} more
-          </Text>
-        )}
-      </ul>
-      {unreadable > 0 && (
-        <Alert color="yellow">
-          {unreadable} of them have no amount in digits, or no currency. The service will say which lines.
-        </Alert>
-      )}
-      <Button onClick={send} loading={isSent}>
-        Send {payments}
-      </Button>
-    </Stack>
-  );
-}
-
-function PreviewedAmount({ amount, currency }: { amount: string; currency: string }) {
-  return /^\d{1,15}$/.test(amount) ? (
-    <Money minor={Number(amount)} code={currency} size="sm" />
-  ) : (
-    `${amount} ${currency}`
   );
 }
 
@@ -215,14 +168,16 @@ function FromRows({
   if (open.length === 0) return <Nothing says="You have no open account to send money from." />;
   return (
     <Paper withBorder p={{ base: "md", sm: "lg" }} component="section" aria-label="Typed payments">
-      <TypedRows
-        accounts={open}
-        sourceId={typed.source}
-        rows={typed.rows}
-        change={(source, rows) => set({ source, rows })}
-        send={send}
-        isSent={isSent}
-      />
+      <Suspense>
+        <TypedRows
+          accounts={open}
+          sourceId={typed.source}
+          rows={typed.rows}
+          change={(source, rows) => set({ source, rows })}
+          send={send}
+          isSent={isSent}
+        />
+      </Suspense>
     </Paper>
   );
 }

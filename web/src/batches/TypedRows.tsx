@@ -2,7 +2,8 @@ import { Button, Group, NativeSelect, SimpleGrid, Stack, Text, TextInput } from 
 import { useState } from "react";
 import { type Account, grouped, useCurrency } from "../accounts/queries";
 import { moneyText, readAmount } from "../money/money";
-import { csvOf, objectionsTo, type TypedRow } from "./csv";
+import type { TypedRow } from "./columns";
+import { csvOf, objectionsTo } from "./csv";
 
 const MOST_TYPED = 100;
 

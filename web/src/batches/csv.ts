@@ -2,16 +2,12 @@
 
 import Papa from "papaparse";
 import { type Currency, readAmount } from "../money/money";
-
-/** A row as it was typed. The amount is as people write it; a file has it in the minor unit. */
-export type TypedRow = { reference: string; payee: string; amount: string; note: string };
+import { COLUMNS, type TypedRow } from "./columns";
 
 export type Row = { reference: string; source: string; destination: string; amount: string; currency: string };
 
 /** What a file would move: rows, and the sum of each currency in its minor unit. */
 export type Preview = { rows: Row[]; sums: [currency: string, minor: number][]; unreadable: number };
-
-export const COLUMNS = ["reference", "source_account_id", "destination_account_id", "amount", "currency", "note"];
 
 /** The file as the API will read it. It is shown, and the API decides what is wrong with it. */
 export function previewOf(csv: string): Preview {

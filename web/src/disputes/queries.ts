@@ -2,7 +2,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { cache } from "../api/cache";
 import { api, type Schemas } from "../api/client";
 import { answerTo } from "../api/problem";
-import { listQuery, PAGE } from "../ui/ListOf";
+import { listQuery, PAGE } from "../ui/listQuery";
 
 export type Dispute = Schemas["DisputeOut"];
 

@@ -80,13 +80,15 @@ function Limit({ title, limit, code }: { title: string; limit: Limits["daily_tot
         <>
           <Text fw={600} component="div">
             <Money minor={limit.limit} code={code} fw={600} />
-            {limit.left !== null && (
+            {limit.left !== null && limit.used > 0 && (
               <Text span size="sm" c="dimmed">
                 , <Money minor={limit.left} code={code} size="sm" /> left
               </Text>
             )}
           </Text>
-          {limit.left !== null && <Progress value={(100 * limit.used) / limit.limit} size="sm" aria-hidden="true" />}
+          {limit.left !== null && limit.used > 0 && (
+            <Progress value={(100 * limit.used) / limit.limit} size="sm" aria-hidden="true" />
+          )}
           {limit.resets_at && (
             <Text size="sm" c="dimmed">
               Begins anew <When at={limit.resets_at} size="sm" />

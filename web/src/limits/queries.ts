@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, type Schemas } from "../api/client";
 import { answerTo } from "../api/problem";
-import { listQuery, PAGE } from "../ui/ListOf";
+import { listQuery, PAGE } from "../ui/listQuery";
 
 export type Limits = Schemas["LimitsOut"];
 export type TierRequest = Schemas["TierRequestOut"];

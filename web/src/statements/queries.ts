@@ -1,6 +1,6 @@
 import { api, type Schemas } from "../api/client";
 import { answerTo } from "../api/problem";
-import { listQuery, PAGE } from "../ui/ListOf";
+import { listQuery, PAGE } from "../ui/listQuery";
 
 export type AccountStatement = Schemas["AccountStatementOut"];
 

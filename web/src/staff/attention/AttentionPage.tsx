@@ -1,5 +1,6 @@
 import { Group, Stack, Text } from "@mantine/core";
-import { AGAIN_MS, ListOf } from "../../ui/ListOf";
+import { ListOf } from "../../ui/ListOf";
+import { AGAIN_MS } from "../../ui/listQuery";
 import { PageTitle } from "../../ui/PageTitle";
 import { When } from "../../ui/When";
 import { BAD } from "../colors";

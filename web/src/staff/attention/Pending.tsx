@@ -2,7 +2,7 @@ import { Stack, Text } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { api, type Schemas } from "../../api/client";
 import { answerTo } from "../../api/problem";
-import { AGAIN_MS } from "../../ui/ListOf";
+import { AGAIN_MS } from "../../ui/listQuery";
 import { When } from "../../ui/When";
 import { ageText } from "../ages";
 import { BAD } from "../colors";

@@ -1,7 +1,8 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { api } from "../../api/client";
 import { answerTo } from "../../api/problem";
-import { ListOf, listQuery, PAGE } from "../../ui/ListOf";
+import { ListOf } from "../../ui/ListOf";
+import { listQuery, PAGE } from "../../ui/listQuery";
 import { PageTitle } from "../../ui/PageTitle";
 import { Choice, Day, FilterBar, Typed } from "../FilterBar";
 import { useMay } from "../useMay";

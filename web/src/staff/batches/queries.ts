@@ -2,7 +2,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { api, type Schemas } from "../../api/client";
 import { answerTo } from "../../api/problem";
 import { isOver } from "../../batches/queries";
-import { AGAIN_MS, listQuery, PAGE } from "../../ui/ListOf";
+import { AGAIN_MS, listQuery, PAGE } from "../../ui/listQuery";
 
 export type AnyBatch = Schemas["BatchFileOut"];
 

@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, type Schemas } from "../../api/client";
 import { answerTo, NoAnswer, Problem } from "../../api/problem";
-import { listQuery, PAGE } from "../../ui/ListOf";
+import { listQuery, PAGE } from "../../ui/listQuery";
 
 export type Audited = Schemas["AuditOut"];
 export type Rebuild = Schemas["RebuildSummaryOut"];

@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api } from "../../api/client";
 import { answerTo } from "../../api/problem";
-import { AGAIN_MS, listQuery, PAGE } from "../../ui/ListOf";
+import { AGAIN_MS, listQuery, PAGE } from "../../ui/listQuery";
 import type { CaseFilters } from "./filters";
 
 export const casesQuery = ({ state, account }: CaseFilters) =>

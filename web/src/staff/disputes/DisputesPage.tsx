@@ -139,7 +139,7 @@ type SideProps = { title: string; who?: string | null; dispute: Dispute; author:
 function Side({ title, who, dispute, author }: SideProps) {
   const said = dispute.statements.filter((statement) => statement.author === author);
   return (
-    <Stack gap={4} component="section" aria-label={title}>
+    <Stack gap={4} role="group" aria-label={title}>
       <Text size="sm" fw={600} component="div">
         {title} {who && <CustomerLink id={who} />}
       </Text>

@@ -1,7 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, type Schemas } from "../../api/client";
 import { answerTo } from "../../api/problem";
-import { AGAIN_MS, listQuery, PAGE } from "../../ui/ListOf";
+import { AGAIN_MS, listQuery, PAGE } from "../../ui/listQuery";
 import type { DisputeState } from "./filters";
 
 export type Dispute = Schemas["DisputeOut"];

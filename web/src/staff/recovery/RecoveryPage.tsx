@@ -1,7 +1,8 @@
 import { Stack } from "@mantine/core";
 import { api } from "../../api/client";
 import { answerTo } from "../../api/problem";
-import { AGAIN_MS, ListOf, listQuery, PAGE } from "../../ui/ListOf";
+import { ListOf } from "../../ui/ListOf";
+import { AGAIN_MS, listQuery, PAGE } from "../../ui/listQuery";
 import { PageTitle } from "../../ui/PageTitle";
 import { Section } from "../../ui/Section";
 import { RecordRow } from "../audit/RecordRow";

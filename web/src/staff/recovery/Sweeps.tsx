@@ -2,7 +2,7 @@ import { Alert, Badge, Group, Stack, Text } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { api, type Schemas } from "../../api/client";
 import { answerTo } from "../../api/problem";
-import { AGAIN_MS } from "../../ui/ListOf";
+import { AGAIN_MS } from "../../ui/listQuery";
 import { Section } from "../../ui/Section";
 import { Nothing, Shown } from "../../ui/Shown";
 import { When } from "../../ui/When";

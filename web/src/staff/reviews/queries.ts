@@ -1,6 +1,6 @@
 import { api, type Schemas } from "../../api/client";
 import { answerTo } from "../../api/problem";
-import { AGAIN_MS, listQuery, PAGE } from "../../ui/ListOf";
+import { AGAIN_MS, listQuery, PAGE } from "../../ui/listQuery";
 
 export type OpenReview = Schemas["OpenReviewOut"];
 

@@ -1,5 +1,5 @@
 import { Group, Text } from "@mantine/core";
-import { BY_KEYBOARD } from "../../ui/ListOf";
+import { BY_KEYBOARD } from "../../ui/listQuery";
 import { roundUp } from "./periods";
 
 export type Series = { name: string; color: string; values: number[] };
