@@ -12,8 +12,8 @@ from events.event import Event
 from events.postgres.arrivals import Arrivals
 from events.postgres.stream import EventStream
 
-# What a sink that pauses for a second may leave to be read, under load.
-MOST_KEPT = 2_000
+# What a sink that pauses for a second may leave to be read while a batch is posted: each chunk has 2,500 events.
+MOST_KEPT = 10_000
 
 
 class EventTail:
