@@ -59,15 +59,19 @@ def shared_settings(temporal: TemporalServer) -> Settings:
     )
 
 
-@pytest.fixture
-def settings(shared_settings: Settings, database_url: str) -> Settings:
-    return shared_settings.model_copy(
+def settings_for(shared: Settings, database_url: str) -> Settings:
+    return shared.model_copy(
         update={
             "database_url": database_url,
             "jwt_secret": SecretStr(secrets.token_hex(32)),
             "task_queue": f"test-{secrets.token_hex(6)}",
         }
     )
+
+
+@pytest.fixture
+def settings(shared_settings: Settings, database_url: str) -> Settings:
+    return settings_for(shared_settings, database_url)
 
 
 @pytest.fixture

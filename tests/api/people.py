@@ -154,10 +154,12 @@ async def running_api(
     book: type[Book] = Book,
     registers: bool = False,
     reports: Database | None = None,
+    events: type[EventTasks] | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The API, connected to Temporal, with a worker whose steps use this `book`, or without any worker.
 
-    Only with `registers` it registers what Temporal lacks: the schedule of recovery would sweep for all tests.
+    `events` is what the worker does beside its steps; None: what the fixture `with_events` says. Only with `registers`
+    it registers what Temporal lacks: the schedule of recovery would sweep for all tests.
     """
     process = compose_api(settings, database, with_worker=worker, reports=reports)
     stop = asyncio.Event()
@@ -173,9 +175,9 @@ async def running_api(
             record_funding=record_funding,
             limits=settings.limits(),
         )
-        events = tasks_of_workers(settings)
+        beside = (events or tasks_of_workers)(settings)
         running = asyncio.create_task(
-            run_until_stopped(temporal, steps_book, settings, stop, with_worker=worker, events=events)
+            run_until_stopped(temporal, steps_book, settings, stop, with_worker=worker, events=beside)
         )
         registering = asyncio.create_task(keep_registered(temporal, settings)) if registers else None
         try:

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -64,17 +65,16 @@ async def test_a_field_that_is_not_valid_is_named_and_its_key_stays_free(
     assert (await ada.pay(ben, 100, key)).json()["state"] == "completed"
 
 
+@pytest.mark.usefixtures("nothing_moves")
 async def test_source_and_destination_must_differ(ada: Person) -> None:
     key = secrets.token_hex(16)
     assert_problem(await ada.pay(ada, 100, key), 422, "same_account")
-    assert (await ada.get("/v1/transfers")).json()["items"][0]["kind"] == "deposit"
 
 
+@pytest.mark.usefixtures("nothing_moves")
 async def test_another_customers_source_account_does_not_exist(ada: Person, ben: Person) -> None:
     key = secrets.token_hex(16)
     assert_problem(await ben.post("/v1/transfers", transfer_body(ada, ben, 100), key), 404, "account_not_found")
-    assert (await ben.get("/v1/transfers")).json()["items"] == []
-    assert await ada.balance() == 50_000
 
 
 async def test_accounts_and_transfers_of_others_are_not_found(ada: Person, ben: Person) -> None:
@@ -88,6 +88,7 @@ async def test_accounts_and_transfers_of_others_are_not_found(ada: Person, ben: 
         assert_problem(await ben.post(f"/v1/accounts/{ada.account_id}/{rail}", body), 404, "account_not_found")
 
 
+@pytest.mark.usefixtures("nothing_moves")
 @pytest.mark.parametrize(
     ("keys", "code"),
     [
@@ -107,7 +108,6 @@ async def test_a_key_that_is_missing_or_not_valid_is_refused(
     headers += [(b"Idempotency-Key", key.encode() if isinstance(key, str) else key) for key in keys]
     answer = await ada.http.post("/v1/transfers", json=transfer_body(ada, ben, 100), headers=headers)
     assert_problem(answer, 400, code)
-    assert await ada.balance() == 50_000
 
 
 async def test_the_longest_key_is_taken(ada: Person, ben: Person) -> None:
@@ -162,12 +162,12 @@ def token_with(settings: Settings, person: Person, secret: str | None = None, **
     )
 
 
+@pytest.mark.usefixtures("nothing_moves")
 async def test_an_expired_token_says_so(settings: Settings, ada: Person, ben: Person) -> None:
-    ada.token = token_with(settings, ada, exp=1_700_000_000)
-    answer = await ada.pay(ben, 100)
+    late = replace(ada, token=token_with(settings, ada, exp=1_700_000_000))
+    answer = await late.pay(ben, 100)
     assert_problem(answer, 401, "token_expired")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert await ben.balance() == 0
 
 
 async def test_a_token_that_is_not_ours_is_refused(settings: Settings, ada: Person) -> None:
@@ -180,8 +180,8 @@ async def test_a_token_that_is_not_ours_is_refused(settings: Settings, ada: Pers
         "nonsense",
     ]
     for token in forged:
-        ada.token = token
-        assert_problem(await ada.get("/v1/auth/me"), 401, "not_authenticated")
+        forger = replace(ada, token=token)
+        assert_problem(await forger.get("/v1/auth/me"), 401, "not_authenticated")
 
 
 async def test_without_a_token_nothing_is_told(http: httpx.AsyncClient) -> None:
@@ -263,6 +263,7 @@ async def test_a_login_with_unstorable_text_is_refused(http: httpx.AsyncClient, 
     assert_problem(await http.post("/v1/auth/login", **as_json(login)), 422, "validation_failed")
 
 
+@pytest.mark.usefixtures("nothing_moves")
 async def test_half_of_a_surrogate_pair_is_no_text_in_a_movement(ada: Person, ben: Person) -> None:
     cash = {"amount": 1, "currency": "USD"}
     for path, body in (
@@ -274,4 +275,3 @@ async def test_half_of_a_surrogate_pair_is_no_text_in_a_movement(ada: Person, be
         sent = as_json(body)
         sent["headers"] |= {"Authorization": f"Bearer {ada.token}", "Idempotency-Key": "k"}
         assert_problem(await ada.http.post(path, **sent), 422, "validation_failed")
-    assert await ada.balance() == 50_000
