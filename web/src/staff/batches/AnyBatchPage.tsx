@@ -38,10 +38,12 @@ export function AnyBatchPage() {
   );
 }
 
+const paymentsText = ({ total }: AnyBatch) => `${total} ${total === 1 ? "payment" : "payments"}`;
+
 function BatchFile({ batch }: { batch: AnyBatch }) {
   return (
     <Stack gap="lg">
-      <Section title={`${batch.total} payments`} says={`${MODES[batch.mode].label}. ${MODES[batch.mode].says}`}>
+      <Section title={paymentsText(batch)} says={`${MODES[batch.mode].label}. ${MODES[batch.mode].says}`}>
         <Progressed batch={batch} />
         <Facts
           facts={[
@@ -102,7 +104,7 @@ function BatchActs({ batch }: { batch: AnyBatch }) {
             isFirst
             title="Approve all of this batch?"
             says="All of it is posted at once, without another review. What screening declines still refuses the batch."
-            confirm={`Approve ${batch.total} payments`}
+            confirm={`Approve ${paymentsText(batch)}`}
             send={decide("approve")}
             effect={() => "The batch is approved and goes on."}
             reads={BATCHES}
