@@ -45,7 +45,7 @@ class BulkTransfers:
         `all_or_none` nothing is written unless all are completed. `reviews_pass`: a person has decided about these
         orders, so none needs a review any more; one that is declined still fails.
         """
-        screening = BulkScreening(await self._rules.now(), reviews_pass)
+        screening = BulkScreening(await self._rules.now(connection), reviews_pass)
         outcomes = await post_transfers(
             connection,
             orders,

@@ -10,6 +10,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -94,19 +95,21 @@ class RulesInForce:
         self._leased_until_ns = 0
         self._refresh = asyncio.Lock()
 
-    async def now(self) -> InForce:
-        """The rules and lists that count now."""
+    async def now(self, connection: "Connection | None" = None) -> InForce:
+        """The rules and lists that count now, read on this connection: its holder need not wait for another one."""
         if self._known is None or time.monotonic_ns() >= self._leased_until_ns:
             async with self._refresh:  # of all that wait here, the first one asks
                 if self._known is None or time.monotonic_ns() >= self._leased_until_ns:
                     # Before the question: what is committed later counts at the end of the lease at the latest.
                     asked_at_ns = time.monotonic_ns()
-                    self._known = await self._read(self._known)
+                    self._known = await self._read(self._known, connection)
                     self._leased_until_ns = asked_at_ns + LEASE_MILLISECONDS * 1_000_000
         return self._known[0]
 
-    async def _read(self, known: tuple[InForce, tuple[int, int]] | None) -> tuple[InForce, tuple[int, int]]:
-        async with self._database.connection() as connection:
+    async def _read(
+        self, known: tuple[InForce, tuple[int, int]] | None, given: "Connection | None"
+    ) -> tuple[InForce, tuple[int, int]]:
+        async with nullcontext(given) if given else self._database.connection() as connection:
             row = await connection.fetchrow(_HEAD)
             assert row is not None, "the migration has written it"
             head = (row["changes"], row["accounts"])
@@ -118,7 +121,9 @@ class RulesInForce:
                 if chosen is not None and chosen["id"] is not None:
                     rule_set = rule_set_in(json.loads(chosen["rules"]))
             if rule_set.id not in self._recorded:
-                await record_rule_set(connection, rule_set)
+                # In a transaction of its own: that of the given connection may be rolled back.
+                async with self._database.connection() if given else nullcontext(connection) as own:
+                    await record_rule_set(own, rule_set)
                 self._recorded.add(rule_set.id)
             return InForce(rule_set, await read_lists(connection), self._required), head
 
