@@ -1,4 +1,4 @@
-"""Workers of in-process applications begin with the first workflow: most tests of the API never start one."""
+"""Workers of in-process applications begin with the first workflow or schedule: most tests of the API start neither."""
 
 import asyncio
 from collections import defaultdict
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow
 from temporalio.worker import Worker
 
 import serve
@@ -44,7 +44,7 @@ class LateWorker:
 @contextmanager
 def late_workers() -> Iterator[None]:
     wanted: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-    build, start = worker.build_worker, Client.start_workflow
+    build, start, schedule = worker.build_worker, Client.start_workflow, Client.create_schedule
 
     def late(*args: Any, **options: Any) -> LateWorker:
         settings = args[2]
@@ -54,7 +54,13 @@ def late_workers() -> Iterator[None]:
         wanted[task_queue].set()
         return await start(self, *args, task_queue=task_queue, **options)
 
+    async def scheduled(self: Client, id: str, what: Schedule, *args: Any, **options: Any) -> Any:  # noqa: A002
+        assert isinstance(what.action, ScheduleActionStartWorkflow)
+        wanted[what.action.task_queue].set()
+        return await schedule(self, id, what, *args, **options)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serve, "build_worker", late)
         patch.setattr(Client, "start_workflow", started)
+        patch.setattr(Client, "create_schedule", scheduled)
         yield

@@ -32,7 +32,7 @@ class Failing:
             env=dict(os.environ),
             log=folder / "failing.log",
             ready=self.ready,
-            ready_seconds=0.1,
+            ready_seconds=1,
             stop_signal=signal.SIGKILL,
             before=self.before,
         )

@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from batches.batch import BatchMode, BatchState, NewBatchItem
+from batches.postgres.batches import Batches
+from batches.postgres.chunks import BatchPosting
 from customers.postgres import Customers
 from database.connections import Database
 from events.dead_letter import Undelivered
@@ -12,13 +15,15 @@ from events.event import Event
 from events.postgres.dead_letters import bury
 from events.postgres.sequencer import number_all
 from events.postgres.stream import EventStream
+from ledger.ids import BatchId
 from ledger.postgres.book import Book, put_in_review
 from ledger.transfers import Ending, Failure, State, Step, TransferOrder
 from statements.postgres.account_statements import AccountStatements
 from statements.statement import Bank, StatementTerms
 from statements.statement_period import TimeZones
 from tests.connections import Connection
-from tests.orders import Holder, completed, funded, holder, later_attempt, order, reversal, staff
+from tests.orders import FINGERPRINTS, Holder, completed, funded, holder, later_attempt, order, reversal, staff
+from tests.standing_orders.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ async def story(database: Database, customers: Customers, book: Book, owner: Con
     await book.refund(Ending(Step(sent_back.transfer_id, 1), Failure("account_frozen", "Frozen.", "destination")))
     await _dispute(owner, paid, alice, bob)
     back = await completed(book, reversal(paid, admin, 30, "sent twice"))
+    await _batches(Scene(database, customers, book), owner, alice, bob)
     statements = AccountStatements(database, StatementTerms(Bank("Remit", ()), TimeZones()))
     await statements.make(alice.account_id, datetime(2026, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC))
     for change in ("tier = 2", "status = 'frozen'", "status = 'active'", "status = 'closed'"):
@@ -60,7 +66,6 @@ async def story(database: Database, customers: Customers, book: Book, owner: Con
         await owner.execute(f"UPDATE customers SET {change} WHERE id = $1", alice.id)
     await owner.execute("INSERT INTO cases (id, account_id) VALUES ($1, $2)", "cas_" + "a" * 26, alice.account_id)
     await owner.execute("INSERT INTO notifications (customer_id, occasion, body) VALUES ($1, 'tier', 'x')", alice.id)
-    await _batches(owner, alice)
     async with database.transaction() as connection:
         await bury(
             connection,
@@ -83,16 +88,22 @@ async def _dispute(owner: Connection, paid: TransferOrder, payer: Holder, payee:
     await owner.execute("UPDATE disputes SET state = 'expired', closed_at = now() WHERE id = $1", dispute)
 
 
-async def _batches(owner: Connection, sender: Holder) -> None:
-    """One that is refused after somebody looked at it, one that is completed, and one that is cancelled."""
-    for name, changes in (
-        ("a", ("state = 'held'", "state = 'refused', failed = 1, ended_at = now()")),
-        ("b", ("state = 'completed', posted = 1, completed = 1, ended_at = now()",)),
-        ("c", ("state = 'cancelled', ended_at = now()",)),
-    ):
-        batch_id = f"bat_{name * 26}"
-        await owner.execute(
-            "INSERT INTO batches (id, owner_id, mode, total) VALUES ($1, $2, 'atomic', 1)", batch_id, sender.id
-        )
-        for change in changes:
-            await owner.execute(f"UPDATE batches SET {change} WHERE id = $1", batch_id)
+async def _batches(scene: Scene, owner: Connection, payer: Holder, payee: Holder) -> None:
+    """One that is completed, one that is refused after somebody looked at it, and one that is cancelled."""
+    batches = Batches(scene.database, FINGERPRINTS)
+
+    async def accepted(reference: str, mode: BatchMode) -> BatchId:
+        items = [NewBatchItem(reference, payer.account_id, payee.account_id, 1, "USD")]
+        return (await batches.accept(payer.id, mode, items)).batch.id
+
+    paid = await accepted("paid", BatchMode.BEST_EFFORT)
+    assert (await BatchPosting(scene.database, scene.bulk).post_next(paid))[0].state is BatchState.COMPLETED
+    refused = await accepted("refused", BatchMode.ATOMIC)
+    await owner.execute(
+        "UPDATE batch_items SET outcome = 'refused', failure_code = 'rejected', failure_message = 'No.' "
+        "WHERE batch_id = $1",
+        refused,
+    )
+    for change in ("state = 'held'", "state = 'refused', failed = 1, ended_at = now()"):
+        await owner.execute(f"UPDATE batches SET {change} WHERE id = $1", refused)
+    await batches.cancel(await accepted("cancelled", BatchMode.ATOMIC))

@@ -200,3 +200,4 @@ async def test_the_books_and_plain_numbers_never_differ(database: Database, eras
         Sums(t.currency, t.accounts, t.entries, t.customers_minor, t.in_transit_minor, t.world_minor)
         for t in found.totals
     ] == books.sums()
+    await eraser.empty()

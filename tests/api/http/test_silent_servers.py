@@ -14,8 +14,8 @@ from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.silent_network import Network, network_to
 
-ANSWERED_SECONDS = 3
-WELL_SECONDS = 4
+ANSWERED_SECONDS = 5
+WELL_SECONDS = 15
 
 
 @asynccontextmanager
