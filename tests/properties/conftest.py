@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.databases import Eraser, OwnDatabase
 
 SHORT = settings(
-    max_examples=40,
+    max_examples=25,
     derandomize=True,
     database=None,
     deadline=None,
