@@ -19,7 +19,7 @@ import { Shown } from "../ui/Shown";
 import { When } from "../ui/When";
 import { OccurrenceRow } from "./OccurrenceRow";
 import { OrderForm } from "./OrderForm";
-import { HowMuch, OrderState } from "./OrdersPage";
+import { HowMuch, OrderState } from "./OrderParts";
 import { occurrencesQuery, orderQuery, showOrder } from "./queries";
 import { changesOf, dayText, HOLIDAYS, OUTAGES, readTerms, recurrenceText, type StandingOrder, typedOf } from "./terms";
 

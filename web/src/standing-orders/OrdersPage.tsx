@@ -1,10 +1,10 @@
-import { Badge, Group, Paper, Stack, Text } from "@mantine/core";
+import { Group, Paper, Stack, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import { Money } from "../money/Money";
 import { ButtonLink } from "../ui/ButtonLink";
 import { ListOf } from "../ui/ListOf";
 import { PageTitle } from "../ui/PageTitle";
-import { ordersQuery, STATE_COLORS, STATES } from "./queries";
+import { HowMuch, OrderState } from "./OrderParts";
+import { ordersQuery } from "./queries";
 import { dayText, recurrenceText, type StandingOrder } from "./terms";
 
 export function OrdersPage() {
@@ -48,25 +48,5 @@ function OrderRow({ order }: { order: StandingOrder }) {
         </Group>
       </Link>
     </Paper>
-  );
-}
-
-/** A fixed amount, or what is kept back. */
-export function HowMuch({ order }: { order: StandingOrder }) {
-  return order.amount !== null ? (
-    <Money minor={order.amount} code={order.currency} fw={600} />
-  ) : (
-    <Text fw={600} component="span">
-      Above <Money minor={order.above ?? 0} code={order.currency} fw={600} />
-    </Text>
-  );
-}
-
-export function OrderState({ order }: { order: StandingOrder }) {
-  return (
-    <Badge variant="light" color={STATE_COLORS[order.state]}>
-      {STATES[order.state]}
-      {order.paused_by === "staff" && " by staff"}
-    </Badge>
   );
 }

@@ -14,8 +14,8 @@ import { When } from "../../ui/When";
 import { ActionRow } from "../audit/ActionRow";
 import { CustomerLink, TransferLink } from "../Names";
 import { AccountCard } from "./AccountCard";
-import { Statements } from "./OwnWork";
 import { accountQuery, actionsOn, entriesQuery, limitsQuery, type MarkedAccount } from "./queries";
+import { Statements } from "./Statements";
 
 const route = getRouteApi("/customers/staff/accounts/$accountId");
 

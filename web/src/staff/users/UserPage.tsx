@@ -12,10 +12,10 @@ import { When } from "../../ui/When";
 import { ActionRow } from "../audit/ActionRow";
 import { AccountCard } from "./AccountCard";
 import { ROLES, VERIFICATIONS } from "./filters";
-import { StandingOrders } from "./OwnWork";
 import { actionsOn, type CustomerFile, userQuery } from "./queries";
+import { StandingOrders } from "./StandingOrders";
 import { UserActs } from "./UserActs";
-import { UserBadges } from "./UsersPage";
+import { UserBadges } from "./UserBadges";
 
 const route = getRouteApi("/customers/staff/users/$customerId");
 

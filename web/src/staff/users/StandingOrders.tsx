@@ -1,9 +1,8 @@
 import { Group, Paper, Stack, Text } from "@mantine/core";
 import { api } from "../../api/client";
 import { answerTo } from "../../api/problem";
-import { HowMuch, OrderState } from "../../standing-orders/OrdersPage";
+import { HowMuch, OrderState } from "../../standing-orders/OrderParts";
 import { recurrenceText, type StandingOrder } from "../../standing-orders/terms";
-import { StatementRow } from "../../statements/StatementRow";
 import { ListOf } from "../../ui/ListOf";
 import { listQuery, PAGE } from "../../ui/listQuery";
 import { Section } from "../../ui/Section";
@@ -16,38 +15,12 @@ const ordersOf = (ownerId: string) =>
     answerTo(api.GET("/v1/admin/standing-orders", { params: { query: { owner_id: ownerId, limit: PAGE, cursor } } })),
   );
 
-const statementsOf = (accountId: string) =>
-  listQuery(["statements-of", accountId], (cursor) =>
-    answerTo(
-      api.GET("/v1/admin/accounts/{account_id}/statements", {
-        params: { path: { account_id: accountId }, query: { limit: PAGE, cursor } },
-      }),
-    ),
-  );
-
 /** The standing orders of a customer, and what staff can do with them. */
 export function StandingOrders({ ownerId }: { ownerId: string }) {
   return (
     <Section title="Standing orders" says="Of this customer. Newest first.">
       <ListOf query={ordersOf(ownerId)} nothing="No standing orders." label="Standing orders">
         {(order) => <OrderRow key={order.id} order={order} />}
-      </ListOf>
-    </Section>
-  );
-}
-
-/** The statements of an account, with their files. */
-export function Statements({ accountId }: { accountId: string }) {
-  return (
-    <Section title="Statements" says="As their owner reads them. Newest first.">
-      <ListOf query={statementsOf(accountId)} nothing="No statements." label="Statements">
-        {(statement) => (
-          <StatementRow
-            key={statement.number}
-            statement={statement}
-            path={`/v1/admin/accounts/${accountId}/statements`}
-          />
-        )}
       </ListOf>
     </Section>
   );
