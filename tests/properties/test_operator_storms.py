@@ -44,7 +44,7 @@ from tests.properties.storms import Storm
 from tests.workflows.sagas import UnreliableBook, line_breaks, sagas
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-STORMS = 300 if LONG else 4
+STORMS = 300 if LONG else 6
 LIMIT_SECONDS = 3_600 if LONG else 110
 
 FUNDS, SMALL, REVIEWED = 10_000, 2_500, 6_000
