@@ -24,7 +24,13 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.long_workflows import NUDGE_SECONDS, LongWorkflows
-from api.temporal_connection import RPC_LIMIT, RPC_SECONDS, TemporalUnavailable, unavailable_on_failure
+from api.temporal_connection import (
+    RPC_LIMIT,
+    RPC_SECONDS,
+    TemporalUnavailable,
+    UnknownToTemporal,
+    unavailable_on_failure,
+)
 from api.update_delivery import delivered_update
 from ledger.recovery import Stranded, Sweep, SweepRun
 from ledger.transfers import Transfer, TransferOrder
@@ -213,13 +219,11 @@ class TemporalGateway(LongWorkflows):
 
     async def recovery_schedule(self) -> RecoverySchedule | None:
         """The schedule of recovery as Temporal has it; None where there is none. Raises `TemporalUnavailable`."""
-        async with unavailable_on_failure():
-            try:
+        try:
+            async with unavailable_on_failure():
                 found = await self._client.get_schedule_handle(RECOVERY_SCHEDULE).describe(rpc_timeout=RPC_LIMIT)
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    return None
-                raise
+        except UnknownToTemporal:
+            return None
         recent = sorted(found.info.recent_actions, key=lambda each: each.started_at, reverse=True)
         return RecoverySchedule(
             is_paused=found.schedule.state.paused,
@@ -237,14 +241,12 @@ class TemporalGateway(LongWorkflows):
         """One run of recovery with what it did; None where Temporal keeps it no more. Raises `TemporalUnavailable`."""
         handle = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id, result_type=Sweep)
         try:
-            async with asyncio.timeout(RPC_SECONDS):
+            async with unavailable_on_failure():
                 found = await handle.describe(rpc_timeout=RPC_LIMIT)
                 is_done = found.status is WorkflowExecutionStatus.COMPLETED
                 result = await handle.result(follow_runs=False, rpc_timeout=RPC_LIMIT) if is_done else None
-        except (RPCError, RuntimeError, TimeoutError) as error:
-            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise TemporalUnavailable(str(error)) from error
+        except UnknownToTemporal:
+            return None
         name = found.status.name.lower() if found.status else ""
         status = SweepStatus(name) if name in set(SweepStatus) else SweepStatus.UNKNOWN
         return RecoverySweep(run.workflow_id, found.start_time, status, result)
@@ -253,12 +255,10 @@ class TemporalGateway(LongWorkflows):
         """What the workflow that drives the transfer waits for; None: none runs. Raises `TemporalUnavailable`."""
         for workflow_id in _drivers_of(transfer):
             try:
-                async with asyncio.timeout(RPC_SECONDS):
+                async with unavailable_on_failure():
                     found = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_LIMIT)
-            except (RPCError, RuntimeError, TimeoutError) as error:
-                if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-                    continue
-                raise TemporalUnavailable(str(error)) from error
+            except UnknownToTemporal:
+                continue
             if found.status is WorkflowExecutionStatus.RUNNING:
                 return pending_step_of(found)
         return None
@@ -293,12 +293,10 @@ class TemporalGateway(LongWorkflows):
     async def started(self, workflow_id: str) -> StartedOrder | None:
         """The order that a workflow was started with; None where Temporal knows no workflow with this ID."""
         try:
-            async with asyncio.timeout(RPC_SECONDS):
+            async with unavailable_on_failure():
                 description = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_LIMIT)
-        except (RPCError, RuntimeError, TimeoutError) as error:
-            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise TemporalUnavailable(str(error)) from error
+        except UnknownToTemporal:
+            return None
         fingerprint: str | None = await description.memo_value(FINGERPRINT, default=None, type_hint=str)
         amount_minor: int | None = await description.memo_value(AMOUNT_MINOR, default=None, type_hint=int)
         return StartedOrder(fingerprint, description.status is WorkflowExecutionStatus.RUNNING, amount_minor)

@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 
 import structlog
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
@@ -29,9 +29,13 @@ class TemporalUnavailable(Exception):
     """Temporal gave no answer. Whether it carried out the call is unknown; the same request may be repeated."""
 
 
+class UnknownToTemporal(TemporalUnavailable):
+    """Temporal has nothing with this ID, or has it no more."""
+
+
 @asynccontextmanager
 async def unavailable_on_failure(within_seconds: float = RPC_SECONDS) -> AsyncIterator[None]:
-    """Raise `TemporalUnavailable` where calls fail, or give no answer in time.
+    """Raise `TemporalUnavailable` where calls fail, or give no answer in time; `UnknownToTemporal` for an unknown ID.
 
     The SDK raises `RuntimeError` where it cannot connect. Its own limit is for one try, and it tries again.
     """
@@ -41,7 +45,8 @@ async def unavailable_on_failure(within_seconds: float = RPC_SECONDS) -> AsyncIt
     except TimeoutError as error:
         raise TemporalUnavailable(f"No answer within {within_seconds:g} s.") from error
     except (RPCError, RuntimeError) as error:
-        raise TemporalUnavailable(str(error)) from error
+        is_unknown = isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND
+        raise (UnknownToTemporal if is_unknown else TemporalUnavailable)(str(error)) from error
 
 
 @dataclass

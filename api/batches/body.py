@@ -41,7 +41,7 @@ _ITEMS = TypeAdapter(list[BatchItemIn])
 class BatchRoute(CheckedRoute):
     """Reads a CSV as the JSON that says the same: the route, and the key of a repeat, see no difference.
 
-    Reading megabytes takes long, and other requests wait meanwhile: nobody reads those of a stranger.
+    To parse megabytes takes long, and other requests wait meanwhile: those of a stranger are not parsed.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
