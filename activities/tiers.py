@@ -9,7 +9,7 @@ from customers.documents.document import VerificationState
 from customers.documents.verifier import Verifier, VerifierInDoubt
 from ledger.ids import TierRequestId
 from ledger.workflow_ids import tier_request_workflow_id
-from tiers.postgres import TierRequests
+from tiers.postgres.tier_requests import TierRequests
 from tiers.tier_request import TierProgress
 
 

@@ -46,7 +46,7 @@ for module in (
     "staff.postgres.tables",
     "staff.rebuilds.postgres",
     "statements.postgres.tables",
-    "tiers.postgres",
+    "tiers.postgres.tables",
     "trail.postgres.tables",
     "webhooks.postgres.tables",
 ):

@@ -8,7 +8,7 @@ from database.encryption import Encryption
 from ledger.workflow_ids import tier_request_workflow_id
 from tests.histories.stage import RecordedAction, Stage, path
 from tests.orders import FINGERPRINT_KEY
-from tiers.postgres import TierRequests
+from tiers.postgres.tier_requests import TierRequests
 from tiers.tier_request import TierDecision, TierRequest, TierRuling, TierTerms
 from workflows.customers.tier_request import TierRequestWorkflow
 

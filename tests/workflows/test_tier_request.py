@@ -16,7 +16,7 @@ from ledger.workflow_ids import tier_request_workflow_id
 from tests.orders import FINGERPRINT_KEY, holder, staff
 from tests.waiting import until
 from tests.workflows.sagas import Sagas, UnreliableBook, details, sagas
-from tiers.postgres import TierRequests
+from tiers.postgres.tier_requests import TierRequests
 from tiers.tier_request import TierDecision, TierRequest, TierRequestState, TierRuling, TierTerms
 from workflows.customers.tier_request import TierRequestWorkflow
 from workflows.recovery import RecoveryWorkflow

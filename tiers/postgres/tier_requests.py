@@ -11,19 +11,12 @@ from typing import TYPE_CHECKING
 import asyncpg
 from sqlalchemy import (
     BigInteger,
-    Column,
-    ForeignKey,
-    Index,
     Interval,
-    SmallInteger,
-    Table,
-    Text,
     bindparam,
     extract,
     func,
     insert,
     select,
-    text,
     update,
 )
 
@@ -33,7 +26,7 @@ from customers.postgres import customers
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.encryption import Encryption, encrypt_anew
-from database.metadata import CLOCK, METADATA, Timestamp, required
+from database.metadata import CLOCK, Timestamp
 from database.paging import ALL_TIME, Page, Place, Span, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
 from database.statements import Row, execute, fetch, fetch_first, fetch_only, fetch_value, locked
@@ -49,6 +42,7 @@ from staff.account_actions import NoSuchAccount
 from staff.permissions import Action, Actor, check_allowed
 from staff.postgres.actions import record_action
 from staff.postgres.people import find_too_young, staff_named
+from tiers.postgres.tables import IS_OPEN, tier_request_decisions, tier_requests
 from tiers.tier_request import (
     NoSuchTierRequest,
     TierDecision,
@@ -71,41 +65,6 @@ VERIFIED_DOCUMENT = "The document was verified."
 
 # As many characters of a number as are shown, and never more than a third of it.
 MOST_SHOWN = 4
-
-tier_requests = Table(
-    "tier_requests",
-    METADATA,
-    Column("id", Text, primary_key=True),
-    required("account_id", Text, ForeignKey("accounts.id")),
-    required("customer_id", Text, ForeignKey("customers.id")),
-    required("tier", SmallInteger),
-    required("document_type", Text),
-    required("number_encrypted", Text),
-    required("last_characters", Text),
-    required("state", Text, server_default="open"),
-    required("approvals", SmallInteger),
-    required("deadline", Timestamp),
-    required("created_at", Timestamp, server_default=text("clock_timestamp()")),
-    Column("closed_at", Timestamp),
-    Column("closed_reason", Text),
-)
-_IS_OPEN = tier_requests.c.state == text("'open'")
-_NEWEST_FIRST = (tier_requests.c.created_at.desc(), tier_requests.c.id.desc())
-Index("tier_requests_one_open", tier_requests.c.account_id, unique=True, postgresql_where=_IS_OPEN)
-Index("tier_requests_by_account", tier_requests.c.account_id, *_NEWEST_FIRST)
-Index("tier_requests_by_time", *_NEWEST_FIRST)
-Index("tier_requests_by_state", tier_requests.c.state, *_NEWEST_FIRST)
-
-tier_request_decisions = Table(
-    "tier_request_decisions",
-    METADATA,
-    Column("request_id", Text, ForeignKey("tier_requests.id"), primary_key=True),
-    Column("decider", Text, ForeignKey("customers.id"), primary_key=True),
-    required("ruling", Text),
-    required("reason", Text),
-    required("decided_at", Timestamp, server_default=text("clock_timestamp()")),
-    required("action_id", Text, ForeignKey("staff_actions.id"), unique=True),
-)
 
 _REQUEST = columns_for(TierRequest, tier_requests)
 _FIND = select(*_REQUEST).where(tier_requests.c.id == bindparam("request_id"))
@@ -130,7 +89,7 @@ _SECONDS_LEFT = select(
 # A sample: after an outage they may be many, and each sweep takes another sample.
 _OPEN_SINCE = (
     select(tier_requests.c.id)
-    .where(_IS_OPEN, tier_requests.c.created_at <= CLOCK - bindparam("older_than", type_=Interval))
+    .where(IS_OPEN, tier_requests.c.created_at <= CLOCK - bindparam("older_than", type_=Interval))
     .order_by(func.random())
     .limit(200)
 )
