@@ -33,7 +33,8 @@ STICKY_TIMEOUT = timedelta(seconds=1)
 # How long a stopping worker may still run its present steps: a regular attempt and its answer.
 GRACEFUL_SHUTDOWN = timedelta(seconds=12)
 
-# A money step in doubt for so long needs a person's attention, unless the worker's settings say otherwise.
+# A money step in doubt for so long, or up to twice as long, needs a person's attention, unless the worker's settings
+# say otherwise.
 STUCK_AFTER = timedelta(seconds=60)
 
 # A transfer in review reads its decisions again after this time: a nudge that was lost delays one by minutes. A long

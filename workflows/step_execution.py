@@ -30,7 +30,8 @@ class Attention:
     """Whether a step needs people's attention, and what people requested.
 
     `show` is called whenever a step falls in doubt, needs attention, or no longer needs it. A step in doubt for
-    `stuck_after` needs attention; it is retried meanwhile and may still succeed without anyone.
+    `stuck_after`, or up to twice as long, needs attention; it is retried meanwhile and may still succeed without
+    anyone.
     """
 
     show: Callable[[], None]
@@ -151,7 +152,9 @@ async def _watched(
     def something_happened() -> bool:
         return regular.done() or attention.retry_now or (cancellable and attention.cancel_requested)
 
-    patience: timedelta | None = attention.stuck_after
+    # Where thousands wait for one account, they would ask for attention all at once, and each costs Temporal more than
+    # a plain transfer does. So they ask one after the other.
+    patience: timedelta | None = attention.stuck_after * (1 + workflow.random().random())
     while not regular.done():
         try:
             await workflow.wait_condition(

@@ -1,6 +1,7 @@
 """How steps run: what replays and stories do not reach."""
 
 import asyncio
+from random import Random
 
 import pytest
 from temporalio import workflow
@@ -23,6 +24,7 @@ async def test_a_step_that_is_dropped_with_its_worker_shows_nothing_any_more(mon
     monkeypatch.setattr(workflow, "start_local_activity", no_answer)
     monkeypatch.setattr(workflow, "execute_activity", never)
     monkeypatch.setattr(workflow, "wait_condition", never)
+    monkeypatch.setattr(workflow, "random", Random)
     shown: list[bool] = []
     attention = Attention(show=lambda: shown.append(attention.stuck), stuck=True)
     others = asyncio.all_tasks()
