@@ -49,6 +49,7 @@ from api.projections import staff_routes as projections
 from api.rails import routes as rails
 from api.rebuilds import routes as rebuilds
 from api.reviews import routes as reviews
+from api.role_requests import routes as role_requests
 from api.screening import case_routes as cases
 from api.screening import rule_routes as screening_rules
 from api.services import Services
@@ -184,6 +185,7 @@ def _routed() -> FastAPI:
         dead_letters,
         books,
         rebuilds,
+        role_requests,
         projections,
         staff,
         staff_auth,

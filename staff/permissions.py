@@ -33,6 +33,7 @@ class Action(StrEnum):
     REMOVE_SECOND_FACTOR = "remove_second_factor"
     REQUEST_ROLE = "request_role"
     GRANT_ROLE = "grant_role"
+    REJECT_ROLE = "reject_role"
     RUN_AUDIT = "run_audit"
     READ_AUTH_EVENTS = "read_auth_events"
     READ_REQUEST_RECORDS = "read_request_records"
@@ -91,6 +92,7 @@ ALLOWED: Mapping[Action, frozenset[Role]] = {
     Action.REMOVE_SECOND_FACTOR: _ADMINS,
     Action.REQUEST_ROLE: _ADMINS,
     Action.GRANT_ROLE: _ADMINS,
+    Action.REJECT_ROLE: _ADMINS,
     Action.RUN_AUDIT: _ADMINS,
     Action.READ_AUTH_EVENTS: _ADMINS,
     Action.READ_REQUEST_RECORDS: _ADMINS,

@@ -15,6 +15,9 @@ STAFF: Mapping[str, Meaning] = {
         403, "Your role is too new", "This needs two people, and you do not count as one of them yet."
     ),
     "member_not_found": Meaning(404, "Not on the list", "Nobody with this id is on the list."),
+    "role_request_not_found": Meaning(
+        404, "No such request of a role", "No request with this id waits. It may have ended."
+    ),
     "rule_set_not_found": Meaning(404, "No such rule set", "No rule set has this id."),
     "case_not_found": Meaning(404, "No such case", "There is no case with this id."),
     "projection_not_found": Meaning(404, "No such projection", "There is no projection with this name."),

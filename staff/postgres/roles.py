@@ -19,7 +19,7 @@ from database.answers import Keep, keeps_nothing
 from database.connections import Database
 from database.metadata import CLOCK
 from database.statements import fetch, fetch_first, fetch_only, fetch_value, locked
-from ledger.ids import CustomerId
+from ledger.ids import ActionId, CustomerId
 from staff.permissions import (
     Action,
     Actor,
@@ -35,6 +35,8 @@ from staff.permissions import (
 )
 from staff.postgres.actions import record_action
 from staff.postgres.tables import staff_actions
+from staff.role_requests.postgres import requested_by, waiting_request
+from staff.role_requests.role_request import RoleRequest
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -54,30 +56,6 @@ _HAS_VOUCHED = select(
         staff_actions.c.action == Action.VERIFY_EMAIL,
         staff_actions.c.actor_id == bindparam("actor_id"),
     )
-)
-_vouches = staff_actions.alias("vouches")
-
-# A request counts as long as the customer's role is what it was, and whoever made it is an admin ever since.
-_REQUESTED_BY = (
-    select(staff_actions.c.actor_id)
-    .join_from(staff_actions, customers, customers.c.id == staff_actions.c.actor_id)
-    .where(
-        staff_actions.c.subject == bindparam("customer_id"),
-        staff_actions.c.action == Action.REQUEST_ROLE,
-        staff_actions.c.asked["role"].astext == bindparam("wanted"),
-        staff_actions.c.recorded_at > bindparam("role_since"),
-        staff_actions.c.actor_id != bindparam("actor_id"),
-        customers.c.role == Role.ADMIN,
-        customers.c.disabled_at.is_(None),
-        customers.c.role_since < staff_actions.c.recorded_at,
-        ~exists().where(
-            _vouches.c.subject == staff_actions.c.subject,
-            _vouches.c.action == Action.VERIFY_EMAIL,
-            _vouches.c.actor_id == staff_actions.c.actor_id,
-        ),
-    )
-    .order_by(staff_actions.c.recorded_at)
-    .limit(1)
 )
 
 
@@ -145,15 +123,27 @@ class Roles:
         check_counts(actor.role_since, self._four_eyes_after, now)
         if await fetch_value(connection, _HAS_VOUCHED, customer_id=customer.id, actor_id=actor.id):
             raise AddressVouchedFor(customer.id)
-        first: CustomerId | None = await fetch_value(
-            connection,
-            _REQUESTED_BY,
-            customer_id=customer.id,
-            actor_id=actor.id,
-            wanted=role,
-            role_since=customer.role_since,
-        )
-        return first
+        return await requested_by(connection, customer.id, role, actor.id)
+
+    async def reject(
+        self, actor: Actor, request_id: ActionId, reason: str, keep: Keep[RoleRequest] = keeps_nothing
+    ) -> RoleRequest:
+        """End a request that waits for another admin, as it was. `keep` keeps the answer, for repeats.
+
+        Whoever made it may withdraw it so. Refuses with `NoSuchRoleRequest`, and with `ConflictOfInterest` the person
+        whose role it is about.
+        """
+        async with self._database.transaction() as connection:
+            customer_id = (await waiting_request(connection, request_id)).customer_id
+            rows = await fetch(connection, _LOCK, customer_ids=[actor.id, customer_id])
+            acting = next(customer_of(row) for row in rows if row["id"] == actor.id)
+            check_grant(Actor(actor.id, Role(acting.role)), customer_id)
+            # It may have ended while this waited for the rows.
+            ended = await waiting_request(connection, request_id)
+            role, asked = {"role": ended.role}, {"role": ended.requested_role, "requested_by": ended.requested_by}
+            await record_action(connection, actor, Action.REJECT_ROLE, customer_id, reason, role, role, asked)
+            await keep(connection, ended)
+        return ended
 
     async def set_access(
         self,

@@ -25,6 +25,7 @@ _NEWEST_FIRST = (staff_actions.c.recorded_at.desc(), staff_actions.c.id.desc())
 Index("staff_actions_by_time", *_NEWEST_FIRST)
 Index("staff_actions_by_subject", staff_actions.c.subject, *_NEWEST_FIRST)
 Index("staff_actions_by_actor", staff_actions.c.actor_id, *_NEWEST_FIRST)
+Index("staff_actions_role_requests", *_NEWEST_FIRST, postgresql_where=staff_actions.c.action == text("'request_role'"))
 Index(
     "staff_actions_by_request",
     staff_actions.c.actor_id,

@@ -28,6 +28,8 @@ from staff.permissions import (
 from staff.postgres.actions import ActionSearch, StaffActions, record_action
 from staff.postgres.owner_grants import NobodyToPromote, NotTheOwner, OwnerGrants, RegisteredAlready
 from staff.postgres.roles import Roles
+from staff.role_requests.postgres import RoleRequests
+from staff.role_requests.role_request import NoSuchRoleRequest
 from tests.connections import Connection
 from tests.orders import DOCUMENT, holder, staff
 
@@ -245,3 +247,59 @@ async def test_a_customer_is_no_admin_however_they_ask(roles: Roles, bob: Custom
     for actor in (Actor(bob, Role.CUSTOMER), Actor(bob, Role.ADMIN)):
         with pytest.raises(NotAllowed):
             await roles.set_role(actor, admins[0].id, Role.CUSTOMER, REASON)
+
+
+async def waiting(database: Database) -> list[tuple[CustomerId, Role, CustomerId]]:
+    page = await RoleRequests(database).waiting(50)
+    return [(each.customer_id, each.requested_role, each.requested_by) for each in page.items]
+
+
+async def test_roles_that_wait_for_a_second_admin_are_listed_until_they_do_no_more(
+    roles: Roles, database: Database, admins: list[Actor], bob: CustomerId
+) -> None:
+    first, second, third = admins
+    for _ in range(2):
+        await roles.set_role(first, bob, Role.OPERATOR, REASON)
+    await roles.set_role(second, bob, Role.ADMIN, REASON)
+    assert await waiting(database) == [(bob, Role.ADMIN, second.id), (bob, Role.OPERATOR, first.id)]
+    newest = await RoleRequests(database).waiting(1)
+    last = newest.items[0]
+    rest = await RoleRequests(database).waiting(1, (last.requested_at, last.id))
+    assert [newest.has_more, rest.has_more, rest.items[0].requested_role] == [True, False, Role.OPERATOR]
+    await roles.set_role(third, second.id, Role.OPERATOR, REASON)
+    assert await waiting(database) == [(bob, Role.OPERATOR, first.id)]
+    await roles.set_role(third, bob, Role.OPERATOR, REASON)
+    assert await waiting(database) == []
+
+
+async def test_a_role_whose_request_was_rejected_needs_two_admins_anew(
+    roles: Roles, database: Database, admins: list[Actor], bob: CustomerId
+) -> None:
+    first, second, third = admins
+    await roles.set_role(first, bob, Role.OPERATOR, REASON)
+    (request,) = (await RoleRequests(database).waiting(50)).items
+    ended = await asyncio.gather(
+        *(roles.reject(actor, request.id, "Not in the team") for actor in (second, third)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in ended if each != request] == [NoSuchRoleRequest]
+    assert await waiting(database) == []
+    assert (await roles.set_role(second, bob, Role.OPERATOR, REASON)).waits
+    assert not (await roles.set_role(third, bob, Role.OPERATOR, REASON)).waits
+    recorded = await about(database, bob)
+    assert recorded[1].asked == {"role": "operator", "requested_by": first.id}
+    assert [one.action for one in recorded[:3]] == [Action.REQUEST_ROLE, Action.REJECT_ROLE, Action.REQUEST_ROLE]
+
+
+async def test_a_request_of_a_role_is_rejected_by_admins_other_than_the_person(
+    roles: Roles, database: Database, admins: list[Actor], bob: CustomerId
+) -> None:
+    first, second, third = admins
+    await roles.set_role(third, second.id, Role.OPERATOR, REASON)
+    await roles.set_role(first, second.id, Role.ADMIN, REASON)
+    (request,) = (await RoleRequests(database).waiting(50)).items
+    with pytest.raises(NotAllowed):
+        await roles.reject(second, request.id, REASON)
+    with pytest.raises(NotAllowed):
+        await roles.reject(Actor(bob, Role.ADMIN), request.id, REASON)
+    assert await roles.reject(first, request.id, "Withdrawn") == request

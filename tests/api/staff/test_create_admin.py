@@ -42,6 +42,7 @@ async def create_here(*options: str, stdin: str = "", **variables: str) -> tuple
     return ended.exit_code, ended.output
 
 
+@pytest.mark.system
 async def test_the_first_admin_is_made_from_the_command_line_and_signs_in(
     http: httpx.AsyncClient, database: Database, database_url: str
 ) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
+from api_services import compose_api
 from database.connections import Database
 from devenv.demo.postgres import holding
 from devenv.processes.ports import free_port
 from ledger.ids import AccountId, CustomerId
 from ledger.postgres.book import Book
 from ledger.transfers import Step
-from serve import compose_api
 from settings import Settings
 from tests.api.people import Person, client_of, told
 from tests.orders import order

@@ -9,6 +9,7 @@ export const STAFF_PAGES = [
   { to: "/staff/batches", label: "All batches" },
   { to: "/staff/documents", label: "Documents" },
   { to: "/staff/tier-requests", label: "Tier requests" },
+  { to: "/staff/role-requests", label: "Role requests" },
   { to: "/staff/dead-letters", label: "Dead letters" },
   { to: "/staff/recovery", label: "Recovery" },
   { to: "/staff/transactions", label: "All transactions" },

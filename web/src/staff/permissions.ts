@@ -14,6 +14,7 @@ const ADMINS: ReadonlySet<Action> = new Set<Action>([
   "remove_second_factor",
   "request_role",
   "grant_role",
+  "reject_role",
   "run_audit",
   "read_auth_events",
   "read_request_records",

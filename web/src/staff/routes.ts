@@ -75,6 +75,12 @@ const tierRequests = createRoute({
   component: lazyRouteComponent(() => import("./tier-requests/TierRequestsPage"), "TierRequestsPage"),
 });
 
+const roleRequests = createRoute({
+  ...parent,
+  path: "/role-requests",
+  component: lazyRouteComponent(() => import("./role-requests/RoleRequestsPage"), "RoleRequestsPage"),
+});
+
 const deadLetters = createRoute({
   ...parent,
   path: "/dead-letters",
@@ -145,6 +151,7 @@ export const staffTree = staff.addChildren([
   batch,
   documents,
   tierRequests,
+  roleRequests,
   deadLetters,
   recovery,
   transactions,

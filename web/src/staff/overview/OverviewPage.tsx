@@ -56,6 +56,7 @@ export function OverviewPage() {
             says="Want to send more"
             of="tiers"
           />
+          <Card to="/staff/role-requests" title="Role requests" says="Need a second admin" of="roles" />
           <Card
             to="/staff/dead-letters"
             search={{ state: "dead" }}
