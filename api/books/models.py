@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from api.http.fields import CurrencyCode
 from api.staff.models import ReasonIn
 from api.transfers.staff_models import AnyTransferOut
-from ledger.postgres.audit import Audit, Totals
+from ledger.postgres.audit import Audit, AuditProgress, Totals
 from ledger.transfers import State
 from staff.period_stats.period import PeriodStats
 from staff.postgres.stats import Stats
@@ -66,6 +66,20 @@ class AuditOut(BaseModel):
             books=[TotalsOut.of(totals) for totals in audit.totals],
             transfers_by_state={State(state): count for state, count in audit.transfers_by_state.items()},
         )
+
+
+class AuditProgressOut(BaseModel):
+    """How far an audit is that runs now. It looks at accounts first, and at transfers and all else behind them."""
+
+    running: bool
+    accounts_done: int | None = Field(description="null: none runs, or the accounts are not counted yet")
+    accounts_total: int | None
+
+    @classmethod
+    def of(cls, progress: AuditProgress | None) -> "AuditProgressOut":
+        if progress is None:
+            return cls(running=False, accounts_done=None, accounts_total=None)
+        return cls(running=True, accounts_done=progress.accounts_done, accounts_total=progress.accounts_total)
 
 
 class WaitingOut(BaseModel):

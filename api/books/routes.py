@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from api.books.models import AuditIn, AuditOut, BooksOut, StatsOut, TotalsOut
+from api.books.models import AuditIn, AuditOut, AuditProgressOut, BooksOut, StatsOut, TotalsOut
 from api.http.fields import Moment
 from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -48,6 +48,17 @@ async def audit(
     """
     keep = answers.keep(AuditOut.of)
     return AuditOut.of(await remit.operators.audit(actor, wanted.reason, keep, full=wanted.full))
+
+
+@router.get(
+    "/audit",
+    operation_id="admin.books.get_audit",
+    summary="Get how far an audit is",
+    responses=problem_responses(*READING),
+)
+async def audit_progress(_: Staff, remit: Remit) -> AuditProgressOut:
+    """Of the one that runs now, whoever began it: how many accounts it has looked at, of how many."""
+    return AuditProgressOut.of(await remit.stats.audit_progress())
 
 
 @router.get(

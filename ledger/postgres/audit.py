@@ -11,7 +11,7 @@ import asyncpg
 
 from database.connections import Database, NoSchema, Unavailable
 from ledger.fingerprints import Fingerprints
-from ledger.postgres.proof.auditor import STATEMENT_SECONDS, Auditor
+from ledger.postgres.proof.auditor import STATEMENT_SECONDS, Auditor, Note
 
 if TYPE_CHECKING:
     from database.connections import Connection
@@ -20,6 +20,24 @@ AUDIT_TIMEOUT_SECONDS = 3600
 
 # Any number: it only has to be the same in every process that audits.
 _ADVISORY_LOCK = 7_265_420_114
+
+# How far the audit is: advisory locks that nobody waits for, whose second number is how many accounts. Every session
+# sees them, they cost no write, and they end with the audit, whatever ends it.
+_ACCOUNTS_DONE, _ACCOUNTS_TOTAL = 7_265_421, 7_265_422
+
+_NOTE_PROGRESS = """
+    SELECT pg_advisory_lock_shared($1, $2), CASE WHEN $3::integer IS NOT NULL THEN pg_advisory_unlock_shared($1, $3) END
+"""
+
+# A key of 64 bits stands there in two halves.
+_PROGRESS = f"""
+    SELECT max(objid::bigint) FILTER (WHERE objsubid = 2 AND classid::bigint = {_ACCOUNTS_DONE}) AS accounts_done,
+        max(objid::bigint) FILTER (WHERE objsubid = 2 AND classid::bigint = {_ACCOUNTS_TOTAL}) AS accounts_total
+    FROM pg_locks
+    WHERE locktype = 'advisory' AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    HAVING bool_or(objsubid = 1 AND (classid::bigint << 32) + objid::bigint = {_ADVISORY_LOCK})
+"""
 
 # A part of the books is planned for its own size, never for that of the parts before.
 _SESSION = f"SET statement_timeout = '{STATEMENT_SECONDS}s'; SET plan_cache_mode = force_custom_plan"
@@ -102,6 +120,24 @@ class Audit:
         return not self.broken
 
 
+@dataclass(frozen=True, slots=True)
+class AuditProgress:
+    """How far an audit is that runs now: accounts come first, transfers and all else behind them.
+
+    Both are None until the accounts are counted.
+    """
+
+    accounts_done: int | None
+    accounts_total: int | None
+
+
+async def audit_progress(database: Database) -> AuditProgress | None:
+    """How far the audit of these books is, in whatever process it runs. None: none runs."""
+    async with database.connection() as connection:
+        row = await connection.fetchrow(_PROGRESS)
+    return AuditProgress(row["accounts_done"], row["accounts_total"]) if row else None
+
+
 async def audit(
     database: Database,
     fingerprints: Fingerprints | None = None,
@@ -124,16 +160,33 @@ async def audit(
         async with asyncio.timeout(limit_seconds):
             with _readable():
                 async with database.connection() as connection, _alone(connection):
-                    return await audit_on(connection, fingerprints, full=full)
+                    return await audit_on(connection, fingerprints, full=full, note=_Noted(connection))
     except TimeoutError as error:
         raise Unavailable(
             f"The audit took longer than {limit_seconds} s and was given up. What it verified stays verified."
         ) from error
 
 
-async def audit_on(connection: "Connection", fingerprints: Fingerprints | None = None, *, full: bool) -> Audit:
-    """The audit on this connection. The caller sees to it that no other one runs."""
-    auditor = Auditor(connection, fingerprints, full=full)
+class _Noted:
+    """Notes on the audit's own connection how many accounts it has looked at, for `audit_progress`."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self._done: int | None = None
+
+    async def __call__(self, done: int, total: int) -> None:
+        if self._done is None:
+            await self._connection.execute(_NOTE_PROGRESS, _ACCOUNTS_TOTAL, total, None, timeout=STATEMENT_SECONDS)
+        if done != self._done:
+            await self._connection.execute(_NOTE_PROGRESS, _ACCOUNTS_DONE, done, self._done, timeout=STATEMENT_SECONDS)
+        self._done = done
+
+
+async def audit_on(
+    connection: "Connection", fingerprints: Fingerprints | None = None, *, full: bool, note: Note | None = None
+) -> Audit:
+    """The audit on this connection. The caller sees to it that no other one runs. `note` is told how far it is."""
+    auditor = Auditor(connection, fingerprints, full=full, note=note)
     findings = await auditor.findings()
     totals = await connection.fetch(_HELD, timeout=STATEMENT_SECONDS)
     states = await connection.fetch(_BY_STATE, timeout=STATEMENT_SECONDS)
@@ -157,7 +210,7 @@ async def _alone(connection: "Connection") -> AsyncIterator[None]:
     finally:
         try:
             await connection.execute(_AS_BEFORE)
-            await connection.execute(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})")
+            await connection.execute("SELECT pg_advisory_unlock_all()")
         except BaseException:
             connection.terminate()  # a connection that is given back must hold no lock
             raise

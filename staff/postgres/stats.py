@@ -9,7 +9,7 @@ from database.connections import Database
 from database.metadata import CLOCK
 from database.rows import dataclass_of
 from database.statements import Row, fetch, fetch_first, one_of, sum_of
-from ledger.postgres.audit import Totals, totals
+from ledger.postgres.audit import AuditProgress, Totals, audit_progress, totals
 from ledger.postgres.rows import TRANSFER, transfer_of
 from ledger.postgres.tables import NOT_FINAL, transfers
 from ledger.transfers import State, Transfer
@@ -118,6 +118,10 @@ class LedgerStats:
     async def totals(self) -> list[Totals]:
         """The totals per currency, in one snapshot, from the running totals and what was posted since."""
         return await totals(self._reports)
+
+    async def audit_progress(self) -> AuditProgress | None:
+        """How far the audit is that runs now; None: none runs."""
+        return await audit_progress(self._reports)
 
     async def read(self) -> Stats:
         """How many transfers ended how, what waits, and what is in transit."""

@@ -6,7 +6,7 @@ snapshot, and parts of different snapshots need not agree with each other.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ _PLACE = """
     FROM totals_position p
 """
 
+_COUNT_ACCOUNTS = "SELECT count(*) FROM accounts"
 _LAST_ACCOUNT = "SELECT id FROM accounts WHERE id > $1 ORDER BY id OFFSET $2 LIMIT 1"
 _LAST_TRANSFER = "SELECT created_at FROM transfers WHERE created_at > $1 ORDER BY created_at OFFSET $2 LIMIT 1"
 
@@ -112,6 +113,9 @@ _RECORD = "INSERT INTO audits (is_full, began_at, findings, audited_until) VALUE
 
 Finding = tuple[str, str, str]
 
+# Told how many accounts an audit has looked at, and how many there are.
+Note = Callable[[int, int], Awaitable[None]]
+
 
 class _EnoughFound(Exception):
     """There are `MOST_FINDINGS`: stop."""
@@ -133,8 +137,14 @@ class _Account:
 class Auditor:
     """Looks for what does not hold. One audit at a time; the caller sees to that."""
 
-    def __init__(self, connection: "Connection", fingerprints: Fingerprints | None, *, full: bool) -> None:
-        """`full`: from the first entry on, whatever earlier audits verified. After a full one with findings, always."""
+    def __init__(
+        self, connection: "Connection", fingerprints: Fingerprints | None, *, full: bool, note: Note | None = None
+    ) -> None:
+        """`full`: from the first entry on, whatever earlier audits verified. After a full one with findings, always.
+
+        `note` is told how far it is with the accounts.
+        """
+        self._note = note
         self._connection = connection
         self._fingerprints = fingerprints
         self._full = full
@@ -185,7 +195,12 @@ class Auditor:
     # Accounts: each entry follows from the one before, and the last one is the balance.
 
     async def _accounts(self, *, is_standby: bool) -> None:
+        total = int(await self._one(_COUNT_ACCOUNTS)) if self._note else 0
+        done = 0
         async for page in self._pages():
+            if self._note:
+                await self._note(min(done, total), total)
+            done += ACCOUNTS_AT_ONCE
             async for accounts in self._parts(page):
                 ids = [one.id for one in accounts]
                 if not is_standby:
@@ -198,6 +213,8 @@ class Auditor:
                     versions = [one.version for one in accounts]
                     await self._connection.execute(_ADVANCE, ids, versions, timeout=STATEMENT_SECONDS)
             await self._spending([one.id for one in page], is_standby=is_standby)
+        if self._note:
+            await self._note(total, total)
 
     async def _spending(self, ids: Sequence[str], *, is_standby: bool) -> None:
         """What the accounts have sent, counted again from the entries of the month."""

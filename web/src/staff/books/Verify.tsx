@@ -1,4 +1,4 @@
-import { Alert, Checkbox, Group, Loader, Stack, Text } from "@mantine/core";
+import { Alert, Checkbox, Group, Loader, Progress, Stack, Text } from "@mantine/core";
 import { useInterval } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -8,7 +8,7 @@ import { When } from "../../ui/When";
 import { ActButton } from "../ActButton";
 import { Subject } from "../Names";
 import { useMay } from "../useMay";
-import { type Asked, type Audited, audited } from "./queries";
+import { type Asked, type Audited, audited, progressQuery } from "./queries";
 
 /** Verify the books, and show for how long it has gone on and what it found. */
 export function Verify() {
@@ -67,16 +67,30 @@ export function Verify() {
 }
 
 function Progressing() {
+  const { data } = useQuery(progressQuery);
   const [seconds, setSeconds] = useState(0);
   useInterval(() => setSeconds((past) => past + 1), 1_000, { autoInvoke: true });
+  const [done, total] = [data?.accounts_done ?? 0, data?.accounts_total ?? 0];
   return (
-    <Group gap="sm" role="status">
-      <Loader size={18} />
-      <Text size="sm">
-        Verifying for <span aria-hidden="true">{seconds}</span> s. It goes on if you leave; its record says how it
-        ended.
-      </Text>
-    </Group>
+    <Stack gap="xs">
+      <Group gap="sm" role="status" wrap="nowrap">
+        <Loader size={18} style={{ flexShrink: 0 }} />
+        <Text size="sm">
+          Verifying for <span aria-hidden="true">{seconds}</span> s. It goes on if you leave; its record says how it
+          ended.
+        </Text>
+      </Group>
+      {data?.running && total > 0 && (
+        <>
+          <Progress value={(100 * done) / total} aria-label="Accounts verified" />
+          <Text size="sm" c="dimmed">
+            {done < total
+              ? `${done.toLocaleString()} of ${total.toLocaleString()} accounts are looked at. Then come transfers.`
+              : `All ${total.toLocaleString()} accounts are looked at. Now come transfers.`}
+          </Text>
+        </>
+      )}
+    </Stack>
   );
 }
 

@@ -17,6 +17,14 @@ export const booksQuery = queryOptions({
   queryFn: () => answerTo(api.GET("/v1/admin/books")),
 });
 
+/** How far an audit is, while somebody waits for it. */
+export const progressQuery = queryOptions({
+  queryKey: ["audit-progress"],
+  queryFn: () => answerTo(api.GET("/v1/admin/audit")),
+  refetchInterval: 2_000,
+  gcTime: 0,
+});
+
 export const rebuildsQuery = listQuery(["rebuilds"], (cursor) =>
   answerTo(api.GET("/v1/admin/rebuilds", { params: { query: { limit: PAGE, cursor } } })),
 );
