@@ -265,6 +265,14 @@ class Transfer:
             self.payer_id if self.state in (State.DEBITED, State.COMPLETED, State.COMPENSATED) else None,
         )
 
+    def counterparty_of(self, reader_id: CustomerId) -> AccountId | None:
+        """The other side's account, once money has moved between the reader and somebody else; None: it has not."""
+        if self.payer_id == self.payee_id or self.state not in (State.DEBITED, State.COMPLETED, State.COMPENSATED):
+            return None
+        if reader_id == self.payer_id:
+            return self.destination_account_id
+        return self.source_account_id if reader_id == self.payee_id else None
+
     @property
     def owner_id(self) -> CustomerId:
         """Who asked for the transfer."""

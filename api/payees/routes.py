@@ -1,7 +1,7 @@
 """Payees: who is paid by an account number."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from fastapi import APIRouter
@@ -14,7 +14,7 @@ from api.payees.models import PayeeOut
 from api.services import Remit, Services
 from customers.payees.payee import NoSuchPayee, TooManyChecks
 from ledger.account_numbers import AccountNumber, is_account_number
-from ledger.ids import AccountId
+from ledger.ids import AccountId, CustomerId
 
 router = APIRouter(prefix="/v1/payees", tags=["accounts"], route_class=CheckedRoute)
 
@@ -51,6 +51,14 @@ async def payee_account(remit: Services, session: Caller, named: str) -> Account
         return AccountId(named)
     with _problems():
         return await remit.payees.account_id(session.customer.id, AccountNumber(named))
+
+
+async def payee_accounts(
+    remit: Services, owner_id: CustomerId, numbers: Collection[AccountNumber]
+) -> Mapping[AccountNumber, AccountId]:
+    """The same for many numbers at once. One that is nobody's is left out."""
+    with _problems():
+        return await remit.payees.account_ids(owner_id, numbers)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field
 
 from api.http.fields import AccountIdIn, Amount, Currency, CurrencyCode, In, Metadata, PayeeAccountIn, Text
 from api.ownership.owned import Owned, OwnedPage
+from api.payees.counterparties import EXCHANGED
+from api.payees.models import CounterpartyOut
 from ledger.ids import AccountId, CustomerId, TransferId
 from ledger.refusals import REFUSAL_CODES
 from ledger.transfers import Kind, Leg, State, Transfer
@@ -112,6 +114,7 @@ class AttemptsOut(Owned):
 class TransfersOut(OwnedPage):
     items: list[TransferOut]
     next_cursor: str | None
+    counterparties: dict[AccountId, CounterpartyOut] = Field(description=EXCHANGED)
 
 
 class ReversalsOut(Owned):
@@ -138,5 +141,6 @@ class ReceiptOut(Owned):
     not_found = "transfer_not_found"
 
     transfer: TransferOut
+    counterparty: CounterpartyOut | None = Field(description="The other side; null: no money has moved, or it has none")
     amount_text: str = Field(examples=["$1,255.00"])
     postings: list[PostingOut]

@@ -10,6 +10,7 @@ from api.http.paging import next_cursor
 from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, REPLAYED, KeptAnswers
 from api.http.route import CheckedRoute
+from api.payees.counterparties import counterparties
 from api.payees.routes import payee_account
 from api.services import Remit
 from api.transfers.acceptance import TransferRequest
@@ -71,7 +72,7 @@ async def transfer_money(
     responses=problem_responses(*_READING, "cursor_invalid", "account_not_found", "validation_failed"),
 )
 async def transfers(wanted: Annotated[TransferFilters, Query()], session: TransfersRead, remit: Remit) -> TransfersOut:
-    """Newest first: those I asked for, and those that reached an account of mine."""
+    """Newest first: those I asked for, and those that reached an account of mine; and with whom money has moved."""
     me = session.customer.id
     before = remit.cursors.read_place("transfers", wanted.cursor)
     if wanted.account_id is not None and await remit.account_reads.own(me, wanted.account_id) is None:
@@ -80,6 +81,7 @@ async def transfers(wanted: Annotated[TransferFilters, Query()], session: Transf
     return TransfersOut(
         items=[TransferOut.of(transfer, me) for transfer in page.items],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("transfers", last.created_at, last.id)),
+        counterparties=await counterparties(remit, me, page.items),
     )
 
 
@@ -106,8 +108,11 @@ async def receipt(transfer_id: TransferId, session: TransfersRead, remit: Remit)
     if not found.state.is_final:
         raise Problem("transfer_not_final", f"The transfer is {found.state}; its receipt is there once it is final.")
     postings = await remit.transfer_reads.postings(transfer_id)
+    me = session.customer.id
+    others = await counterparties(remit, me, [found])
     return ReceiptOut(
-        transfer=TransferOut.of(found, session.customer.id),
+        transfer=TransferOut.of(found, me),
+        counterparty=next(iter(others.values()), None),
         amount_text=str(Money(found.amount_minor, found.currency)),
         postings=[
             PostingOut(id=line.id, leg=line.leg, amount=line.amount_minor, recorded_at=line.recorded_at)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ledger.account_numbers import AccountNumber
+from ledger.ids import CustomerId
 
 # Checks are counted in windows of this length, for each customer.
 CHECK_WINDOW = timedelta(minutes=15)
@@ -32,6 +33,20 @@ class Checks:
     def wait(self, most: int) -> timedelta:
         """Until the customer may check again; zero: now."""
         return self.since + CHECK_WINDOW - self.now if self.checks > most else timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountHolder:
+    """The holder of an account, as staff see them."""
+
+    number: AccountNumber
+    owner_id: CustomerId
+    full_name: str
+
+    @property
+    def masked_name(self) -> str:
+        """As customers see it who have exchanged money with them."""
+        return masked(self.full_name)
 
 
 class NoSuchPayee(Exception):

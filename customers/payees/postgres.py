@@ -1,10 +1,11 @@
 """Payees by their account numbers, and how many numbers each customer may try."""
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, ForeignKey, Integer, Table, Text
 
-from customers.payees.payee import CHECK_WINDOW, Checks, NoSuchPayee, Payee, TooManyChecks, masked
+from customers.payees.payee import CHECK_WINDOW, AccountHolder, Checks, NoSuchPayee, Payee, TooManyChecks, masked
 from database.connections import Database
 from database.metadata import METADATA, Timestamp, required
 from database.rows import dataclass_of
@@ -40,13 +41,21 @@ _PAYEE = """
 
 _ACCOUNT = "SELECT id FROM accounts WHERE number = $1"
 
+_ACCOUNTS = "SELECT number, id FROM accounts WHERE number = ANY ($1::text[])"
+
+_HOLDERS = """
+    SELECT a.id, a.number, a.owner_id, c.full_name FROM accounts a JOIN customers c ON c.id = a.owner_id
+    WHERE a.id = ANY ($1::text[])
+"""
+
 
 class Payees:
     """All raise `Unavailable` where PostgreSQL gave no answer."""
 
-    def __init__(self, database: Database, most_checks: int) -> None:
-        """`most_checks`: how many numbers a customer may try within `CHECK_WINDOW`."""
+    def __init__(self, database: Database, most_checks: int, reports: Database | None = None) -> None:
+        """`most_checks`: how many numbers a customer may try within `CHECK_WINDOW`. `reports`: where lists are read."""
         self._database = database
+        self._reports = reports or database
         self._most_checks = most_checks
 
     async def check(self, customer_id: CustomerId, number: AccountNumber) -> Payee:
@@ -74,6 +83,33 @@ class Payees:
                 await self._count(connection, customer_id)
                 raise NoSuchPayee
         return AccountId(found)
+
+    async def account_ids(
+        self, customer_id: CustomerId, numbers: Collection[AccountNumber]
+    ) -> Mapping[AccountNumber, AccountId]:
+        """The accounts with these numbers, without those that are nobody's: each of these counts as a check.
+
+        Raises `TooManyChecks` where the customer has fewer checks left, as `account_id` does.
+        """
+        if not numbers:
+            return {}
+        async with self._database.connection() as connection:
+            await self._count(connection, customer_id, checks=0)
+            rows = await connection.fetch(_ACCOUNTS, list(numbers))
+            if nobodys := len(set(numbers)) - len(rows):
+                await self._count(connection, customer_id, checks=nobodys)
+        return {AccountNumber(row["number"]): AccountId(row["id"]) for row in rows}
+
+    async def holders(self, account_ids: Collection[AccountId]) -> Mapping[AccountId, AccountHolder]:
+        """Who has these accounts, closed ones as well, in one read. An account of the system has no holder.
+
+        Counts for nobody: the reader is staff, or the caller has checked that the two have exchanged money.
+        """
+        if not account_ids:
+            return {}
+        async with self._reports.connection() as connection:
+            rows = await connection.fetch(_HOLDERS, list(account_ids))
+        return {row["id"]: dataclass_of(AccountHolder, row) for row in rows}
 
     async def _count(self, connection: "Connection", customer_id: CustomerId, checks: int = 1) -> None:
         row = await connection.fetchrow(_COUNT, customer_id, CHECK_WINDOW, checks)

@@ -81,6 +81,45 @@ async def test_who_has_used_up_their_payee_checks_learns_no_more_by_paying(
         assert (await ada.pay(ben, 1)).status_code == 201
 
 
+async def test_a_batch_pays_by_number_and_names_the_lines_of_numbers_that_are_nobodys(
+    settings: Settings, database: Database
+) -> None:
+    async with running_api(settings.model_copy(update={"payee_checks": 2}), database) as http:
+        ada, ben = await register(http), await register(http)
+        number = await number_of(ben)
+
+        async def sent(*payees: str) -> httpx.Response:
+            items = [
+                {
+                    "reference": f"salary-{line}",
+                    "source_account_id": ada.account_id,
+                    "destination_account_id": payee,
+                    "amount": 1,
+                    "currency": "USD",
+                }
+                for line, payee in enumerate(payees)
+            ]
+            return await ada.post("/v1/batches", {"items": items})
+
+        refused = await sent(number, NOBODYS)
+        assert (refused.status_code, refused.json()["code"]) == (422, "batch_invalid")
+        (error,) = refused.json()["errors"]
+        assert (error["line"], error["field"], error["code"]) == (
+            2,
+            "body.items.1.destination_account_id",
+            "payee_not_found",
+        )
+        assert (await sent(ada.account_id)).json()["errors"][0]["code"] == "same_account"
+        accepted = await sent(number, f" {number[:4]} {number[4:].lower()} ", ben.account_id)
+        assert accepted.status_code == 202, accepted.text
+        listed = (await ada.get(f"{accepted.headers['Location']}/items")).json()["items"]
+        assert [each["destination_account_id"] for each in listed] == [ben.account_id] * 3
+        assert (await sent(NOBODYS)).json()["code"] == "batch_invalid"
+        # The third number that is nobody's: who asks by batches learns no more than who asks one by one.
+        for answer in (await sent(NOBODYS), await sent(number)):
+            assert (answer.status_code, answer.json()["code"]) == (429, "too_many_payee_checks")
+
+
 async def test_a_closed_account_is_no_payee(ada: Person, ben: Person, admin: Person) -> None:
     number = await number_of(ben)
     closed = await admin.post(f"/v1/admin/accounts/{ben.account_id}/close", {"reason": "They moved away"})

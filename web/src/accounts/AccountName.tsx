@@ -1,13 +1,17 @@
 import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import type { Schemas } from "../api/client";
 import { accountsQuery, grouped } from "./queries";
 
-/** One of the viewer's accounts by its name, and any other one by its id: nobody reads whose it is. */
-export function AccountName({ id }: { id: string }) {
+type AccountNameProps = { id: string; counterparty?: Schemas["CounterpartyOut"] | null };
+
+/** One of the viewer's accounts by its name. Any other one by its number once they have exchanged money, or by its id. */
+export function AccountName({ id, counterparty }: AccountNameProps) {
   const own = useQuery(accountsQuery).data?.find((account) => account.id === id);
   if (own) return <Text span>{`${own.name ?? `Your ${own.currency} account`} (${grouped(own.number)})`}</Text>;
-  return id === "world" ? (
-    <Text span>Outside of Remit</Text>
+  if (id === "world") return <Text span>Outside of Remit</Text>;
+  return counterparty ? (
+    <Text span>{`${counterparty.masked_name} (${grouped(counterparty.number)})`}</Text>
   ) : (
     <Text span className="code" size="sm">
       {id}

@@ -48,6 +48,7 @@ function Details({ transfer }: { transfer: Transfer }) {
   const own = new Set(useQuery(accountsQuery).data?.map(({ id }) => id));
   // Only who asked for a transfer reads its workflow.
   const isOwn = transfer.workflow_id !== null;
+  const receipt = useQuery({ ...receiptQuery(transfer.id), enabled: isFinal(transfer) }).data;
   return (
     <Stack gap="lg">
       <TransferOutcome
@@ -67,8 +68,11 @@ function Details({ transfer }: { transfer: Transfer }) {
           <Facts
             facts={[
               ["Kind", KINDS[transfer.kind]],
-              ["From", <AccountName key="from" id={transfer.source_account_id} />],
-              ["To", <AccountName key="to" id={transfer.destination_account_id} />],
+              ["From", <AccountName key="from" id={transfer.source_account_id} counterparty={receipt?.counterparty} />],
+              [
+                "To",
+                <AccountName key="to" id={transfer.destination_account_id} counterparty={receipt?.counterparty} />,
+              ],
               ["Note", transfer.note],
               ["Asked for", <When key="at" at={transfer.created_at} exact />],
               ["Ended", transfer.completed_at && <When key="ended" at={transfer.completed_at} exact />],

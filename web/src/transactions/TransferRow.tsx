@@ -4,28 +4,35 @@ import { Money } from "../money/Money";
 import { Icon } from "../ui/Icon";
 import { When } from "../ui/When";
 import { KINDS } from "./filters";
-import { direction, type Transfer } from "./queries";
+import { direction, type ListedTransfer } from "./queries";
 import { StateBadge } from "./StateBadge";
 
 const DIRECTIONS = { in: "Received", out: "Sent" } as const;
+const SIDES = { in: "from", out: "to" } as const;
 
-/** A transfer in a list: which way, what for, when, how much, and how it stands. */
-export function TransferRow({ transfer, own }: { transfer: Transfer; own: ReadonlySet<string> }) {
+/** What it is to the viewer, and with whom, as soon as money has moved between the two. */
+function describe({ kind, counterparty }: ListedTransfer, way: ReturnType<typeof direction>): string {
+  const what = kind === "transfer" && way ? DIRECTIONS[way] : KINDS[kind];
+  return counterparty && way ? `${what} ${SIDES[way]} ${counterparty.masked_name}` : what;
+}
+
+/** A transfer in a list: which way, with whom, what for, when, how much, and how it stands. */
+export function TransferRow({ transfer, own }: { transfer: ListedTransfer; own: ReadonlySet<string> }) {
   const way = direction(transfer, own);
-  const what = transfer.kind === "transfer" && way ? DIRECTIONS[way] : KINDS[transfer.kind];
+  const what = describe(transfer, way);
   return (
     <li className="listed">
       <Link to="/transactions/$transferId" params={{ transferId: transfer.id }} className="row">
         <Group justify="space-between" wrap="nowrap" gap="sm">
           <Group wrap="nowrap" gap="sm" miw={0}>
-            <ThemeIcon variant="light" color={way === "in" ? "green" : "gray"} size="lg" radius="xl">
+            <ThemeIcon variant="light" color={way === "in" ? "green" : "gray"} size="lg" radius="xl" visibleFrom="xs">
               <Icon name={way === "in" ? "in" : "out"} size={18} />
             </ThemeIcon>
             <Stack gap={2} miw={0}>
-              <Text fw={550} truncate>
+              <Text fw={550} lineClamp={2}>
                 {transfer.note || what}
               </Text>
-              <Text size="sm" c="dimmed" truncate>
+              <Text size="sm" c="dimmed">
                 {transfer.note && `${what} · `}
                 <When at={transfer.created_at} size="sm" />
               </Text>

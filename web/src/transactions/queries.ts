@@ -4,6 +4,8 @@ import { answerTo } from "../api/problem";
 import { asQuery, type State, type TransferFilters } from "./filters";
 
 export type Transfer = Schemas["TransferOut"];
+export type Counterparty = Schemas["CounterpartyOut"];
+export type ListedTransfer = Transfer & { counterparty?: Counterparty };
 
 const FINAL: ReadonlySet<State> = new Set(["completed", "compensated", "failed", "cancelled"]);
 
@@ -17,11 +19,18 @@ const POLL_MS = 1_500;
 export const transfersQuery = (filters: TransferFilters, limit = PAGE) =>
   infiniteQueryOptions({
     queryKey: ["transfers", filters, limit],
-    queryFn: ({ pageParam }) =>
-      answerTo(api.GET("/v1/transfers", { params: { query: { ...asQuery(filters), limit, cursor: pageParam } } })),
+    queryFn: async ({ pageParam }) => {
+      const query = { ...asQuery(filters), limit, cursor: pageParam };
+      const { items, counterparties, next_cursor } = await answerTo(api.GET("/v1/transfers", { params: { query } }));
+      return { items: items.map((transfer) => withCounterparty(transfer, counterparties)), next_cursor };
+    },
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next_cursor ?? undefined,
   });
+
+function withCounterparty(transfer: Transfer, known: Record<string, Counterparty>): ListedTransfer {
+  return { ...transfer, counterparty: known[transfer.source_account_id] ?? known[transfer.destination_account_id] };
+}
 
 /** One transfer. While it is on its way, it is read again and again. */
 export const transferQuery = (transferId: string) =>
