@@ -86,7 +86,10 @@ class NewBatchItem:
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """An item as it is listed. `line` counts from 1; of a CSV, it is the line behind the header."""
+    """An item as it is listed. `line` counts from 1; of a CSV, it is the line behind the header.
+
+    `transfer_id` is null of an item that could become no transfer.
+    """
 
     line: int
     reference: str
@@ -95,9 +98,14 @@ class BatchItem:
     amount_minor: int
     currency: str
     note: str | None
-    transfer_id: TransferId
+    transfer_id: TransferId | None
     state: BatchItemState
     failure: Failure | None
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether its amount has left its source, even if it came back."""
+        return self.state in (BatchItemState.DEBITED, BatchItemState.COMPLETED, BatchItemState.COMPENSATED)
 
 
 @dataclass(frozen=True, slots=True)

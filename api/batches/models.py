@@ -5,11 +5,26 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SkipValidation
 
-from api.http.fields import AccountIdIn, Amount, Currency, CurrencyCode, Cursor, In, Limit, ListFilters, Text
+from api.http.fields import (
+    AccountIdIn,
+    Amount,
+    Currency,
+    CurrencyCode,
+    Cursor,
+    In,
+    Limit,
+    ListFilters,
+    NumberOut,
+    PayeeAccountIn,
+    Text,
+)
 from api.ownership.owned import Owned, OwnedPage
+from api.payees.counterparties import EXCHANGED
+from api.payees.models import CounterpartyOut
 from api.staff.models import Reason
 from batches.batch import CONFLICT_CODES, MOST_ITEMS, BatchItem, BatchItemState, BatchMode, BatchState
 from batches.postgres.batches import BatchWithCounts
+from customers.payees.payee import AccountHolder
 from ledger.ids import AccountId, BatchId, CustomerId, TransferId
 from ledger.refusals import REFUSAL_CODES
 from ledger.workflow_ids import batch_workflow_id
@@ -28,7 +43,7 @@ class BatchItemIn(In):
         ),
     ]
     source_account_id: AccountIdIn
-    destination_account_id: AccountIdIn
+    destination_account_id: PayeeAccountIn = Field(description="The account's id, or its number")
     amount: Amount
     currency: Currency
     note: Annotated[str, Text, Field(max_length=140, examples=["Salary, November"])] | None = None
@@ -177,6 +192,27 @@ class BatchItemsOut(Owned):
 
     items: list[BatchItemOut]
     next_cursor: str | None
+    counterparties: dict[AccountId, CounterpartyOut] = Field(description=EXCHANGED)
+
+
+class AccountHolderOut(BaseModel):
+    """Whose account it is, for staff."""
+
+    number: NumberOut
+    owner_id: CustomerId
+    full_name: str = Field(examples=["Ben Singh"])
+
+    @classmethod
+    def of(cls, holder: AccountHolder) -> "AccountHolderOut":
+        return cls.model_validate(holder, from_attributes=True)
+
+
+class BatchFileItemsOut(BaseModel):
+    """A page of a batch's items for staff, in the order of their lines."""
+
+    items: list[BatchItemOut]
+    next_cursor: str | None
+    holders: dict[AccountId, AccountHolderOut] = Field(description="Of the accounts of these items, by their ids")
 
 
 class BatchDecisionIn(In):

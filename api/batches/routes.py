@@ -1,5 +1,6 @@
 """Batches: many transfers in one request, followed until each has its outcome."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
@@ -16,13 +17,16 @@ from api.batches.models import (
     BatchOut,
 )
 from api.contract.response_headers import CREATED
+from api.http.headers import IdempotencyKey
 from api.http.paging import next_cursor
-from api.http.problems import problem_responses
+from api.http.problems import Problem, problem_responses
 from api.http.repeats import KEYED, KeptAnswers
+from api.payees.counterparties import counterparties_with
 from api.services import Remit, Services
 from api.staff.authorization import ACTING, READING
 from batches.batch import Batch, BatchItem, BatchMode, NoSuchBatch
 from batches.postgres.batches import BatchWithCounts
+from database.paging import Page
 from ledger.ids import BatchId
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"], route_class=BatchRoute)
@@ -48,16 +52,20 @@ _CSV_BODY = {
     status_code=status.HTTP_202_ACCEPTED,
     operation_id="batches.create",
     summary="Send up to 10,000 transfers",
-    responses=CREATED | problem_responses(*_WRITING, "batch_invalid", "batch_too_large"),
+    responses=CREATED
+    | problem_responses(
+        *_WRITING, "idempotency_key_missing", "batch_invalid", "batch_too_large", "too_many_payee_checks"
+    ),
     openapi_extra=_CSV_BODY,
 )
 async def create(
     wanted: BatchIn,
     session: TransfersWrite,
     remit: Remit,
+    _: IdempotencyKey,
     answers: KeptAnswers,
     response: Response,
-    mode: Annotated[BatchMode | None, Query(description="Of a CSV; JSON has it in its body")] = None,  # noqa: ARG001 - read with the CSV
+    mode: Annotated[BatchMode | None, Query(description="Of a CSV; JSON has it in its body")] = None,
 ) -> BatchOut:
     """Checked as a whole: one error, and nothing of it is kept. At most 10,000 items and 4 MB.
 
@@ -65,6 +73,8 @@ async def create(
     then.
     """
     me = session.customer.id
+    if mode not in (None, wanted.mode):
+        raise Problem("validation_failed", "query.mode: The body says another mode, or none. JSON has it in its body.")
     items = await checked_items(remit, me, wanted.items)
     keep = answers.keep(BatchOut.of, status.HTTP_202_ACCEPTED, _location)
     accepted = await remit.batches.accept(me, wanted.mode, items, keep)
@@ -114,9 +124,15 @@ async def batch(batch_id: BatchId, session: TransfersRead, remit: Remit) -> Batc
 async def items(
     batch_id: BatchId, wanted: Annotated[BatchItemFilters, Query()], session: TransfersRead, remit: Remit
 ) -> BatchItemsOut:
-    """In the order of their lines, each with what became of it."""
+    """In the order of their lines, each with what became of it; and whom they have paid."""
     found = (await _mine(batch_id, session, remit)).batch
-    return (await items_of(remit, found, wanted)).owned_by(found.owner_id)
+    page = await items_of(remit, found, wanted)
+    paid = {item.destination_account_id for item in page.items if item.has_moved}
+    return BatchItemsOut(
+        items=[BatchItemOut.of(each) for each in page.items],
+        next_cursor=next_cursor(page, cursor_of_items(remit, found)),
+        counterparties=await counterparties_with(remit, session.customer.id, paid),
+    ).owned_by(found.owner_id)
 
 
 @router.post(
@@ -133,16 +149,19 @@ async def cancel(batch_id: BatchId, session: TransfersWrite, remit: Remit, answe
     return BatchOut.of(cancelled)
 
 
-async def items_of(remit: Services, found: Batch, wanted: BatchItemFilters) -> BatchItemsOut:
+async def items_of(remit: Services, found: Batch, wanted: BatchItemFilters) -> Page[BatchItem]:
     """One page of a batch's items."""
-    name = f"items of {found.id}"
-    after = int(remit.cursors.read(name, wanted.cursor)[0]) if wanted.cursor is not None else 0
-    page = await remit.batches.items(found, after, wanted.limit)
+    after = int(remit.cursors.read(_items_of(found), wanted.cursor)[0]) if wanted.cursor is not None else 0
+    return await remit.batches.items(found, after, wanted.limit)
 
-    def place(last: BatchItem) -> str:
-        return remit.cursors.sign(name, last.line)
 
-    return BatchItemsOut(items=[BatchItemOut.of(each) for each in page.items], next_cursor=next_cursor(page, place))
+def cursor_of_items(remit: Services, found: Batch) -> Callable[[BatchItem], str]:
+    """Makes the cursor behind an item of this batch."""
+    return lambda last: remit.cursors.sign(_items_of(found), last.line)
+
+
+def _items_of(found: Batch) -> str:
+    return f"items of {found.id}"
 
 
 async def _mine(batch_id: BatchId, session: Caller, remit: Services) -> BatchWithCounts:

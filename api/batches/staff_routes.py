@@ -5,14 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from api.batches.models import (
+    AccountHolderOut,
     BatchDecisionIn,
+    BatchFileItemsOut,
     BatchFileOut,
     BatchFilesOut,
     BatchFilters,
     BatchItemFilters,
-    BatchItemsOut,
+    BatchItemOut,
 )
-from api.batches.routes import items_of
+from api.batches.routes import cursor_of_items, items_of
 from api.http.paging import next_cursor
 from api.http.problems import problem_responses
 from api.http.repeats import KEYED, KeptAnswers
@@ -65,9 +67,17 @@ async def batch(batch_id: BatchId, _: Staff, remit: Remit) -> BatchFileOut:
 )
 async def items(
     batch_id: BatchId, wanted: Annotated[BatchItemFilters, Query()], _: Staff, remit: Remit
-) -> BatchItemsOut:
-    """In the order of their lines, each with what became of it."""
-    return await items_of(remit, (await remit.batches.find(batch_id)).batch, wanted)
+) -> BatchFileItemsOut:
+    """In the order of their lines, each with what became of it; and whose their accounts are."""
+    found = (await remit.batches.find(batch_id)).batch
+    page = await items_of(remit, found, wanted)
+    sides = {side for item in page.items for side in (item.source_account_id, item.destination_account_id)}
+    holders = await remit.payees.holders(sides)
+    return BatchFileItemsOut(
+        items=[BatchItemOut.of(each) for each in page.items],
+        next_cursor=next_cursor(page, cursor_of_items(remit, found)),
+        holders={account_id: AccountHolderOut.of(holder) for account_id, holder in holders.items()},
+    )
 
 
 @router.post(
@@ -94,7 +104,7 @@ async def cancel(
     "/{batch_id}/decisions",
     operation_id="admin.batches.decide",
     summary="Decide about a held batch",
-    responses=problem_responses(*ACTING, *KEYED, "batch_not_found", "batch_not_held"),
+    responses=problem_responses(*ACTING, *KEYED, "batch_not_found", "batch_not_held", "role_too_young"),
 )
 async def decide(
     batch_id: BatchId,
@@ -103,9 +113,12 @@ async def decide(
     remit: Remit,
     answers: KeptAnswers,
 ) -> BatchFileOut:
-    """Approve, and all of it is posted without a further review; or reject, and nothing of it is."""
+    """Approve, and all of it is posted without a further review; or reject, and nothing of it is.
+
+    Where an item's review would need two deciders, two have to approve: behind the first, the batch is still held.
+    """
     keep = answers.keep(BatchFileOut.of)
     approve = wanted.ruling == "approve"
-    decided = await remit.batches.decide(actor, batch_id, wanted.reason, keep, approve=approve)
+    decided = await remit.held_batches.decide(actor, batch_id, wanted.reason, keep, approve=approve)
     await remit.temporal.nudge_batch(batch_id)
     return BatchFileOut.of(decided)

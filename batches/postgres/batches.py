@@ -1,5 +1,6 @@
 """Batches in PostgreSQL: accepted as a whole, read, cancelled and decided about. `chunks` posts them."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from batches.batch import (
     BatchItem,
     BatchItemState,
     BatchMode,
-    BatchNotHeld,
     BatchState,
     NewBatchItem,
     NoSuchBatch,
@@ -69,6 +69,9 @@ _ITEM_COLUMNS = (
     "transfer_id",
     "fingerprint",
 )
+
+# Fewer cost more in pauses; with more, a request that waits notices them.
+SIGNED_BETWEEN_PAUSES = 100
 
 _OWN_ACCOUNTS = "SELECT id FROM accounts WHERE id = ANY ($1::text[]) AND owner_id = $2"
 
@@ -139,8 +142,23 @@ class Batches:
     ) -> BatchWithCounts:
         """Write down a valid batch: all of it, or nothing. No money moves. `keep` keeps the answer with it."""
         batch_id = new_batch_id()
-        rows = []
+        rows = await self._signed_rows(batch_id, owner_id, items)
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_INSERT, batch_id, owner_id, mode, len(items), causing_request_id())
+            assert row is not None
+            await connection.copy_records_to_table("batch_items", records=rows, columns=_ITEM_COLUMNS)
+            accepted = BatchWithCounts(_batch_of(row), {BatchItemState.PENDING: len(items)})
+            await keep(connection, accepted)
+        return accepted
+
+    async def _signed_rows(
+        self, batch_id: BatchId, owner_id: CustomerId, items: Sequence[NewBatchItem]
+    ) -> list[tuple[object, ...]]:
+        """To sign ten thousand takes half a second, in which other requests of the process must not stand still."""
+        rows: list[tuple[object, ...]] = []
         for line, item in enumerate(items, 1):
+            if line % SIGNED_BETWEEN_PAUSES == 0:
+                await asyncio.sleep(0)
             order = self._fingerprints.signed(order_of_item(batch_id, owner_id, line, item))
             rows.append(
                 (
@@ -156,13 +174,7 @@ class Batches:
                     order.fingerprint,
                 )
             )
-        async with self._database.transaction() as connection:
-            row = await connection.fetchrow(_INSERT, batch_id, owner_id, mode, len(items), causing_request_id())
-            assert row is not None
-            await connection.copy_records_to_table("batch_items", records=rows, columns=_ITEM_COLUMNS)
-            accepted = BatchWithCounts(_batch_of(row), {BatchItemState.PENDING: len(items)})
-            await keep(connection, accepted)
-        return accepted
+        return rows
 
     async def find(self, batch_id: BatchId) -> BatchWithCounts:
         """A batch of any customer: whoever asks compares the owner."""
@@ -170,7 +182,7 @@ class Batches:
             row = await fetch_first(connection, _FIND, batch_id=batch_id)
             if row is None:
                 raise NoSuchBatch(batch_id)
-            return await _counted(connection, _batch_of(row))
+            return await with_counts(connection, _batch_of(row))
 
     async def all_of(
         self,
@@ -189,7 +201,7 @@ class Batches:
         values = {} if owner_id is None else {"owner_id": owner_id}
         async with self._reports.connection() as connection:
             page = await fetch_page(connection, statement, limit, _batch_of, before, **values)
-            return Page([await _counted(connection, batch) for batch in page.items], page.has_more)
+            return Page([await with_counts(connection, batch) for batch in page.items], page.has_more)
 
     async def items(self, batch: Batch, after_line: int, limit: int) -> Page[BatchItem]:
         """The items behind this line, in the order of the lines, with what became of each."""
@@ -208,7 +220,7 @@ class Batches:
                 if batch.state.is_final:
                     raise BatchIsOver(batch_id, batch.state)
                 batch = await set_batch_state(connection, batch_id, BatchState.CANCELLED)
-            cancelled = await _counted(connection, batch)
+            cancelled = await with_counts(connection, batch)
             await keep(connection, cancelled)
         return cancelled
 
@@ -216,44 +228,18 @@ class Batches:
         self, actor: Actor, batch_id: BatchId, reason: str, keep: Keep[BatchWithCounts] = keeps_nothing
     ) -> BatchWithCounts:
         """The same, recorded with who did it and why. Raises `ActionRefused`."""
-        return await self._act(actor, batch_id, Action.CANCEL_BATCH, BatchState.CANCELLED, reason, keep)
-
-    async def decide(
-        self,
-        actor: Actor,
-        batch_id: BatchId,
-        reason: str,
-        keep: Keep[BatchWithCounts] = keeps_nothing,
-        *,
-        approve: bool,
-    ) -> BatchWithCounts:
-        """Let a held batch go on, or refuse it as a whole. Raises `BatchNotHeld`, and `ActionRefused`."""
-        state = BatchState.ACCEPTED if approve else BatchState.REFUSED
-        return await self._act(actor, batch_id, Action.DECIDE_BATCH, state, reason, keep)
-
-    async def _act(
-        self,
-        actor: Actor,
-        batch_id: BatchId,
-        action: Action,
-        state: BatchState,
-        reason: str,
-        keep: Keep[BatchWithCounts],
-    ) -> BatchWithCounts:
-        check_allowed(actor, action)
+        check_allowed(actor, Action.CANCEL_BATCH)
         async with self._database.transaction() as connection:
             batch = await lock_batch(connection, batch_id)
             if batch.owner_id == actor.id:
-                raise ConflictOfInterest(action)
-            if action is Action.DECIDE_BATCH and batch.state is not BatchState.HELD:
-                raise BatchNotHeld(batch_id, batch.state)
+                raise ConflictOfInterest(Action.CANCEL_BATCH)
             if batch.state.is_final:
                 raise BatchIsOver(batch_id, batch.state)
-            await record_action(connection, actor, action, batch_id, reason, {"state": batch.state}, {"state": state})
-            changed = await set_batch_state(connection, batch_id, state, actor.id, reason)
-            found = await _counted(connection, changed)
-            await keep(connection, found)
-        return found
+            cancelled = await change_by_staff(
+                connection, batch, BatchState.CANCELLED, actor, Action.CANCEL_BATCH, reason
+            )
+            await keep(connection, cancelled)
+        return cancelled
 
     async def open_since(self, seconds: int) -> list[BatchId]:
         """Batches that have not ended and were not touched for so long, at most 200."""
@@ -283,7 +269,15 @@ async def set_batch_state(
     return _batch_of(row)
 
 
-async def _counted(connection: "Connection", batch: Batch) -> BatchWithCounts:
+async def change_by_staff(
+    connection: "Connection", batch: Batch, state: BatchState, actor: Actor, action: Action, reason: str
+) -> BatchWithCounts:
+    """The same as an act of staff, on record. The caller has checked that the actor may."""
+    await record_action(connection, actor, action, batch.id, reason, {"state": batch.state}, {"state": state})
+    return await with_counts(connection, await set_batch_state(connection, batch.id, state, actor.id, reason))
+
+
+async def with_counts(connection: "Connection", batch: Batch) -> BatchWithCounts:
     """The chunks have counted all items but those that became transfers of their own: these say where they are."""
     counts: Counter[BatchItemState] = Counter()
     counts[BatchItemState.COMPLETED] += batch.completed
@@ -309,4 +303,5 @@ def _item_of(batch_state: BatchState, row: Row) -> BatchItem:
     code = row[f"{prefix}failure_code"]
     failure = Failure(code, row[f"{prefix}failure_message"]) if code else None
     state = item_state(batch_state, None if is_refused else transfer, row["outcome"])
-    return dataclass_of(BatchItem, row, state=state, failure=failure)
+    transfer_id = None if is_refused else row["transfer_id"]
+    return dataclass_of(BatchItem, row, state=state, failure=failure, transfer_id=transfer_id)

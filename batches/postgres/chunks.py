@@ -2,11 +2,16 @@
 
 The batch's row is locked first, and holds the place. So two workers that post one batch take turns, and a chunk that
 was posted is never posted again, whatever was killed before its answer.
+
+Single transfers of the same accounts wait for a chunk. So it locks them for about a fifth of a second: on a slow
+machine a chunk has fewer items. And the steps that wait when it ends go before the next one.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from batches.batch import (
@@ -23,7 +28,8 @@ from bulk_transfers.postgres import BulkTransfers
 from database.connections import Database
 from database.statements import Row
 from ledger.bulk.fold import BulkOutcome
-from ledger.ids import BatchId
+from ledger.ids import AccountId, BatchId
+from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.rows import HOLDS_TRANSACTION_ID, TRANSACTION_ACCOUNT
 from ledger.refusals import LedgerConflict, OrderForged, OrderMismatch, TransactionIdTaken
 from ledger.transfers import Failure, State, TransferOrder
@@ -34,6 +40,10 @@ if TYPE_CHECKING:
 
 # So many items are handed to the workflow at once, to start a workflow for each.
 MOST_STARTED = 50
+
+# A chunk keeps its accounts locked for about so long, unless even the smallest one takes longer.
+LOCKED_FOR = timedelta(milliseconds=200)
+SMALLEST_CHUNK = 50
 
 _ITEMS = """
     SELECT line, reference, source_account_id, destination_account_id, amount_minor, currency, note, fingerprint
@@ -63,12 +73,13 @@ _SET_OUTCOMES = """
 
 _ADD_CHUNK = """
     WITH counted AS (
-        UPDATE batches SET posted = posted + $3, completed = completed + $4, failed = failed + $5,
-            singles = singles + $6, updated_at = clock_timestamp(), state = $7,
-            ended_at = CASE WHEN $8::boolean THEN clock_timestamp() END
+        UPDATE batches SET posted = posted + $2, completed = completed + $3, failed = failed + $4,
+            singles = singles + $5, updated_at = clock_timestamp(), state = $6,
+            ended_at = CASE WHEN $7::boolean THEN clock_timestamp() END
         WHERE id = $1
     )
-    INSERT INTO batch_chunks (batch_id, number, lines, completed, failed, singles) VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO batch_chunks (batch_id, number, lines, completed, failed, singles)
+    SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5 FROM batch_chunks WHERE batch_id = $1
 """
 
 _REFUSE = """
@@ -96,9 +107,12 @@ class _Outcome:
 class BatchPosting:
     """All raise `Unavailable` where PostgreSQL gave no answer: in doubt, repeat the call."""
 
-    def __init__(self, database: Database, bulk: BulkTransfers) -> None:
+    def __init__(self, database: Database, bulk: BulkTransfers, queues: AccountQueues | None = None) -> None:
+        """`queues` are those of the steps in this process: they go before a chunk that comes later than they do."""
         self._database = database
         self._bulk = bulk
+        self._queues = queues or AccountQueues()
+        self._size = CHUNK
 
     async def post_next(self, batch_id: BatchId) -> tuple[BatchProgress, list[BulkOutcome]]:
         """Post the next chunk, or a whole atomic batch, and say how far the batch is and what was written.
@@ -122,9 +136,11 @@ class BatchPosting:
         return progress, [outcome for outcome in outcomes if outcome.is_new]
 
     async def _post_chunk(self, connection: "Connection", batch: Batch) -> list[BulkOutcome]:
-        last = min(batch.posted + CHUNK, batch.total)
+        last = min(batch.posted + min(self._size, CHUNK), batch.total)
         orders = await self._orders(connection, batch, last)
+        began = monotonic()
         outcomes = await self._bulk.post(connection, orders)
+        self._size = next_size(self._size, len(orders), timedelta(seconds=monotonic() - began))
         await self._write_chunk(connection, batch, outcomes)
         return outcomes
 
@@ -157,11 +173,9 @@ class BatchPosting:
         is_last = batch.posted + len(outcomes) == batch.total
         is_over = is_last and not (batch.singles or counts["single"])
         state = BatchState.COMPLETED if is_over else BatchState.IN_PROGRESS
-        number = batch.posted // CHUNK + 1
         await connection.execute(
             _ADD_CHUNK,
             batch.id,
-            number,
             len(outcomes),
             counts["completed"],
             counts["failed"],
@@ -171,8 +185,10 @@ class BatchPosting:
         )
 
     async def _orders(self, connection: "Connection", batch: Batch, last: int) -> list[TransferOrder]:
+        """The next items up to this line, once the steps that wait for their accounts have had their turns."""
         rows = await connection.fetch(_ITEMS, batch.id, batch.posted, last)
         assert len(rows) == last - batch.posted, "a batch has all of its items"
+        await self._queues.let_steps_pass(_accounts_of(rows))
         return [_order_in(batch, row) for row in rows]
 
     async def _unstarted(self, connection: "Connection", batch: Batch) -> list[TransferOrder]:
@@ -191,6 +207,19 @@ class BatchPosting:
         except OrderForged:
             return False
         return self._bulk.fingerprints.may_open(order.fingerprint)
+
+
+def next_size(size: int, items: int, took: timedelta) -> int:
+    """How many items a chunk may have, after one of `items`, of at most `size`, that took so long."""
+    in_time = int(items * (LOCKED_FOR / took)) if took else CHUNK
+    if took > LOCKED_FOR:
+        return max(in_time, SMALLEST_CHUNK, size // 2)
+    # A chunk that had fewer items than it could says nothing about larger ones.
+    return min(in_time, 2 * size, CHUNK) if items == size else size
+
+
+def _accounts_of(rows: Sequence[Row]) -> list[AccountId]:
+    return sorted({row[side] for row in rows for side in ("source_account_id", "destination_account_id")})
 
 
 def _order_in(batch: Batch, row: Row) -> TransferOrder:

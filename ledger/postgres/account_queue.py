@@ -11,7 +11,7 @@ time tries, and the others are told when to come again.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -32,6 +32,9 @@ HELD_AFTER = timedelta(milliseconds=500)
 # they leave the worker and Temporal to other accounts.
 FIRST_RETURN = timedelta(milliseconds=200)
 RETURNS_A_SECOND = 10
+
+# Who locks many accounts at once lets the steps that wait for them go first, and waits no longer than this for it.
+COURTESY = timedelta(milliseconds=500)
 
 # The accounts whose last failure is kept. Beyond that, the oldest is dropped.
 MOST_FAILURES = 1_000
@@ -162,8 +165,33 @@ class AccountQueues:
                 turn.is_over()
                 queue.pass_on()
         finally:
-            if not queue.length and self._queues.get(account_id) is queue:
-                del self._queues[account_id]
+            self._forget_empty(queue, account_id)
+
+    async def let_steps_pass(self, account_ids: Iterable[AccountId]) -> None:
+        """Return once the steps that wait for these accounts now have had their turns, or after half a second.
+
+        For whoever locks many accounts, again and again. Only the first step in a queue waits in PostgreSQL: without
+        this, a posting that follows a posting would let one step between them, however many wait.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COURTESY.total_seconds()):
+                for account_id in account_ids:
+                    if (queue := self._queues.get(account_id)) is not None:
+                        # Steps that are sent away, because somebody holds the account, come again by themselves.
+                        with suppress(AccountBusy):
+                            await self._pass_through(queue, account_id)
+
+    async def _pass_through(self, queue: _Queue, account_id: AccountId) -> None:
+        """Take the turn behind those who wait, and give it on at once."""
+        try:
+            await self._take(queue, account_id, for_staff=False)
+            queue.pass_on()
+        finally:
+            self._forget_empty(queue, account_id)
+
+    def _forget_empty(self, queue: _Queue, account_id: AccountId) -> None:
+        if not queue.length and self._queues.get(account_id) is queue:
+            del self._queues[account_id]
 
     async def _take(self, queue: _Queue, account_id: AccountId, *, for_staff: bool) -> None:
         if not queue.is_taken:

@@ -1,5 +1,6 @@
 """Batches over HTTP: sent as a whole, posted by a worker, and followed until each item has its outcome."""
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -103,6 +104,32 @@ async def test_a_repeated_batch_is_the_first_one(ada: Person, ben: Person) -> No
     assert await ben.balance() == 100
 
 
+async def test_a_reference_that_batches_and_withdrawals_race_for_moves_money_once(
+    ada: Person, ben: Person, database: Database
+) -> None:
+    references = [f"salary-{secrets.token_hex(6)}" for _ in range(8)]
+    orders = [references, references[::-1]]
+    batches = [{"items": [item(ada, ben.account_id, 10, reference) for reference in order]} for order in orders]
+    withdrawals = f"/v1/accounts/{ada.account_id}/withdrawals"
+    answers = await asyncio.gather(
+        *(ada.post(PATH, batch) for batch in batches),
+        *(ada.post(withdrawals, {"amount": 10, "currency": "USD", "transaction_id": each}) for each in references),
+    )
+    paths = [answer.headers["Location"] for answer in answers[:2] if answer.status_code == 202]
+    for path in paths:
+        await settled(ada, path)
+    listed = [each for path in paths for each in await items_of(ada, path)]
+    singles = [answer.json() for answer in answers[2:]]
+    refused = {answer.json()["code"] for answer in answers if answer.is_error}
+    assert refused <= {"transaction_id_reused", "batch_invalid"}
+    assert {each["failure"]["code"] for each in listed if each["failure"]} <= {"transaction_id_reused"}
+    paid = {each["transfer_id"] for each in listed if not each["failure"]}
+    paid |= {one["id"] for one in singles if one.get("state") == "completed"}
+    assert len(paid) == len(references), (listed, singles)
+    assert await ada.balance() == 50_000 - 10 * len(references)
+    assert (await audit(database)).clean
+
+
 async def test_a_batch_with_errors_names_the_line_and_code_of_each_and_keeps_nothing(ada: Person, ben: Person) -> None:
     good = item(ada, ben.account_id, 10, "once")
     used = item(ada, ben.account_id, 10, "used")
@@ -152,7 +179,11 @@ async def test_a_csv_is_the_batch_that_its_lines_say(ada: Person, ben: Person) -
     header = "reference,source_account_id,destination_account_id,amount,currency,note"
 
     async def post(text: str, query: str = "") -> httpx.Response:
-        headers = {"Authorization": f"Bearer {ada.token}", "Content-Type": "text/csv; charset=utf-8"}
+        headers = {
+            "Authorization": f"Bearer {ada.token}",
+            "Content-Type": "text/csv; charset=utf-8",
+            "Idempotency-Key": secrets.token_hex(8),
+        }
         return await ada.http.post(f"{PATH}{query}", content=text.encode(), headers=headers)
 
     accounts = f"{ada.account_id},{ben.account_id}"
@@ -168,8 +199,26 @@ async def test_a_csv_is_the_batch_that_its_lines_say(ada: Person, ben: Person) -
     ]
     wrong = await post(f"{header}\nthree,{accounts},ten,USD,\n")
     assert [(each["line"], each["code"]) for each in wrong.json()["errors"]] == [(1, "invalid")]
-    for text in ("reference,amount\na,1\n", f"{header}\nfour,{accounts},1\n", f'{header}\n"five', "\xff"):
+    # Too few fields, too many, and digits that people read as an amount while programs disagree about them.
+    wrong = await post(f"{header}\nfour,{accounts},1\nfive,{accounts},1,USD,,\nsix,{accounts},\uff19,USD,\n,,,,,\n")
+    assert {(each["line"], each["field"], each["code"]) for each in wrong.json()["errors"]} >= {
+        (1, "body.items.0", "invalid"),
+        (2, "body.items.1", "invalid"),
+        (3, "body.items.2.amount", "invalid"),
+        (4, "body.items.3.reference", "missing"),
+    }
+    for text in ("reference,amount\na,1\n", f'{header}\n"five', "\xff"):
         assert (await post(text)).status_code == 422
+
+
+async def test_a_batch_needs_a_key_and_has_one_mode(ada: Person, ben: Person) -> None:
+    body = {"items": [item(ada, ben.account_id, 100)]}
+    without = await ada.http.post(PATH, json=body, headers={"Authorization": f"Bearer {ada.token}"})
+    assert (without.status_code, without.json()["code"]) == (400, "idempotency_key_missing")
+    # JSON has its mode in its body: one beside it must not be lost in silence.
+    elsewhere = await ada.post(f"{PATH}?mode=atomic", body)
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (422, "validation_failed")
+    assert (await ada.get(PATH)).json()["items"] == []
 
 
 async def test_an_atomic_batch_is_posted_as_a_whole_or_not_at_all(ada: Person, ben: Person) -> None:
@@ -180,6 +229,7 @@ async def test_an_atomic_batch_is_posted_as_a_whole_or_not_at_all(ada: Person, b
     assert (found["state"], counted(found)) == ("refused", {"failed": 1, "not_posted": CHUNK + 1})
     failed = [each for each in await items_of(ada, path) if each["failure"]]
     assert [(each["line"], each["failure"]["code"]) for each in failed] == [(CHUNK + 1, "account_not_found")]
+    assert failed[0]["transfer_id"] is None  # it has none that anybody could read
     assert (await ada.balance(), await ben.balance()) == (50_000, 0)
     items[CHUNK] = item(ada, ben.account_id, 90)
     found = await settled(ada, await sent(ada, items[2:], "atomic"))

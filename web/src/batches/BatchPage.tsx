@@ -1,6 +1,7 @@
 import { Alert, Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
+import { AccountName } from "../accounts/AccountName";
 import { api } from "../api/client";
 import { answerTo } from "../api/problem";
 import { useKeyed } from "../api/useOnce";
@@ -68,7 +69,24 @@ function Followed({ batch }: { batch: Batch }) {
       </Section>
       <Section title="Payments" says="In the order of their lines.">
         <ListOf query={itemsQuery(batch.id, batch.posted)} nothing="It has no payments." label="Payments">
-          {(item) => <ItemRow key={item.line} item={item} />}
+          {(item) => (
+            <ItemRow
+              key={item.line}
+              item={item}
+              payee={
+                <>
+                  To <AccountName id={item.destination_account_id} counterparty={item.payee} />
+                </>
+              }
+              link={
+                item.transfer_id && (
+                  <TextLink to="/transactions/$transferId" params={{ transferId: item.transfer_id }} size="sm">
+                    See the transaction
+                  </TextLink>
+                )
+              }
+            />
+          )}
         </ListOf>
       </Section>
     </Stack>

@@ -1,17 +1,18 @@
 import { Badge, Group, Stack, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Money } from "../money/Money";
-import { TextLink } from "../ui/ButtonLink";
 import { type BatchItem, ITEM_COLORS, ITEMS } from "./queries";
 
 type ItemRowProps = {
   item: BatchItem;
-  /** The way to its transfer, and its payee, where they are not the customer's own pages. */
+  /** Who is paid. */
+  payee: ReactNode;
+  /** The way to its transfer. */
   link?: ReactNode;
 };
 
 /** A payment of a batch, and what became of it. */
-export function ItemRow({ item, link }: ItemRowProps) {
+export function ItemRow({ item, payee, link }: ItemRowProps) {
   return (
     <Group component="li" justify="space-between" gap="xs" align="flex-start">
       <Stack gap={2} miw={0} style={{ flex: "1 1 14rem" }}>
@@ -24,16 +25,11 @@ export function ItemRow({ item, link }: ItemRowProps) {
             </Text>
           )}
         </Text>
-        <Text size="xs" c="dimmed" className="code">
-          {item.destination_account_id}
+        <Text size="sm" c="dimmed" component="div">
+          {payee}
         </Text>
         {item.failure && <Text size="sm">{item.failure.message}</Text>}
-        {link ??
-          (item.transfer_id && (
-            <TextLink to="/transactions/$transferId" params={{ transferId: item.transfer_id }} size="sm">
-              See the transaction
-            </TextLink>
-          ))}
+        {link}
       </Stack>
       <Group gap="xs">
         <Money minor={item.amount} code={item.currency} fw={600} />

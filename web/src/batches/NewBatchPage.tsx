@@ -135,8 +135,8 @@ function FromFile({ typed, set, send, isSent }: WayProps & { send: () => void })
           {COLUMNS.join(",")}
         </Text>
         <Text size="sm">
-          Accounts stand there by their ids, and amounts in the smallest unit: 1250 are $12.50. Each reference is used
-          once, ever: so a file that is sent twice is not paid twice.
+          Your account stands there by its id, a payee by the account's number or id, and amounts in the smallest unit:
+          1250 are $12.50. Each reference is used once, ever: so a file that is sent twice is not paid twice.
         </Text>
         <FileInput
           label="The file"

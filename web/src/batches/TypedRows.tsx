@@ -71,7 +71,7 @@ export function TypedRows({ accounts, sourceId, rows, change, send, isSent }: Ty
           <fieldset key={place} className="bare">
             <legend className="for-readers">Payment {place + 1}</legend>
             <SimpleGrid cols={{ base: 1, xs: 2, md: 4 }} spacing="xs">
-              <TextInput label={`To, payment ${place + 1}`} placeholder="acc_…" autoComplete="off" {...text("payee")} />
+              <TextInput label={`To, payment ${place + 1}`} placeholder="RM" autoComplete="off" {...text("payee")} />
               <TextInput
                 label={`Amount, payment ${place + 1}`}
                 inputMode="decimal"

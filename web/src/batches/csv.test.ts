@@ -27,6 +27,8 @@ it("adds a file up for each currency, and counts what has no amount", () => {
 
 it("names the inputs of a row that are wrong", () => {
   expect(objectionsTo(ROW, USD)).toEqual({});
+  expect(objectionsTo({ ...ROW, payee: " rm04 4040 4040 4040 " }, USD)).toEqual({});
+  expect(Object.keys(objectionsTo({ ...ROW, payee: "RM04 4040" }, USD))).toEqual(["payee"]);
   expect(Object.keys(objectionsTo({ reference: " ", payee: "Ben", amount: "0", note: "" }, USD))).toEqual([
     "reference",
     "payee",

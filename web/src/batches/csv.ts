@@ -31,7 +31,8 @@ export function previewOf(csv: string): Preview {
   return { rows, sums: [...sums].sort(), unreadable };
 }
 
-const ACCOUNT = /^acc_[a-z2-7]{26}$/;
+// The API reads a number in any spelling, and knows whether a digit is wrong.
+const PAYEE = /^(acc_[a-z2-7]{26}|[Rr][Mm]\d{14})$/;
 
 export type RowObjections = Partial<Record<keyof TypedRow, string>>;
 
@@ -40,7 +41,7 @@ export function objectionsTo(row: TypedRow, currency: Currency): RowObjections {
   const amount = readAmount(row.amount, currency);
   return {
     ...(row.reference.trim() === "" && { reference: "Name it, each by another name" }),
-    ...(!ACCOUNT.test(row.payee.trim()) && { payee: "Type the id of an account: acc_…" }),
+    ...(!PAYEE.test(row.payee.replace(/\s/g, "")) && { payee: "Type an account's number: RM, then 14 digits" }),
     ...("objection" in amount && { amount: amount.objection }),
   };
 }

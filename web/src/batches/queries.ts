@@ -6,6 +6,7 @@ import { listQuery } from "../ui/listQuery";
 
 export type Batch = Schemas["BatchOut"];
 export type BatchItem = Schemas["BatchItemOut"];
+export type Payment = BatchItem & { payee?: Schemas["CounterpartyOut"] };
 
 export const STATES: Record<Batch["state"], string> = {
   accepted: "On its way",
@@ -77,13 +78,14 @@ export const batchQuery = (batchId: string) =>
 
 /** `posted` is in its key: the outcomes are read again when there are more of them. */
 export const itemsQuery = (batchId: string, posted: number) =>
-  listQuery(["batch-items", batchId, posted], (cursor) =>
-    answerTo(
-      api.GET("/v1/batches/{batch_id}/items", {
-        params: { path: { batch_id: batchId }, query: { limit: PAGE, cursor } },
-      }),
-    ),
-  );
+  listQuery(["batch-items", batchId, posted], async (cursor) => {
+    const params = { path: { batch_id: batchId }, query: { limit: PAGE, cursor } };
+    const found = await answerTo(api.GET("/v1/batches/{batch_id}/items", { params }));
+    const items = found.items.map(
+      (item): Payment => ({ ...item, payee: found.counterparties[item.destination_account_id] }),
+    );
+    return { items, next_cursor: found.next_cursor };
+  });
 
 export function showBatch(batch: Batch): void {
   cache.setQueryData(batchQuery(batch.id).queryKey, batch);

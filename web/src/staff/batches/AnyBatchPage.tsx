@@ -1,6 +1,7 @@
 import { Group, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
+import { grouped } from "../../accounts/queries";
 import { api, type Schemas } from "../../api/client";
 import { answerTo } from "../../api/problem";
 import { BatchState } from "../../batches/BatchesPage";
@@ -71,17 +72,29 @@ function BatchFile({ batch }: { batch: AnyBatch }) {
             <ItemRow
               key={item.line}
               item={item}
-              link={
-                <Group gap="xs">
-                  <AccountLink id={item.source_account_id} /> → <AccountLink id={item.destination_account_id} />
-                  {item.transfer_id && <TransferLink id={item.transfer_id} />}
-                </Group>
+              payee={
+                <>
+                  From <HolderLink id={item.source_account_id} holder={item.from} /> to{" "}
+                  <HolderLink id={item.destination_account_id} holder={item.to} />
+                </>
               }
+              link={item.transfer_id && <TransferLink id={item.transfer_id} />}
             />
           )}
         </ListOf>
       </Section>
     </Stack>
+  );
+}
+
+type HolderLinkProps = { id: string; holder: Schemas["AccountHolderOut"] | undefined };
+
+function HolderLink({ id, holder }: HolderLinkProps) {
+  if (!holder) return <AccountLink id={id} />;
+  return (
+    <TextLink to="/staff/accounts/$accountId" params={{ accountId: id }} title={id} size="sm">
+      {holder.full_name} ({grouped(holder.number)})
+    </TextLink>
   );
 }
 

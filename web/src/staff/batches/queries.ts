@@ -24,13 +24,16 @@ export const anyBatchQuery = (batchId: string) =>
 
 /** `posted` is in its key: the outcomes are read again when there are more of them. */
 export const anyItemsQuery = (batchId: string, posted: number) =>
-  listQuery(["any-batch-items", batchId, posted], (cursor) =>
-    answerTo(
-      api.GET("/v1/admin/batches/{batch_id}/items", {
-        params: { path: { batch_id: batchId }, query: { limit: PAGE, cursor } },
-      }),
-    ),
-  );
+  listQuery(["any-batch-items", batchId, posted], async (cursor) => {
+    const params = { path: { batch_id: batchId }, query: { limit: PAGE, cursor } };
+    const { items, holders, next_cursor } = await answerTo(api.GET("/v1/admin/batches/{batch_id}/items", { params }));
+    const payments = items.map((item) => ({
+      ...item,
+      from: holders[item.source_account_id],
+      to: holders[item.destination_account_id],
+    }));
+    return { items: payments, next_cursor };
+  });
 
 /** What changes when staff act on a batch. */
 export const BATCHES = ["all-batches", "any-batch", "any-batch-items"];
