@@ -13,6 +13,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, available_timezones
 
 MONTHS = 12
+DAYS_OF_A_WEEK = 7
 HOURS = 24
 
 # A day that is moved off a holiday moves by so many days at most; behind that everything would be a holiday.
@@ -65,6 +66,21 @@ class Recurrence:
             return None
         is_over = found is None or (self.end_date is not None and found > self.end_date)
         return None if is_over else found
+
+    def number_of(self, day: date) -> int | None:
+        """The number of this date; None: it is none of them. Takes no longer for one in a thousand years."""
+        months = (day.year - self.first_date.year) * MONTHS + day.month - self.first_date.month
+        match self.frequency:
+            case Frequency.ONCE | Frequency.DAILY:
+                steps = (day - self.first_date).days
+            case Frequency.WEEKLY:
+                steps = (day - self.first_date).days // DAYS_OF_A_WEEK
+            case Frequency.MONTHLY:
+                steps = months
+            case Frequency.YEARLY:
+                steps = months // MONTHS
+        number = steps // self.every
+        return number if number >= 0 and self.date_at(number) == day else None
 
     def dates(self, start: int = 0) -> Iterator[tuple[int, date]]:
         """The numbers and dates from this number on, until the order ends."""

@@ -1,9 +1,10 @@
 """Standing orders and their occurrences as requests and answers."""
 
 import datetime as dt
+import re
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from api.http.fields import AccountIdIn, Amount, Currency, CurrencyCode, In, PayeeAccountIn, Text, Whole
 from api.ownership.owned import Owned, OwnedPage
@@ -22,6 +23,7 @@ from standing_orders.standing_order import (
 )
 
 MOST_STEPS = 1_000
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _known_zone(name: str) -> str:
@@ -37,6 +39,16 @@ TimeZone = Annotated[
     ),
     AfterValidator(_known_zone),
 ]
+
+
+def _written_as_a_date(given: object) -> object:
+    if not isinstance(given, str) or not _DATE.fullmatch(given):
+        raise ValueError("write a date as 2030-01-31")
+    return given
+
+
+# Left to itself, the library takes a number as seconds since 1970, and a moment at midnight as its day.
+Day = Annotated[dt.date, BeforeValidator(_written_as_a_date)]
 Note = Annotated[str, Text, Field(max_length=140, examples=["Rent"])]
 Above = Annotated[
     int,
@@ -70,10 +82,10 @@ class RecurrenceIn(In):
     """When it is due. The dates are counted from the first one: 31 January, 28 February, 31 March."""
 
     frequency: Frequency = Field(description="`once`: a transfer that is scheduled for the first date")
-    first_date: dt.date = Field(examples=["2030-01-31"])
+    first_date: Day = Field(examples=["2030-01-31"])
     every: Annotated[int, Field(strict=True, ge=1, le=MOST_STEPS, description="2: every second day, week, …")] = 1
     last_day: bool = Field(False, description="Of each month: whatever day the first date has")
-    end_date: dt.date | None = Field(None, description="No date is later", examples=["2031-12-31"])
+    end_date: Day | None = Field(None, description="No date is later", examples=["2031-12-31"])
     count: Annotated[int, Field(strict=True, ge=1, le=100_000, description="How many dates")] | None = None
 
     @model_validator(mode="after")
@@ -158,7 +170,7 @@ class StandingOrderChangeIn(In):
 class SkipIn(In):
     """Which date is left out; null: the next one."""
 
-    date: dt.date | None = Field(None, examples=["2030-02-28"])
+    date: Day | None = Field(None, examples=["2030-02-28"])
 
 
 class RecurrenceOut(Owned):
@@ -190,7 +202,7 @@ class StandingOrderOut(Owned):
     holidays: HolidayRule
     after_outage: OutageRule
     retry_days: int
-    next_date: dt.date | None = Field(description="Null: it has ended")
+    next_date: dt.date | None = Field(description="The next one that is not skipped. Null: none is left")
     next_at: dt.datetime | None
     created_at: dt.datetime
     updated_at: dt.datetime

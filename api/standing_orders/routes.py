@@ -162,11 +162,15 @@ async def resume(
     responses=problem_responses(*_STEERING, *_BODY, "standing_order_ended", "nothing_to_skip"),
 )
 async def skip(
-    order_id: StandingOrderId, wanted: SkipIn, session: StandingOrdersWrite, remit: Remit, answers: KeptAnswers
+    order_id: StandingOrderId,
+    session: StandingOrdersWrite,
+    remit: Remit,
+    answers: KeptAnswers,
+    wanted: SkipIn | None = None,
 ) -> StandingOrderOut:
     """Leave out one coming date: this one, or the next that is not left out yet. It still counts for a `count`."""
-    keep = answers.keep(StandingOrderOut.of)
-    return StandingOrderOut.of(await remit.standing_orders.skip(session.customer.id, order_id, wanted.date, keep))
+    keep, day = answers.keep(StandingOrderOut.of), wanted.date if wanted else None
+    return StandingOrderOut.of(await remit.standing_orders.skip(session.customer.id, order_id, day, keep))
 
 
 @router.post(

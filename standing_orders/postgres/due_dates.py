@@ -14,6 +14,7 @@ from database.rows import columns_for, dataclass_of
 from ledger.fingerprints import Fingerprints
 from ledger.ids import StandingOrderId
 from standing_orders.occurrence import OUTAGE, Occurrence, OccurrenceState
+from standing_orders.postgres.occurrence_notices import write_occurrence_notices
 from standing_orders.postgres.rows import columns_of_next, time_now, unzipped
 from standing_orders.postgres.tables import standing_order_occurrences, standing_orders
 from standing_orders.standing_order import (
@@ -45,13 +46,17 @@ _LOCK_ORDERS = f"""
     ORDER BY o.next_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 """
 
-# A date that was skipped ahead has its occurrence already.
-_ADD = """
-    INSERT INTO standing_order_occurrences (order_id, date, number, paid_on, state, code, message, next_try_at,
-        source_account_id, destination_account_id, currency, amount_minor, above_minor, note, stamp)
-    SELECT * FROM unnest($1::text[], $2::date[], $3::integer[], $4::date[], $5::text[], $6::text[], $7::text[],
-        $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::text[])
-    ON CONFLICT DO NOTHING
+# A date that was skipped ahead has its occurrence already. It answers with those that an outage has missed.
+_ADD = f"""
+    WITH c AS (
+        INSERT INTO standing_order_occurrences (order_id, date, number, paid_on, state, code, message, next_try_at,
+            source_account_id, destination_account_id, currency, amount_minor, above_minor, note, stamp)
+        SELECT * FROM unnest($1::text[], $2::date[], $3::integer[], $4::date[], $5::text[], $6::text[], $7::text[],
+            $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::text[],
+            $15::text[])
+        ON CONFLICT DO NOTHING RETURNING *
+    )
+    SELECT {_OCCURRENCE_COLUMNS} FROM c WHERE c.state = 'missed'
 """
 _MOVE_ON = """
     UPDATE standing_orders o SET next_number = moved.number, next_date = moved.date, next_at = moved.at,
@@ -120,7 +125,9 @@ class DueDates:
             genuine = [order for order in orders if self._is_genuine(order)]
             altered |= {order.id for order in orders} - {order.id for order in genuine}
             passed = [(order, self._rules.passed(order, order.next_number, now)) for order in genuine]
-            await connection.execute(_ADD, *unzipped([row for each in passed for row in self._added(*each, now)], 15))
+            added = unzipped([row for each in passed for row in self._added(*each, now)], 15)
+            missed = [dataclass_of(Occurrence, row) for row in await connection.fetch(_ADD, *added)]
+            await write_occurrence_notices(connection, missed)
             await connection.execute(_MOVE_ON, *unzipped([self._moved_on(*each) for each in passed], 6))
         return len(orders)
 

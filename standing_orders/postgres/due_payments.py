@@ -23,15 +23,15 @@ from database.connections import Database, RowHeld
 from database.rows import columns_for, dataclass_of
 from ledger.accounts import Account
 from ledger.bulk.fold import BulkOutcome
-from ledger.ids import AccountId, CustomerId, StandingOrderId
+from ledger.ids import AccountId, StandingOrderId
 from ledger.limits.tier_limits import LimitTable
 from ledger.postgres.rows import ACCOUNT_COLUMNS, Row, account_of
 from ledger.transfers import Failure, Standing, State, TransferOrder
-from notifications.postgres import write_notices
 from standing_orders.calendar import RunHours
-from standing_orders.occurrence import KEY_TAKEN, DueOccurrence, Occurrence, OccurrenceState, SweepReport, notice_of
+from standing_orders.occurrence import KEY_TAKEN, DueOccurrence, Occurrence, OccurrenceState, SweepReport
 from standing_orders.payment import Payment, Payments
 from standing_orders.postgres.due_dates import AT_ONCE, Clock
+from standing_orders.postgres.occurrence_notices import write_occurrence_notices
 from standing_orders.postgres.rows import time_now, unzipped
 from standing_orders.postgres.tables import standing_order_occurrences
 from standing_orders.standing_order import OutageRule
@@ -215,26 +215,7 @@ class DuePayments:
             for each in became
         ]
         await connection.execute(_WRITE, *unzipped(rows, 10))
-        notices = [
-            (each.order_id, f"{each.order_id}/{each.date}/{each.state}", text)
-            for each in became
-            if (text := notice_of(each)) is not None
-        ]
-        await write_notices(connection, await _addressed(connection, notices))
-
-
-_OWNERS = "SELECT id, owner_id, source_account_id FROM standing_orders WHERE id = ANY ($1::text[])"
-
-
-async def _addressed(
-    connection: "Connection", notices: Sequence[tuple[StandingOrderId, str, str]]
-) -> list[tuple[CustomerId, AccountId, str, str]]:
-    """Customer, account, occasion and text of each notice."""
-    if not notices:
-        return []
-    rows = await connection.fetch(_OWNERS, [order_id for order_id, _, _ in notices])
-    owners = {row["id"]: (row["owner_id"], row["source_account_id"]) for row in rows}
-    return [(*owners[order_id], occasion, text) for order_id, occasion, text in notices]
+        await write_occurrence_notices(connection, became)
 
 
 async def _lock_accounts(connection: "Connection", due: Iterable[DueOccurrence]) -> dict[AccountId, Account]:

@@ -25,6 +25,8 @@ from standing_orders.postgres.rows import (
     lock_open_order,
     skipped_of,
     time_now,
+    with_next_date,
+    with_next_dates,
 )
 from standing_orders.postgres.states import Changed, cancel_order, pause_order, resume_order, skip_date
 from standing_orders.postgres.tables import standing_order_occurrences, standing_orders
@@ -148,7 +150,10 @@ class StandingOrders:
     async def find(self, owner_id: CustomerId | None, order_id: StandingOrderId) -> StandingOrder:
         """One order."""
         async with self._database.connection() as connection:
-            return await find_order(connection, owner_id, order_id)
+            return await self._shown(connection, await find_order(connection, owner_id, order_id))
+
+    async def _shown(self, connection: "Connection", order: StandingOrder) -> StandingOrder:
+        return await with_next_date(connection, self._rules, order)
 
     async def listed(self, search: OrderSearch, limit: int) -> Page[StandingOrder]:
         """Orders, newest first."""
@@ -160,9 +165,10 @@ class StandingOrders:
             statement, values["state"] = statement.where(_ORDERS.state == bindparam("state")), search.state
         ordered = newest_first(statement, _ORDERS.created_at, _ORDERS.id, behind=search.before is not None)
         async with self._reports.connection() as connection:
-            return await fetch_page(
+            page = await fetch_page(
                 connection, ordered, limit, lambda row: dataclass_of(StandingOrder, row), search.before, **values
             )
+            return Page(await with_next_dates(connection, self._rules, page.items), page.has_more)
 
     async def change(
         self, owner_id: CustomerId, order_id: StandingOrderId, changes: Mapping[str, Any]
@@ -176,7 +182,7 @@ class StandingOrders:
             found = await lock_open_order(connection, owner_id, order_id)
             changed = replace(found, **changes)
             if changed.contents == found.contents:
-                return found
+                return await self._shown(connection, found)
             source, currency = found.source_account_id, found.currency
             await check_accounts(connection, owner_id, source, changed.destination_account_id, currency)
             number = found.next_number
@@ -190,7 +196,7 @@ class StandingOrders:
             stamp = self._fingerprints.stamp(stamped_contents(order_id, owner_id, source, currency, changed))
             place = columns_of_next(number, upcoming)
             await connection.execute(_CHANGE, order_id, *columns_of(changed), *place, stamp)
-            return await find_order(connection, owner_id, order_id)
+            return await self._shown(connection, await find_order(connection, owner_id, order_id))
 
     async def _earliest(self, connection: "Connection", found: StandingOrder, changed: StandingOrder) -> date:
         """The earliest date with which the changed dates may begin."""
@@ -267,6 +273,7 @@ class StandingOrders:
                     raise ConflictOfInterest(action)
                 states = {"state": before.state}, {"state": after.state}
                 await record_action(connection, act.actor, action, before.id, act.reason, *states)
+            after = await self._shown(connection, after)
             await keep(connection, after)
         return after
 

@@ -1,6 +1,7 @@
 """Rows of standing orders, and what every change of one begins with: its lock, its accounts, its next date."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ledger.refusals import AccountNotFound, CurrencyMismatch
 from ledger.transfers import Failure
 from standing_orders.postgres.tables import standing_orders
 from standing_orders.standing_order import (
+    DueRules,
     NextDate,
     NoSuchStandingOrder,
     StandingOrder,
@@ -36,6 +38,10 @@ _SKIP = """
     FROM unnest($2::date[], $3::integer[], $4::date[]) AS skipped (date, number, paid_on)
     JOIN standing_orders o ON o.id = $1
     ON CONFLICT DO NOTHING
+"""
+_SKIPPED_AHEAD = """
+    SELECT c.order_id, c.date FROM standing_order_occurrences c JOIN standing_orders o ON o.id = c.order_id
+    WHERE c.order_id = ANY ($1::text[]) AND c.date >= o.next_date AND c.state = 'skipped'
 """
 _SKIPPED = "SELECT date FROM standing_order_occurrences WHERE order_id = $1 AND date = ANY ($2::date[])"
 
@@ -93,6 +99,30 @@ async def skip_dates(
 async def skipped_of(connection: "Connection", order_id: StandingOrderId, dates: Sequence[NextDate]) -> set[date]:
     """Those of these coming dates that have an occurrence, and so are skipped."""
     return {row["date"] for row in await connection.fetch(_SKIPPED, order_id, [each.date for each in dates])}
+
+
+async def with_next_dates(
+    connection: "Connection", rules: DueRules, orders: Sequence[StandingOrder]
+) -> list[StandingOrder]:
+    """The orders as people read them: `next_date` and `next_at` are those of the next date that is not skipped."""
+    rows = await connection.fetch(_SKIPPED_AHEAD, [order.id for order in orders])
+    skipped = {(row["order_id"], row["date"]) for row in rows}
+
+    def shown(order: StandingOrder) -> StandingOrder:
+        if (order.id, order.next_date) not in skipped:
+            return order
+        number = order.next_number
+        while (upcoming := rules.next_date(order, number)) is not None and (order.id, upcoming.date) in skipped:
+            number += 1
+        _, day, at = columns_of_next(number, upcoming)
+        return replace(order, next_date=day, next_at=at)
+
+    return [shown(order) for order in orders]
+
+
+async def with_next_date(connection: "Connection", rules: DueRules, order: StandingOrder) -> StandingOrder:
+    """The same for one order."""
+    return (await with_next_dates(connection, rules, [order]))[0]
 
 
 def columns_of(terms: StandingOrderTerms) -> tuple[object, ...]:

@@ -15,8 +15,8 @@ from standing_orders.postgres.rows import (
     find_order,
     lock_open_order,
     skip_dates,
-    skipped_of,
     time_now,
+    with_next_date,
 )
 from standing_orders.standing_order import (
     DueRules,
@@ -98,14 +98,13 @@ async def skip_date(
     Raises `NothingToSkip` where the order does not have the date, and `StandingOrderEnded`.
     """
     found = await lock_open_order(connection, owner_id, order_id)
-    number = found.next_number
-    while (coming := rules.next_date(found, number)) is not None and (day is None or coming.date <= day):
-        is_it = coming.date == day if day else not await skipped_of(connection, order_id, [coming])
-        if is_it:
-            await skip_dates(connection, order_id, [coming], BY_OWNER)
-            return found
-        number += 1
-    raise NothingToSkip(order_id, day)
+    wanted = day or (await with_next_date(connection, rules, found)).next_date
+    number = found.recurrence.number_of(wanted) if wanted else None
+    coming = rules.next_date(found, number) if number is not None and number >= found.next_number else None
+    if coming is None:
+        raise NothingToSkip(order_id, day)
+    await skip_dates(connection, order_id, [coming], BY_OWNER)
+    return await with_next_date(connection, rules, found)
 
 
 async def _set_state(

@@ -1,5 +1,6 @@
 """When standing orders are due, over zones, months, leap years and holidays."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -143,6 +144,19 @@ def test_every_nth_counts_from_the_first_date() -> None:
     assert _dates(Recurrence(Frequency.WEEKLY, date(2027, 12, 27), every=2, count=2))[1] == date(2028, 1, 10)
     assert _dates(Recurrence(Frequency.MONTHLY, date(2027, 11, 30), every=3, count=2))[1] == date(2028, 2, 29)
     assert _dates(Recurrence(Frequency.YEARLY, date(2027, 11, 30), every=2, count=2))[1] == date(2029, 11, 30)
+
+
+def test_a_date_has_its_number_however_far_away_it_is() -> None:
+    first = date(2027, 1, 31)
+    for frequency in Frequency:
+        for last_day in {False, frequency is Frequency.MONTHLY}:
+            recurrence = Recurrence(frequency, first, every=3, last_day=last_day)
+            numbers = {day: number for number, day in islice(recurrence.dates(), 40)}
+            days = [first + timedelta(days=later) for later in range(-40, 40)] + list(numbers)
+            assert {day: recurrence.number_of(day) for day in days} == {day: numbers.get(day) for day in days}
+    began = time.process_time()
+    assert Recurrence(Frequency.DAILY, first).number_of(date.max) == (date.max - first).days
+    assert time.process_time() - began < 0.1
 
 
 def test_an_order_ends_by_its_date_or_its_count_whichever_comes_first() -> None:

@@ -83,7 +83,9 @@ OUTAGES: dict[OutageRule, list[tuple[str, str | None]]] = {
 
 
 @pytest.mark.parametrize("rule", OutageRule)
-async def test_after_days_down_each_date_is_paid_once_or_named_as_missed(scene: Scene, rule: OutageRule) -> None:
+async def test_after_days_down_each_date_is_paid_once_or_named_as_missed(
+    scene: Scene, rule: OutageRule, owner: Connection
+) -> None:
     payer, payee = await scene.holder(1_000), await scene.holder()
     made = await scene.ordered(payer, payee, after_outage=rule)
     await scene.sweep()
@@ -92,6 +94,10 @@ async def test_after_days_down_each_date_is_paid_once_or_named_as_missed(scene: 
     await scene.sweep()
     assert await scene.states(made) == OUTAGES[rule]
     assert await scene.balance(payee) == 100 * OUTAGES[rule].count(PAID)
+    # Each date that was missed is told once.
+    told = await owner.fetch("SELECT body FROM notifications WHERE occasion LIKE $1 || '/%/missed'", made.id)
+    missed = OUTAGES[rule].count(("missed", "outage"))
+    assert ["was missed. Nothing ran on its day" in each["body"] for each in told] == [True] * missed
 
 
 async def test_a_monthly_date_in_an_outage_is_paid_late_or_missed_by_the_orders_choice(scene: Scene) -> None:

@@ -118,9 +118,12 @@ async def test_a_paused_order_skips_what_comes_meanwhile(
 
 async def test_a_skipped_date_stays_skipped(ada: Person, ben: Person) -> None:
     order_id = (await made(ada, ben))["id"]
-    for wanted in ({}, {}, {"date": "2099-05-31"}):
+    for wanted, next_date in (({}, "2099-02-28"), (None, "2099-03-31"), ({"date": "2099-05-31"}, "2099-03-31")):
         answer = await ada.post(f"{PATH}/{order_id}/skip", wanted)
         assert answer.status_code == 200, answer.text
+        (listed,) = (await ada.get(PATH)).json()["items"]
+        assert answer.json()["next_date"] == listed["next_date"] == next_date
+        assert listed["next_at"].startswith(next_date)
     never = await ada.post(f"{PATH}/{order_id}/skip", {"date": "2099-06-15"})
     assert (never.status_code, never.json()["code"]) == (409, "nothing_to_skip")
     assert [state for _, state in await dates(ada, order_id, when="coming", limit=5)] == [
@@ -150,6 +153,8 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"recurrence": {"frequency": "once", "first_date": "2020-01-31"}}, 422, "first_date_passed"),
     ({"recurrence": MONTHLY | {"end_date": "2099-01-01"}}, 422, "standing_order_without_dates"),
     ({"recurrence": {"frequency": "daily", "first_date": "2099-01-31", "last_day": True}}, 422, "validation_failed"),
+    ({"recurrence": {"frequency": "once", "first_date": 4_070_908_800}}, 422, "validation_failed"),
+    ({"recurrence": {"frequency": "once", "first_date": "2099-01-31T00:00:00"}}, 422, "validation_failed"),
     ({"above": 5}, 422, "validation_failed"),
     ({"amount": None}, 422, "validation_failed"),
     ({"time_zone": "Berlin"}, 422, "validation_failed"),
