@@ -27,6 +27,9 @@ _READING = ("not_authenticated", "token_expired", "account_not_found", "database
 ONE = ("statement_not_found", "validation_failed")
 FILE = (*ONE, "statement_not_ready", "entries_broken")
 
+FIRST_YEAR = 1900
+_YEARS = f"The period is not in the years {FIRST_YEAR} to 9999 of UTC."
+
 _SUMMING: dict[int | str, dict[str, Any]] = {
     202: {"model": AccountStatementOut, "description": "A long one: a workflow adds its entries up"}
 }
@@ -62,7 +65,10 @@ async def create(
     try:
         begins_at, ends_at = wanted.span(remit.statements.terms.zones.of(own.currency))
     except (OverflowError, ValueError) as error:
-        raise Problem("validation_failed", "The period is not in the years 1 to 9999 of UTC.") from error
+        raise Problem("validation_failed", _YEARS) from error
+    # The first moment that a date can have is for PostgreSQL before all time, and has no day in most zones.
+    if begins_at.year < FIRST_YEAR:
+        raise Problem("validation_failed", _YEARS)
     if begins_at >= ends_at:
         raise Problem("validation_failed", "body.to: The period must end after it begins.")
     keep = answers.keep(AccountStatementOut.of, _status_of, location_of)

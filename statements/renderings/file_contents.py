@@ -1,13 +1,19 @@
 """What a statement says, read from a file: enough to compare it with the books."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from ledger.ids import AccountId
+from ledger.ids import ACCOUNT_ID, AccountId
 from statements.statement import AccountStatement, StatementKey, StatementLine
 
 # By this line of a PDF whoever has it finds the statement that it is.
 PDF_SUBJECT = "remit-statement {account_id} {number}"
+
+_NUMBER = re.compile(r"[0-9]{1,15}")
+
+# Of a `BIGINT`, without its sign.
+_MOST_BITS = 63
 
 
 class FileNotRead(Exception):
@@ -26,6 +32,10 @@ class FileLine:
     def of(cls, line: StatementLine) -> "FileLine":
         """What a file says of it."""
         return cls(line.version, line.transfer_id, line.amount_minor)
+
+    def __str__(self) -> str:
+        """As a difference names it."""
+        return f"{self.amount_minor} by {self.transfer_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +82,27 @@ class FileContents:
         if len(said_lines) != len(self.lines):
             yield "an entry occurs twice"
         for version in sorted(said_lines.keys() | true_lines.keys()):
-            if said_lines.get(version) != true_lines.get(version):
-                yield f"entry {version} is {said_lines.get(version)}; the books have {true_lines.get(version)}"
+            said, true = said_lines.get(version), true_lines.get(version)
+            if said != true:
+                yield f"entry {version} is {said or 'missing'}; the books have {true or 'no such entry'}"
         if self.opening_minor + sum(line.amount_minor for line in self.lines) != self.closing_minor:
             yield "opening, credits and debits do not come to the closing"
+
+
+def well_formed(said: FileContents) -> FileContents:
+    """What a file says, if each value could be one of the books. Raises `ValueError`."""
+    of = (said.key.number, said.from_version, said.to_version)
+    sums = (said.opening_minor, said.credits_minor, said.debits_minor, said.closing_minor)
+    of_lines = (number for line in said.lines for number in (line.version, line.amount_minor))
+    for number in (*of, *sums, *of_lines):
+        if type(number) is not int or number.bit_length() > _MOST_BITS:
+            raise ValueError(f"{number!r:.40} is no number of a statement")
+    for text in (said.currency, said.opening_hash, said.head_hash, *(line.transfer_id for line in said.lines)):
+        if not isinstance(text, str):
+            raise ValueError(f"{text!r:.40} is no text")  # noqa: TRY004 - of a file, every fault is one of its values
+    if ACCOUNT_ID.fullmatch(said.key.account_id) is None:
+        raise ValueError(f"{said.key.account_id!r:.40} is no account")
+    return said
 
 
 def statement_named_in(file: bytes) -> StatementKey | None:
@@ -83,6 +110,6 @@ def statement_named_in(file: bytes) -> StatementKey | None:
     mark = PDF_SUBJECT.split("{", maxsplit=1)[0].encode()
     _, found, behind = file.partition(b"(" + mark)
     words = behind[:100].partition(b")")[0].decode("ascii", "replace").split()
-    if not found or len(words) != 2 or not words[1].isdecimal():  # noqa: PLR2004 - the id and the number
+    if not found or len(words) != 2 or not ACCOUNT_ID.fullmatch(words[0]) or not _NUMBER.fullmatch(words[1]):  # noqa: PLR2004 - the id and the number
         return None
     return StatementKey(AccountId(words[0]), int(words[1]))

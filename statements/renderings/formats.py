@@ -1,10 +1,11 @@
 """Statements in every format, and files that somebody brings read again."""
 
+import csv
 from collections.abc import Callable, Mapping
 
 from statements.renderings.camt import CamtStatement, read_camt
 from statements.renderings.csv_file import CsvStatement, read_csv
-from statements.renderings.file_contents import FileContents, FileNotRead, statement_named_in
+from statements.renderings.file_contents import FileContents, FileNotRead, statement_named_in, well_formed
 from statements.renderings.json_file import JsonStatement, read_json
 from statements.renderings.statement_format import Rendering, StatementFormat
 from statements.statement import AccountStatement, StatementKey, StatementTooLong
@@ -34,6 +35,18 @@ _READERS: Mapping[StatementFormat, Callable[[bytes], FileContents]] = {
     StatementFormat.XML: read_camt,
 }
 
+# What reading any other file may raise: somebody has edited it, or cut it off, or it never was a statement.
+_NO_STATEMENT = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    csv.Error,
+)
+
 
 def rendering_of(statement: AccountStatement, format_: StatementFormat) -> Rendering:
     """The statement in this format. Raises `StatementTooLong` for a PDF that nobody could hold."""
@@ -62,6 +75,6 @@ def contents_of(file: bytes) -> FileContents:
     """What the file says, in any format but PDF. Raises `FileNotRead`."""
     format_ = format_of(file)
     try:
-        return _READERS[format_](file)
-    except (ValueError, KeyError, TypeError, IndexError, SyntaxError) as error:
+        return well_formed(_READERS[format_](file))
+    except _NO_STATEMENT as error:
         raise FileNotRead(f"This is no statement as {format_}: {error}") from error

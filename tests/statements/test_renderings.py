@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import io
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -27,6 +28,14 @@ from tests.statements.drawn import drawn
 
 AMOUNTS = st.lists(st.integers(-(10**12), 10**12).filter(bool), max_size=12)
 READABLE = (StatementFormat.CSV, StatementFormat.JSON, StatementFormat.XML)
+
+
+# Too deep, too wide, and a statement whose number no database has.
+HOSTILE = (
+    b'{"a":' * 100_000,
+    b'"' + b"a" * 200_000,
+    b"%PDF (remit-statement acc_" + b"a" * 26 + b" " + b"9" * 30 + b")",
+)
 
 
 def schema() -> etree.XMLSchema:
@@ -150,7 +159,7 @@ def test_an_amount_in_a_file_is_read_back_exactly(amount: int, currency: str) ->
     assert minor_in(decimal(amount, currency), currency) == amount
 
 
-@pytest.mark.parametrize("file", [b"", b"{}", b"<a/>", b"%PDF-1.4 ...", b"a,b\n1,2\n", b"<", b"\xff\xfe"])
+@pytest.mark.parametrize("file", [b"", b"{}", b"<a/>", b"%PDF-1.4 ...", b"a,b\n1,2\n", b"<", b"\xff\xfe", *HOSTILE])
 def test_a_file_that_is_no_statement_is_named_so(file: bytes) -> None:
     with pytest.raises(FileNotRead):
         key_in(file)
@@ -161,8 +170,28 @@ def test_a_changed_file_is_told_by_value_and_by_entry() -> None:
     books = FileContents.of(statement, [FileLine.of(line) for line in lines])
     file = whole(rendering_of(statement, StatementFormat.CSV), [lines])
     found = list(contents_of(file.replace(b"12.55,,", b"12.54,,")).differences(books))
-    assert any(text.startswith("entry 2 is") for text in found)
+    line = r"-?\d+ by trf_\w+"
+    assert any(re.fullmatch(f"entry 2 is {line}; the books have {line}", text) for text in found), found
     assert any("do not come to the closing" in text for text in found)
+
+
+@pytest.mark.parametrize("format_", READABLE)
+def test_a_file_that_was_cut_off_or_edited_anywhere_is_refused_or_told(format_: StatementFormat) -> None:
+    statement, lines = drawn([5_000, -1_255])
+    books = FileContents.of(statement, [FileLine.of(line) for line in lines])
+    file = whole(rendering_of(statement, format_), [lines])
+    edited = {
+        file[: found.start()] + other + file[found.end() :]
+        for found in re.finditer(rb"[0-9.]+|null", file)
+        for other in (b"null", b"[]", b"1e999", b"9" * 30, b'"7"', b",", b"")
+    }
+    told = 0
+    for each in {*edited, *(file[:length] for length in range(0, len(file), 7))}:
+        try:
+            told += bool(list(contents_of(each).differences(books)))
+        except FileNotRead:
+            told += 1
+    assert told > len(edited) / 4  # an edit of what machines do not read is found by its bytes
 
 
 def test_a_width_is_as_the_library_measures_it() -> None:

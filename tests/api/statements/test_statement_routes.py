@@ -78,6 +78,7 @@ NEVER_MADE = (
     ({"from": "yesterday", "to": "2026-01-01"}, "validation_failed"),
     ({"from": "2026-01-01T00:00:00", "to": "2026-02-01"}, "validation_failed"),
     ({"from": "9999-12-31", "to": "9999-12-31"}, "validation_failed"),
+    ({"from": "0001-01-01", "to": "2026-01-01"}, "validation_failed"),
     ({"from": "2026-01-01"}, "validation_failed"),
     ({"from": "2026-01-01", "to": "2026-02-01", "number": 7}, "validation_failed"),
 )
