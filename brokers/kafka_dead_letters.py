@@ -13,7 +13,7 @@ from brokers.consumers.envelope_reader import NoEvent, event_in
 from brokers.consumers.kafka_topic import GroupNames
 from brokers.kafka import HEADERS, KafkaAddress
 from database.connections import Database
-from events.dead_letter import DeadLetter, Undelivered, body_of, message_of, queue_source
+from events.dead_letter import DeadLetter, Undelivered, body_of, line_of, message_of, queue_source
 from events.postgres.dead_letters import bury, send_replays
 
 log = structlog.get_logger()
@@ -61,7 +61,7 @@ class KafkaDeadLetters:
             while True:
                 message = await consumer.getone()
                 self._is_lost = False
-                headers = {name: value.decode(errors="replace") for name, value in message.headers}
+                headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers}
                 async with self._database.transaction() as connection:
                     await bury(connection, self._letter(message.value or b"", headers))
                 await consumer.commit()
@@ -76,7 +76,7 @@ class KafkaDeadLetters:
             source=self._source,
             event_id=found.get("id"),
             type=found.get("type"),
-            reason=headers.get("x-reason", "left over"),
+            reason=line_of(headers.get("x-reason", "left over")),
             attempts=self._names.tries if found else 1,
             body=body_of(message),
         )

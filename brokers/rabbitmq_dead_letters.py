@@ -14,7 +14,7 @@ from brokers.consumers.envelope_reader import NoEvent, event_in
 from brokers.consumers.rabbitmq_queue import REASON, TRIES, QueueNames, declare_dead_letter_queue
 from brokers.rabbitmq import CONTENT_TYPE, OpenChannel, open_channel
 from database.connections import Database
-from events.dead_letter import DeadLetter, Undelivered, body_of, message_of, queue_source
+from events.dead_letter import DeadLetter, Undelivered, body_of, line_of, message_of, queue_source
 from events.postgres.dead_letters import bury, send_replays
 
 log = structlog.get_logger()
@@ -69,7 +69,7 @@ class RabbitMqDeadLetters:
             source=self._source,
             event_id=event_id,
             type=type_,
-            reason=reason,
+            reason=line_of(reason),
             attempts=attempts,
             body=body_of(message.body),
         )

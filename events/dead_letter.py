@@ -11,6 +11,11 @@ from typing import Any
 from ledger.ids import CustomerId, DeadLetterId
 from ledger.refusals import ActionRefused
 
+_QUEUE = "queue:"
+
+# Characters of a reason.
+MOST_OF_LINE = 500
+
 
 class LetterState(StrEnum):
     """`dead` until staff replay or discard it, which is final. What dies again is another letter."""
@@ -97,14 +102,25 @@ class DeadLetterUnsendable(ActionRefused):
 
     def __str__(self) -> str:
         return (
-            f"Dead letter {self.letter_id} cannot be sent again: its endpoint was deleted, or its event is no longer "
-            "kept. Discard it."
+            f"Dead letter {self.letter_id} cannot be sent again: its endpoint was deleted, its sink retired, or its "
+            "event is no longer kept. Discard it."
         )
 
 
 def queue_source(queue: str) -> str:
     """The source of letters that a consumer of this queue left behind."""
-    return f"queue:{queue}"
+    return f"{_QUEUE}{queue}"
+
+
+def is_queue(source: str) -> bool:
+    """Whether letters of this source were left behind by a consumer."""
+    return source.startswith(_QUEUE)
+
+
+def line_of(text: str) -> str:
+    """A text as one line that PostgreSQL, a header and a log can keep: without line breaks, zeros, half characters."""
+    printable = (each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " ".join(text.split()))
+    return "".join(printable)[:MOST_OF_LINE]
 
 
 def body_of(message: bytes) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class Publisher(Protocol):
     A publisher may also have `begins_at_head`: true, and it begins with the first event after it was first run, instead
     of the oldest that is kept; `most_at_once`: so many events it gets in one call; `types`: events of other types it
     does not get; `pause_milliseconds`: the least time from one call to the next, so that each has more events;
+    `rests_for`: after a call that leaves events behind, it rests for so many times as long as the call took;
     `republish(events)`, which is called instead of `publish` for dead letters that staff replay; and `aclose()`, which
     is called when its process stops.
     """
@@ -138,3 +139,8 @@ def types_of(sink: Sink) -> frozenset[EventType] | None:
 def pause_milliseconds(sink: Sink, default: int) -> int:
     """The least time from one call to the next while there are few events."""
     return int(getattr(sink, "pause_milliseconds", default))
+
+
+def rests_for(sink: Sink, default: int) -> int:
+    """How many times as long as a call took it rests after it, while it is behind."""
+    return int(getattr(sink, "rests_for", default))

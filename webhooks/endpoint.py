@@ -22,6 +22,9 @@ FAILING_FROM = 5
 DISABLED_AFTER = timedelta(days=5)
 WARNED_AFTER = DISABLED_AFTER // 2
 
+# What a disabled endpoint has not got within so many days becomes a dead letter.
+HELD_DAYS = 90
+
 # Behind a rotation, webhooks carry the signature of the former secret as well, for so long.
 FORMER_SECRET_SIGNS_FOR = timedelta(hours=24)
 
@@ -207,8 +210,16 @@ def farewell(endpoint_id: EndpointId, url: str, by: DisabledBy) -> str:
     """What the owner reads at the end."""
     why = "it answered 410 Gone" if by is DisabledBy.GONE else f"it has accepted nothing for {DISABLED_AFTER.days} days"
     return (
-        f"Your webhook endpoint {endpoint_id} ({url}) was disabled, because {why}. Its events are held until you "
-        "enable it again."
+        f"Your webhook endpoint {endpoint_id} ({url}) was disabled, because {why}. Its events are held for "
+        f"{HELD_DAYS} days: enable it before, and it gets all of them."
+    )
+
+
+def given_up(endpoint_id: EndpointId, url: str) -> str:
+    """What the owner reads once events are no longer held."""
+    return (
+        f"Events that were held for your webhook endpoint {endpoint_id} ({url}) for {HELD_DAYS} days will not be sent "
+        "to it any more. Ask support if you need them. Enable the endpoint, and it gets all that came later."
     )
 
 

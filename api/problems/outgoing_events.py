@@ -20,7 +20,9 @@ OUTGOING_EVENTS: Mapping[str, Meaning] = {
         409, "The dead letter has ended", "A dead letter is replayed or discarded once. What dies again is another one."
     ),
     "dead_letter_unsendable": Meaning(
-        409, "The dead letter cannot be sent again", "Its endpoint was deleted, or its event is no longer kept."
+        409,
+        "The dead letter cannot be sent again",
+        "Its endpoint was deleted, its sink retired, or its event is no longer kept.",
     ),
     "too_many_webhook_endpoints": Meaning(
         409, "There are too many webhook endpoints", "There are 20 already: delete one that is not needed."

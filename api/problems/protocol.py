@@ -39,7 +39,7 @@ PROTOCOL: Mapping[str, Meaning] = {
     "idempotency_key_reused": Meaning(
         422,
         "The Idempotency-Key belongs to another request",
-        "The first request's transfer is unchanged. Use a new key.",
+        "What the first request made is unchanged. Use a new key.",
     ),
     "rate_limited": Meaning(429, "Too many requests", "Wait for the seconds in Retry-After. Then a new window begins."),
     "headers_too_large": Meaning(

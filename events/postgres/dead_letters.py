@@ -30,7 +30,7 @@ from database.metadata import METADATA, Timestamp, required
 from database.paging import Page, Place, fetch_page, newest_first
 from database.rows import columns_for, dataclass_of
 from database.statements import Row, fetch_first
-from events.dead_letter import DeadLetter, LetterState, NoSuchDeadLetter, Undelivered
+from events.dead_letter import DeadLetter, LetterState, NoSuchDeadLetter, Undelivered, is_queue
 from ledger.ids import CustomerId, DeadLetterId, new_dead_letter_id
 from ledger.postgres.reversals import hidden_from
 from ledger.postgres.tables import transfers
@@ -107,6 +107,7 @@ _EMIT = "SELECT emit_event('delivery.dead', $1, $2, NULL, NULL, $3::text[], $4::
 _ENQUEUE = """
     INSERT INTO dead_letter_replays (dead_letter_id, source) SELECT unnest($1::text[]), $2 ON CONFLICT DO NOTHING
 """
+_HAVE_SINKS = "SELECT name FROM sinks WHERE name = ANY ($1::text[])"
 _WAITING = """
     SELECT d.* FROM dead_letter_replays r JOIN dead_letters d ON d.id = r.dead_letter_id
     WHERE r.source = $1 ORDER BY r.requested_at, r.dead_letter_id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
@@ -156,10 +157,16 @@ async def bury(connection: "Connection", undelivered: Undelivered) -> DeadLetter
 
 
 async def enqueue_replays(connection: "Connection", letters: Sequence[DeadLetter]) -> list[str]:
-    """Let whoever sends to the place of these letters send them again, all: the replayer of sinks and of queues."""
-    for source in sorted({letter.source for letter in letters}):
-        await connection.execute(_ENQUEUE, [letter.id for letter in letters if letter.source == source], source)
-    return [letter.id for letter in letters]
+    """Let whoever sends to the place of these letters send them again: the replayer of sinks and of queues.
+
+    It takes no letter of a sink that was retired: nobody would ever send it.
+    """
+    sources = {letter.source for letter in letters}
+    known = {row["name"] for row in await connection.fetch(_HAVE_SINKS, sorted(sources))}
+    taken = [letter for letter in letters if letter.source in known or is_queue(letter.source)]
+    for source in sorted({letter.source for letter in taken}):
+        await connection.execute(_ENQUEUE, [letter.id for letter in taken if letter.source == source], source)
+    return [letter.id for letter in taken]
 
 
 async def send_replays(database: Database, source: str, send: Send) -> int:

@@ -37,6 +37,7 @@ from events.sink import (
     kind_of,
     most_at_once,
     pause_milliseconds,
+    rests_for,
     types_of,
 )
 
@@ -52,6 +53,12 @@ BATCH = 500
 PAUSE_MILLISECONDS = 100
 LOADED_PAUSE_MILLISECONDS = 250
 LOADED_FROM_EVENTS = 20
+
+# A sink that is behind rests after each delivery for as long as that took, unless it says otherwise, and no longer than
+# this. A busy machine takes longer for a delivery, so the rest grows with the load: ten thousand transfers at once are
+# posted first, and told then.
+RESTS_FOR = 1
+LONGEST_REST_SECONDS = 2
 
 # A delivery that takes longer has failed. The lease outlives it, so that no second holder begins meanwhile.
 PUBLISH_SECONDS = 6
@@ -155,6 +162,7 @@ class SinkRun:
         self._most = most_at_once(sink, BATCH)
         self._types = types_of(sink)
         self._pause = pause_milliseconds(sink, PAUSE_MILLISECONDS)
+        self._rests_for = rests_for(sink, RESTS_FOR)
 
     async def run(self) -> NoReturn:
         """Deliver for ever."""
@@ -163,7 +171,9 @@ class SinkRun:
                 if not await self.hold():
                     await asyncio.sleep(ASK_SECONDS)
                     continue
+                began = monotonic()
                 delivered, has_more = await self.deliver()
+                took = monotonic() - began
                 await self._send_again()
                 await self._recovered()
             except LeaseLost:
@@ -174,7 +184,9 @@ class SinkRun:
             else:
                 if delivered == 0 and self._lease is not None:
                     await self._arrivals.wait(self._lease.position)
-                elif not has_more:
+                elif has_more:
+                    await asyncio.sleep(min(took * self._rests_for, LONGEST_REST_SECONDS))
+                else:
                     least = LOADED_PAUSE_MILLISECONDS if delivered >= LOADED_FROM_EVENTS else 0
                     await asyncio.sleep(max(self._pause, least) / 1_000)
 

@@ -32,6 +32,7 @@ class ProjectionSink:
 
     # Who reads a projection knows that it may lag, and fewer transactions leave more of the machine to transfers.
     pause_milliseconds = 1_000
+    rests_for = 4
     most_at_once = 1_000
 
     def __init__(self, model: ReadModel) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 from database.connections import Database
@@ -43,6 +44,24 @@ class KeptEvents:
 
     async def aclose(self) -> None:
         self.is_closed = True
+
+
+class SlowEvents:
+    """A publisher that takes its time for each event, and keeps when it began and ended."""
+
+    name = "slow"
+    most_at_once = 1
+    rests_for = 4
+
+    def __init__(self) -> None:
+        self.begun: list[float] = []
+        self.ended: list[float] = []
+
+    async def publish(self, _events: Sequence[Event]) -> Sequence[Rejected]:
+        self.begun.append(monotonic())
+        await asyncio.sleep(0.05)
+        self.ended.append(monotonic())
+        return []
 
 
 class CountedEvents:

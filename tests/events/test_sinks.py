@@ -16,7 +16,7 @@ from events.postgres.sinks import SinkReads
 from events.postgres.tail import EventTail
 from events.sink import SinkUnavailable, kind_of
 from tests.connections import Connection
-from tests.events.sinks import CountedEvents, KeptEvents, delivered, emit, running, standing
+from tests.events.sinks import CountedEvents, KeptEvents, SlowEvents, delivered, emit, running, standing
 from tests.waiting import until
 
 
@@ -129,6 +129,19 @@ async def test_two_processes_share_no_sink_and_the_second_goes_on_when_the_first
         await emit(database, "whe_2")
         await delivered(database, "kept")
     assert (first.subjects, second.subjects) == (["whe_2"], ["whe_1"])
+
+
+async def test_a_sink_that_is_behind_rests_in_proportion_to_what_a_delivery_took(database: Database) -> None:
+    """A batch writes tens of thousands of events at once: whoever is told of them leaves the machine to the posting."""
+    sink = SlowEvents()
+    await emit(database, "whe_1", "whe_2", "whe_3")
+    async with running(database, sink):
+        await delivered(database, sink.name)
+    took = [ended - begun for begun, ended in zip(sink.begun, sink.ended, strict=True)]
+    rested = [begun - ended for ended, begun in zip(sink.ended, sink.begun[1:], strict=False)]
+    assert len(rested) == 2
+    # A timer of the event loop may be a millisecond early.
+    assert all(rest > 0.9 * SlowEvents.rests_for * before for before, rest in zip(took, rested, strict=False))
 
 
 async def test_a_former_holder_of_the_lease_moves_no_position(database: Database, owner: Connection) -> None:

@@ -178,8 +178,8 @@ class Slow:
 async def test_a_slow_mail_server_makes_progress_with_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     longest = email_sink.BEGIN_TIME + email_sink.MAIL_TIME
     assert longest.total_seconds() < min(PUBLISH_SECONDS, REPLAY_SECONDS)
-    monkeypatch.setattr(email_sink, "BEGIN_TIME", timedelta(milliseconds=10))
-    mailer, events = Slow(0.05), [added(number) for number in range(25)]
+    monkeypatch.setattr(email_sink, "BEGIN_TIME", timedelta(milliseconds=250))
+    mailer, events = Slow(0.3), [added(number) for number in range(25)]
     sink = EmailSink(mailer, addressed({event.subject: "ada@example.com" for event in events}), None)
     for done in (10, 20):
         with pytest.raises(SinkUnavailable, match="slow"):
@@ -217,6 +217,7 @@ async def test_a_replayed_mail_is_sent_however_old_it_is(database: Database, own
         return bool(mailer.sent)
 
     async with database.transaction() as connection:
+        await connection.execute("INSERT INTO sinks (name, kind, position) VALUES ('email', 'publisher', 0)")
         letter_id = await bury(
             connection,
             Undelivered(source="email", reason="x", body=record_of(old), event_id=old.event_id, type=old.type),

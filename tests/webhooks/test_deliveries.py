@@ -298,6 +298,23 @@ async def test_events_that_a_disabled_endpoint_has_not_got_within_90_days_are_de
     assert [bodies[letter.event_id or ""] for letter in letters] == [letter.body for letter in letters]
 
 
+async def test_an_owner_is_told_once_a_month_that_events_are_held_no_longer(
+    scene: Scene, receiver: Receiver, customers: Customers, owner: Connection
+) -> None:
+    ada = await holder(customers)
+    await scene.fan_out()
+    endpoint = await scene.made(receiver.url, TYPE, owner_id=ada.id)
+    await scene.endpoints.change(ada.id, endpoint.id, EndpointChanges(enabled=False))
+    for _ in range(2):
+        await scene.emit("acc_1", audience=(ada.id,))
+        await owner.execute("UPDATE deliveries SET created_at = created_at - interval '91 days'")
+        assert await give_up_long_held(scene.database) == 1
+    told = await owner.fetch(
+        "SELECT body FROM notifications WHERE customer_id = $1 AND occasion LIKE '%/given-up/%'", ada.id
+    )
+    assert [receiver.url in row["body"] for row in told] == [True]
+
+
 async def test_a_replay_sends_everything_since_then_once_more_in_order(scene: Scene, receiver: Receiver) -> None:
     await scene.emit("acc_1")
     endpoint = await scene.made(receiver.url)

@@ -11,7 +11,8 @@ from events.dead_letter import Undelivered
 from events.postgres.dead_letters import bury
 from events.postgres.stream import event_of
 from ledger.ids import CustomerId, EndpointId
-from webhooks.endpoint import TEST_TYPE
+from notifications.postgres import write_notification
+from webhooks.endpoint import HELD_DAYS, TEST_TYPE, given_up
 from webhooks.payload import payload_of
 from webhooks.postgres.attempt_records import close_queues
 from webhooks.postgres.fan_out import SOURCE
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from database.connections import Connection
 
-HELD_DAYS = 90
 REASON = f"held for {HELD_DAYS} days: its endpoint was disabled"
 
 # So many become letters in one transaction.
@@ -32,7 +32,7 @@ _LONG = f"created_at < statement_timestamp() - interval '{HELD_DAYS} days'"
 
 # The endpoint's row is locked before its deliveries and queues, as by whoever sends; whoever enables it waits.
 _ENDPOINT = f"""
-    SELECT e.id, e.owner_id FROM webhook_endpoints e
+    SELECT e.id, e.owner_id, e.url, to_char(statement_timestamp(), 'YYYY-MM') AS month FROM webhook_endpoints e
     WHERE e.deleted_at IS NULL AND {IS_HELD} AND EXISTS (
         SELECT FROM deliveries d WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.{_LONG})
     ORDER BY e.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
@@ -49,9 +49,9 @@ _END = """
 
 
 async def give_up_long_held(database: Database) -> int:
-    """Bury what was held for `HELD_DAYS`; how many deliveries that were. Safe to run in every process, and to repeat.
+    """Bury what was held for `HELD_DAYS`, and tell the owner; how many deliveries that were.
 
-    Raises `Unavailable` where PostgreSQL gave no answer.
+    Safe to run in every process, and to repeat. Raises `Unavailable` where PostgreSQL gave no answer.
     """
     ended = 0
     while True:
@@ -60,6 +60,11 @@ async def give_up_long_held(database: Database) -> int:
             if endpoint is None:
                 return ended
             ended += await _give_up(connection, endpoint["id"], endpoint["owner_id"])
+            if endpoint["owner_id"] is not None:
+                # Events fall out of their time hour by hour: one notice a month tells of all of them.
+                occasion = f"{endpoint['id']}/given-up/{endpoint['month']}"
+                text = given_up(endpoint["id"], endpoint["url"])
+                await write_notification(connection, endpoint["owner_id"], occasion, text)
 
 
 async def _give_up(connection: "Connection", endpoint_id: EndpointId, owner_id: CustomerId | None) -> int:

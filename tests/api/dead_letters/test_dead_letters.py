@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from database.connections import WORKER_ROLE, Database
-from events.dead_letter import Undelivered
+from events.dead_letter import Undelivered, is_queue
 from events.postgres.dead_letters import bury, send_replays
 from ledger.ids import DeadLetterId
 from tests.api.people import Person
@@ -15,6 +15,8 @@ from tests.databases import OwnDatabase
 
 WHY = {"reason": "ticket 4711"}
 PATH = "/v1/admin/dead-letters"
+
+HAS_RUN = "INSERT INTO sinks (name, kind, position) VALUES ($1, 'publisher', 0) ON CONFLICT DO NOTHING"
 
 
 @pytest.fixture
@@ -40,6 +42,8 @@ async def died(
         body=body or {"a": 1},
     )
     async with worker.transaction() as connection:
+        if not is_queue(source):
+            await connection.execute(HAS_RUN, source)
         found = await bury(connection, letter)
     assert found is not None
     return found
@@ -189,3 +193,13 @@ async def test_letters_of_a_deleted_endpoint_stay_dead(worker: Database, operato
     nothing = await operator.post(f"{PATH}/replay", WHY | {"source": "webhooks"})
     assert nothing.json()["items"] == []
     assert await listed(operator, state="dead") == [letter_id]
+
+
+async def test_letters_of_a_retired_sink_stay_dead(worker: Database, admin: Person) -> None:
+    letter_id = await died(worker, "evt_1", "journal")
+    retired = await admin.post("/v1/admin/sinks/journal/retire", WHY)
+    assert retired.status_code == 200, retired.text
+    refused = await admin.post(f"{PATH}/{letter_id}/replay", WHY)
+    assert (refused.status_code, refused.json()["code"]) == (409, "dead_letter_unsendable")
+    assert (await admin.post(f"{PATH}/replay", WHY | {"source": "journal"})).json()["items"] == []
+    assert await listed(admin, state="dead") == [letter_id]
