@@ -1,11 +1,15 @@
 """What a consumer has done, in its own PostgreSQL: an event's effect and its mark commit together, or neither does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import structlog
+
+from database.connections import Unavailable
+from events.dead_letter import line_of
 
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 RECONNECT_SECONDS = 1
+CONNECT_SECONDS = 5
+MOST_CONNECTIONS = 4
 
 # An event's effect: writes on the connection, which is in a transaction, and nothing else anywhere.
 Effect = Callable[["Connection", Mapping[str, Any]], Awaitable[None]]
@@ -65,10 +71,11 @@ async def apply_when_possible(pool: "Pool", consumer: str, event: Mapping[str, A
     is_away = False
     while True:
         try:
-            await apply_once(pool, consumer, event, effect)
+            if not await apply_once(pool, consumer, event, effect):
+                log.info("an event came again, and has had its effect", consumer=consumer, event_id=event["id"])
         except Exception as error:  # noqa: BLE001 - an effect may raise anything, and then the event is tried again
             if not isinstance(error, AWAY) or await _answers(pool):
-                return f"{type(error).__name__}: {error}"
+                return line_of(f"{type(error).__name__}: {error}")
             if not is_away:
                 log.warning("the consumer waits for its database", consumer=consumer, error=str(error))
             is_away = True
@@ -89,3 +96,18 @@ async def _answers(pool: "Pool") -> bool:
 async def make_table(pool: "Pool") -> None:
     """Make the table of marks where it is missing. Whoever consumes in Remit's own database has it."""
     await pool.execute(TABLE)
+
+
+@asynccontextmanager
+async def consumer_pool(url: str, tables: str) -> AsyncIterator["Pool"]:
+    """A consumer's connections to its database, with the table of marks and the tables of its effect made.
+
+    Raises `Unavailable` where the database gives no answer at the start, or refuses.
+    """
+    async with asyncpg.create_pool(url, min_size=0, max_size=MOST_CONNECTIONS, timeout=CONNECT_SECONDS) as pool:
+        try:
+            await make_table(pool)
+            await pool.execute(tables)
+        except (*AWAY, asyncpg.PostgresError) as error:
+            raise Unavailable(f"The consumer's database cannot be used: {' '.join(f'{error}'.split())}") from error
+        yield pool

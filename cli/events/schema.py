@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.console import say
+from cli.events.consumption import consume
 from cli.events.retirement import retire_sink
 
 app = typer.Typer(help="Events: what happened, for people and systems.", no_args_is_help=True)
@@ -18,6 +19,7 @@ def group() -> None:
 
 
 app.command("retire-sink")(retire_sink)
+app.command()(consume)
 
 
 @app.command()

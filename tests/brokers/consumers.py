@@ -1,6 +1,7 @@
 """Consumers for tests: an effect that can be seen, and events that it cannot have."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,6 +16,23 @@ from tests.waiting import until
 Pool = Any
 
 POISON = "poison"
+
+# Ids that PostgreSQL has no room for: a zero character, half a character, and more than an index takes.
+UNKEEPABLE_IDS = ("evt_\0", "evt_\ud800", "".join(map(chr, range(0x4E00, 0x4E00 + 3_000))))
+
+# Subjects that make the text of a failure one that no header, or no column, takes.
+UNTELLABLE = ("poison \ud800", "poison \0")
+
+
+def event_named(id_: str, subject: str = "whe_0") -> bytes:
+    return json.dumps({"id": id_, "type": "account.frozen", "subject": subject}).encode()
+
+
+async def repeats_subject(connection: Any, event: Mapping[str, Any]) -> None:
+    """The effect of `note`, with a failure that says what it failed for."""
+    if event["subject"].startswith(POISON):
+        raise ValueError(event["subject"])
+    await note(connection, event)
 
 
 async def note(connection: Any, event: Mapping[str, Any]) -> None:

@@ -21,7 +21,17 @@ from devenv.servers.kafka_server import KafkaServer
 from ledger.ids import CustomerId
 from staff.dead_letters.postgres import DeadLetterActs
 from staff.permissions import Actor, Role
-from tests.brokers.consumers import Pool, had_effect, letters, note, tasks
+from tests.brokers.consumers import (
+    UNKEEPABLE_IDS,
+    UNTELLABLE,
+    Pool,
+    event_named,
+    had_effect,
+    letters,
+    note,
+    repeats_subject,
+    tasks,
+)
 from tests.events.sinks import delivered, emit, running, standing
 from tests.orders import holder
 from tests.waiting import until
@@ -146,3 +156,20 @@ async def test_a_poison_message_blocks_nobody_and_its_replay_goes_to_its_group_a
     ends = await consumer.end_offsets(consumer.assignment())
     await consumer.stop()
     assert sum(ends.values()) == 4, "the replay came to no other group"
+
+
+async def test_a_message_whose_id_or_failure_is_no_text_for_postgresql_blocks_nobody(
+    database: Database, kafka_address: KafkaAddress, names: GroupNames, pool: Pool
+) -> None:
+    producer = AIOKafkaProducer(**kafka_address.options)
+    await producer.start()
+    for id_ in UNKEEPABLE_IDS:
+        await producer.send_and_wait(names.topic, event_named(id_), headers=[("empty", None)])
+    for number, subject in enumerate((*UNTELLABLE, "whe_1")):
+        await producer.send_and_wait(names.topic, event_named(f"evt_{number}", subject))
+    await producer.stop()
+    collector = KafkaDeadLetters(kafka_address, database, names)
+    async with tasks(collector.run(), GroupConsumer(kafka_address, pool, "notes", repeats_subject, names).run()):
+        await had_effect(pool, "whe_1", seconds=60)
+        found = await letters(database, len(UNKEEPABLE_IDS) + len(UNTELLABLE), f"queue:{names.group}")
+    assert sum(letter.event_id is None for letter in found) == len(UNKEEPABLE_IDS)

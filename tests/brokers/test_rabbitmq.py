@@ -20,7 +20,18 @@ from devenv.servers.rabbitmq_server import RabbitMqServer
 from ledger.ids import CustomerId
 from staff.dead_letters.postgres import DeadLetterActs
 from staff.permissions import Actor, Role
-from tests.brokers.consumers import Pool, effects, had_effect, letters, note, tasks
+from tests.brokers.consumers import (
+    UNKEEPABLE_IDS,
+    UNTELLABLE,
+    Pool,
+    effects,
+    event_named,
+    had_effect,
+    letters,
+    note,
+    repeats_subject,
+    tasks,
+)
 from tests.events.sinks import delivered, emit, running, standing
 from tests.orders import holder
 from tests.waiting import until
@@ -177,6 +188,23 @@ async def test_a_message_that_is_no_event_is_a_dead_letter_at_once(
         found = await letters(database, 3, f"queue:{names.queue}")
     assert sorted(letter.event_id or "" for letter in found) == ["", "", "evt_1"]
     assert all(letter.body.keys() == {"base64"} for letter in found)
+
+
+async def test_a_message_whose_id_or_failure_is_no_text_for_postgresql_blocks_nobody(
+    database: Database, rabbitmq: RabbitMqServer, names: QueueNames, bound: None, pool: Pool
+) -> None:
+    opened = await open_channel(rabbitmq.url)
+    for id_ in UNKEEPABLE_IDS:
+        await opened.channel.default_exchange.publish(aio_pika.Message(event_named(id_)), names.queue)
+    for number, subject in enumerate((*UNTELLABLE, "whe_1")):
+        message = aio_pika.Message(event_named(f"evt_{number}", subject))
+        await opened.channel.default_exchange.publish(message, names.queue)
+    await opened.connection.close()
+    collector = RabbitMqDeadLetters(rabbitmq.url, database, names)
+    async with tasks(collector.run(), QueueConsumer(rabbitmq.url, pool, "notes", repeats_subject, names).run()):
+        await had_effect(pool, "whe_1", seconds=60)
+        found = await letters(database, len(UNKEEPABLE_IDS) + len(UNTELLABLE), f"queue:{names.queue}")
+    assert sum(letter.event_id is None for letter in found) == len(UNKEEPABLE_IDS)
 
 
 async def test_a_consumer_that_is_killed_has_each_effect_once(
