@@ -20,6 +20,7 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from api.graphql.mutation_records import MutationRecords
 from api.graphql.resolver_context import GraphqlContext, GraphqlInfo, problems_as_errors
 from api.graphql.types import (
     MINOR_UNITS,
@@ -210,6 +211,7 @@ def graphql_schema(*, introspection: bool) -> strawberry.Schema:
         partial(AddValidationRules, [_FewLists]),
         partial(MaxTokensLimiter, MOST_TOKENS if not introspection else 2 * MOST_TOKENS),
         partial(MaskErrors, _is_unforeseen, "Internal error"),
+        MutationRecords,
     ]
     if not introspection:
         limits.append(DisableIntrospection)

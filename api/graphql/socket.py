@@ -16,7 +16,7 @@ from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
 from strawberry.types.unset import UNSET, UnsetType
 
 from api.auth.sessions import caller_on_socket
@@ -41,7 +41,13 @@ log = structlog.get_logger()
 
 
 class _Operations(BaseGraphQLTransportWSHandler[GraphqlContext, None]):
-    """Counts each operation of a socket as a request of its address."""
+    """Counts each operation of a socket as a request of its address. What is no message of the protocol ends it."""
+
+    async def handle_message(self, message: Message) -> None:
+        if is_message(message):
+            await super().handle_message(message)
+        else:
+            await self.handle_invalid_message("This is no message of graphql-transport-ws")
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         socket = self.context.socket
@@ -116,6 +122,23 @@ class GraphqlSockets(GraphQL[GraphqlContext, None]):
             raise WebSocketDisconnected from error
         context.caller = caller
         return cast("UnsetType", UNSET)
+
+
+def is_message(sent: object) -> bool:
+    """Whether the parts that strawberry reads unseen have their types. A stranger's frame must be no error of ours."""
+    if not isinstance(sent, dict) or not isinstance(sent.get("type"), str):
+        return False
+    if sent["type"] not in ("subscribe", "complete"):
+        return True
+    if not isinstance(sent.get("id"), str):
+        return False
+    payload = sent.get("payload")
+    return sent["type"] == "complete" or (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("variables"), dict | None)
+        and isinstance(payload.get("operationName"), str | None)
+    )
 
 
 async def is_allowed(socket: WebSocket, remit: Services) -> bool:

@@ -29,7 +29,9 @@ class RequestRecordFilters(ListFilters):
     """All filters of a request apply together."""
 
     actor: Id | None = Field(None, description="Who was signed in")
-    method: Annotated[str, Field(pattern=r"^(POST|PATCH|PUT|DELETE)$")] | None = None
+    method: Annotated[str, Field(pattern=r"^(POST|PATCH|PUT|DELETE|WEBSOCKET)$")] | None = Field(
+        None, description="WEBSOCKET: a mutation of GraphQL on an open socket"
+    )
     route: Annotated[str, Field(max_length=200, pattern=r"^/[a-z0-9_{}/-]*$")] | None = Field(
         None, description="As the contract names it", examples=["/v1/accounts/{account_id}/deposits"]
     )

@@ -69,7 +69,10 @@ async def request_records(
     remit: Remit,
     filters: Annotated[RequestRecordFilters, Query()],
 ) -> RequestRecordsOut:
-    """Newest first: every POST, PATCH, PUT and DELETE within the rate limits, about a second after its answer."""
+    """Newest first: every POST, PATCH, PUT and DELETE within the rate limits, about a second after its answer.
+
+    Each mutation on a WebSocket is one, too, with the method `WEBSOCKET` and the status that its problem stands for.
+    """
     before_id = int(remit.cursors.read("request records", filters.cursor)[0]) if filters.cursor is not None else None
     wanted = RequestSearch(
         actor_id=filters.actor,
