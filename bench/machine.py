@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,32 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("temporalio", "asyncpg", "fastapi", "uvicorn", "uvloop", "httptools", "pydantic", "dbos")
 
 
-def machine() -> dict[str, Any]:
-    """CPU, cores, memory and kernel."""
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """Seconds of all cores since the machine started. `stolen`: the host gave them to other machines."""
+
+    all: float
+    stolen: float
+
+
+def cpu_times() -> CpuTimes:
+    """What the kernel has counted until now."""
+    times = psutil.cpu_times()
+    # On Linux, the time of guests is part of `user` and `nice`.
+    guests = getattr(times, "guest", 0) + getattr(times, "guest_nice", 0)
+    return CpuTimes(sum(times) - guests, getattr(times, "steal", 0))
+
+
+def machine(before: CpuTimes) -> dict[str, Any]:
+    """CPU, cores, memory and kernel, and how much of the CPU other machines on the same host took since `before`.
+
+    Where that is more than a few percent, no figure of the run but a ratio says anything.
+    """
+    now = cpu_times()
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
+        "cpu_taken_by_other_machines_percent": round(100 * (now.stolen - before.stolen) / (now.all - before.all), 1),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "system": f"{platform.system()} {platform.release()}",
     }

@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from bench import phases
 from bench.cases import BATCHES, HTTP_YARDSTICKS, MILLION, WITH_EVENTS, WITHOUT_EVENTS, Profile
 from bench.event_cost import transfers_with_and_without_events
-from bench.machine import commit, machine, versions
+from bench.machine import commit, cpu_times, machine, versions
 from bench.run import Progress as Shown
 from bench.run import Run
 from bench.servers import GENERATORS, forget_settings, servers
@@ -69,7 +69,7 @@ async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, comm
     forget_settings()
     console = Console(stderr=True)
     folder = _folder_for_servers(out)
-    began = datetime.now(UTC)
+    began, cpu_before = datetime.now(UTC), cpu_times()
     try:
         with terminal(console) as shown:
             started = await phases.start_times(folder) if "start" in profile.phases else []
@@ -91,7 +91,7 @@ async def measure(profile: Profile, prepare: Prepare, out: Path, seed: int, comm
         "seed": seed,
         "accounts": profile.accounts,
         "commit": commit(),
-        "machine": machine(),
+        "machine": machine(cpu_before),
         "versions": server_versions,
         "first_start_seconds": started[:1],
         "start_seconds": started[1:],
