@@ -8,7 +8,7 @@ from devenv.stack import Running
 from tests.api.people import Person, register
 from tests.waiting import until
 from tests.web.test_console import REASON, act, recorded, row
-from tests.web.trouble import REVIEWED, held_batch, rich, tier_asked
+from tests.web.trouble import REVIEWED, held_batch, rich, role_asked, tier_asked
 from tests.web.visitor import visiting
 
 
@@ -60,6 +60,23 @@ async def test_a_tier_request_is_approved_and_the_account_has_the_tier(
         await act(visitor, found.get_by_role("button", name="Approve"), "Approve")
         await found.wait_for(state="hidden")
     assert (await ada.get(f"/v1/accounts/{ada.account_id}")).json()["tier"] == 2
+
+
+async def test_a_role_that_waits_is_given_by_the_second_admin_or_rejected(
+    chromium: Browser, stack: Running, http: httpx.AsyncClient, admin: Person
+) -> None:
+    given, refused = [await register(http, full_name=name) for name in ("Yan Lim", "Zoe Nel")]
+    for person in (given, refused):
+        await role_asked(stack, http, person)
+    async with visiting(chromium, stack.api_url) as visitor:
+        await visitor.sign_in(admin)
+        await visitor.open("/staff/role-requests", "Role requests")
+        for name, button, confirm in (("Yan Lim", "Approve", "Give the role"), ("Zoe Nel", "Reject", "Reject")):
+            found = row(visitor, f"Operator for {name}")
+            await act(visitor, found.get_by_role("button", name=button), confirm)
+            await found.wait_for(state="hidden")
+    roles = [(await person.get("/v1/auth/me")).json()["role"] for person in (given, refused)]
+    assert roles == ["operator", "customer"]
 
 
 async def test_staff_pause_a_standing_order_and_its_owner_reads_that(

@@ -85,9 +85,10 @@ async def test_a_refused_batch_says_which_lines_are_wrong(
 async def test_typed_payments_survive_a_reload_and_become_one_batch(visitor: Visitor, ada: Person, ben: Person) -> None:
     await visitor.open("/batches/new", "New batch")
     await visitor.page.get_by_text("Type them").click()
-    for place, amount in enumerate(("12.50", "1,000.00"), start=1):
+    number = (await ben.get(f"/v1/accounts/{ben.account_id}")).json()["number"]
+    for place, (payee, amount) in enumerate(((f"{number[:4]} {number[4:]}", "12.50"), (ben.account_id, "1,000.00")), 1):
         await visitor.click("Add a payment")
-        await visitor.page.get_by_label(f"To, payment {place}").fill(ben.account_id)
+        await visitor.page.get_by_label(f"To, payment {place}").fill(payee)
         await visitor.page.get_by_label(f"Amount, payment {place}").fill(amount)
     await visitor.page.reload()
     await visitor.reads("2 payments, $1,012.50")

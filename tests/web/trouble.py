@@ -11,10 +11,11 @@ from database.connections import WORKER_ROLE, Database
 from devenv.stack import Running
 from events.dead_letter import Undelivered
 from events.postgres.dead_letters import bury
+from staff.permissions import Role
 from tests.api.people import Person, in_review, register, transfer_body
 from tests.runbook.row_locks import account_held
 from tests.waiting import until
-from tests.web.conftest import deposited
+from tests.web.conftest import deposited, of_staff
 
 # Below what is flagged, and what is reviewed.
 NO_CASE = 9_000_00
@@ -58,6 +59,7 @@ async def made_trouble(stack: Running, http: httpx.AsyncClient, admin: Person, u
     held = await held_batch(payer, payee)
     await register(http, full_name="Mia Tan", identity_document={"type": "NIN", "number": REVIEW_NUMBER})
     await tier_asked(other)
+    await role_asked(stack, http, other)
     return Trouble(payer, payee, reviewed, disputed["id"], stuck, letter, held)
 
 
@@ -83,6 +85,21 @@ async def tier_asked(person: Person) -> str:
     return str(answer.json()["id"])
 
 
+async def role_asked(stack: Running, http: httpx.AsyncClient, person: Person, role: Role = Role.OPERATOR) -> None:
+    """A role that an admin has requested for this person, whose address another one vouches for."""
+    first, other = [await of_staff(stack, http, Role.ADMIN, "Ama Sey") for _ in range(2)]
+    path = f"/v1/admin/customers/{person.id}"
+    code = (await other.post(f"{path}/email-verification", {"reason": "Has called"})).json()["code"]
+    assert (await person.post("/v1/auth/email-verification", {"code": code})).is_success
+    answer = await first.post(f"{path}/role", {"role": role, "reason": "Joins the team"})
+    assert answer.status_code == 202, answer.text
+
+
+HAS_RUN = """
+    INSERT INTO sinks (name, kind, position) SELECT 'rabbitmq', 'publisher', last FROM event_head ON CONFLICT DO NOTHING
+"""
+
+
 async def died(stack: Running, of_type: str) -> str:
     """An event that a sink did not take."""
     letter = Undelivered(
@@ -97,6 +114,7 @@ async def died(stack: Running, of_type: str) -> str:
         Database(stack.database_url, connections=1, role=WORKER_ROLE) as database,
         database.transaction() as held,
     ):
+        await held.execute(HAS_RUN)
         found = await bury(held, letter)
     assert found is not None
     return found

@@ -11,6 +11,11 @@ from tests.api.people import PASSWORD, Person
 from tests.waiting import until
 
 PATIENCE_MS = 15_000
+# A loader turns for as long as it is there.
+NOTHING_FADES = (
+    "document.getAnimations().every(({playState, effect}) => "
+    "playState !== 'running' || effect.getComputedTiming().endTime === Infinity)"
+)
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 # A small laptop, the dark theme, and the smallest phone that these pages are drawn for.
@@ -72,6 +77,8 @@ class Visitor:
 
     async def violations(self) -> list[str]:
         """What axe finds on the page as it is: rules of WCAG and best practices."""
+        # What fades in or out has the colours of neither.
+        await self.page.wait_for_function(NOTHING_FADES)
         if not await self.page.evaluate("'axe' in window"):
             await self.page.evaluate(AXE.read_text() + ";0")
         found = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
@@ -93,7 +100,9 @@ class Visitor:
 
 @asynccontextmanager
 async def visiting(chromium: Browser, url: str, look: str = "light") -> AsyncIterator[Visitor]:
-    context = await chromium.new_context(locale="en-US", timezone_id="Asia/Kolkata", **LOOKS[look])
+    context = await chromium.new_context(
+        locale="en-US", timezone_id="Asia/Kolkata", reduced_motion="reduce", **LOOKS[look]
+    )
     context.set_default_timeout(PATIENCE_MS)
     try:
         yield Visitor(context, await context.new_page(), url)

@@ -1,4 +1,4 @@
-import "@mantine/core/styles.css";
+import "./ui/components.css";
 import "@mantine/notifications/styles.css";
 import "./ui/page.css";
 import { localStorageColorSchemeManager, MantineProvider } from "@mantine/core";
