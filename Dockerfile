@@ -39,6 +39,7 @@ COPY onboarding onboarding
 COPY projections projections
 COPY reviews reviews
 COPY screening screening
+COPY setting_groups setting_groups
 COPY staff staff
 COPY statements statements
 COPY standing_orders standing_orders

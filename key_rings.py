@@ -3,7 +3,8 @@
 from database.encryption import Encryption
 from database.trail.signatures import Signatures
 from ledger.fingerprints import Fingerprints
-from settings import Settings, keys_in
+from setting_groups.value_lists import keys_in
+from settings import Settings
 
 
 def fingerprints_from(settings: Settings) -> Fingerprints:

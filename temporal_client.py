@@ -6,7 +6,8 @@ from datetime import timedelta
 from temporalio.client import Client, Interceptor
 from temporalio.service import KeepAliveConfig, TLSConfig
 
-from settings import Settings, keys_in
+from setting_groups.value_lists import keys_in
+from settings import Settings
 from workflows.codec import EncryptingCodec, converter_with
 
 # A connection that has gone silent is replaced after both times together. Temporal allows a client one ping in ten

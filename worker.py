@@ -52,11 +52,12 @@ from screening.postgres.verdicts import Verdicts
 from screening.rule_sets import rule_set_of
 from screening.rules import ScreeningRule
 from screening.standard_rules import FundingThreshold
-from settings import Settings, texts_in
+from setting_groups.value_lists import texts_in
+from settings import Settings
 from staff.rebuilds.postgres import Rebuilds
 from statements.postgres.account_statements import AccountStatements
 from sweep_schedules import due_rules_from
-from tiers.postgres import TierRequests
+from tiers.postgres.tier_requests import TierRequests
 from tiers.tier_request import TierTerms
 from webhooks.addresses import AllowedNetworks
 from webhooks.postgres.outbound import OutgoingEvents
@@ -238,7 +239,7 @@ def build_worker(
     standing_orders = standing_order_steps(book.database, bulk, due_rules_from(settings), settings.limits())
     batches = BatchSteps(
         client,
-        BatchPosting(book.database, bulk),
+        BatchPosting(book.database, bulk, book.queues),
         Batches(book.database, book.fingerprints),
         settings.recovery_grace_seconds,
     )

@@ -23,6 +23,7 @@ from api.trail.request_queue import RequestQueue
 from api.transfers.acceptance import Acceptance
 from api.web_ui import WebUi
 from batches.postgres.batches import Batches
+from batches.postgres.held_batches import HeldBatches
 from customers.api_keys.postgres import ApiKeys
 from customers.documents.verifier import Verifier
 from customers.payees.postgres import Payees
@@ -64,11 +65,12 @@ from staff.postgres.stats import LedgerStats
 from staff.postgres.transfer_file import TransferFiles
 from staff.postgres.transfer_search import TransferSearches
 from staff.rebuilds.postgres import Rebuilds
+from staff.role_requests.postgres import RoleRequests
 from staff.row_holders.postgres import RowHolders
 from staff.sinks.postgres import SinkRetirements
 from standing_orders.postgres.orders import StandingOrders
 from statements.postgres.account_statements import AccountStatements
-from tiers.postgres import TierRequests
+from tiers.postgres.tier_requests import TierRequests
 from trail.postgres.records import AuditRecords
 from trail.postgres.requests import RequestTrail
 from webhooks.addresses import AllowedNetworks
@@ -92,6 +94,7 @@ class Services:
     limits: LimitTable
     operators: Operators
     rebuilds: Rebuilds
+    role_requests: RoleRequests
     projection_reads: ProjectionReads
     projection_rebuilds: ProjectionRebuilds
     sink_reads: SinkReads
@@ -152,6 +155,7 @@ class Services:
     standing_orders: StandingOrders
     time_zone: str
     batches: Batches
+    held_batches: HeldBatches
 
 
 async def services_of(request: Request) -> Services:

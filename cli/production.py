@@ -35,7 +35,7 @@ def worker() -> None:
     if settings.metrics_port is not None:
         check_free(settings.metrics_port, "REMIT_METRICS_PORT", "metrics", settings.api_host)
     configure_logging(settings, "worker")
-    from serve import run_worker
+    from worker_process import run_worker
 
     run_async(run_worker(settings))
 

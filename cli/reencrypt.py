@@ -29,8 +29,8 @@ async def _reencrypt(settings: Settings) -> tuple[int, int, int]:
     from devenv.home import Home
     from key_rings import encryption_from
     from onboarding.postgres import Onboarding
-    from settings import keys_in
-    from tiers.postgres import encrypt_numbers_anew
+    from setting_groups.value_lists import keys_in
+    from tiers.postgres.tier_requests import encrypt_numbers_anew
     from webhooks.postgres.endpoints import WebhookEndpoints
 
     encryption = encryption_from(settings)

@@ -10,8 +10,8 @@ import pytest
 from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow
 from temporalio.worker import Worker
 
-import serve
 import worker
+import worker_process
 
 
 class LateWorker:
@@ -60,7 +60,7 @@ def late_workers() -> Iterator[None]:
         return await schedule(self, id, what, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serve, "build_worker", late)
+        patch.setattr(worker_process, "build_worker", late)
         patch.setattr(Client, "start_workflow", started)
         patch.setattr(Client, "create_schedule", scheduled)
         yield

@@ -11,15 +11,17 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
+from api_services import ApiProcess, compose_api
+from background_tasks import keep_registered
 from database.connections import Database
 from event_tasks import EventTasks
 from key_rings import fingerprints_from
 from ledger.postgres.book import Book
-from serve import ApiProcess, compose_api, keep_registered, open_steps_database, run_until_stopped
 from settings import Settings
 from staff.fundings.postgres import record_funding
 from staff.postgres.reversal_record import record_reversal
 from tests.waiting import until
+from worker_process import open_steps_database, run_until_stopped
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -13,7 +13,7 @@ from ledger.ids import SessionId
 from onboarding.postgres import Onboarding
 from tests.cli.remit import remit
 from tests.orders import ENCRYPTION, ENCRYPTION_KEY, holder
-from tiers.postgres import TierRequests, encrypt_numbers_anew
+from tiers.postgres.tier_requests import TierRequests, encrypt_numbers_anew
 from tiers.tier_request import TierTerms
 from webhooks.postgres.endpoints import WebhookEndpoints
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-import serve
+import background_tasks
 from database.connections import Database
 from tests.connections import Connection
 from tests.waiting import until
@@ -14,7 +14,7 @@ from tests.waiting import until
 async def test_running_totals_are_kept_again_once_the_schema_has_what_counts_them(
     database: Database, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "SETTLE_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(background_tasks, "SETTLE_EVERY_SECONDS", 0.01)
     await owner.execute("ALTER FUNCTION settle_totals RENAME TO not_yet_migrated")
 
     async def is_logged_twice() -> bool:
@@ -25,7 +25,7 @@ async def test_running_totals_are_kept_again_once_the_schema_has_what_counts_the
 
     await owner.execute("UPDATE totals_position SET candidate_until = NULL, candidate_xid = NULL")
     with capture_logs() as logged:
-        keeping = asyncio.create_task(serve.keep_totals(database))
+        keeping = asyncio.create_task(background_tasks.keep_totals(database))
         try:
             await until(is_logged_twice, "a line for each attempt", seconds=5)
             await owner.execute("ALTER FUNCTION not_yet_migrated RENAME TO settle_totals")

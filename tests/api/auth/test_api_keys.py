@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from api_services import compose_api
 from customers.api_keys.api_key import Scope
 from database.connections import Database
-from serve import compose_api
 from settings import Settings
 from tests.api.people import PASSWORD, Person, client_of
 from tests.connections import Connection

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from api_services import compose_api
 from database.connections import Database
-from serve import compose_api
 from settings import Settings
 from tests.api.people import PASSWORD, Person, client_of, register
 

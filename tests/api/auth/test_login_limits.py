@@ -11,11 +11,11 @@ from api.app import create_app
 from api.auth import hash_queue, passwords
 from api.auth.hash_queue import WAITING_PER_CLIENT, HashQueue
 from api.http.problems import Problem
+from api_services import compose_api
 from customers.sign_ins.backoff import FREE_FAILURES, account_named
 from customers.sign_ins.networks import client_at, trusted_networks
 from customers.sign_ins.postgres import SignInAttempt, SignIns
 from database.connections import Database
-from serve import compose_api
 from settings import Settings
 from tests.api.people import PASSWORD, Person, register, registration
 from tests.waiting import until

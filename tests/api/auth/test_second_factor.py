@@ -9,9 +9,9 @@ import httpx
 import pyotp
 import pytest
 
+from api_services import compose_api
 from customers.sign_ins.backoff import FREE_FAILURES
 from database.connections import Database
-from serve import compose_api
 from settings import Settings
 from tests.api.people import PASSWORD, Person, client_of, registration
 from tests.connections import Connection

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api_services import compose_api
 from customers.postgres import Customers
 from customers.sessions.postgres import Sessions, end_sessions, keep_session
 from customers.sign_ins.backoff import FREE_FAILURES
@@ -19,7 +20,6 @@ from customers.sign_ins.events import AuthEventKind
 from customers.sign_ins.networks import client_at
 from database.connections import Database
 from ledger.ids import CustomerId
-from serve import compose_api
 from settings import Settings
 from tests.api.people import PASSWORD, Person, client_of, register, registration
 from tests.connections import Connection

@@ -2,7 +2,6 @@
 
 import json
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import jsonschema
 import pytest
 from fastapi.routing import APIWebSocketRoute, iter_route_contexts
 
-from api.app import create_app, describe
+from api.app import create_app
 from api.batches.body import BatchRoute
 from api.contract.document import TAGS
 from api.http.problems import PROBLEMS
@@ -36,9 +35,8 @@ WITHOUT_SIGNING_IN = (
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", "Duplicate Operation ID")
-        return describe()
+    """The committed document; `test_pages.py` compares it with the one that is served."""
+    return dict(json.loads(COMMITTED.read_text()))
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -59,10 +57,6 @@ def nodes(described: Any, where: str = "#") -> Iterator[tuple[str, Any]]:
 
 def answers(operation: dict[str, Any], first_digit: str) -> Iterator[tuple[str, dict[str, Any]]]:
     return ((status, answer) for status, answer in operation["responses"].items() if status[0] == first_digit)
-
-
-def test_the_committed_document_is_todays(document: dict[str, Any]) -> None:
-    assert json.loads(COMMITTED.read_text()) == document, "run `make openapi` and commit docs/openapi.json"
 
 
 def test_every_reference_resolves(document: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from pathlib import Path
 
+from api_services import compose_api
 from database.connections import Database
 from database.migrations import migrate
 from devenv.processes.ports import free_port
@@ -11,7 +12,6 @@ from devenv.servers.postgres_server import PostgresServer
 from devenv.servers.temporal_binary import temporal_binary
 from devenv.servers.temporal_server import TemporalServer
 from ledger.postgres.audit import audit
-from serve import compose_api
 from settings import Settings
 from tests.api.people import client_of, register, running_api
 from tests.waiting import until

@@ -15,9 +15,10 @@ from api.app import create_app
 from api.http import connection_limits
 from api.http.connection_limits import LimitedConnection
 from api.http.middleware import LONG_BODIES
+from api_services import compose_api
 from database.connections import Database
 from devenv.processes.ports import free_port
-from serve import compose_api, http_server
+from serve import http_server
 from settings import Settings
 from tests.api.people import registration
 from tests.waiting import until

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -14,6 +15,7 @@ from tests.waiting import until
 from workflows.sweeps.schedules import RECOVERY_SCHEDULE
 
 
+@pytest.mark.system
 async def test_an_empty_temporal_is_prepared_again_without_anyone(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:

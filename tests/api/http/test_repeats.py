@@ -12,11 +12,11 @@ from fastapi.routing import APIRoute
 
 from api.app import create_app
 from api.http.headers import idempotency_key, optional_idempotency_key
+from api_services import compose_api
 from database.connections import Database
 from devenv.demo.postgres import holding
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
-from serve import compose_api
 from settings import Settings
 from staff.permissions import Role
 from tests.api.people import Person, reaches, register

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from api.app import create_app
 from api.limits.postgres import RateWindows
 from api.limits.rate_limits import RateKey, RateLimits, RatePolicy
+from api_services import compose_api
 from customers.sign_ins.networks import trusted_networks
 from database.connections import Database, Unavailable
-from serve import compose_api
 from settings import Settings
 from tests.api.people import Person, register, running_api
 from tests.waiting import until

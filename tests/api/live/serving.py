@@ -14,12 +14,13 @@ from websockets.typing import Subprotocol
 
 from api.app import create_app
 from api.services import Services
+from api_services import compose_api
 from database.connections import WORKER_ROLE, Database
 from devenv.processes.ports import free_port
 from events.postgres.sequencer import number_all
 from ledger.ids import CustomerId
 from notifications.postgres import write_notification
-from serve import compose_api, http_server
+from serve import http_server
 from settings import Settings
 from tests.api.people import Person
 from tests.waiting import until
@@ -107,6 +108,9 @@ class Socket:
 
     async def send(self, **message: Any) -> None:
         await self._connection.send(json.dumps(message))
+
+    async def send_text(self, text: str) -> None:
+        await self._connection.send(text)
 
     async def receive(self, seconds: float = 5) -> dict[str, Any]:
         async with asyncio.timeout(seconds):

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from api.temporal import TemporalGateway
+from api_services import compose_api
 from customers.documents.sandbox import DOWN_NUMBER, MISMATCH_NUMBER, REJECTED_NUMBER, REVIEW_NUMBER, SLOW_NUMBER
 from database.connections import Database
-from serve import compose_api
 from settings import Settings
 from tests.api.people import Person, client_of, register, registration, told
 from tests.connections import Connection

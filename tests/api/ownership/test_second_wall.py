@@ -19,12 +19,12 @@ from api.http.route import CheckedRoute
 from api.ownership import check
 from api.services import Remit
 from api.tiers.models import TierRequestOut
+from api_services import compose_api
 from customers.documents.sandbox import REVIEW_NUMBER
 from database import answers, statements
 from database.connections import Database
 from ledger.ids import DisputeId, TierRequestId
 from ledger.postgres import transfer_reads
-from serve import compose_api
 from settings import Settings
 from tests.api.people import PASSWORD, Person, register, transfer_body
 

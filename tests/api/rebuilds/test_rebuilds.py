@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from api.rebuilds import outcome
+from api_services import compose_api
 from database.connections import Database
-from serve import compose_api
 from settings import Settings
 from tests.api.people import Person, client_of, told
 from tests.connections import Connection

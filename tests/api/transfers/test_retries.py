@@ -9,12 +9,12 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
+from api_services import compose_api
 from database.connections import Database
 from devenv.demo.postgres import holding
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
-from serve import compose_api
 from settings import Settings
 from staff.permissions import Role
 from tests.account_status import set_account_status

@@ -11,12 +11,12 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from api_services import compose_api
 from database.connections import Database
 from devenv.demo.postgres import holding
 from ledger.accounts import AccountStatus
 from ledger.ids import AccountId
 from ledger.postgres.book import Book
-from serve import compose_api
 from settings import Settings
 from tests.api.people import Person, client_of, register, running_api
 from tests.waiting import until
