@@ -73,7 +73,12 @@ test: setup ## Lint, types, import contracts and tests
 
 # The longest first. Two at once: the types take one core for a minute.
 .PHONY: .before-tests
-.before-tests: types check-web-code imports lint check-servers
+.before-tests: types check-web-code .venv/.tests-compiled imports lint check-servers
+
+# Else each of pytest's processes would compile all tests anew where somebody has just fetched or changed them.
+.venv/.tests-compiled: .venv/.ready $(shell find tests -name '*.py')
+	@$(BIN)/pytest --collect-only --quiet --quiet >.venv/.collected || { tail -n 30 .venv/.collected; exit 1; }
+	@touch $@
 
 check-system: setup .venv/.contract-ready check-servers ## Run Remit's own processes and tools that read its contract: starts, crashes, the demo
 	@$(BIN)/pytest -n 3 --dist worksteal -m system tests
@@ -112,17 +117,18 @@ bench-quick: .venv/.bench-ready check-servers ## Measure what matters most, in u
 	@touch $@
 
 check-runbook: .venv/.runbook-ready check-servers ## Run every command and click of docs/operate/ (needs Chromium and psql)
-	@$(BIN)/pytest -n 2 --dist loadfile -m runbook tests/runbook
+	@$(BIN)/pytest -n 2 --dist loadfile --timeout 300 -m runbook tests/runbook
 
 check-web: web .venv/.runbook-ready check-servers ## Open every page in a browser, and try to pay twice (needs Chromium)
 	@$(BIN)/pytest -m web tests/web
 
-check-lighthouse: web .venv/.runbook-ready check-servers ## Measure the main pages with Lighthouse, which it installs (needs Chromium)
+check-lighthouse: web .venv/.runbook-ready check-servers ## Measure every page with Lighthouse, which it installs (needs Chromium)
 	@cd tests/web/lighthouse && $(NODE_PATH_FIRST) npm ci --silent --no-audit --no-fund
 	@$(BIN)/pytest -s -m web tests/web/test_lighthouse.py
 
-screenshots: web .venv/.runbook-ready check-servers ## Write pictures of every page to docs/pages/ (needs Chromium)
+screenshots: web .venv/.runbook-ready check-servers ## Write pictures of every page, and of Temporal's, to docs/pages/ (needs Chromium)
 	@REMIT_SCREENSHOTS=docs/pages $(BIN)/pytest -m web tests/web -k pages_
+	@REMIT_SCREENSHOTS=docs/pages $(BIN)/pytest -m runbook tests/runbook/clicks -k "each_of_its_steps or an_endpoint_waits_for"
 
 .venv/.runbook-ready: .venv/.ready requirements-runbook.txt
 	@echo "Installing what only the runbook's checks need into .venv"

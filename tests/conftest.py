@@ -4,6 +4,7 @@ Each test gets a migrated, empty database of its own, and every database is audi
 leaves the books broken fails, whatever it claims.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -48,6 +49,9 @@ TEMPLATE = "remit_template"
 # No test pulls the plug of the machine, and a killed PostgreSQL loses nothing by these. A database for each test is
 # created and dropped in a tenth of the time.
 WITHOUT_WAITING_FOR_THE_DISK = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
+
+# Java would spend more on compiling its own code well than the few tests of a session win by it.
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 # A Java machine on a busy computer takes longer than the five seconds that the SDK gives it.
 SERVER_STARTS_WITHIN = timedelta(seconds=60)
@@ -196,11 +200,14 @@ async def client(temporal: TemporalServer) -> Client:
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's time-skipping server: waits of days pass as soon as nothing else is to be done."""
     binary = await time_skipping_server(Settings().cache, say=print)
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(binary),
-        test_server_startup_timeout=SERVER_STARTS_WITHIN,
-        data_converter=DATA_CONVERTER,
-    ) as environment:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", JAVA_OPTIONS)
+        started = await WorkflowEnvironment.start_time_skipping(
+            test_server_existing_path=str(binary),
+            test_server_startup_timeout=SERVER_STARTS_WITHIN,
+            data_converter=DATA_CONVERTER,
+        )
+    async with started as environment:
         await register_search_attributes(environment.client)
         yield environment
 
@@ -244,6 +251,15 @@ FOLDERS = (
     "bench",
     "end_to_end",
 )
+
+
+# Modules and tests stay for good: nobody looks for garbage among them while they are read, nor afterwards.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

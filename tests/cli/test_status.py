@@ -118,6 +118,7 @@ async def test_status_without_temporal_still_tells_what_the_books_know(settings:
     assert re.search(r"In review +nothing", printed)
 
 
+@pytest.mark.system
 async def test_show_tells_a_transfer_from_its_acceptance_to_its_messages(
     settings: Settings, ada: Person, ben: Person
 ) -> None:
@@ -174,6 +175,7 @@ async def test_show_of_an_unknown_transfer_is_one_line(settings: Settings, datab
     assert (status, printed, said) == (1, "", [f"The books have no transfer {unknown}."])
 
 
+@pytest.mark.system
 async def test_status_names_a_batch_and_a_statement_without_progress_and_payments_that_were_missed(
     settings: Settings, database: Database, owner: Connection
 ) -> None:

@@ -44,6 +44,7 @@ async def test_postgres_survives_kill_9_and_keeps_what_was_committed(postgres: P
     assert await fetch(url, "SELECT answer FROM kept") == 42
 
 
+@pytest.mark.system
 async def test_postgres_is_durable_and_speaks_utf8(postgres: PostgresServer) -> None:
     assert await fetch(postgres.url, "SHOW fsync") == "on"
     assert await fetch(postgres.url, "SHOW server_encoding") == "UTF8"
@@ -52,6 +53,7 @@ async def test_postgres_is_durable_and_speaks_utf8(postgres: PostgresServer) -> 
     assert await fetch(postgres.url, "SELECT upper('zürich')") == "ZÜRICH"
 
 
+@pytest.mark.system
 async def test_postgres_asks_for_its_password_and_listens_on_localhost_only(postgres: PostgresServer) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(postgres.url.replace("remit:", "remit:not-"))

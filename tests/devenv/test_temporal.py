@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import psutil
+import pytest
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
@@ -13,6 +14,7 @@ from devenv.servers.temporal_server import TemporalServer
 from settings import Settings
 
 
+@pytest.mark.system
 async def test_temporal_keeps_its_file_and_takes_new_search_attributes(tmp_path: Path, settings: Settings) -> None:
     binary = await temporal_binary(settings.cache, silent, settings.temporal_cli)
 

@@ -8,105 +8,36 @@ import pytest
 from customers.postgres import Customers
 from database.connections import Database
 from disputes.dispute import (
-    Dispute,
     DisputeClosed,
-    DisputeDecision,
     DisputeRuling,
     DisputeState,
-    DisputeTerms,
     NothingToHold,
 )
-from disputes.postgres.disputes import Disputes
-from disputes.postgres.holds import DisputeHolds
 from disputes.postgres.late_reversals import LateReversals
-from ledger.accounts import Account
-from ledger.ids import WORLD, CustomerId
-from ledger.postgres.account_reads import AccountReads
+from ledger.ids import WORLD
 from ledger.postgres.book import Book
 from ledger.refusals import InsufficientFunds, MoreHeldThanBalance
-from ledger.transfers import Ending, State, Step, TransferOrder
+from ledger.transfers import Step
 from staff.permissions import Action, Actor, ConflictOfInterest, NotStaff, Role
 from staff.postgres.actions import ActionSearch, StaffActions
 from staff.postgres.reversal_record import record_reversal
-from staff.rebuilds.postgres import Rebuilds
 from tests.connections import Connection
+from tests.disputes.disputed_payment import PAID, Scene
 from tests.orders import (
     FINGERPRINTS,
-    Holder,
     completed,
     deposited,
-    funded,
     holder,
     later_attempt,
     order,
     promoted,
     reversal,
-    staff,
 )
-
-TERMS = DisputeTerms(window_days=120, deadline_seconds=60)
-PAID = 600
-
-
-class Scene:
-    """Somebody has paid 600, disputes it, and the payee still has it."""
-
-    def __init__(self, database: Database, payer: Holder, payee: Holder, paid: TransferOrder, olu: CustomerId) -> None:
-        self.database = database
-        self.book = Book(database, FINGERPRINTS, record_reversal)
-        self.disputes, self.holds = Disputes(database), DisputeHolds(database)
-        self.payer, self.payee, self.paid = payer, payee, paid
-        self.olu = Actor(olu, Role.ADMIN)
-
-    async def opened(self) -> Dispute:
-        dispute = await self.disputes.open(self.payer.id, self.paid.transfer_id, "The goods never came", TERMS)
-        assert dispute is not None
-        return dispute
-
-    async def held(self, dispute: Dispute) -> int:
-        return (await self.holds.hold(dispute.id, self.olu, "ticket 4711")).held_minor
-
-    async def rebuilt(self) -> str | None:
-        """The code with which a rebuild left the payee's account; None: it did not."""
-        rebuilds = Rebuilds(self.database)
-        requested = await rebuilds.request(self.olu, self.payee.account_id, "ticket 4711")
-        await rebuilds.proceed(requested.id, 60)
-        return (await rebuilds.findings(requested.id, 1)).items[0].code
-
-    async def ruled(self, dispute: Dispute, ruling: DisputeRuling, amount: int | None = None) -> None:
-        await self.disputes.decide(dispute.id, DisputeDecision(self.olu.id, ruling, "no proof", amount))
-
-    async def awarded(self, dispute: Dispute) -> TransferOrder:
-        """The reversal that was decided."""
-        award = (await self.disputes.course(dispute.id)).reversal
-        assert award is not None
-        return FINGERPRINTS.signed(award)
-
-    async def spends(self, amount: int, book: Book | None = None) -> bool:
-        wanted = order(self.payee.id, self.payee.account_id, WORLD, amount)
-        try:
-            await completed(book or self.book, wanted)
-        except InsufficientFunds as refusal:
-            await self.book.end(Ending(Step(wanted.transfer_id, 1), refusal.failure), State.FAILED)
-            return False
-        return True
-
-    async def account(self) -> Account:
-        found = await AccountReads(self.database).find(self.payee.account_id)
-        assert found is not None
-        return found
-
-    async def amounts(self) -> tuple[int, int]:
-        """The payee's balance, and what of it is held."""
-        account = await self.account()
-        return account.balance_minor, account.held_minor
 
 
 @pytest.fixture
 async def scene(database: Database, book: Book, customers: Customers) -> Scene:
-    payer, payee = await funded(customers, book, 1_000), await holder(customers)
-    paid = await completed(book, order(payer.id, payer.account_id, payee.account_id, PAID))
-    return Scene(database, payer, payee, paid, await staff(database))
+    return await Scene.played(database, book, customers)
 
 
 async def test_a_payee_spends_everything_but_what_is_held(scene: Scene) -> None:
@@ -206,11 +137,7 @@ async def test_a_payee_who_gives_back_a_part_frees_as_much_of_the_hold(scene: Sc
 async def test_a_reversal_that_failed_keeps_its_hold_until_it_is_retried(scene: Scene, owner: Connection) -> None:
     dispute = await scene.opened()
     await scene.held(dispute)
-    await scene.ruled(dispute, DisputeRuling.REVERSE)
-    award = await scene.awarded(dispute)
-    await scene.book.open_transfer(award)
-    await scene.book.end(Ending(Step(award.transfer_id, 1), None), State.FAILED)
-    await scene.disputes.close(dispute.id, impossible=False)
+    award = await scene.failed(dispute)
     assert (await scene.disputes.course(dispute.id)).state is DisputeState.REVERSAL_FAILED
     assert await scene.amounts() == (PAID, PAID)
     assert not await scene.spends(1)
@@ -234,167 +161,6 @@ async def test_a_reversal_that_failed_keeps_its_hold_until_it_is_retried(scene: 
         (f"{dispute.id}/reversed", 2),
     ]
     assert await scene.amounts() == (0, 0)
-
-
-async def test_a_reversal_that_is_compensated_holds_again_what_its_debit_used(scene: Scene) -> None:
-    await deposited(scene.book, scene.payee.id, scene.payee.account_id, 100)
-    dispute = await scene.opened()
-    await scene.held(dispute)
-    await scene.ruled(dispute, DisputeRuling.REVERSE, 250)
-    award = await scene.awarded(dispute)
-    await scene.book.open_transfer(award)
-    await scene.book.debit(Step(award.transfer_id, 1))
-    assert await scene.amounts() == (PAID - 150, 0)
-    for book in (scene.book, Book(scene.database, FINGERPRINTS, record_reversal)):
-        await book.refund(Ending(Step(award.transfer_id, 1), None))
-        assert await scene.amounts() == (PAID + 100, 250)
-    await scene.disputes.close(dispute.id, impossible=False)
-    assert not await scene.spends(PAID - 149)
-    assert await scene.spends(PAID - 150)
-    await completed(scene.book, later_attempt(award, 2))
-    assert await LateReversals(scene.database).end_all() == [dispute.id]
-    assert await scene.amounts() == (0, 0)
-
-
-async def test_a_refund_holds_again_nothing_that_its_own_debit_did_not_use(scene: Scene) -> None:
-    assert await scene.spends(500)
-    dispute = await scene.opened()
-    assert await scene.held(dispute) == 100
-    used = reversal(scene.paid, scene.payee.id, 100)
-    await scene.book.open_transfer(used)
-    await scene.book.debit(Step(used.transfer_id, 1))
-    await deposited(scene.book, scene.payee.id, scene.payee.account_id, 100)
-    unused = reversal(scene.paid, scene.payee.id, 100)
-    await scene.book.open_transfer(unused)
-    await scene.book.debit(Step(unused.transfer_id, 1))
-    await scene.book.credit(Step(used.transfer_id, 1))
-    await scene.book.refund(Ending(Step(unused.transfer_id, 1), None))
-    assert await scene.amounts() == (100, 0)
-    await scene.ruled(dispute, DisputeRuling.REJECT)
-
-
-@pytest.mark.parametrize("ending", ["rejected", "released"])
-async def test_a_refund_does_not_hold_again_what_was_released_meanwhile(scene: Scene, ending: str) -> None:
-    dispute = await scene.opened()
-    await scene.held(dispute)
-    given_back = reversal(scene.paid, scene.payee.id, 200)
-    await scene.book.open_transfer(given_back)
-    await scene.book.debit(Step(given_back.transfer_id, 1))
-    if ending == "rejected":
-        await scene.ruled(dispute, DisputeRuling.REJECT)
-    else:
-        await scene.holds.release(dispute.id, scene.olu, "ticket 4711")
-    await scene.book.refund(Ending(Step(given_back.transfer_id, 1), None))
-    assert await scene.amounts() == (PAID, 0)
-
-
-async def test_a_dispute_releases_nothing_that_another_one_of_the_transfer_keeps(scene: Scene) -> None:
-    first = await scene.opened()
-    await scene.held(first)
-    await scene.ruled(first, DisputeRuling.REVERSE, 30)
-    award = await scene.awarded(first)
-    await scene.book.open_transfer(award)
-    await scene.book.end(Ending(Step(award.transfer_id, 1), None), State.FAILED)
-    await scene.disputes.close(first.id, impossible=False)
-    second = await scene.opened()
-    assert await scene.held(second) == PAID
-    assert await scene.held(first) == PAID
-    await scene.holds.release(first.id, scene.olu, "ticket 4711")
-    assert await scene.amounts() == (PAID, PAID)
-    await completed(scene.book, later_attempt(award, 2))
-    assert await LateReversals(scene.database).end_all() == [first.id]
-    assert await scene.amounts() == (PAID - 30, PAID - 30)
-    await scene.ruled(second, DisputeRuling.REJECT)
-    assert await scene.amounts() == (PAID - 30, 0)
-
-
-async def test_of_disputes_about_one_transfer_a_failed_one_keeps_its_amount_until_it_is_released(scene: Scene) -> None:
-    failed = []
-    for amount in (30, 50):
-        dispute = await scene.opened()
-        await scene.held(dispute)
-        await scene.ruled(dispute, DisputeRuling.REVERSE, amount)
-        award = await scene.awarded(dispute)
-        await scene.book.open_transfer(award)
-        await scene.book.end(Ending(Step(award.transfer_id, 1), None), State.FAILED)
-        await scene.disputes.close(dispute.id, impossible=False)
-        failed.append(dispute)
-    assert await scene.amounts() == (PAID, 80)
-    third = await scene.opened()
-    await scene.held(third)
-    await scene.holds.release(third.id, scene.olu, "ticket 4711")
-    assert await scene.amounts() == (PAID, 80)
-    await scene.disputes.expire(third.id)
-    await scene.holds.release(failed[0].id, scene.olu, "ticket 4711")
-    assert await scene.amounts() == (PAID, 50)
-    await scene.holds.release(failed[1].id, scene.olu, "ticket 4711")
-    assert await scene.amounts() == (PAID, 0)
-
-
-async def test_a_later_dispute_finds_nothing_left_of_what_an_earlier_one_held_and_used(scene: Scene) -> None:
-    first = await scene.opened()
-    await scene.held(first)
-    await scene.ruled(first, DisputeRuling.REVERSE, 250)
-    await completed(scene.book, await scene.awarded(first))
-    await scene.disputes.close(first.id, impossible=False)
-    second = await scene.opened()
-    assert await scene.spends(200)
-    assert await scene.held(second) == 150
-    given_back = reversal(scene.paid, scene.payee.id, 150)
-    await scene.book.open_transfer(given_back)
-    await scene.book.debit(Step(given_back.transfer_id, 1))
-    assert await scene.amounts() == (0, 0)
-    await scene.book.refund(Ending(Step(given_back.transfer_id, 1), None))
-    assert await scene.amounts() == (150, 150)
-    await scene.ruled(second, DisputeRuling.REJECT)
-    assert await scene.amounts() == (150, 0)
-
-
-async def test_a_dispute_for_which_nothing_was_held_keeps_nothing_of_anothers_hold(scene: Scene) -> None:
-    first = await scene.opened()
-    await scene.held(first)
-    await scene.ruled(first, DisputeRuling.REVERSE, 30)
-    award = await scene.awarded(first)
-    await scene.book.open_transfer(award)
-    await scene.book.end(Ending(Step(award.transfer_id, 1), None), State.FAILED)
-    await scene.disputes.close(first.id, impossible=False)
-    await scene.opened()
-    await scene.holds.release(first.id, scene.olu, "ticket 4711")
-    assert await scene.amounts() == (PAID, 0)
-
-
-@pytest.mark.parametrize("first_refunded", [0, 1])
-async def test_of_two_reversals_that_are_compensated_as_much_is_held_again_as_before_in_either_order(
-    scene: Scene, first_refunded: int
-) -> None:
-    dispute = await scene.opened()
-    await scene.held(dispute)
-    given_back = [reversal(scene.paid, scene.payee.id, amount) for amount in (400, 200)]
-    for each in given_back:
-        await scene.book.open_transfer(each)
-        await scene.book.debit(Step(each.transfer_id, 1))
-    assert await scene.amounts() == (0, 0)
-    for each in (given_back[first_refunded], given_back[1 - first_refunded]):
-        await scene.book.refund(Ending(Step(each.transfer_id, 1), None))
-        balance, held = await scene.amounts()
-        assert held <= balance
-    assert await scene.amounts() == (PAID, PAID)
-
-
-async def test_of_two_disputes_about_one_transfer_that_end_at_once_none_leaves_a_hold(scene: Scene) -> None:
-    first = await scene.opened()
-    await scene.held(first)
-    await scene.ruled(first, DisputeRuling.REVERSE, 30)
-    award = await scene.awarded(first)
-    await scene.book.open_transfer(award)
-    await scene.book.end(Ending(Step(award.transfer_id, 1), None), State.FAILED)
-    await scene.disputes.close(first.id, impossible=False)
-    second = await scene.opened()
-    await scene.held(second)
-    await completed(scene.book, later_attempt(award, 2))
-    late = LateReversals(scene.database)
-    await asyncio.gather(late.end_of(award.transfer_id), scene.disputes.expire(second.id))
-    assert await scene.amounts() == (PAID - 30, 0)
 
 
 async def test_staff_who_are_no_party_hold_while_it_is_open(scene: Scene, customers: Customers) -> None:

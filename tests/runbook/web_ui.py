@@ -60,7 +60,8 @@ class WebUI:
         self._screenshots = screenshots
 
     async def picture(self, name: str) -> None:
-        await self.page.screenshot(path=self._screenshots / f"{name}.png")
+        path = self._screenshots / f"temporal-{name}.jpg"
+        await self.page.screenshot(path=path, type="jpeg", quality=70, animations="disabled")
 
     async def list_by(self, query: str, finds: str) -> None:
         """Open the list with this filter, as a bookmark does, and wait until it shows the workflow."""

@@ -20,10 +20,15 @@ REPLAY_ALL = (
 RETIRE = """remit events retire-sink kafka --api "$API" --reason 'ticket 4711'"""
 DISCARD = """remit dead-letters discard dlt_… --api "$API" --reason 'ticket 4711'    # for good"""
 
+HAS_RUN = """
+    INSERT INTO sinks (name, kind, position) SELECT 'rabbitmq', 'publisher', last FROM event_head ON CONFLICT DO NOTHING
+"""
+
 
 async def died(stack: Running, many: int) -> list[str]:
     """So many dead letters of RabbitMQ."""
     connection = await asyncpg.connect(stack.database_url)
+    await connection.execute(HAS_RUN)
     found = []
     for _ in range(many):
         event_id = f"evt_{secrets.token_hex(16)}"
