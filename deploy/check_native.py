@@ -53,6 +53,20 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)  # noqa: T201 - what this script is for
 
 
+# The compose file has PostgreSQL 18, which knows this function; the machine's own may be older.
+UUIDV7 = """
+    DO $do$ BEGIN
+        IF current_setting('server_version_num')::int < 180000 THEN
+            CREATE FUNCTION public.uuidv7() RETURNS uuid LANGUAGE sql VOLATILE AS $$
+                SELECT encode(set_byte(overlay(uuid_send(gen_random_uuid()) PLACING substring(
+                    int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6),
+                    6, 112), 'hex')::uuid
+            $$;
+        END IF;
+    END $do$
+"""
+
+
 class Deployment:
     """The services of `docker-compose.yml` as processes in one folder; `postgres_bin` holds the server's programs."""
 
@@ -299,6 +313,7 @@ async def check(folder: Path, postgres_bin: Path) -> None:
         await job(deployment, "temporal-schema")
         async with running(deployment.child("temporal")):
             await job(deployment, "temporal-namespace")
+            await deployment.run("databases", "psql", "--no-psqlrc", "--quiet", "--dbname=remit", f"--command={UUIDV7}")
             await job(deployment, "migrate")
             apis = [sandbox(deployment.child("api", number)) for number in API_PROCESSES]
             async with running(*apis, *(deployment.child("worker", number) for number in (1, 2))) as processes:

@@ -165,7 +165,8 @@ class DemoCustomer:
             }
             for number in range(1, count + 1)
         ]
-        answer = await self._http.post("/v1/batches", json={"items": items}, headers=dict(self._headers))
+        headers = {**self._headers, "Idempotency-Key": f"salaries-{secrets.token_hex(4)}"}
+        answer = await self._http.post("/v1/batches", json={"items": items}, headers=headers)
         if answer.status_code != httpx.codes.ACCEPTED:
             raise UnexpectedAnswer(f"POST /v1/batches answered {answer.status_code}: {answer.text[:500]}")
         return BatchOut.model_validate_json(answer.content)
