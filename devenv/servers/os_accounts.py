@@ -3,6 +3,7 @@
 For other users this module changes nothing.
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -14,6 +15,7 @@ from devenv.errors import StackError
 from devenv.processes.process import OsAccount, Say
 
 ACCOUNT_NAME = "remit-postgres"
+ACCOUNTS = Path("/etc/passwd")
 
 
 def account_for(cluster: Path) -> OsAccount | None:
@@ -25,11 +27,7 @@ def account_for(cluster: Path) -> OsAccount | None:
         return None
     if cluster.exists() and (owner := cluster.stat()).st_uid != 0:
         return OsAccount(_name_of(owner.st_uid), owner.st_uid, owner.st_gid)
-    try:
-        entry = pwd.getpwnam(ACCOUNT_NAME)
-    except KeyError:
-        _make_account()
-        entry = pwd.getpwnam(ACCOUNT_NAME)
+    entry = _entry() or _made_entry()
     return OsAccount(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
@@ -75,6 +73,23 @@ def _chmod(path: Path, mode: int) -> None:
         path.chmod(stat.S_IMODE(mode))
     except OSError as error:
         raise StackError(f"PostgreSQL's user cannot access {path}, and chmod failed: {error.strerror}.") from error
+
+
+def _entry() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(ACCOUNT_NAME)
+    except KeyError:
+        return None
+
+
+def _made_entry() -> pwd.struct_passwd:
+    # Of two that run at once, the second `useradd` gives the account of the first another uid, and exits with 0.
+    with ACCOUNTS.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (entry := _entry()) is None:
+            _make_account()
+            entry = pwd.getpwnam(ACCOUNT_NAME)
+        return entry
 
 
 def _make_account() -> None:
