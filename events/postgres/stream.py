@@ -1,11 +1,9 @@
 """Reads the outbox in the order of its positions."""
 
 import json
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Text, any_, bindparam, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, Text, bindparam, select
 
 from database.connections import Database
 from database.rows import columns_for
@@ -26,7 +24,11 @@ _AFTER = (
     .order_by(_EVENTS.position)
     .limit(bindparam("most", type_=BigInteger))
 )
-_AFTER_OF_TYPES = _AFTER.where(_EVENTS.type == any_(bindparam("types", type_=ARRAY(Text))))
+# Positions have no gaps, so these are as many as asked for. Without a last one, PostgreSQL may sort all that follows:
+# its statistics are of before, and know of no events there.
+_NEXT = _AFTER.where(_EVENTS.position <= bindparam("last", type_=BigInteger))
+# Months that were dropped leave a gap.
+_AFTER_GAP = _AFTER.where(bindparam("after", type_=BigInteger) < select(event_head.c.dropped_through).scalar_subquery())
 _FIND = select(*_COLUMNS).where(_EVENTS.position.is_not(None), _EVENTS.event_id == bindparam("event_id", type_=Text))
 _HEAD = select(event_head.c.last, event_head.c.dropped_through)
 
@@ -49,14 +51,11 @@ def event_of(row: Row) -> Event:
     )
 
 
-async def read_after(
-    connection: "Connection", position: int, limit: int, types: Collection[EventType] | None = None
-) -> list[Event]:
+async def read_after(connection: "Connection", position: int, limit: int) -> list[Event]:
     """As `EventStream.after`, on this connection and so in its transaction."""
-    if types is None:
-        rows = await fetch(connection, _AFTER, after=position, most=limit)
-    else:
-        rows = await fetch(connection, _AFTER_OF_TYPES, after=position, most=limit, types=[*types])
+    rows = await fetch(connection, _NEXT, after=position, last=position + limit, most=limit)
+    if not rows:
+        rows = await fetch(connection, _AFTER_GAP, after=position, most=limit)
     return [event_of(row) for row in rows]
 
 
@@ -66,13 +65,13 @@ class EventStream:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def after(self, position: int, limit: int, types: Collection[EventType] | None = None) -> list[Event]:
-        """The next events behind this position, in order, at most `limit`; of these types alone, if given.
+    async def after(self, position: int, limit: int) -> list[Event]:
+        """The next events behind this position, in order, at most `limit`.
 
-        Without types, the first has the very next position, unless its month has been dropped.
+        The first has the very next position, unless its month has been dropped.
         """
         async with self._database.connection() as connection:
-            return await read_after(connection, position, limit, types)
+            return await read_after(connection, position, limit)
 
     async def head(self) -> int:
         """The last position; 0: there are no events yet."""
