@@ -29,7 +29,7 @@ RETRY_MILLISECONDS = 1_000
 # The least time from one transaction to the next after few events, and after more: under load each numbers more of
 # them, and fewer transactions leave more of the machine to transfers.
 BREATH_MILLISECONDS = 50
-LOADED_BREATH_MILLISECONDS = 150
+LOADED_BREATH_MILLISECONDS = 200
 LOADED_FROM_EVENTS = 20
 
 _NUMBER = "SELECT numbered, through, others_do FROM number_events($1)"

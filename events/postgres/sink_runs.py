@@ -51,7 +51,7 @@ BATCH = 500
 # The least time from one delivery to the next after few events, and after more: under load each has more of them, and
 # leaves more of the machine to transfers.
 PAUSE_MILLISECONDS = 100
-LOADED_PAUSE_MILLISECONDS = 250
+LOADED_PAUSE_MILLISECONDS = 400
 LOADED_FROM_EVENTS = 20
 
 # A sink that is behind rests after each delivery for as long as that took, unless it says otherwise, and no longer than
@@ -84,8 +84,6 @@ _LEASE = """
     RETURNING position, fence
 """
 _RELEASE = "UPDATE sinks SET lease = NULL, leased_until = NULL WHERE name = $1 AND lease = $2"
-
-_HOLD = "SELECT position FROM sinks WHERE name = $1 AND fence = $2 AND lease = $3 FOR NO KEY UPDATE"
 
 _MOVE = """
     UPDATE sinks SET position = $4, leased_until = clock_timestamp() + make_interval(secs => $5), last_error = NULL,
@@ -228,10 +226,10 @@ class SinkRun:
         passed, wanted = self._chosen(events)
         if isinstance(self._sink, Projection):
             async with self._database.transaction() as connection:
-                await self._check_held(connection)
+                # Locks the row first: who takes the lease meanwhile waits for the end of this transaction.
+                await self._move(connection, passed)
                 if wanted:
                     await self._sink.apply(connection, wanted)
-                await self._move(connection, passed)
             if (committed := getattr(self._sink, "committed", None)) is not None:
                 committed()
         else:
@@ -268,13 +266,6 @@ class SinkRun:
                 head = await connection.fetchval(_HEAD)
             if head < self._lease.position:
                 raise EventsMissing(f"the stream ends with event {head}, before this sink's position {expected - 1}")
-
-    async def _check_held(self, connection: "Connection") -> None:
-        """Lock the row: who takes the lease meanwhile waits for the end of this transaction."""
-        assert self._lease is not None
-        name, fence = self._sink.name, self._lease.fence
-        if await connection.fetchval(_HOLD, name, fence, self._holder) != self._lease.position:
-            raise LeaseLost
 
     async def _move_behind(self, events: Sequence[Event], rejected: Sequence[Rejected]) -> None:
         if not rejected:
