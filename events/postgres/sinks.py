@@ -42,10 +42,7 @@ _STANDINGS = """
         s.failing_since, h.last AS head,
         greatest(h.last - s.position, 0) AS lag_events,
         coalesce(ceil(extract(epoch FROM clock_timestamp() - next.occurred_at)), 0)::bigint AS lag_seconds
-    FROM sinks s CROSS JOIN event_head h
-    LEFT JOIN LATERAL (
-        SELECT e.occurred_at FROM outbox_events e WHERE e.position > s.position ORDER BY e.position LIMIT 1
-    ) next ON true
+    FROM sinks s CROSS JOIN event_head h LEFT JOIN outbox_events next ON next.position = s.position + 1
     ORDER BY s.name
 """
 

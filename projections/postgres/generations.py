@@ -60,7 +60,7 @@ _BEGIN = """
     UPDATE projection_rebuilds r SET stage = 'books', generation = p.generation + 1, place_at = NULL, place_id = NULL,
         starts_after = h.dropped_through, position = h.dropped_through,
         books_until = CASE WHEN h.dropped_through = 0 THEN h.began_at ELSE coalesce((
-            SELECT o.occurred_at FROM outbox_events o WHERE o.position > h.dropped_through ORDER BY o.position LIMIT 1
+            SELECT o.occurred_at FROM outbox_events o WHERE o.position = h.dropped_through + 1
         ), clock_timestamp()) + interval '1 day' END
     FROM event_head h, projections p WHERE r.id = $1 AND p.name = r.projection RETURNING r.generation
 """

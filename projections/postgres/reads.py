@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 _STANDINGS = """
     SELECT p.name, p.generation, p.position, p.applied_at, h.last AS head,
         coalesce(ceil(extract(epoch FROM clock_timestamp() - next.occurred_at)), 0)::bigint AS lag_seconds
-    FROM projections p CROSS JOIN event_head h
-    LEFT JOIN LATERAL (
-        SELECT o.occurred_at FROM outbox_events o WHERE o.position > p.position ORDER BY o.position LIMIT 1
-    ) next ON true
+    FROM projections p CROSS JOIN event_head h LEFT JOIN outbox_events next ON next.position = p.position + 1
     ORDER BY p.name
 """
 
