@@ -47,7 +47,8 @@ METHOD = """\
   that numbers nothing and runs no sink: no setting of the product does that.
 - *chunks of 500* and *one transaction each* run the statements of batches on books of their own, called directly: one
   chunk after the other, and one transfer in each of 16 transactions at once. A batch over HTTP is timed from its
-  request until it says that it is completed. *singles beside a batch* are paid from the account that pays the batch.
+  request until it says that it is completed; the next round waits until its events are delivered. *singles beside a
+  batch* are paid from the account that pays the batch.
 - Memory is flat if the median of the last quarter of 20,000 transfers is at most 10 % above that of the second
   quarter.
 - Every ledger is audited after each group of rounds, by the same SQL as `remit verify`; a violation ends

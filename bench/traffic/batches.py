@@ -31,6 +31,8 @@ from bench.traffic.load import Load, Tally
 from bench.traffic.population import AMOUNT_MINOR, CURRENCY, Choice, Holder, order_between, pairs, read
 from bulk_transfers.postgres import BulkTransfers
 from database.connections import WORKER_ROLE, Database, Unavailable
+from events.postgres.sequencer import UnnumberedReads
+from events.postgres.sinks import SinkReads
 from screening.postgres.rules_in_force import RulesInForce
 from screening.rule_sets import default_rule_set
 
@@ -127,10 +129,25 @@ async def _over_http(run: Run, holders: Sequence[Holder], rounds: int) -> None:
             run.record(SINGLES, "30", number, await ask(run.servers.ports["load"], singles(load)))
             run.progress.step(f"{BATCH_OVER_HTTP}, round {number + 1}")
             run.record(BATCH_OVER_HTTP, "1", number, await _paid(http, payer, holders))
+            await _events_are_delivered(run)
             run.progress.step(f"{BESIDE}, round {number + 1}")
             beside = singles(Load(30, BESIDE_SECONDS, BESIDE_RATE, run.seed + number))
             ended = await asyncio.gather(_paid(http, payer, holders), ask(run.servers.ports["load"], beside))
             run.record(BESIDE, "30", number, ended[1])
+            run.progress.step(f"the events of round {number + 1} are delivered")
+            await _events_are_delivered(run)
+
+
+async def _events_are_delivered(run: Run) -> None:
+    """Wait for what a system does behind the last outcome: it must not disturb the next round."""
+    async with Database(run.servers.database_url(REMIT), 1, "bench-events", role=WORKER_ROLE) as database:
+        unnumbered, reads = UnnumberedReads(database), SinkReads(database)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                behind = [sink.name for sink in await reads.all() if sink.lag_events]
+                if not behind and await unnumbered.longest_seconds() == 0:
+                    return
+                await asyncio.sleep(POLL_SECONDS)
 
 
 async def _paid(http: httpx.AsyncClient, payer: Holder, holders: Sequence[Holder]) -> dict[str, Any]:
