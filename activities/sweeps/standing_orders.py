@@ -67,11 +67,13 @@ class StandingOrderSteps:
         while report.more:
             report = report.plus(await self._payments.follow())
             report_progress()
+        workflow_id = activity.info().workflow_id
+        assert workflow_id is not None, "a workflow sweeps"
         places = await self._payments.due()
         while places:
             if monotonic() >= until:
                 return report.plus(SweepReport(more=True))
-            report = report.plus(await self._payments.pay(places, report_progress))
+            report = report.plus(await self._payments.pay(places, workflow_id, report_progress))
             report_progress()
             places = await self._payments.due(places[-1])
         return report

@@ -12,6 +12,7 @@ Where each may break, and what is true then:
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -131,15 +132,19 @@ class DuePayments:
             rows = await connection.fetch(_DUE, await self._clock(connection), *after, self._at_once)
         return [(row["next_try_at"], row["order_id"], row["date"]) for row in rows]
 
-    async def pay(self, places: Sequence[Place], progress: Callable[[], None] = lambda: None) -> SweepReport:
+    async def pay(
+        self, places: Sequence[Place], workflow_id: str, progress: Callable[[], None] = lambda: None
+    ) -> SweepReport:
         """Try these occurrences. What somebody else is trying, or has tried meanwhile, is left out.
+
+        What is paid at once has no workflow of its own: its transfer names this one, the sweep's.
 
         Where one of them cannot be written, the others are: halves are tried until it is alone. It is due again with
         the next sweep. `progress` is called before each transaction.
         """
         progress()
         try:
-            return await self._pay([(order_id, day) for _, order_id, day in places])
+            return await self._pay([(order_id, day) for _, order_id, day in places], workflow_id)
         except (RowHeld, asyncpg.IntegrityConstraintViolationError) as error:
             if len(places) == 1:
                 _, order_id, day = places[0]
@@ -148,9 +153,10 @@ class DuePayments:
                 )
                 return SweepReport(left=1)
         half = len(places) // 2
-        return (await self.pay(places[:half], progress)).plus(await self.pay(places[half:], progress))
+        first = await self.pay(places[:half], workflow_id, progress)
+        return first.plus(await self.pay(places[half:], workflow_id, progress))
 
-    async def _pay(self, keys: Sequence[Key]) -> SweepReport:
+    async def _pay(self, keys: Sequence[Key], workflow_id: str) -> SweepReport:
         async with self._database.transaction() as connection:
             now = await self._clock(connection)
             rows = await connection.fetch(_LOCK_DUE, *unzipped(keys, 2))
@@ -159,14 +165,14 @@ class DuePayments:
             payments = Payments(accounts, self._limits, self._hours, now)
             for each in due:
                 payments.add(each)
-            posted = await self._post(connection, payments.to_post)
+            posted = await self._post(connection, payments.to_post, workflow_id)
             unpaid = {each.source_account_id for each in posted if each.state is not OccurrenceState.PAID}
             became = [*payments.without(unpaid), *posted]
             await self._write(connection, became)
         return _report(became, left=len(rows) - len(became))
 
-    async def _post(self, connection: "Connection", payments: Sequence[Payment]) -> list[Occurrence]:
-        orders = [self._fingerprints.signed(payment.order) for payment in payments]
+    async def _post(self, connection: "Connection", payments: Sequence[Payment], workflow_id: str) -> list[Occurrence]:
+        orders = [self._fingerprints.signed(replace(payment.order, workflow_id=workflow_id)) for payment in payments]
         outcomes = await self._bulk.post(connection, orders)
         return [_became(payment, outcome) for payment, outcome in zip(payments, outcomes, strict=True)]
 

@@ -34,6 +34,9 @@ HOURS = RunHours(tuple(range(24)))
 # Everything above this is reviewed.
 REVIEW_FROM_MAJOR = 50
 
+# The workflow of a sweep.
+SWEEP = "standing-orders"
+
 
 @dataclass
 class Scene:
@@ -111,7 +114,7 @@ class Scene:
         report = report.plus(await payments.follow())
         places = await payments.due()
         while places:
-            report = report.plus(await payments.pay(places))
+            report = report.plus(await payments.pay(places, SWEEP))
             places = await payments.due(places[-1])
         return report
 

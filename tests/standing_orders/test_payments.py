@@ -14,7 +14,7 @@ from standing_orders.postgres.late import LATE_SECONDS, late_payments
 from standing_orders.standing_order import OutageRule, StandingOrderState
 from tests.connections import Connection
 from tests.orders import completed, deposited, order
-from tests.standing_orders.scene import REVIEW_FROM_MAJOR, Scene
+from tests.standing_orders.scene import REVIEW_FROM_MAJOR, SWEEP, Scene
 
 PAID = ("paid", None)
 REVIEWED = REVIEW_FROM_MAJOR * 100
@@ -36,6 +36,7 @@ async def test_a_date_that_has_come_is_paid_by_the_transfer_of_its_key(
         100,
         "Rent",
     )
+    assert found.workflow_id == SWEEP, "operators find it where it was paid"
     again = await scene.sweep()
     assert again.paid == 0
     assert (await scene.balance(payer), await scene.balance(payee)) == (900, 100)
