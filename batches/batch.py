@@ -1,6 +1,6 @@
 """Batches: up to 10,000 transfers that are asked for in one request. Pure: no I/O, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -88,7 +88,8 @@ class NewBatchItem:
 class BatchItem:
     """An item as it is listed. `line` counts from 1; of a CSV, it is the line behind the header.
 
-    `transfer_id` is null of an item that could become no transfer.
+    `transfer_id` is null of an item that could become no transfer. `review_rules` are the screening rules for which its
+    batch was held.
     """
 
     line: int
@@ -101,6 +102,7 @@ class BatchItem:
     transfer_id: TransferId | None
     state: BatchItemState
     failure: Failure | None
+    review_rules: Sequence[str] = ()
 
     @property
     def has_moved(self) -> bool:

@@ -126,12 +126,14 @@ class BatchFileOut(BatchOut):
     """A batch for staff, with its owner and who decided about it."""
 
     owner_id: CustomerId
+    approved_by: CustomerId | None = Field(description="Whose approval it has, while it is held for a second one")
     decided_by: CustomerId | None = Field(description="Who of staff approved, refused or cancelled it")
 
     @classmethod
     def of(cls, found: BatchWithCounts) -> "BatchFileOut":
         shown = BatchOut.of(found).model_dump()
-        return cls(**shown, owner_id=found.batch.owner_id, decided_by=found.batch.decided_by)
+        batch = found.batch
+        return cls(**shown, owner_id=batch.owner_id, approved_by=found.approved_by, decided_by=batch.decided_by)
 
 
 class BatchFilesOut(BaseModel):
@@ -207,10 +209,22 @@ class AccountHolderOut(BaseModel):
         return cls.model_validate(holder, from_attributes=True)
 
 
+class BatchFileItemOut(BatchItemOut):
+    """An item for staff, with what its batch was held for."""
+
+    review_rules: list[str] = Field(
+        description="The screening rules for which its batch was held", examples=[["amount_review"]]
+    )
+
+    @classmethod
+    def of(cls, item: BatchItem) -> "BatchFileItemOut":
+        return cls(**BatchItemOut.of(item).model_dump(), review_rules=list(item.review_rules))
+
+
 class BatchFileItemsOut(BaseModel):
     """A page of a batch's items for staff, in the order of their lines."""
 
-    items: list[BatchItemOut]
+    items: list[BatchFileItemOut]
     next_cursor: str | None
     holders: dict[AccountId, AccountHolderOut] = Field(description="Of the accounts of these items, by their ids")
 

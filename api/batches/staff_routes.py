@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Query
 from api.batches.models import (
     AccountHolderOut,
     BatchDecisionIn,
+    BatchFileItemOut,
     BatchFileItemsOut,
     BatchFileOut,
     BatchFilesOut,
     BatchFilters,
     BatchItemFilters,
-    BatchItemOut,
 )
 from api.batches.routes import cursor_of_items, items_of
 from api.http.paging import next_cursor
@@ -74,7 +74,7 @@ async def items(
     sides = {side for item in page.items for side in (item.source_account_id, item.destination_account_id)}
     holders = await remit.payees.holders(sides)
     return BatchFileItemsOut(
-        items=[BatchItemOut.of(each) for each in page.items],
+        items=[BatchFileItemOut.of(each) for each in page.items],
         next_cursor=next_cursor(page, cursor_of_items(remit, found)),
         holders={account_id: AccountHolderOut.of(holder) for account_id, holder in holders.items()},
     )

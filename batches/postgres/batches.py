@@ -83,7 +83,7 @@ _USED_REFERENCES = f"""
 
 _ITEMS = """
     SELECT i.line, i.reference, i.source_account_id, i.destination_account_id, i.amount_minor, i.currency, i.note,
-        i.transfer_id, i.outcome, i.failure_code, i.failure_message, t.state AS transfer_state,
+        i.transfer_id, i.outcome, i.failure_code, i.failure_message, i.review_rules, t.state AS transfer_state,
         t.failure_code AS transfer_failure_code, t.failure_message AS transfer_failure_message
     FROM batch_items i LEFT JOIN transfers t ON t.id = i.transfer_id
     WHERE i.batch_id = $1 AND i.line > $2 ORDER BY i.line LIMIT $3
@@ -93,6 +93,13 @@ _SINGLE_STATES = """
     SELECT t.state, count(*) AS count
     FROM batch_items i LEFT JOIN transfers t ON t.id = i.transfer_id
     WHERE i.batch_id = $1 AND i.outcome = 'single' GROUP BY 1
+"""
+
+# The first of two approvals leaves the batch held, and is on record.
+_APPROVED_BY = f"""
+    SELECT actor_id FROM staff_actions
+    WHERE subject = $1 AND action = '{Action.DECIDE_BATCH}' AND after ->> 'state' = 'held'
+        AND (after ->> 'approvals')::integer = 1
 """
 
 _SET_STATE = """
@@ -105,10 +112,11 @@ _SET_STATE = """
 
 @dataclass(frozen=True, slots=True)
 class BatchWithCounts:
-    """A batch, and how many of its items are in each state."""
+    """A batch, and how many of its items are in each state. `approved_by`: who gave a held one its first approval."""
 
     batch: Batch
     counts: Mapping[BatchItemState, int]
+    approved_by: CustomerId | None = None
 
 
 class Batches:
@@ -288,7 +296,8 @@ async def with_counts(connection: "Connection", batch: Batch) -> BatchWithCounts
             counts[item_state(batch.state, state, "single")] += row["count"]
     rest = BatchItemState.NOT_POSTED if batch.state.is_final else BatchItemState.PENDING
     counts[rest] += batch.total - batch.completed - batch.failed - batch.singles
-    return BatchWithCounts(batch, counts)
+    first = await connection.fetchval(_APPROVED_BY, batch.id) if batch.state is BatchState.HELD else None
+    return BatchWithCounts(batch, counts, first)
 
 
 def _batch_of(row: Row) -> Batch:
@@ -304,4 +313,5 @@ def _item_of(batch_state: BatchState, row: Row) -> BatchItem:
     failure = Failure(code, row[f"{prefix}failure_message"]) if code else None
     state = item_state(batch_state, None if is_refused else transfer, row["outcome"])
     transfer_id = None if is_refused else row["transfer_id"]
-    return dataclass_of(BatchItem, row, state=state, failure=failure, transfer_id=transfer_id)
+    rules = tuple(row["review_rules"] or ())
+    return dataclass_of(BatchItem, row, state=state, failure=failure, transfer_id=transfer_id, review_rules=rules)

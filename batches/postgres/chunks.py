@@ -71,6 +71,11 @@ _SET_OUTCOMES = """
     WHERE i.batch_id = $1 AND i.line = o.line
 """
 
+_SET_REVIEW_RULES = """
+    UPDATE batch_items i SET review_rules = string_to_array(r.rules, ' ')
+    FROM unnest($2::integer[], $3::text[]) AS r (line, rules) WHERE i.batch_id = $1 AND i.line = r.line
+"""
+
 _ADD_CHUNK = """
     WITH counted AS (
         UPDATE batches SET posted = posted + $2, completed = completed + $3, failed = failed + $4,
@@ -159,6 +164,7 @@ class BatchPosting:
             await _set_outcomes(connection, batch.id, told)
             await connection.execute(_REFUSE, batch.id, len(told))
         else:
+            await _set_review_rules(connection, batch.id, outcomes)
             await set_batch_state(connection, batch.id, BatchState.HELD)
         return []
 
@@ -265,6 +271,12 @@ def _conflict(outcome: BulkOutcome) -> Failure | None:
 def _counted(outcome: BulkOutcome) -> str:
     assert outcome.standing is not None
     return "completed" if outcome.standing.state is State.COMPLETED else "failed"
+
+
+async def _set_review_rules(connection: "Connection", batch_id: BatchId, outcomes: Sequence[BulkOutcome]) -> None:
+    reviewed = [(line, each) for line, each in enumerate(outcomes, 1) if each.needs_review]
+    lines, rules = [line for line, _ in reviewed], [" ".join(each.review_rules) for _, each in reviewed]
+    await connection.execute(_SET_REVIEW_RULES, batch_id, lines, rules)
 
 
 async def _set_outcomes(connection: "Connection", batch_id: BatchId, told: Sequence[_Outcome]) -> None:

@@ -3,10 +3,11 @@
 What is approved is posted without a further review, so a batch asks for as much as the reviews of its items would.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from batches.batch import Batch, BatchNotHeld, BatchState
+from batches.batch import BatchNotHeld, BatchState
 from batches.postgres.batches import BatchWithCounts, change_by_staff, lock_batch, with_counts
 from database.answers import Keep, keeps_nothing
 from database.connections import Database
@@ -26,12 +27,6 @@ _IS_PARTY = """
             UNION ALL SELECT destination_account_id FROM batch_items WHERE batch_id = $1))
 """
 _LARGEST = "SELECT currency, max(amount_minor) AS amount_minor FROM batch_items WHERE batch_id = $1 GROUP BY currency"
-
-# The first of two approvals leaves the batch held, and is on record.
-_APPROVED_BY = """
-    SELECT actor_id FROM staff_actions
-    WHERE subject = $1 AND action = $2 AND after ->> 'state' = 'held' AND (after ->> 'approvals')::integer = 1
-"""
 
 
 class HeldBatches:
@@ -67,9 +62,9 @@ class HeldBatches:
             if (
                 approve
                 and await self._needs_two(connection, batch_id)
-                and not await self._is_second(connection, actor, batch, reason)
+                and not await self._is_second(connection, actor, found := await with_counts(connection, batch), reason)
             ):
-                decided = await with_counts(connection, batch)
+                decided = replace(found, approved_by=found.approved_by or actor.id)
             else:
                 state = BatchState.ACCEPTED if approve else BatchState.REFUSED
                 decided = await change_by_staff(connection, batch, state, actor, Action.DECIDE_BATCH, reason)
@@ -83,12 +78,12 @@ class HeldBatches:
         rows = await connection.fetch(_LARGEST, batch_id)
         return any(row["amount_minor"] >= major_to_minor(threshold, row["currency"]) for row in rows)
 
-    async def _is_second(self, connection: "Connection", actor: Actor, batch: Batch, reason: str) -> bool:
+    async def _is_second(self, connection: "Connection", actor: Actor, found: BatchWithCounts, reason: str) -> bool:
         """Whether somebody else has approved it already. If nobody has, this approval is recorded as the first."""
         if too_young := await find_too_young(connection, actor.id, self._four_eyes_after):
             raise too_young
-        approved = {row["actor_id"] for row in await connection.fetch(_APPROVED_BY, batch.id, Action.DECIDE_BATCH)}
-        if not approved:
+        batch, first = found.batch, found.approved_by
+        if first is None:
             before, after = {"state": batch.state}, {"state": batch.state, "approvals": 1}
             await record_action(connection, actor, Action.DECIDE_BATCH, batch.id, reason, before, after)
-        return bool(approved - {actor.id})
+        return first not in (None, actor.id)

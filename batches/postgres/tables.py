@@ -1,6 +1,7 @@
 """The tables of batches, for statements that SQLAlchemy Core builds. Items are written by COPY."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from batches.batch import BatchState
 from database.metadata import METADATA, Timestamp, required
@@ -51,6 +52,7 @@ batch_items = Table(
     Column("outcome", Text),
     Column("failure_code", Text),
     Column("failure_message", Text),
+    Column("review_rules", ARRAY(Text)),
     UniqueConstraint("batch_id", "reference"),
 )
 Index(

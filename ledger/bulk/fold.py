@@ -26,12 +26,14 @@ OwnedReference = tuple[AccountId, str]
 class Screened:
     """What screening says of one order. `screened_by` is kept with the transfer if it passes.
 
-    `refusal`: it is declined. `needs_review`: a person has to decide first, so nothing is written for it here.
+    `refusal`: it is declined. `needs_review`: a person has to decide first, so nothing is written for it here; these
+    `review_rules` asked for it, and none did where screening gave no verdict.
     """
 
     screened_by: str | None = None
     refusal: Failure | None = None
     needs_review: bool = False
+    review_rules: Sequence[str] = ()
 
 
 # Asked for each order that no rule of the ledger refuses, in their order, with the payer's account as it is by then. An
@@ -57,6 +59,7 @@ class BulkOutcome:
     standing: Standing | None
     conflict: LedgerConflict | None = None
     needs_review: bool = False
+    review_rules: Sequence[str] = ()
     is_new: bool = False
 
     @property
@@ -142,7 +145,7 @@ class Fold:
         assert destination is not None, "no rule objects"
         screened = screen(order, source)
         if screened.needs_review:
-            return BulkOutcome(order, None, needs_review=True)
+            return BulkOutcome(order, None, needs_review=True, review_rules=screened.review_rules)
         if screened.refusal:
             return self._end(opened, now, screened.refusal)
         debit = rules.decide_debit(opened, 1, source, self.limits, now)

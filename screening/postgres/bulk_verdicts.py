@@ -125,7 +125,9 @@ class BulkScreening:
             return Screened(refusal=FraudDeclined().failure)
         needs_review = verdict.answer is ScreeningAnswer.REVIEW and not self.reviews_pass
         self._facts.add(order, self._needs, is_completed=not needs_review)
-        return Screened(screened_by=verdict.rule_set, needs_review=needs_review)
+        return Screened(
+            screened_by=verdict.rule_set, needs_review=needs_review, review_rules=verdict.rules if needs_review else ()
+        )
 
     def _ask(self, order: TransferOrder, source: Account) -> Verdict:
         rules = self.in_force.rules

@@ -23,6 +23,7 @@ async def test_a_held_batch_is_approved_three_clicks_from_the_console(
         await visitor.page.get_by_role("link", name="Held batches").click()
         await row(visitor, payer.id[:12]).get_by_role("link").click()
         await visitor.sees("Batch of a customer")
+        await visitor.reads("Held for a review by amount_review")
         await act(visitor, visitor.page.get_by_role("button", name="Approve"), "Approve 1 payment")
         await visitor.reads("Ended: 1 completed")
         assert await visitor.violations() == []

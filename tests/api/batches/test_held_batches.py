@@ -35,6 +35,10 @@ async def test_a_held_batch_of_an_amount_that_needs_two_people_is_approved_by_tw
     for _ in range(2):
         first = await operator.post(decisions, approval)
         assert (first.status_code, first.json()["state"], counted(first.json())) == (200, "held", {"pending": 2})
+        assert first.json()["approved_by"] == operator.id
+    (small, large) = (await admin.get(f"{path.replace('/v1/', '/v1/admin/')}/items")).json()["items"]
+    assert (small["review_rules"], large["review_rules"]) == ([], ["amount_review"])
+    assert (await admin.get(path.replace("/v1/", "/v1/admin/"))).json()["approved_by"] == operator.id
     assert await ben.balance() == 0
     assert (await admin.post(decisions, approval)).json()["state"] == "accepted"
     assert (await settled(ada, path))["state"] == "completed"

@@ -1,4 +1,4 @@
-import { Group, Stack } from "@mantine/core";
+import { Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { grouped } from "../../accounts/queries";
@@ -51,6 +51,14 @@ function BatchFile({ batch }: { batch: AnyBatch }) {
             ["Owner", <CustomerLink key="owner" id={batch.owner_id} />],
             ["Sent", <When key="at" at={batch.created_at} exact />],
             ["Changed", <When key="changed" at={batch.updated_at} exact />],
+            [
+              "Approved by",
+              batch.approved_by && (
+                <span key="first">
+                  <CustomerLink id={batch.approved_by} />, and waits for a second person
+                </span>
+              ),
+            ],
             ["Decided by", batch.decided_by && <CustomerLink key="by" id={batch.decided_by} />],
             [
               "Workflow",
@@ -78,7 +86,14 @@ function BatchFile({ batch }: { batch: AnyBatch }) {
                   <HolderLink id={item.destination_account_id} holder={item.to} />
                 </>
               }
-              link={item.transfer_id && <TransferLink id={item.transfer_id} />}
+              link={
+                <>
+                  {item.review_rules.length > 0 && (
+                    <Text size="sm">Held for a review by {item.review_rules.join(", ")}</Text>
+                  )}
+                  {item.transfer_id && <TransferLink id={item.transfer_id} />}
+                </>
+              }
             />
           )}
         </ListOf>
@@ -119,7 +134,11 @@ function BatchActs({ batch }: { batch: AnyBatch }) {
             says="All of it is posted at once, without another review. What screening declines still refuses the batch."
             confirm={`Approve ${paymentsText(batch)}`}
             send={decide("approve")}
-            effect={() => "The batch is approved and goes on."}
+            effect={({ state }) =>
+              state === "held"
+                ? "Approved. A second person has to approve it, too."
+                : "The batch is approved and goes on."
+            }
             reads={BATCHES}
           />
           <ActButton
