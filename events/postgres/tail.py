@@ -4,8 +4,6 @@ A numbered event never changes, so what was read once need not be asked for agai
 """
 
 import asyncio
-from collections import deque
-from itertools import islice
 
 from database.connections import Database
 from events.event import Event
@@ -26,7 +24,7 @@ class EventTail:
         self._stream = EventStream(database)
         self._arrivals = arrivals
         self._most = most
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
         self._through = 0
         self._restores = arrivals.restores
         self._turn = asyncio.Lock()
@@ -43,8 +41,7 @@ class EventTail:
                 read = await self._read_on(position, limit)
                 # What does not follow is not kept: whoever asks has to find the gap.
                 found = self._kept(position, limit) or read
-                while len(self._events) > self._most:
-                    self._events.popleft()
+                del self._events[: -self._most]
         return found
 
     def forget(self) -> None:
@@ -60,7 +57,7 @@ class EventTail:
         skipped = position - (self._through - len(self._events))
         if skipped < 0:
             return []
-        return list(islice(self._events, skipped, skipped + limit))
+        return self._events[skipped : skipped + limit]
 
     async def _read_on(self, position: int, limit: int) -> list[Event]:
         """Read behind the last one. Who asks for more than that has read for itself: then it begins there."""
