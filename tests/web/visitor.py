@@ -77,8 +77,12 @@ class Visitor:
 
     async def violations(self) -> list[str]:
         """What axe finds on the page as it is: rules of WCAG and best practices."""
+
+        async def is_still() -> bool:
+            return bool(await self.page.evaluate(NOTHING_FADES))
+
         # What fades in or out has the colours of neither.
-        await self.page.wait_for_function(NOTHING_FADES)
+        await until(is_still, "nothing fades any more")
         if not await self.page.evaluate("'axe' in window"):
             await self.page.evaluate(AXE.read_text() + ";0")
         found = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
