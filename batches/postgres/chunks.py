@@ -7,6 +7,7 @@ Single transfers of the same accounts wait for a chunk. So it locks them for abo
 machine a chunk has fewer items. And the steps that wait when it ends go before the next one.
 """
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +73,7 @@ _SET_OUTCOMES = """
 """
 
 _SET_REVIEW_RULES = """
-    UPDATE batch_items i SET review_rules = string_to_array(r.rules, ' ')
+    UPDATE batch_items i SET review_rules = ARRAY(SELECT jsonb_array_elements_text(r.rules::jsonb))
     FROM unnest($2::integer[], $3::text[]) AS r (line, rules) WHERE i.batch_id = $1 AND i.line = r.line
 """
 
@@ -275,7 +276,7 @@ def _counted(outcome: BulkOutcome) -> str:
 
 async def _set_review_rules(connection: "Connection", batch_id: BatchId, outcomes: Sequence[BulkOutcome]) -> None:
     reviewed = [(line, each) for line, each in enumerate(outcomes, 1) if each.needs_review]
-    lines, rules = [line for line, _ in reviewed], [" ".join(each.review_rules) for _, each in reviewed]
+    lines, rules = [line for line, _ in reviewed], [json.dumps(list(each.review_rules)) for _, each in reviewed]
     await connection.execute(_SET_REVIEW_RULES, batch_id, lines, rules)
 
 

@@ -59,10 +59,11 @@ class HeldBatches:
                 raise ConflictOfInterest(Action.DECIDE_BATCH)
             if batch.state is not BatchState.HELD:
                 raise BatchNotHeld(batch_id, batch.state)
+            found = await with_counts(connection, batch)
             if (
                 approve
                 and await self._needs_two(connection, batch_id)
-                and not await self._is_second(connection, actor, found := await with_counts(connection, batch), reason)
+                and not await self._is_second(connection, actor, found, reason)
             ):
                 decided = replace(found, approved_by=found.approved_by or actor.id)
             else:
