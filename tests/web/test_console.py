@@ -1,5 +1,6 @@
 """Acts of staff in a browser: each has its reason, is sent once, is recorded, and shows what it has done."""
 
+import asyncio
 import re
 from contextlib import AsyncExitStack
 
@@ -77,6 +78,34 @@ async def test_a_stuck_transfer_is_given_back_three_clicks_from_the_console(
         await reaches(ada, stuck, "compensated")
     assert await recorded(operator, stuck) == [("give_back", REASON, "taken")]
     assert await ada.balance() == 500_00
+
+
+async def test_the_acts_of_a_stuck_transfer_stay_where_they_are_while_its_step_is_read(
+    chromium: Browser, stack: Running, http: httpx.AsyncClient, operator: Person, ada: Person
+) -> None:
+    payee = await register(http, full_name="Una Fox")
+    async with AsyncExitStack() as until_then, visiting(chromium, stack.api_url) as visitor:
+        stuck = await stuck_transfer(stack, operator, ada, payee, until_then)
+        may_be_read = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await may_be_read.wait()
+            await route.continue_()
+
+        await visitor.page.route("**/pending-step", late)
+        await visitor.sign_in(operator)
+        await visitor.open("/staff/attention", "Needs attention")
+        found = row(visitor, stuck[:12])
+        give_back = found.get_by_role("button", name="Give back")
+        await give_back.hover()
+        await visitor.page.mouse.down()
+        before = await give_back.bounding_box()
+        may_be_read.set()
+        await expect(found).to_contain_text(re.compile(r", attempt \d"))
+        assert await give_back.bounding_box() == before
+        await visitor.page.mouse.up()
+        await visitor.reads("Stands in the record")
+    await reaches(ada, stuck, "completed")
 
 
 async def test_the_window_of_an_act_is_loaded_by_its_button_and_gives_the_focus_back_to_it(

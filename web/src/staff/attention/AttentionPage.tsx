@@ -43,15 +43,16 @@ function StuckRow({ transfer }: { transfer: AnyTransfer }) {
         <Text size="sm">
           {says} No change since <When at={transfer.updated_at} size="sm" exact />.
         </Text>
-        <Text size="sm" component="div">
-          It waits for the row of <Party id={blocker} />
-        </Text>
-        <Pending transferId={transfer.id} />
+        {/* Above what is read after them: a button that moves is missed, or another one is clicked for it. */}
         <Group gap="xs">
           <RetryNow transfer={transfer} isFirst />
           {transfer.state === "debited" && <GiveBack transfer={transfer} />}
           {transfer.temporal_url && <TemporalLink url={transfer.temporal_url} />}
         </Group>
+        <Text size="sm" component="div">
+          It waits for the row of <Party id={blocker} />
+        </Text>
+        <Pending transferId={transfer.id} />
       </Stack>
     </AnyTransferRow>
   );

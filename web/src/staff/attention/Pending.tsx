@@ -1,4 +1,4 @@
-import { Stack, Text } from "@mantine/core";
+import { Box, Stack, Text } from "@mantine/core";
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { api, type Schemas } from "../../api/client";
 import { answerTo } from "../../api/problem";
@@ -7,6 +7,8 @@ import { When } from "../../ui/When";
 import { ageText } from "../ages";
 import { BAD } from "../colors";
 import { AccountLink } from "../Names";
+
+const TWO_LINES = "2.8rem";
 
 const pendingQuery = (transferId: string) =>
   queryOptions({
@@ -20,10 +22,11 @@ const pendingQuery = (transferId: string) =>
 
 /** Why the step has no answer, by its last failure, and who holds the row that it waits for. */
 export function Pending({ transferId }: { transferId: string }) {
-  const { data } = useQuery(pendingQuery(transferId));
-  if (!data) return null;
+  const { data, isPending } = useQuery(pendingQuery(transferId));
+  // The rows below stay where they are when it comes, most often.
+  if (!data) return isPending ? <Box h={TWO_LINES} /> : null;
   return (
-    <Stack gap={4}>
+    <Stack gap={4} mih={TWO_LINES}>
       <Step pending={data.pending} />
       {data.holders.map((holder) => (
         <Text size="sm" key={`${holder.pid} ${holder.account_id}`} component="div" c={BAD}>
