@@ -33,15 +33,20 @@ class EventTail:
         """The next events behind this position, in order, at most `limit`, as `EventStream.after`."""
         if self._restores != self._arrivals.restores:
             self._forget(position)
-        if position < self._through - len(self._events):
-            return await self._stream.after(position, limit)
-        async with self._turn:
-            found = self._kept(position, limit)
-            if not found or (len(found) < limit and self._arrivals.knows_more_after(self._through)):
-                read = await self._read_on(position, limit)
-                # What does not follow is not kept: whoever asks has to find the gap.
-                found = self._kept(position, limit) or read
-                del self._events[: -self._most]
+        if not self._is_before(position):
+            async with self._turn:
+                # The sink that had the turn may have pushed out what this one wants.
+                if not self._is_before(position):
+                    return await self._read_with(position, limit)
+        return await self._stream.after(position, limit)
+
+    async def _read_with(self, position: int, limit: int) -> list[Event]:
+        found = self._kept(position, limit)
+        if not found or (len(found) < limit and self._arrivals.knows_more_after(self._through)):
+            read = await self._read_on(position, limit)
+            # What does not follow is not kept: whoever asks has to find the gap.
+            found = self._kept(position, limit) or read
+            del self._events[: -self._most]
         return found
 
     def forget(self) -> None:
@@ -52,6 +57,10 @@ class EventTail:
         self._restores = self._arrivals.restores
         self._events.clear()
         self._through = position
+
+    def _is_before(self, position: int) -> bool:
+        """Whether what follows this position is no longer kept."""
+        return position < self._through - len(self._events)
 
     def _kept(self, position: int, limit: int) -> list[Event]:
         skipped = position - (self._through - len(self._events))

@@ -55,6 +55,17 @@ async def test_a_sink_that_lags_reads_for_itself_and_hinders_no_other(database: 
     assert read == []
 
 
+async def test_a_sink_whose_events_are_pushed_out_while_it_waits_for_its_turn_reads_them_itself(
+    database: Database,
+) -> None:
+    tail = EventTail(database, Arrivals(database), most=2)
+    await emit(database, *(f"whe_{number}" for number in range(1, 7)))
+    assert _subjects(await tail.after(0, 2)) == ["whe_1", "whe_2"]
+    first, second = await asyncio.gather(tail.after(2, 3), tail.after(0, 2))
+    assert _subjects(first) == ["whe_3", "whe_4", "whe_5"]
+    assert _subjects(second) == ["whe_1", "whe_2"]
+
+
 async def test_a_tail_hides_no_gap(database: Database, owner: Connection) -> None:
     tail = EventTail(database, Arrivals(database))
     await emit(database, "whe_1", "whe_2", "whe_3")
