@@ -9,7 +9,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from api.http.connection_limits import LimitedConnection
+from api.http.connection_limits import IDLE_SECONDS, LimitedConnection
 from api.http.middleware import MAX_BODY_BYTES
 from api.live.socket_connection import LimitedSocket
 from api.pages.built_pages import BuiltPages
@@ -57,6 +57,7 @@ def http_server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
             server_header=False,
             # The application reads these headers itself, of the proxies that the settings name.
             proxy_headers=False,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=HTTP_STOP_SECONDS,
         )
     )

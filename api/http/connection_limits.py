@@ -32,6 +32,10 @@ MAX_FRAMED_BYTES = 8 * MAX_BODY_BYTES
 HEAD_SECONDS = 10.0
 # From there until the body is whole.
 BODY_SECONDS = 10.0
+# From an answer until the next request. Proxies and clients keep an idle connection for 60 seconds at most, as a rule,
+# and so close it first: a request that is sent at the moment when we close it has no answer, and nobody knows whether
+# it was done.
+IDLE_SECONDS = 75
 # How long a client may take to read an answer that waits in our buffer.
 READ_SECONDS = 30.0
 # Whole or begun requests that may wait behind the one that is being answered.
@@ -205,12 +209,7 @@ class LimitedConnection(HttpToolsProtocol):
             self._limit_wait()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection; one with an answer that the client does not read, after a longer while."""
-        if self.transport.get_write_buffer_size() and self.loop.time() - self._since < READ_SECONDS:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
-            return
+        """Close an idle connection, also one with an answer that the client has not read until now."""
         self.transport.abort()
 
     @property

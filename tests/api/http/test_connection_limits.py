@@ -23,6 +23,9 @@ from settings import Settings
 from tests.api.people import registration
 from tests.waiting import until
 
+# Those of load balancers of the large clouds, and of proxies that nobody has set up otherwise.
+LONGEST_IN_POOLS_SECONDS = 60
+
 HEAD = b"POST /v1/auth/login HTTP/1.1\r\nHost: remit.test\r\nContent-Type: application/json\r\n"
 
 
@@ -172,7 +175,7 @@ async def test_too_many_bytes_are_refused_at_once(api: Served, data: bytes, refu
 async def test_a_batch_may_be_as_long_as_four_megabytes_and_a_stranger_learns_only_to_sign_in(api: Served) -> None:
     size = LONG_BODIES["/v1/batches"]
     head = HEAD.replace(b"/v1/auth/login", b"/v1/batches")
-    longest = await api.connect(head + b"Content-Length: %d\r\n\r\n" % size + b" " * size)
+    longest = await api.connect(head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % size + b" " * size)
     too_long = await api.connect(head + b"Content-Length: %d\r\n\r\n" % (size + 1))
     assert await longest.answers(seconds=10) == (401, "not_authenticated"), "it was read to its end"
     assert await too_long.answers(seconds=2) == (413, "body_too_large")
@@ -385,6 +388,15 @@ async def test_bytes_after_a_whole_request_are_never_answered_as_that_request(
             assert await client.rest() == b""
         finally:
             may_answer.set()
+
+
+async def test_an_idle_connection_outlives_those_of_the_pools_of_proxies_and_clients(api: Served) -> None:
+    client = await api.connect(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+    await client.ok()
+    (connection,) = api.connections
+    closes = connection.timeout_keep_alive_task
+    assert closes is not None
+    assert closes.when() - asyncio.get_running_loop().time() > LONGEST_IN_POOLS_SECONDS
 
 
 async def test_a_client_that_does_not_read_its_answer_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
