@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 AT_ONCE = 16
 CHUNKS, ONE_EACH, ITEMS = 6, 300, MOST_ITEMS
 SINGLES_SECONDS, LEAD_IN = 4.0, 2.0
-# Single transfers beside a batch: so many a second, for about as long as it takes.
-BESIDE_RATE, BESIDE_SECONDS = 25.0, 3.0
+# Single transfers beside a batch: so few that they wait for its locks and not for each other, and for about as long as
+# a fast batch takes.
+BESIDE_RATE, BESIDE_SECONDS = 5.0, 5.0
 PATIENCE_SECONDS = 120
 POLL_SECONDS = 0.05
 
