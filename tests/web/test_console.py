@@ -30,6 +30,18 @@ async def act(visitor: Visitor, button: Locator, confirm: str) -> None:
     await dialog.wait_for(state="hidden")
 
 
+async def held_back(visitor: Visitor, path: str) -> asyncio.Event:
+    """Requests to this path have no answer until the event is set."""
+    may_go = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await may_go.wait()
+        await route.continue_()
+
+    await visitor.page.route(path, late)
+    return may_go
+
+
 def row(visitor: Visitor, text: str) -> Locator:
     return visitor.page.get_by_role("listitem").filter(has_text=text).first
 
@@ -59,6 +71,22 @@ async def test_reviews_on_the_screen_are_decided_at_once_and_no_others(
     assert await recorded(operator, late) == []
 
 
+async def test_a_review_is_decided_once_its_reasons_are_on_the_screen(
+    chromium: Browser, stack: Running, http: httpx.AsyncClient, operator: Person, ben: Person
+) -> None:
+    reviewed = await in_review(await rich(http, REVIEWED), ben, REVIEWED)
+    async with visiting(chromium, stack.api_url) as visitor:
+        await visitor.sign_in(operator)
+        may_be_read = await held_back(visitor, "**/verdicts")
+        await visitor.open("/staff/reviews", "Reviews")
+        found = row(visitor, reviewed[:12])
+        await expect(found).to_contain_text("In review since")
+        await expect(found.get_by_role("button")).to_have_count(0)
+        may_be_read.set()
+        await found.get_by_role("button", name="Approve").wait_for()
+        await expect(found).to_contain_text("amount_review")
+
+
 async def test_a_stuck_transfer_is_given_back_three_clicks_from_the_console(
     chromium: Browser, stack: Running, http: httpx.AsyncClient, operator: Person, ada: Person
 ) -> None:
@@ -86,13 +114,7 @@ async def test_the_acts_of_a_stuck_transfer_stay_where_they_are_while_its_step_i
     payee = await register(http, full_name="Una Fox")
     async with AsyncExitStack() as until_then, visiting(chromium, stack.api_url) as visitor:
         stuck = await stuck_transfer(stack, operator, ada, payee, until_then)
-        may_be_read = asyncio.Event()
-
-        async def late(route: Route) -> None:
-            await may_be_read.wait()
-            await route.continue_()
-
-        await visitor.page.route("**/pending-step", late)
+        may_be_read = await held_back(visitor, "**/pending-step")
         await visitor.sign_in(operator)
         await visitor.open("/staff/attention", "Needs attention")
         found = row(visitor, stuck[:12])

@@ -60,13 +60,13 @@ function CaseRow({ found }: { found: Schemas["CaseOut"] }) {
             Closed by <CustomerLink id={found.closed_by} />: {found.closing_reason}
           </Text>
         )}
-        {shows && <Flags caseId={found.id} />}
         <Group gap="xs">
           {found.state === "open" && <CloseCase caseId={found.id} />}
           <Button size="xs" variant="subtle" onClick={toggle} aria-expanded={shows}>
             {shows ? "Hide the flags" : "Show the flags"}
           </Button>
         </Group>
+        {shows && <Flags caseId={found.id} />}
       </Stack>
     </Paper>
   );

@@ -112,7 +112,8 @@ function BothSides({ disputeId }: { disputeId: string }) {
 
 function DisputedAmount({ dispute }: { dispute: Dispute }) {
   const transfer = useQuery(transferFileQuery(dispute.transfer_id)).data;
-  if (!transfer) return null;
+  // Its line is there from the beginning, so that the acts below it do not move.
+  if (!transfer) return <Text size="sm">…</Text>;
   return (
     <Text size="sm">
       <Money minor={transfer.amount} code={transfer.currency} fw={650} /> were paid,{" "}

@@ -1,11 +1,12 @@
 import { Alert, Badge, Button, Checkbox, Group, Paper, Stack, Text } from "@mantine/core";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ListOf } from "../../ui/ListOf";
 import { PageTitle } from "../../ui/PageTitle";
 import { When } from "../../ui/When";
 import { CustomerLink, shortId } from "../Names";
 import { AnyTransferRow } from "../transactions/AnyTransferRow";
+import { verdictsQuery } from "../transactions/queries";
 import { Verdicts } from "../transactions/Verdicts";
 import { Decide, DecideMany, type Decisions } from "./Decide";
 import { type OpenReview, reviewsQuery } from "./queries";
@@ -77,6 +78,7 @@ type ReviewRowProps = { review: OpenReview; isChosen: boolean; choose: (isChosen
 
 function ReviewRow({ review, isChosen, choose }: ReviewRowProps) {
   const { transfer, began_at, deadline } = review;
+  const { isPending } = useQuery(verdictsQuery(transfer.id));
   return (
     <AnyTransferRow transfer={transfer}>
       <Stack gap="xs" mt="xs">
@@ -91,16 +93,19 @@ function ReviewRow({ review, isChosen, choose }: ReviewRowProps) {
         </Text>
         <Verdicts transfer={transfer} />
         <Eyes review={review} />
-        <Group justify="space-between">
-          <Checkbox
-            label={`Choose ${shortId(transfer.id)}`}
-            checked={isChosen}
-            onChange={(event) => choose(event.currentTarget.checked)}
-          />
-          <Group gap="xs">
-            <Decide transfer={transfer} />
+        {/* Once the reasons are there: before, a button would move away under a click, and nobody could know better. */}
+        {!isPending && (
+          <Group justify="space-between">
+            <Checkbox
+              label={`Choose ${shortId(transfer.id)}`}
+              checked={isChosen}
+              onChange={(event) => choose(event.currentTarget.checked)}
+            />
+            <Group gap="xs">
+              <Decide transfer={transfer} />
+            </Group>
           </Group>
-        </Group>
+        )}
       </Stack>
     </AnyTransferRow>
   );
