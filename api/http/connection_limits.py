@@ -36,7 +36,7 @@ BODY_SECONDS = 10.0
 # and so close it first: a request that is sent at the moment when we close it has no answer, and nobody knows whether
 # it was done.
 IDLE_SECONDS = 75
-# How long a client may take to read an answer that waits in our buffer.
+# How long our buffer may stay full because a client does not read its answer.
 READ_SECONDS = 30.0
 # Whole or begun requests that may wait behind the one that is being answered.
 MAX_PIPELINED = 10
