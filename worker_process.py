@@ -32,6 +32,9 @@ log = structlog.get_logger()
 # How long a process waits for the end of what it does beside its steps.
 STOP_SECONDS = 3
 
+# Objects that come before they are looked at, and how many times before those that stayed are looked at again.
+COLLECT_AFTER = (20_000, 20, 20)
+
 
 async def run_worker(settings: Settings) -> None:
     """Run a worker until SIGTERM or SIGINT, then wait for its running steps to end."""
@@ -150,7 +153,10 @@ def open_book(
 def keep_out_of_collections() -> None:
     """Spare the garbage collector what a process has once it starts: modules, routes and models stay for good.
 
-    A full collection would look at each of these 170,000 objects, and stop the event loop for 90 ms.
+    A full collection would look at each of these 170,000 objects, and stop the event loop for 90 ms. Later objects are
+    looked at less often than Python does by itself: with the events of a batch it stopped the loop for up to 160 ms,
+    and took a twelfth of the process's time.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
