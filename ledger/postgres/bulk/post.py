@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 AT_ONCE = 125
 BETWEEN_PAUSES = 25
 
+# A posting of so many transfers numbers its events itself: each is written once, and not again by the sequencer. All
+# other events wait for their numbers until it commits. So fewer do not, as small postings would wait for each other;
+# and more do not, as they take seconds.
+NUMBERED_FROM, NUMBERED_UP_TO = 50, 500
+
 # Reads what screening needs of these orders, once their accounts are locked, and answers for each of them.
 PrepareScreen = Callable[["Connection", Sequence[TransferOrder]], Awaitable[Screen]]
 
@@ -132,6 +137,8 @@ _WRITE_REPEATS = """
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ORDER BY 1, 2
 """
 
+_BEGIN_NUMBERING = "SELECT begin_numbering()"
+
 # The triggers of transfers watch what happens to one. What begins and ends here at once is told by this call.
 _RECORD = "SELECT record_bulk_transfers($1::text[])"
 
@@ -183,6 +190,7 @@ async def post_transfers(
     except asyncpg.UniqueViolationError as error:
         raise Unavailable(f"Somebody else took a key or a transaction_id meanwhile: ask again ({error}).") from error
     await _set_balances(connection, [accounts[account_id] for account_id in sorted(fold.changed)])
+    await _record(connection, fold.ended)
     return outcomes
 
 
@@ -258,7 +266,14 @@ async def _write(connection: "Connection", ended: Sequence[EndedTransfer]) -> No
         several = ended[first : first + AT_ONCE]
         rows = [_row(each) for each in several]
         await connection.execute(_WRITE, causing_request_id(), *_columns(rows, 25))
-        await connection.execute(_RECORD, [each.transfer.id for each in several])
+
+
+async def _record(connection: "Connection", ended: Sequence[EndedTransfer]) -> None:
+    """Write the events and the audit records. It comes last: whoever numbers keeps others from it."""
+    if NUMBERED_FROM <= len(ended) <= NUMBERED_UP_TO:
+        await connection.execute(_BEGIN_NUMBERING)
+    for first in range(0, len(ended), NUMBERED_UP_TO):
+        await connection.execute(_RECORD, [each.transfer.id for each in ended[first : first + NUMBERED_UP_TO]])
 
 
 def _row(ended: EndedTransfer) -> tuple[object, ...]:
