@@ -1,14 +1,16 @@
 """Reads the outbox in the order of its positions."""
 
-import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import orjson
 from sqlalchemy import BigInteger, Text, bindparam, select
 
 from database.connections import Database
 from database.rows import columns_for
 from database.statements import Row, fetch, fetch_first
 from events.event import Event, EventId, EventType
+from events.in_turns import in_turns
 from events.postgres.tables import event_head, outbox_events
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def event_of(row: Row) -> Event:
         account_id=row["account_id"],
         account_version=row["account_version"],
         audience=tuple(row["audience"]),
-        data=json.loads(row["data"]),
+        data=orjson.loads(row["data"]),
         request_id=row["request_id"],
         occurred_at=row["occurred_at"],
     )
@@ -56,7 +58,14 @@ async def read_after(connection: "Connection", position: int, limit: int) -> lis
     rows = await fetch(connection, _NEXT, after=position, last=position + limit, most=limit)
     if not rows:
         rows = await fetch(connection, _AFTER_GAP, after=position, most=limit)
-    return [event_of(row) for row in rows]
+    return await _events_of(rows)
+
+
+async def _events_of(rows: Sequence[Row]) -> list[Event]:
+    found: list[Event] = []
+    async for several in in_turns(rows):
+        found += [event_of(row) for row in several]
+    return found
 
 
 class EventStream:

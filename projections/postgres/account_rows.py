@@ -1,10 +1,9 @@
 """The rows of `account_stats`: the figures of each account that has entries."""
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+import orjson
 from sqlalchemy import Text, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -12,6 +11,7 @@ from database.paging import Place
 from database.rows import dataclass_of
 from database.statements import fetch
 from events.event import Event
+from events.in_turns import in_turns
 from ledger.accounts import AccountStatistics
 from ledger.ids import AccountId
 from projections.account_stats import NO_ENTRIES, entered_account, with_entry
@@ -88,8 +88,9 @@ class AccountStatsModel:
             return
         rows = await fetch(connection, _KNOWN, slot=slot, account_ids=sorted({account_id for account_id, _ in entered}))
         figures = {AccountId(row["account_id"]): dataclass_of(AccountStatistics, row) for row in rows}
-        for account_id, event in entered:
-            figures[account_id] = with_entry(figures.get(account_id, NO_ENTRIES), event)
+        async for several in in_turns(entered):
+            for account_id, event in several:
+                figures[account_id] = with_entry(figures.get(account_id, NO_ENTRIES), event)
         await _write(connection, slot, figures)
 
     async def take_from_books(
@@ -115,4 +116,4 @@ async def _write(connection: "Connection", slot: int, figures: Mapping[AccountId
         {name: getattr(found, name) for name in AccountStatistics.__slots__} | {"slot": slot, "account_id": account_id}
         for account_id, found in figures.items()
     ]
-    await connection.execute(_WRITE, json.dumps(rows, default=datetime.isoformat))
+    await connection.execute(_WRITE, orjson.dumps(rows).decode())

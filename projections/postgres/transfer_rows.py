@@ -1,17 +1,18 @@
 """The rows of `transfer_status`: when each transfer reached each of its states."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+import orjson
 from sqlalchemy import Text, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from database.paging import Place
 from database.statements import Row, fetch
 from events.event import Event
+from events.in_turns import in_turns
 from ledger.ids import TransferId
 from ledger.transfers import State
 from projections.postgres.read_model import Untold
@@ -74,8 +75,9 @@ class TransferStatusModel:
             return
         rows = await fetch(connection, _KNOWN, slot=slot, transfer_ids=sorted({changed for changed, _ in changes}))
         statuses = {TransferId(row["transfer_id"]): status_of(row) for row in rows}
-        for transfer_id, event in changes:
-            statuses[transfer_id] = with_state(statuses.get(transfer_id), event)
+        async for several in in_turns(changes):
+            for transfer_id, event in several:
+                statuses[transfer_id] = with_state(statuses.get(transfer_id), event)
         await _write(connection, slot, statuses)
 
     async def take_from_books(
@@ -111,7 +113,8 @@ def statuses_of(rows: Iterable[Row]) -> dict[TransferId, TransferStatus]:
 def status_of(row: Row) -> TransferStatus:
     """A row of `transfer_status`."""
     reached = (
-        Reached(attempt, State(state), datetime.fromisoformat(at)) for attempt, state, at in json.loads(row["reached"])
+        Reached(attempt, State(state), datetime.fromisoformat(at))
+        for attempt, state, at in orjson.loads(row["reached"])
     )
     return TransferStatus(TransferId(row["transfer_id"]), tuple(reached))
 
@@ -125,8 +128,8 @@ async def _write(connection: "Connection", slot: int, statuses: Mapping[Transfer
             "transfer_id": status.transfer_id,
             "state": status.state,
             "attempt": status.attempt,
-            "reached": [(each.attempt, each.state, each.at.isoformat()) for each in status.reached],
+            "reached": [(each.attempt, each.state, each.at) for each in status.reached],
         }
         for status in statuses.values()
     ]
-    await connection.execute(_WRITE, json.dumps(rows))
+    await connection.execute(_WRITE, orjson.dumps(rows).decode())
