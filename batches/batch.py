@@ -12,7 +12,7 @@ from ledger.workflow_ids import batch_workflow_id
 
 MOST_ITEMS = 10_000
 
-# So many are one transaction. Singles on the same account wait for about a quarter of a second then.
+# So many are one transaction at most. Singles on the same account wait for it.
 CHUNK = 500
 
 

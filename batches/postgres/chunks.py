@@ -3,8 +3,8 @@
 The batch's row is locked first, and holds the place. So two workers that post one batch take turns, and a chunk that
 was posted is never posted again, whatever was killed before its answer.
 
-Single transfers of the same accounts wait for a chunk. So it locks them for about a fifth of a second: on a slow
-machine a chunk has fewer items. And the steps that wait when it ends go before the next one.
+Single transfers of the same accounts wait for a chunk. So it locks them for a fraction of a second: on a slow machine,
+and while somebody waits, a chunk has fewer items. And the steps that wait when it ends go before the next one.
 """
 
 import json
@@ -42,9 +42,20 @@ if TYPE_CHECKING:
 # So many items are handed to the workflow at once, to start a workflow for each.
 MOST_STARTED = 50
 
-# A chunk keeps its accounts locked for about so long, unless even the smallest one takes longer.
-LOCKED_FOR = timedelta(milliseconds=200)
+# A chunk keeps its accounts locked for about so long, unless even the smallest one takes longer. It is less while
+# others wait: a single payment may wait for one chunk with its debit, and for the next one with its credit.
+LOCKED_FOR = timedelta(milliseconds=300)
+LOCKED_FOR_BESIDE_OTHERS = timedelta(milliseconds=100)
+OTHERS_REMEMBERED = timedelta(seconds=2)
 SMALLEST_CHUNK = 50
+
+# Whoever waits for a row waits for the transaction that has locked it, whichever process it is in.
+_IS_WAITED_FOR = """
+    SELECT EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'transactionid' AND transactionid = pg_current_xact_id()::xid AND NOT granted
+    )
+"""
 
 _ITEMS = """
     SELECT line, reference, source_account_id, destination_account_id, amount_minor, currency, note, fingerprint
@@ -119,6 +130,7 @@ class BatchPosting:
         self._bulk = bulk
         self._queues = queues or AccountQueues()
         self._size = CHUNK
+        self._others_until = 0.0
 
     async def post_next(self, batch_id: BatchId) -> tuple[BatchProgress, list[BulkOutcome]]:
         """Post the next chunk, or a whole atomic batch, and say how far the batch is and what was written.
@@ -146,7 +158,11 @@ class BatchPosting:
         orders = await self._orders(connection, batch, last)
         began = monotonic()
         outcomes = await self._bulk.post(connection, orders)
-        self._size = next_size(self._size, len(orders), timedelta(seconds=monotonic() - began))
+        took = timedelta(seconds=monotonic() - began)
+        if await connection.fetchval(_IS_WAITED_FOR):
+            self._others_until = monotonic() + OTHERS_REMEMBERED.total_seconds()
+        has_others = monotonic() < self._others_until
+        self._size = next_size(self._size, len(orders), took, LOCKED_FOR_BESIDE_OTHERS if has_others else LOCKED_FOR)
         await self._write_chunk(connection, batch, outcomes)
         return outcomes
 
@@ -216,10 +232,10 @@ class BatchPosting:
         return self._bulk.fingerprints.may_open(order.fingerprint)
 
 
-def next_size(size: int, items: int, took: timedelta) -> int:
+def next_size(size: int, items: int, took: timedelta, may_take: timedelta = LOCKED_FOR) -> int:
     """How many items a chunk may have, after one of `items`, of at most `size`, that took so long."""
-    in_time = int(items * (LOCKED_FOR / took)) if took else CHUNK
-    if took > LOCKED_FOR:
+    in_time = int(items * (may_take / took)) if took else CHUNK
+    if took > may_take:
         return max(in_time, SMALLEST_CHUNK, size // 2)
     # A chunk that had fewer items than it could says nothing about larger ones.
     return min(in_time, 2 * size, CHUNK) if items == size else size

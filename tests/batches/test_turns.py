@@ -2,19 +2,25 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from batches.batch import CHUNK, BatchMode, BatchState, NewBatchItem
+from batches.postgres import chunks
 from batches.postgres.batches import Batches
 from batches.postgres.chunks import LOCKED_FOR, SMALLEST_CHUNK, BatchPosting, next_size
+from bulk_transfers.postgres import BulkTransfers
 from customers.postgres import Customers
 from database.connections import Database
+from ledger.bulk.fold import BulkOutcome
 from ledger.ids import AccountId
 from ledger.postgres import account_queue
 from ledger.postgres.account_queue import AccountQueues
 from ledger.postgres.book import Book
 from ledger.transfers import Step
+from screening.postgres.rules_in_force import RulesInForce
+from screening.rule_sets import default_rule_set
 from tests.connections import Connection
 from tests.orders import FINGERPRINTS, order
 from tests.standing_orders.scene import Scene
@@ -67,6 +73,52 @@ async def test_steps_that_wait_when_a_chunk_comes_go_before_it(
     assert [row["amount_minor"] for row in rows] == [-100] * SINGLES + [-7] * ITEMS
     for each in singles:
         await book.credit(Step(each.transfer_id, 1, payee.account_id))
+
+
+@pytest.mark.parametrize("is_waited_for", [True, False])
+async def test_chunks_that_somebody_waits_for_are_followed_by_smaller_ones(
+    database: Database,
+    customers: Customers,
+    book: Book,
+    owner: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_waited_for: bool,
+) -> None:
+    """In whichever process it waits. Chunks that nobody waits for are as large as they may be."""
+    monkeypatch.setattr(chunks, "LOCKED_FOR", LONG)
+    monkeypatch.setattr(chunks, "OTHERS_REMEMBERED", LONG)
+    monkeypatch.setattr(chunks, "LOCKED_FOR_BESIDE_OTHERS", timedelta(microseconds=1))
+    scene = Scene(database, customers, book)
+    payer, payee = await scene.holder(10_000), await scene.holder()
+    single = order(payer.id, payer.account_id, payee.account_id, 100)
+    await book.open_transfer(single)
+    batches, many = Batches(database, FINGERPRINTS), CHUNK // 2 + 10
+    debits: list[asyncio.Task[object]] = []
+
+    async def somebody_waits() -> bool:
+        return bool(await database_waits(database))
+
+    class Watched(BulkTransfers):
+        """Has a single payment wait for the first chunk."""
+
+        async def post(self, *args: Any, **options: Any) -> list[BulkOutcome]:
+            outcomes = await super().post(*args, **options)
+            if is_waited_for and not debits:
+                debits.append(asyncio.create_task(book.debit(Step(single.transfer_id, 1, payer.account_id))))
+                await until(somebody_waits, "the debit waits for the chunk", 20)
+            return outcomes
+
+    rules = RulesInForce(database, default_rule_set(review_from_major=None, decline_from_major=None))
+    posting = BatchPosting(database, Watched(FINGERPRINTS, rules))
+    for name in ("first", "second"):
+        items = [NewBatchItem(f"{name}-{n}", payer.account_id, payee.account_id, 7, "USD") for n in range(many)]
+        batch_id = (await batches.accept(payer.id, BatchMode.BEST_EFFORT, items)).batch.id
+        while not (await posting.post_next(batch_id))[0].state.is_final:
+            pass
+    await asyncio.gather(*debits)
+    rows = await owner.fetch("SELECT lines FROM batch_chunks WHERE batch_id = $1 ORDER BY number", batch_id)
+    assert [row["lines"] for row in rows] == ([CHUNK // 2, 10] if is_waited_for else [many])
 
 
 async def database_waits(database: Database) -> int:
