@@ -73,7 +73,7 @@ async def test_a_payment_in_review_is_an_ordinary_transfer_and_its_date_follows_
 ) -> None:
     scene = Scene(database, customers, book)
     made = await scene.ordered(alice, bob, amount_minor=2_500, frequency=Frequency.ONCE)
-    async with sagas(client, book, review_from_major=20) as saga:
+    async with sagas(client, book, review_from_major=20, standing_order_hours="0") as saga:
         first = await sweep(client, saga.settings.task_queue)
         assert (first.under_way, first.paid) == (1, 0)
         (started,) = await scene.past(made)
