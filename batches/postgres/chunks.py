@@ -130,7 +130,7 @@ class BatchPosting:
         self._bulk = bulk
         self._queues = queues or AccountQueues()
         self._size = CHUNK
-        self._others_until = 0.0
+        self._others_until = timedelta()
 
     async def post_next(self, batch_id: BatchId) -> tuple[BatchProgress, list[BulkOutcome]]:
         """Post the next chunk, or a whole atomic batch, and say how far the batch is and what was written.
@@ -159,9 +159,10 @@ class BatchPosting:
         began = monotonic()
         outcomes = await self._bulk.post(connection, orders)
         took = timedelta(seconds=monotonic() - began)
+        now = timedelta(seconds=monotonic())
         if await connection.fetchval(_IS_WAITED_FOR):
-            self._others_until = monotonic() + OTHERS_REMEMBERED.total_seconds()
-        has_others = monotonic() < self._others_until
+            self._others_until = now + OTHERS_REMEMBERED
+        has_others = now < self._others_until
         self._size = next_size(self._size, len(orders), took, LOCKED_FOR_BESIDE_OTHERS if has_others else LOCKED_FOR)
         await self._write_chunk(connection, batch, outcomes)
         return outcomes
