@@ -13,7 +13,7 @@ from rich.table import Table
 from cli.books.account_statement import check_statement
 from cli.console import fail, run_async
 from cli.database_choice import chosen_database_url
-from database.connections import Database, Unavailable
+from database.connections import PROOFS, Database, Unavailable
 from ledger.money import Money
 from ledger.postgres.audit import Audit, AuditInProgress, Broken, audit
 from settings import Settings
@@ -59,7 +59,7 @@ async def _audit(settings: Settings, *, full: bool) -> Audit:
     signatures = _signatures(settings)
     async with (
         chosen_database_url(settings) as url,
-        Database(url, connections=1, application_name="remit-verify") as database,
+        Database(url, connections=1, application_name="remit-verify", limits=PROOFS) as database,
     ):
         found = await audit(database, _fingerprints(settings), full=full, limit_seconds=settings.audit_timeout_seconds)
         of_trails = await verify_trails(database, signatures, exported_heads(settings.audit_folder), full=full)

@@ -75,6 +75,8 @@ LISTS = {"plan_cache_mode": "force_custom_plan"}
 
 # Commands that a person waits for.
 PATIENT = TimeLimits(5, 10, 2, 5, 10)
+# Proofs of whole books: one statement reads what changed on a day.
+PROOFS = TimeLimits(5, 310, 2, 300, 10)
 # Requests: whoever sent one knows within 3 s that PostgreSQL does not answer.
 REQUESTS = TimeLimits(2, 2.4, 2, 2.2, 3)
 # Steps of workflows: all limits together are below those of one attempt.

@@ -6,6 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from database.connections import PATIENT
 from devenv.processes.ports import free_port
 from tests.cli.remit import remit
 from tests.conftest import database_named
@@ -74,6 +75,19 @@ async def test_books_that_nobody_can_reach_or_read_are_2_with_one_line(database_
     finally:
         await connection.execute("DROP DATABASE empty_of_tables WITH (FORCE)")
         await connection.close()
+
+
+@pytest.mark.system
+async def test_books_that_take_longer_to_read_than_a_request_may_are_verified(database_url: str) -> None:
+    """A day of a busy bank, or tables whose statistics a crash of PostgreSQL took away."""
+    slow = f"(SELECT pg_sleep({PATIENT.statement_seconds + 0.5})) AS slow"
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("ALTER TABLE event_head RENAME TO event_head_kept")
+    await connection.execute(f"CREATE VIEW event_head AS SELECT kept.* FROM event_head_kept kept, {slow}")
+    await connection.execute("GRANT SELECT ON event_head TO PUBLIC")
+    await connection.close()
+    status, _, said = await verify(REMIT_DATABASE_URL=database_url)
+    assert (status, said) == (0, [])
 
 
 @pytest.mark.system
