@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 # Called while the accounts are locked, and before the events are written. Whoever has locked the head gives out
-# positions alone until its end, and all that it wrote becomes visible with them: there is no gap, and a reader misses
+# positions alone until its end, and what it numbered becomes visible with them: there is no gap, and a reader misses
 # nothing. What these accounts have told before is visible by now and is numbered first, so an account's events keep the
 # order of its changes. Where too many wait to be numbered, the sequencer numbers these as well.
 BEGIN_NUMBERING = """
@@ -67,6 +67,10 @@ DECLARE
     through bigint := public.numbered_through();
     events_told integer;
 BEGIN
+    -- What this transaction has told since, as of an account that was flagged, comes before.
+    WHILE through IS NOT NULL AND (public.number_events(500)).numbered > 0 LOOP
+        through := public.numbered_through();
+    END LOOP;
     INSERT INTO public.outbox_events (type, subject, partition_key, account_id, audience, data, request_id,
         position)
     SELECT 'notification.added', added.id, coalesce(added.account_id, added.customer_id), added.account_id,

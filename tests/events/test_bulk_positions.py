@@ -16,6 +16,7 @@ from events.postgres.sequencer import number_all, number_events
 from events.postgres.stream import EventStream
 from ledger.postgres.book import Book
 from ledger.postgres.bulk.post import NUMBERED_FROM
+from notifications.postgres import write_notices
 from tests.connections import Connection
 from tests.orders import FINGERPRINTS, Holder, order
 from tests.standing_orders.scene import Scene
@@ -56,6 +57,17 @@ async def test_many_transfers_have_their_positions_once_they_are_committed(scene
     for person in (payer, payee):
         entries = [e.account_version for e in await stream_of(scene.database) if e.account_id == person.account_id]
         assert (told := [each for each in entries if each is not None]) == sorted(told)
+
+
+async def test_an_event_in_between_keeps_its_place_before_the_notifications_of_a_posting(scene: Scene) -> None:
+    payer, payee = await scene.holder(1_000), await scene.holder()
+    orders = [FINGERPRINTS.signed(order(payer.id, payer.account_id, payee.account_id, 1)) for _ in range(NUMBERED_FROM)]
+    async with scene.database.transaction() as connection:
+        await scene.bulk.post(connection, orders)
+        await connection.execute("SELECT emit_event('delivery.dead', 'between', 'key', NULL, NULL, '{}', '{}')")
+        await write_notices(connection, [(payer.id, payer.account_id, "paid", "All are paid.")])
+    events = await stream_of(scene.database)
+    assert [event.type for event in events[-2:]] == ["delivery.dead", "notification.added"]
 
 
 async def test_few_transfers_leave_their_numbers_to_the_sequencer(scene: Scene, owner: Connection) -> None:

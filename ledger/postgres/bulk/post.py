@@ -269,11 +269,11 @@ async def _write(connection: "Connection", ended: Sequence[EndedTransfer]) -> No
 
 
 async def _record(connection: "Connection", ended: Sequence[EndedTransfer]) -> None:
-    """Write the events and the audit records. It comes last: whoever numbers keeps others from it."""
+    """Write the events and the audit records. It comes late: whoever numbers keeps others from it until the commit."""
     if NUMBERED_FROM <= len(ended) <= NUMBERED_UP_TO:
         await connection.execute(_BEGIN_NUMBERING)
-    for first in range(0, len(ended), NUMBERED_UP_TO):
-        await connection.execute(_RECORD, [each.transfer.id for each in ended[first : first + NUMBERED_UP_TO]])
+    for first in range(0, len(ended), AT_ONCE):
+        await connection.execute(_RECORD, [each.transfer.id for each in ended[first : first + AT_ONCE]])
 
 
 def _row(ended: EndedTransfer) -> tuple[object, ...]:
