@@ -55,6 +55,7 @@ class DisputeWorkflow:
         self._course: DisputeProgress | None = None
         self._news = False
         self._details = ""
+        self._refused = ""
 
     @workflow.run
     async def run(self, dispute_id: DisputeId) -> DisputeState:  # noqa: ARG002 - the constructor has taken it
@@ -97,7 +98,8 @@ class DisputeWorkflow:
             self._course = await self._step(f"Decide: {decision.ruling}", steps.decide_dispute, decision)
         except FailureError as error:
             if answer := refusal_in(error):
-                workflow.set_current_details(f"{refused_update(answer)}{self._details}")
+                self._refused = refused_update(answer)
+                self._describe(self._details)
                 raise ApplicationError(answer.message, type=answer.code) from error
             raise
         self._news = True
@@ -116,9 +118,11 @@ class DisputeWorkflow:
             raise ApplicationError(objection, type="decision_refused")
 
     def _describe(self, details: str) -> None:
-        """Set the current details. They no longer tell of a decision that was refused before."""
+        """Set the current details. While the dispute is open, they begin with the decision that was refused last."""
+        if self._course is not None and self._course.state is not DisputeState.OPEN:
+            self._refused = ""
         self._details = details
-        workflow.set_current_details(details)
+        workflow.set_current_details(f"{self._refused}{details}")
 
     async def _hears_within(self, limit: timedelta) -> bool:
         """Whether a signal or an update has arrived within the limit."""

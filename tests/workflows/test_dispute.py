@@ -116,12 +116,20 @@ async def test_who_may_not_decide_is_refused_and_the_dispute_stays_open(saga: Sa
     await handle.terminate()
 
 
-async def test_a_refused_decision_is_shown_where_operators_look_until_the_dispute_goes_on(
+async def test_a_refused_decision_is_shown_where_operators_look_until_the_dispute_is_decided(
     saga: Sagas, case: Case
 ) -> None:
     handle = await case.start(saga)
     with pytest.raises(WorkflowUpdateFailedError):
         await decide(handle, case.reverse(2_501))
+    # Whatever the workflow reads afterwards: its row for the first time, or a statement.
+    await case.disputes.add_statement(case.dispute.id, case.payee.id, "It was sent on Monday")
+    await handle.signal(DisputeWorkflow.look_again)
+
+    async def statement_is_shown() -> bool:
+        return "Statements so far: 1" in await details(handle)
+
+    await until(statement_is_shown, "the workflow has read the statement")
     shown = await details(handle)
     assert "REFUSED the last `decide` (decision_refused): `The amount is more than what is left to reverse.`" in shown
     assert f"` About {case.dispute.transfer_id}, paid by " in shown
