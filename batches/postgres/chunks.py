@@ -49,11 +49,17 @@ LOCKED_FOR_BESIDE_OTHERS = timedelta(milliseconds=100)
 OTHERS_REMEMBERED = timedelta(seconds=2)
 SMALLEST_CHUNK = 50
 
-# Whoever waits for a row waits for the transaction that has locked it, whichever process it is in.
+# Whoever waits for a row waits for the transaction that has locked it, whichever process it is in. Another posting that
+# waits for its turn to number events is none of the others: shorter chunks would not help it.
 _IS_WAITED_FOR = """
+    WITH locks AS MATERIALIZED (SELECT pid, locktype, relation, transactionid, granted FROM pg_locks)
     SELECT EXISTS (
-        SELECT FROM pg_locks
+        SELECT FROM locks w
         WHERE locktype = 'transactionid' AND transactionid = pg_current_xact_id()::xid AND NOT granted
+            AND NOT EXISTS (
+                SELECT FROM locks h
+                WHERE h.pid = w.pid AND h.locktype = 'tuple' AND h.granted AND h.relation = 'event_head'::regclass
+            )
     )
 """
 
@@ -154,7 +160,8 @@ class BatchPosting:
         return progress, [outcome for outcome in outcomes if outcome.is_new]
 
     async def _post_chunk(self, connection: "Connection", batch: Batch) -> list[BulkOutcome]:
-        last = min(batch.posted + min(self._size, CHUNK), batch.total)
+        size = self._size
+        last = min(batch.posted + size, batch.total)
         orders = await self._orders(connection, batch, last)
         began = monotonic()
         outcomes = await self._bulk.post(connection, orders)
@@ -163,7 +170,7 @@ class BatchPosting:
         if await connection.fetchval(_IS_WAITED_FOR):
             self._others_until = now + OTHERS_REMEMBERED
         has_others = now < self._others_until
-        self._size = next_size(self._size, len(orders), took, LOCKED_FOR_BESIDE_OTHERS if has_others else LOCKED_FOR)
+        self._size = next_size(size, len(orders), took, LOCKED_FOR_BESIDE_OTHERS if has_others else LOCKED_FOR)
         await self._write_chunk(connection, batch, outcomes)
         return outcomes
 

@@ -75,17 +75,16 @@ async def test_steps_that_wait_when_a_chunk_comes_go_before_it(
         await book.credit(Step(each.transfer_id, 1, payee.account_id))
 
 
-@pytest.mark.parametrize("is_waited_for", [True, False])
+@pytest.mark.parametrize("waiting_for", ["the account", "its turn to number events", "nothing"])
 async def test_chunks_that_somebody_waits_for_are_followed_by_smaller_ones(
     database: Database,
     customers: Customers,
     book: Book,
     owner: Connection,
     monkeypatch: pytest.MonkeyPatch,
-    *,
-    is_waited_for: bool,
+    waiting_for: str,
 ) -> None:
-    """In whichever process it waits. Chunks that nobody waits for are as large as they may be."""
+    """In whichever process it waits. Chunks that nobody waits for with a payment are as large as they may be."""
     monkeypatch.setattr(chunks, "LOCKED_FOR", LONG)
     monkeypatch.setattr(chunks, "OTHERS_REMEMBERED", LONG)
     monkeypatch.setattr(chunks, "LOCKED_FOR_BESIDE_OTHERS", timedelta(microseconds=1))
@@ -94,19 +93,24 @@ async def test_chunks_that_somebody_waits_for_are_followed_by_smaller_ones(
     single = order(payer.id, payer.account_id, payee.account_id, 100)
     await book.open_transfer(single)
     batches, many = Batches(database, FINGERPRINTS), CHUNK // 2 + 10
-    debits: list[asyncio.Task[object]] = []
+    waiting: list[asyncio.Task[object]] = []
+
+    async def wait() -> object:
+        if waiting_for == "the account":
+            return await book.debit(Step(single.transfer_id, 1, payer.account_id))
+        return await owner.execute("SELECT FROM event_head FOR UPDATE")
 
     async def somebody_waits() -> bool:
         return bool(await database_waits(database))
 
     class Watched(BulkTransfers):
-        """Has a single payment wait for the first chunk."""
+        """Has somebody wait for the first chunk."""
 
         async def post(self, *args: Any, **options: Any) -> list[BulkOutcome]:
             outcomes = await super().post(*args, **options)
-            if is_waited_for and not debits:
-                debits.append(asyncio.create_task(book.debit(Step(single.transfer_id, 1, payer.account_id))))
-                await until(somebody_waits, "the debit waits for the chunk", 20)
+            if waiting_for != "nothing" and not waiting:
+                waiting.append(asyncio.create_task(wait()))
+                await until(somebody_waits, "somebody waits for the chunk", 20)
             return outcomes
 
     rules = RulesInForce(database, default_rule_set(review_from_major=None, decline_from_major=None))
@@ -116,9 +120,9 @@ async def test_chunks_that_somebody_waits_for_are_followed_by_smaller_ones(
         batch_id = (await batches.accept(payer.id, BatchMode.BEST_EFFORT, items)).batch.id
         while not (await posting.post_next(batch_id))[0].state.is_final:
             pass
-    await asyncio.gather(*debits)
+    await asyncio.gather(*waiting)
     rows = await owner.fetch("SELECT lines FROM batch_chunks WHERE batch_id = $1 ORDER BY number", batch_id)
-    assert [row["lines"] for row in rows] == ([CHUNK // 2, 10] if is_waited_for else [many])
+    assert [row["lines"] for row in rows] == ([CHUNK // 2, 10] if waiting_for == "the account" else [many])
 
 
 async def database_waits(database: Database) -> int:
