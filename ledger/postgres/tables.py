@@ -132,6 +132,9 @@ Index(
     *_LISTED,
     postgresql_where=ENDED_OTHERWISE,
 )
+Index("transfers_ended_otherwise_by_owner", transfers.c.owner_id, *_LISTED, postgresql_where=ENDED_OTHERWISE)
+Index("transfers_ended_otherwise_by_currency", transfers.c.currency, *_LISTED, postgresql_where=ENDED_OTHERWISE)
+Index("transfers_ended_otherwise_by_amount", transfers.c.amount_minor, *_LISTED, postgresql_where=ENDED_OTHERWISE)
 # Written once in the life of a transfer, when it completes.
 Index("transfers_completed_by_owner", transfers.c.owner_id, *_LISTED, postgresql_where=IS_COMPLETED)
 Index("transfers_completed_by_currency", transfers.c.currency, *_LISTED, postgresql_where=IS_COMPLETED)

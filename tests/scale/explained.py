@@ -41,6 +41,11 @@ class Plan:
         }
 
     @property
+    def discarded(self) -> int:
+        """The rows that were read, and are no part of the answer."""
+        return sum(node.get("Rows Removed by Filter", 0) * node["Actual Loops"] for node in self.nodes)
+
+    @property
     def scans(self) -> list[str]:
         """Each scan with its index and the rows that it read."""
         return [
@@ -62,6 +67,10 @@ class Explained:
     @property
     def sequential(self) -> set[str]:
         return {table for plan in self.plans for table in plan.sequential}
+
+    @property
+    def discarded(self) -> int:
+        return sum(plan.discarded for plan in self.plans)
 
 
 class ExplainedDatabase(Database):
