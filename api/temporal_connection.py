@@ -63,16 +63,16 @@ class TemporalConnection:
 
     async def keep_connecting(self) -> Client:
         """Return the client once Temporal has answered. From then on the client reconnects by itself."""
-        pause, said = 0.2, ""
+        pause, reported = 0.2, ""
         while True:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     self.client = await self.connect()
             except (RPCError, RuntimeError, OSError) as error:  # TimeoutError is an OSError
                 reason = str(error) or f"Temporal does not answer within {CONNECT_SECONDS:g} s"
-                if reason != said:
+                if reason != reported:
                     log.warning("%s. Trying again until it does", reason)
-                    said = reason
+                    reported = reason
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_CONNECT_PAUSE)
             else:

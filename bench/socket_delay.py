@@ -98,9 +98,9 @@ async def measure_sockets(prepare: Prepare, say: Say) -> bool:
             for number in range(IDLE_DEPOSITS):
                 await watched[number % CUSTOMERS].deposit()
                 await asyncio.sleep(IDLE_PAUSE_SECONDS)
-            is_good = await _tell("idle", watched, IDLE_GOAL_MILLISECONDS, say)
+            is_good = await _report("idle", watched, IDLE_GOAL_MILLISECONDS, say)
             await asyncio.gather(*(_deposit_for(each, LOADED_SECONDS) for each in watched))
-            return await _tell("loaded", watched, LOADED_GOAL_MILLISECONDS, say) and is_good
+            return await _report("loaded", watched, LOADED_GOAL_MILLISECONDS, say) and is_good
 
 
 async def _registered(http: httpx.AsyncClient) -> _Watched:
@@ -123,7 +123,7 @@ async def _deposit_for(each: _Watched, seconds: float) -> None:
         await each.deposit()
 
 
-async def _tell(name: str, watched: list[_Watched], goal: int, say: Say) -> bool:
+async def _report(name: str, watched: list[_Watched], goal: int, say: Say) -> bool:
     """Print the figures of one phase, and forget them."""
     deposits = sum(each.deposits for each in watched)
     for _ in range(LAST_SECONDS * 10):

@@ -110,9 +110,9 @@ def _named(message: bytes) -> tuple[str | None, str | None]:
 
 def _history(message: AbstractIncomingMessage, tries: int) -> tuple[str, int]:
     """Why it was given up, and after how many deliveries: as the consumer says, else as RabbitMQ notes it."""
-    said, times = message.headers.get(REASON), message.headers.get(TRIES)
-    if isinstance(said, str) and isinstance(times, int):
-        return said, times
+    reason, times = message.headers.get(REASON), message.headers.get(TRIES)
+    if isinstance(reason, str) and isinstance(times, int):
+        return reason, times
     deaths = message.headers.get("x-death")
     reason = str(deaths[0].get("reason")) if isinstance(deaths, list) and isinstance(deaths[0], dict) else "unknown"
     if reason == "delivery_limit":

@@ -58,10 +58,10 @@ class BulkTransfers:
             return outcomes
         written = [(outcome.order, outcome.standing) for outcome in outcomes if outcome.is_new and outcome.standing]
         await screening.keep(connection, outcomes)
-        told = [
+        messages = [
             (order.transfer_id, account_id, body)
             for order, standing in written
             for account_id, body in ending_messages(order, standing).items()
         ]
-        await write_ending_messages(connection, told)
+        await write_ending_messages(connection, messages)
         return outcomes

@@ -47,7 +47,7 @@ async def _until_it_answers(name: str, attempt: Callable[[], Awaitable[None]]) -
     from temporalio.service import RPCError
 
     deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-    said = ""
+    reported = ""
     while True:
         try:
             return await attempt()
@@ -57,7 +57,7 @@ async def _until_it_answers(name: str, attempt: Callable[[], Awaitable[None]]) -
             reason = str(error)
             if asyncio.get_running_loop().time() > deadline:
                 raise Unavailable(f"Gave up after {WAIT_SECONDS} s: {reason}") from error
-            if reason != said:
+            if reason != reported:
                 say(f"Waiting for {name}: {reason}")
-                said = reason
+                reported = reason
             await asyncio.sleep(2)

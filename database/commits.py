@@ -39,13 +39,13 @@ async def check_commits(database: Database, *, sandbox: bool) -> None:
 
 async def wait_for_durable_commits(database: Database, *, sandbox: bool) -> None:
     """The same, once PostgreSQL answers."""
-    pause, said = 0.2, ""
+    pause, logged = 0.2, ""
     while True:
         try:
             return await check_commits(database, sandbox=sandbox)
         except Unavailable as error:
-            if str(error) != said:
+            if str(error) != logged:
                 log.warning("%s. Trying again until PostgreSQL answers", error)
-                said = str(error)
+                logged = str(error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 import yaml
 
-from deploy.native_story import Story, StoryError
+from deploy.native_scenario import Scenario, ScenarioError
 from devenv.errors import StackError
 from devenv.processes.ports import LOCALHOST, free_port
 from devenv.processes.process import Child, OsAccount, Process
@@ -306,7 +306,7 @@ async def job(deployment: Deployment, service: str) -> None:
 
 
 async def check(folder: Path, postgres_bin: Path) -> None:
-    """Check the whole deployment, in the order that the compose file requires. Raises StackError or StoryError."""
+    """Check the whole deployment, in the order that the compose file requires. Raises StackError or ScenarioError."""
     deployment = Deployment(folder, await temporal_programs(Settings(), folder / "bin"), postgres_bin)
     async with running(await deployment.postgres()):
         await job(deployment, "databases")
@@ -322,7 +322,7 @@ async def check(folder: Path, postgres_bin: Path) -> None:
                         httpx.AsyncClient(base_url=deployment.api_url(1), timeout=40) as client,
                         httpx.AsyncClient(base_url=deployment.api_url(2), timeout=40) as another,
                     ):
-                        await Story(client, another, say).tell(kill_worker=processes[len(apis)].kill)
+                        await Scenario(client, another, say).run(kill_worker=processes[len(apis)].kill)
                     await people(deployment)
                 finally:
                     books = await deployment.run("api", sys.executable, "-m", "cli", "verify")
@@ -359,7 +359,7 @@ def main() -> None:
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="remit-deploy-"))
     try:
         asyncio.run(check(folder, postgres_programs(arguments.postgres_bin)))
-    except (StackError, StoryError) as error:
+    except (StackError, ScenarioError) as error:
         say(f"FAILED: {error}")
         say(f"logs are in {folder}")
         raise SystemExit(1) from None

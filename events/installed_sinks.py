@@ -43,7 +43,7 @@ def installed_sinks(taken: Iterable[str] = ()) -> tuple[list[Sink], list[Unusabl
                 continue
             kind_of(sink)
             if sink.name in names:
-                raise ValueError(f"another sink has the name {sink.name}")  # noqa: TRY301 - told like its other errors
+                raise ValueError(f"another sink has the name {sink.name}")  # noqa: TRY301 - reported like its other errors
         except Exception as error:  # noqa: BLE001 - the package of others may raise anything
             unusable.append(UnusableSink(offered.name, f"{type(error).__name__}: {error}"))
         else:

@@ -19,13 +19,13 @@ def as_seen_by(event: Event, reader: CustomerId | None) -> Event | None:
         return None
     seen = replace(event, audience=(reader,), request_id=None)
     if "transfer" in event.data:
-        return _transfer_seen(seen, reader)
+        return _transfer_view(seen, reader)
     if "dispute" in event.data:
-        return replace(seen, data=event.data | {"dispute": _dispute_seen(event.data["dispute"], reader)})
+        return replace(seen, data=event.data | {"dispute": _dispute_view(event.data["dispute"], reader)})
     return seen
 
 
-def _transfer_seen(event: Event, reader: CustomerId) -> Event:
+def _transfer_view(event: Event, reader: CustomerId) -> Event:
     entry = event.data["entry"]
     if entry is not None and entry["owner_id"] != reader:
         event = replace(event, account_id=None, account_version=None)
@@ -38,6 +38,6 @@ def _transfer_seen(event: Event, reader: CustomerId) -> Event:
     return replace(event, data=event.data | {"transfer": transfer, "entry": entry})
 
 
-def _dispute_seen(dispute: dict[str, Any], reader: CustomerId) -> dict[str, Any]:
+def _dispute_view(dispute: dict[str, Any], reader: CustomerId) -> dict[str, Any]:
     """Parties know each other as payer and payee."""
     return dispute | {name: None for name in ("payer_id", "payee_id") if dispute[name] != reader}

@@ -292,8 +292,8 @@ def _objections_to_destination(
         assert allowance.limit_minor is not None
         assert allowance.left_minor is not None
         # A payer learns neither limit nor balance of the payee; a depositor's account is their own.
-        is_told = order.kind in (Kind.DEPOSIT, Kind.FUNDING)
-        left = Money(allowance.left_minor, destination.currency) if is_told else None
+        may_see_what_is_left = order.kind in (Kind.DEPOSIT, Kind.FUNDING)
+        left = Money(allowance.left_minor, destination.currency) if may_see_what_is_left else None
         yield BalanceLimitExceeded(destination.id, Money(allowance.limit_minor, destination.currency), left)
 
 

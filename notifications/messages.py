@@ -12,10 +12,10 @@ def ending_messages(order: TransferOrder, standing: Standing) -> dict[AccountId,
     """
     why = f" {_reason(order, standing.failure)}" if standing.failure else ""
     ended = f"Your {order.kind} {order.transfer_id} of {order.amount} is {standing.state}.{why}"
-    told = {} if order.kind is Kind.FUNDING else {order.customer_account_id: ended}  # the system reads none
+    bodies = {} if order.kind is Kind.FUNDING else {order.customer_account_id: ended}  # the system reads none
     if standing.state is State.COMPLETED:
-        told.setdefault(order.destination_account_id, f"You received {order.amount} by transfer {order.transfer_id}.")
-    return {account_id: body for account_id, body in told.items() if account_id not in SYSTEM_ACCOUNTS}
+        bodies.setdefault(order.destination_account_id, f"You received {order.amount} by transfer {order.transfer_id}.")
+    return {account_id: body for account_id, body in bodies.items() if account_id not in SYSTEM_ACCOUNTS}
 
 
 def _reason(order: TransferOrder, failure: Failure) -> str:

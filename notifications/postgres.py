@@ -73,7 +73,7 @@ _WRITE_ONE = f"""
 _WRITE_NOTICES = f"""
     INSERT INTO notifications (customer_id, account_id, occasion, body)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-        AS told (customer_id, account_id, occasion, body)
+        AS given (customer_id, account_id, occasion, body)
     WHERE customer_id <> '{SYSTEM_CUSTOMER}'
     ON CONFLICT DO NOTHING
 """
@@ -81,8 +81,8 @@ _WRITE_NOTICES = f"""
 # Only whoever asked for a reversal reads that it took nothing: its other party need not know that staff tried.
 _WRITE = """
     INSERT INTO notifications (transfer_id, attempt, account_id, customer_id, occasion, body)
-    SELECT $1, $2, a.id, a.owner_id, 'ended', told.body
-    FROM unnest($3::text[], $4::text[]) AS told (account_id, body) JOIN accounts a ON a.id = told.account_id
+    SELECT $1, $2, a.id, a.owner_id, 'ended', given.body
+    FROM unnest($3::text[], $4::text[]) AS given (account_id, body) JOIN accounts a ON a.id = given.account_id
     JOIN transfers t ON t.id = $1
     WHERE (t.kind <> 'reversal' OR t.owner_id = a.owner_id OR t.state IN ('completed', 'compensated'))
     ON CONFLICT DO NOTHING
@@ -92,10 +92,10 @@ _WRITE = """
 # nobody else can have told of them.
 _WRITE_MANY = """
     INSERT INTO notifications (transfer_id, attempt, account_id, customer_id, occasion, body)
-    SELECT told.transfer_id, 1, a.id, a.owner_id, 'ended', told.body
-    FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS told (transfer_id, account_id, body, place)
-    JOIN accounts a ON a.id = told.account_id
-    ORDER BY told.place
+    SELECT given.transfer_id, 1, a.id, a.owner_id, 'ended', given.body
+    FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS given (transfer_id, account_id, body, place)
+    JOIN accounts a ON a.id = given.account_id
+    ORDER BY given.place
 """
 
 _OWN = select(*columns_for(Notification, notifications)).where(_COLUMNS.customer_id == bindparam("customer_id"))

@@ -51,8 +51,8 @@ def changed_transfer(event: Event) -> TransferId | None:
 
 def with_state(before: TransferStatus | None, event: Event) -> TransferStatus:
     """The status after the event. Raises `OutOfOrder` unless its state may follow."""
-    told = event.data["transfer"]
-    reached = Reached(told["attempt"], State(told["state"]), event.occurred_at)
+    transfer = event.data["transfer"]
+    reached = Reached(transfer["attempt"], State(transfer["state"]), event.occurred_at)
     if before is None:
         may_follow = (reached.attempt, reached.state) == (1, State.INITIATED)
     else:
@@ -61,7 +61,7 @@ def with_state(before: TransferStatus | None, event: Event) -> TransferStatus:
     if not may_follow:
         last = f"{before.state} of attempt {before.attempt}" if before else "nothing"
         raise OutOfOrder(
-            f"event {event.position} is {reached.state} of attempt {reached.attempt} of {told['id']}, and what was "
+            f"event {event.position} is {reached.state} of attempt {reached.attempt} of {transfer['id']}, and what was "
             f"projected ends with {last}"
         )
-    return TransferStatus(told["id"], (*(before.reached if before else ()), reached))
+    return TransferStatus(transfer["id"], (*(before.reached if before else ()), reached))

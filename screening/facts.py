@@ -92,16 +92,16 @@ class Facts:
 
     def as_json(self) -> dict[str, Any]:
         """What is kept with a verdict: only what the rules saw."""
-        told: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for need, value in self.values.items():
-            told[_name_of(need)] = (
+            values[_name_of(need)] = (
                 {"count": value.count, "sum": value.sum_minor} if isinstance(value, Movements) else value
             )
         if self.payer_lists:
-            told["payer_lists"] = list(self.payer_lists)
+            values["payer_lists"] = list(self.payer_lists)
         if self.payee_lists:
-            told["payee_lists"] = list(self.payee_lists)
-        return dict(sorted(told.items()))
+            values["payee_lists"] = list(self.payee_lists)
+        return dict(sorted(values.items()))
 
 
 NO_FACTS = Facts()

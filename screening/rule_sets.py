@@ -124,7 +124,7 @@ def _rule_in(given: object) -> ScreeningRule:
     values: dict[str, Any] = {}
     errors: list[str] = []
     for name, value in given.items():
-        if name in ("kind", "package"):  # the package is told by contents, and not configured
+        if name in ("kind", "package"):  # the package is described by contents, and not configured
             continue
         if name not in fields:
             errors.append(f"{name}: {kind} has no such field.{_close_to(str(name), fields)}")
@@ -224,16 +224,16 @@ def _contents_of(rule: ScreeningRule) -> dict[str, Any]:
     """What makes the rule again, with the package that it comes from: another version may judge otherwise."""
     made_by = type(rule)
     kind = next((name for name, known in STANDARD_RULES.items() if known is made_by), None)
-    told: dict[str, Any] = {"kind": kind or made_by.__name__}
+    described: dict[str, Any] = {"kind": kind or made_by.__name__}
     for name, found in ({} if kind else installed_rules()).items():
         if found.value == f"{made_by.__module__}:{made_by.__qualname__}":
-            told = {"kind": name}
+            described = {"kind": name}
             if found.dist is not None:
-                told["package"] = f"{found.dist.name} {found.dist.version}"
+                described["package"] = f"{found.dist.name} {found.dist.version}"
     if dataclasses.is_dataclass(rule):
         fields = [field.name for field in dataclasses.fields(rule) if field.init]
-        told |= {name: _json_of(getattr(rule, name)) for name in fields}
-    return told
+        described |= {name: _json_of(getattr(rule, name)) for name in fields}
+    return described
 
 
 def _json_of(value: Any) -> Any:

@@ -45,8 +45,8 @@ def _lefts(former: Sequence[str], former_until: datetime | None, now: datetime) 
     """The former secrets that sign still, and for how long."""
     if former_until is None:
         return []
-    told = (each.partition("@") for each in former)
-    lefts = [(secret, former_until - now - timedelta(seconds=int(less or 0))) for secret, _, less in told]
+    earlier = (each.partition("@") for each in former)
+    lefts = [(secret, former_until - now - timedelta(seconds=int(less or 0))) for secret, _, less in earlier]
     return [(secret, left) for secret, left in lefts if left > timedelta(0)]
 
 

@@ -70,8 +70,8 @@ class DisputeWorkflow:
             )
             left = max(until - workflow.now(), timedelta(0))
             # A lost signal must not delay a decision until the deadline, so the row is read without signals, too.
-            notified = await self._hears_within(min(left, policies.DISPUTE_ROUTINE_LOOK))
-            if notified or left > policies.DISPUTE_ROUTINE_LOOK:
+            notified = await self._hears_within(min(left, policies.DISPUTE_ROUTINE_READ))
+            if notified or left > policies.DISPUTE_ROUTINE_READ:
                 course = await self._step("Read what is new", steps.read_dispute)
             else:
                 course = await self._step("Deadline: expire it, unless it is decided", steps.expire_dispute)
@@ -142,22 +142,22 @@ class DisputeWorkflow:
         order = course.reversal
         assert order is not None
         self._describe(f"Decided: {order.amount} is to go back to the payer. See {order.workflow_id}.")
-        pause = policies.DISPUTE_FIRST_LOOK
+        pause = policies.DISPUTE_FIRST_PAUSE
         while (failure := await self._opened(order)) is not None and failure.code == FORGED:
             # The key that signed it was retired meanwhile. Whoever reads the row signs it anew.
             await workflow.sleep(pause, summary="Until the reversal is signed with another fingerprint key")
-            pause = min(pause * 2, policies.DISPUTE_LONGEST_LOOK)
+            pause = min(pause * 2, policies.DISPUTE_LONGEST_PAUSE)
             course = await self._step("Have the reversal signed again", steps.read_dispute)
             if course.reversal is None:
                 return course
             order = course.reversal
         driver = None if failure else await self._driver(order)
-        pause = policies.DISPUTE_FIRST_LOOK
+        pause = policies.DISPUTE_FIRST_PAUSE
         while course.state is DisputeState.REVERSING:
             if failure is None and await self._has_ended(driver, pause):
                 driver = None
             course = await self._step("Check whether the reversal has ended", steps.close_dispute, failure)
-            pause = min(pause * 2, policies.DISPUTE_LONGEST_LOOK)
+            pause = min(pause * 2, policies.DISPUTE_LONGEST_PAUSE)
         return course
 
     async def _opened(self, order: TransferOrder) -> Failure | None:
@@ -205,19 +205,19 @@ class DisputeWorkflow:
         return True
 
     async def _step(
-        self, saying: str, step: Callable[..., Awaitable[DisputeProgress]], *arguments: Any
+        self, label: str, step: Callable[..., Awaitable[DisputeProgress]], *arguments: Any
     ) -> DisputeProgress:
         known = self._course.state if self._course else None
-        self._course = await self._activity(saying, step, self._id, *arguments)
+        self._course = await self._activity(label, step, self._id, *arguments)
         if changes := dispute_attributes(self._course.state, self._course.disputed, known):
             workflow.upsert_search_attributes(changes)
         return self._course
 
-    async def _activity(self, saying: str, step: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    async def _activity(self, label: str, step: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         return await workflow.execute_activity(
             step,
             args=arguments,
             start_to_close_timeout=policies.REGULAR_ATTEMPT,
             retry_policy=policies.UNTIL_ANSWERED,
-            summary=saying,
+            summary=label,
         )

@@ -47,17 +47,17 @@ SCREENING_FIRST_PAUSE = timedelta(seconds=5)
 SCREENING_LONGEST_PAUSE = timedelta(minutes=10)
 
 # An open dispute reads its row at this interval without a signal. The history stays short even after weeks.
-DISPUTE_ROUTINE_LOOK = timedelta(hours=3)
+DISPUTE_ROUTINE_READ = timedelta(hours=3)
 
 # A request for a higher tier reads its row at this interval without a signal.
-TIER_ROUTINE_LOOK = timedelta(hours=3)
+TIER_ROUTINE_READ = timedelta(hours=3)
 
 # The document of a tier request is asked about for so long. Then staff decide alone.
 TIER_VERIFIER_BUDGET = timedelta(hours=1)
 
 # A decided dispute checks its reversal after pauses that grow from the first to the longest, or once its driver ends.
-DISPUTE_FIRST_LOOK = timedelta(seconds=5)
-DISPUTE_LONGEST_LOOK = timedelta(minutes=10)
+DISPUTE_FIRST_PAUSE = timedelta(seconds=5)
+DISPUTE_LONGEST_PAUSE = timedelta(minutes=10)
 
 # One sweep over the transfers that are not final. The next sweep finds what this one does not reach.
 SWEEP_ATTEMPT = timedelta(seconds=60)
@@ -83,7 +83,7 @@ VERIFIER_RETRY = RetryPolicy(
 )
 
 # A document that waits for staff is read again after this time: a nudge may be lost.
-DOCUMENT_ROUTINE_LOOK = timedelta(hours=3)
+DOCUMENT_ROUTINE_READ = timedelta(hours=3)
 
 # One step of a rebuild: some seconds of short accounts, or a long one, whose statements PostgreSQL limits.
 REBUILD_ATTEMPT = timedelta(minutes=5)
@@ -120,7 +120,7 @@ BATCH_HEARTBEAT = timedelta(seconds=6)
 BATCH_SINGLES_PAUSE = timedelta(seconds=1)
 
 # A held batch reads its row at this interval without a signal.
-BATCH_ROUTINE_LOOK = timedelta(hours=1)
+BATCH_ROUTINE_READ = timedelta(hours=1)
 
 # A batch continues as new after so many steps: it takes that many only while its singles are slow, or it is held.
 BATCH_STEPS = 200

@@ -80,13 +80,13 @@ class Drain:
                 # Whatever ended the step, also a fault: what was accepted is not to be sent once more.
                 health = await self._record(endpoint, health)
         why = waits_for(health, owner_is_disabled=opened.held and endpoint.state is not EndpointState.DISABLED)
-        told = Drained(health.state, self._delivered, self._failed, waits_for=why)
+        drained = Drained(health.state, self._delivered, self._failed, waits_for=why)
         if (opened.replays and not opened.held) or self._is_over:
-            return replace(told, more=True)
+            return replace(drained, more=True)
         until = await self._outgoing.go_idle(endpoint.id, health, held=opened.held)
         if until is None:
-            return told
-        return replace(told, wait_milliseconds=max((until - self._now(opened)) // _MILLISECOND, 0))
+            return drained
+        return replace(drained, wait_milliseconds=max((until - self._now(opened)) // _MILLISECOND, 0))
 
     def _now(self, opened: OpenEndpoint) -> datetime:
         """PostgreSQL's time: by it the rows say what is due."""
@@ -126,7 +126,7 @@ class Drain:
                 return health
 
     async def _check(self, opened: OpenEndpoint) -> None:
-        """See whether the endpoint was changed: then this step ends, and the next one does as it is told."""
+        """See whether the endpoint was changed: then this step ends, and the next one follows the change."""
         self._checked_at = monotonic()
         if not self._is_over and not await self._outgoing.is_unchanged(opened):
             self._is_changed = True

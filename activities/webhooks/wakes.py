@@ -28,7 +28,7 @@ WORKFLOW = "WebhookEndpointWorkflow"
 SIGNAL = "look_again"
 
 # How often a worker looks.
-LOOK_MILLISECONDS = 250
+POLL_MILLISECONDS = 250
 
 AT_ONCE = 20
 RPC_LIMIT = timedelta(seconds=5)
@@ -85,7 +85,7 @@ class Wakes:
         while True:
             try:
                 self._poked.clear()
-                await self._look(client, task_queue)
+                await self._poll(client, task_queue)
             except (Unavailable, RPCError, RuntimeError, TimeoutError) as error:
                 if not is_lost:
                     log.warning("no webhook endpoint is woken", error=" ".join(str(error).split()))
@@ -96,10 +96,10 @@ class Wakes:
                 log.info("webhook endpoints are woken again")
                 is_lost = False
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_MILLISECONDS / 1000):
+                async with asyncio.timeout(POLL_MILLISECONDS / 1000):
                     await self._poked.wait()
 
-    async def _look(self, client: Client, task_queue: str) -> None:
+    async def _poll(self, client: Client, task_queue: str) -> None:
         if listening := list(self._listening):
             for endpoint_id in await self._outgoing.with_news(listening):
                 if news := self._listening.get(endpoint_id):

@@ -27,14 +27,14 @@ from api.http.route import CheckedRoute
 from api.services import Remit, Services
 from api.transfers.acceptance import TransferRequest
 from api.transfers.models import TransferOut
-from api.transfers.responses import MOVING_RESPONSES, move
+from api.transfers.responses import TRANSFER_RESPONSES, move
 from customers.customer import AccountExists, IdentityMissing
 from ledger.accounts import Account
 from ledger.ids import WORLD, AccountId
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"], route_class=CheckedRoute)
 
-_CASH_RESPONSES = MOVING_RESPONSES | problem_responses(
+_CASH_RESPONSES = TRANSFER_RESPONSES | problem_responses(
     "sandbox_rails_off", "validation_failed", "idempotency_key_reused", "transaction_id_reused"
 )
 _READING = ("not_authenticated", "token_expired", "database_unavailable")

@@ -143,9 +143,9 @@ def _digest(wanted: RegisterIn) -> str:
 
     That is the password, and of the number of the document all but its last characters, which are no secret.
     """
-    said = wanted.model_dump(mode="json", exclude={"password"}, exclude_unset=True)
-    said["identity_document"]["number"] = last_characters(wanted.identity_document.number)
-    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    contents = wanted.model_dump(mode="json", exclude={"password"}, exclude_unset=True)
+    contents["identity_document"]["number"] = last_characters(wanted.identity_document.number)
+    return hashlib.sha256(json.dumps(contents, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @router.post(

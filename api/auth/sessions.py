@@ -175,8 +175,8 @@ async def current_client(request: Request) -> Client:
 
 async def user_agent(request: Request) -> str | None:
     """What the client says it is, for the list of sessions: printable characters only."""
-    said = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))
-    return said or None
+    agent = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))
+    return agent or None
 
 
 CurrentClient = Annotated[Client, Depends(current_client)]

@@ -83,7 +83,7 @@ async def stats(
     period = await remit.period_reads.read(wanted) if wanted else None
     if (oldest := found.oldest_not_final) is None:
         return StatsOut.of(found, None, period)
-    return StatsOut.of(found, AnyTransferOut.told(oldest, remit.web_ui.workflow(oldest.workflow_id)), period)
+    return StatsOut.of(found, AnyTransferOut.for_staff(oldest, remit.web_ui.workflow(oldest.workflow_id)), period)
 
 
 def _period(begins: datetime | None, ends: datetime | None) -> Period | None:

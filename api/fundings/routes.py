@@ -13,7 +13,7 @@ from api.services import Remit
 from api.staff.authorization import may
 from api.transfers.acceptance import TransferRequest
 from api.transfers.models import TransferOut
-from api.transfers.responses import MOVING_RESPONSES, move
+from api.transfers.responses import TRANSFER_RESPONSES, move
 from ledger.transfers import Kind
 from staff.account_actions import NoSuchAccount, check_account_action
 from staff.permissions import Action, Actor
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/admin/fundings", tags=["admin"], route_class=Chec
     status_code=status.HTTP_201_CREATED,
     operation_id="admin.fundings.create",
     summary="Fund an account",
-    responses=MOVING_RESPONSES
+    responses=TRANSFER_RESPONSES
     | problem_responses(
         "forbidden",
         "conflict_of_interest",

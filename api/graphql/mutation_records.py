@@ -45,11 +45,11 @@ class MutationRecords(SchemaExtension):
         finally:
             if _changes(self.execution_context):
                 context.remit.request_queue.put(
-                    _seen(self.execution_context, socket, cause, received_at, time.perf_counter() - started)
+                    _request_of(self.execution_context, socket, cause, received_at, time.perf_counter() - started)
                 )
 
 
-def _seen(
+def _request_of(
     operation: ExecutionContext, socket: WebSocket, cause: Cause, received_at: datetime, seconds: float
 ) -> SeenRequest:
     body = _sent(operation)

@@ -128,7 +128,7 @@ class Pushes:
             async for event in events:
                 with problems_as_errors():
                     caller = context.reader(Scope.NOTIFICATIONS_READ)
-                    found = await _told(remit, caller.customer.id, NotificationId(event.subject))
+                    found = await _notification(remit, caller.customer.id, NotificationId(event.subject))
                     if found is None:
                         continue
                     shown = NotificationOut.of(found)
@@ -147,7 +147,7 @@ class Pushes:
                     yield changed
 
 
-async def _told(remit: Services, reader_id: CustomerId, notification_id: NotificationId) -> Notification | None:
+async def _notification(remit: Services, reader_id: CustomerId, notification_id: NotificationId) -> Notification | None:
     """The notification of an event, as soon as PostgreSQL answers: an error would end the subscription for good.
 
     None: it is gone. What comes meanwhile waits, and too much of it closes the socket.

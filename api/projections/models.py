@@ -115,7 +115,7 @@ class ProjectionRebuildOut(BaseModel):
 
     id: ProjectionRebuildId
     projection: ProjectionName
-    stage: Stage = Field(description="`books`: it takes what old events told; `dropping`: it is shown already")
+    stage: Stage = Field(description="`books`: it applies old events; `dropping`: it is shown already")
     position: int = Field(description="The last event that it has folded", examples=[4000])
     goal: int = Field(description="The position of the rows that are shown", examples=[4711])
     requested_by: CustomerId | None = Field(description="null: a migration asked for it")

@@ -105,7 +105,7 @@ async def rebuild(
 ) -> ProjectionRebuildOut:
     """Workers fill new rows beside those that are shown, and show them once they have come as far.
 
-    Nobody sees a part of them. What events that are no longer kept told comes from the books.
+    Nobody sees a part of them. What is older than the events that are kept comes from the books.
     """
     keep = answers.keep(ProjectionRebuildOut.of, status.HTTP_202_ACCEPTED, _location_of)
     requested = await remit.projection_rebuilds.request(actor, name, wanted.reason, keep)

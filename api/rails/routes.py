@@ -18,7 +18,7 @@ from api.rails.models import RailMovementIn
 from api.services import Remit, Services
 from api.transfers.acceptance import TransferRequest, order_for
 from api.transfers.models import TransferOut
-from api.transfers.responses import MOVING_PROBLEMS, accepted, show_progress
+from api.transfers.responses import TRANSFER_PROBLEMS, accepted, show_progress
 from ledger.accounts import Account
 from ledger.ids import SYSTEM_CUSTOMER, WORLD
 from staff.account_actions import SystemsAccount
@@ -27,7 +27,7 @@ from staff.permissions import Action, ConflictOfInterest
 router = APIRouter(prefix="/v1/rails", tags=["accounts"], route_class=CheckedRoute)
 
 _RESPONSES = accepted(TransferOut) | problem_responses(
-    *MOVING_PROBLEMS,
+    *TRANSFER_PROBLEMS,
     "forbidden",
     "conflict_of_interest",
     "account_not_found",

@@ -43,7 +43,7 @@ class DecisionsIn(DecisionIn):
     max_amount: Amount | None = None
 
     @model_validator(mode="after")
-    def _says_which(self) -> Self:
+    def _names_its_transfers(self) -> Self:
         filters = (self.account_id, self.owner_id, self.currency, self.min_amount, self.max_amount)
         listed = (self.created_before, self.total)
         if self.transfer_ids is not None:

@@ -58,7 +58,7 @@ async def reviews(wanted: Annotated[ReviewFilters, Query()], reader: Staff, remi
 def _waiting(transfer: Transfer, review: OpenReview | None, remit: Services) -> OpenReviewOut:
     decisions = review.decisions if review else []
     return OpenReviewOut(
-        transfer=AnyTransferOut.told(transfer, remit.web_ui.workflow(transfer.workflow_id)),
+        transfer=AnyTransferOut.for_staff(transfer, remit.web_ui.workflow(transfer.workflow_id)),
         began_at=review.began_at if review else None,
         deadline=review.deadline if review else None,
         approvals=review.approvals if review else None,
@@ -122,7 +122,7 @@ async def decide_many(
         if unknown := set(wanted.transfer_ids) - {each.id for each in found}:
             raise Problem("transfer_not_found", f"There is no transfer {min(unknown)}. None is decided.")
     else:
-        found = await _seen(wanted, actor, remit)
+        found = await _transfers_listed(wanted, actor, remit)
     if not found:
         raise Problem("nothing_matches")
     decision = Decision(actor.id, wanted.ruling, wanted.reason)
@@ -132,7 +132,7 @@ async def decide_many(
     return DecisionsOut.of(batch)
 
 
-async def _seen(wanted: DecisionsIn, actor: Actor, remit: Services) -> list[Transfer]:
+async def _transfers_listed(wanted: DecisionsIn, actor: Actor, remit: Services) -> list[Transfer]:
     """The transfers of the list that the reviewer read. Raises a problem where there are more by now.
 
     What the list hides from the reviewer is left out here, too.

@@ -113,7 +113,7 @@ class StandingOrderIn(In):
     retry_days: RetryDays = 2
 
     @model_validator(mode="after")
-    def _says_how_much(self) -> Self:
+    def _has_an_amount(self) -> Self:
         if (self.amount is None) is (self.above is None):
             raise ValueError("give an amount or above, one of the two")
         return self
@@ -149,7 +149,7 @@ class StandingOrderChangeIn(In):
     retry_days: RetryDays | None = None
 
     @model_validator(mode="after")
-    def _says_how_much(self) -> Self:
+    def _has_an_amount(self) -> Self:
         if self.amount is not None and self.above is not None:
             raise ValueError("give an amount or above, one of the two")
         return self

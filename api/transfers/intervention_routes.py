@@ -39,7 +39,7 @@ async def cancel(
     transfer = await remit.interventions.transfer(transfer_id)
     cancelled, answer = await remit.interventions.cancel(actor, transfer, wanted.reason, key)
     answered(answer, response)
-    return AnyTransferOut.told(cancelled, remit.web_ui.workflow(cancelled.workflow_id))
+    return AnyTransferOut.for_staff(cancelled, remit.web_ui.workflow(cancelled.workflow_id))
 
 
 @router.post(
@@ -66,7 +66,7 @@ async def retry(
     begun, answer = await remit.interventions.retry(actor, transfer, wanted.reason, wait, key)
     answered(answer, response)
     show_progress(begun, response, f"/v1/admin/transfers/{begun.id}")
-    return AnyTransferOut.told(begun, remit.web_ui.workflow(begun.workflow_id))
+    return AnyTransferOut.for_staff(begun, remit.web_ui.workflow(begun.workflow_id))
 
 
 @router.post(

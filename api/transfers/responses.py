@@ -12,7 +12,7 @@ from api.transfers.acceptance import TransferRequest, order_for
 from api.transfers.models import TransferOut
 from ledger.transfers import State, Transfer
 
-MOVING_PROBLEMS = (
+TRANSFER_PROBLEMS = (
     "invalid_json",
     "idempotency_key_missing",
     "idempotency_key_invalid",
@@ -53,7 +53,7 @@ def accepted(model: type[TransferOut]) -> dict[int | str, dict[str, Any]]:
 POLL_SECONDS = 1
 REVIEW_POLL_SECONDS = 30
 
-MOVING_RESPONSES = accepted(TransferOut) | problem_responses(*MOVING_PROBLEMS)
+TRANSFER_RESPONSES = accepted(TransferOut) | problem_responses(*TRANSFER_PROBLEMS)
 
 
 async def move(

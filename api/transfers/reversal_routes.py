@@ -11,7 +11,7 @@ from api.http.route import CheckedRoute
 from api.services import Remit
 from api.transfers.acceptance import TransferRequest
 from api.transfers.models import ReversalIn, ReversalsOut, TransferOut
-from api.transfers.responses import MOVING_PROBLEMS, MOVING_RESPONSES, move
+from api.transfers.responses import TRANSFER_PROBLEMS, TRANSFER_RESPONSES, move
 from api.transfers.reversal_checks import may_reverse, readable, too_large
 from ledger.ids import TransferId
 from ledger.reversals import left_of, objection_to_reversing
@@ -20,7 +20,7 @@ from staff.permissions import STAFF
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=CheckedRoute)
 
 _REVERSING = (
-    *(code for code in MOVING_PROBLEMS if code != "account_not_found"),
+    *(code for code in TRANSFER_PROBLEMS if code != "account_not_found"),
     "transfer_not_found",
     "forbidden",
     "conflict_of_interest",
@@ -34,7 +34,7 @@ _REVERSING = (
     status_code=status.HTTP_201_CREATED,
     operation_id="transfers.reverse",
     summary="Reverse a transfer",
-    responses=MOVING_RESPONSES | problem_responses(*_REVERSING),
+    responses=TRANSFER_RESPONSES | problem_responses(*_REVERSING),
 )
 async def reverse(
     transfer_id: TransferId,

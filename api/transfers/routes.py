@@ -16,7 +16,7 @@ from api.services import Remit
 from api.transfers.acceptance import TransferRequest
 from api.transfers.filters import TransferFilters
 from api.transfers.models import AttemptOut, AttemptsOut, PostingOut, ReceiptOut, TransferIn, TransferOut, TransfersOut
-from api.transfers.responses import MOVING_RESPONSES, RETRY_PROBLEMS, accepted, move, show_progress
+from api.transfers.responses import RETRY_PROBLEMS, TRANSFER_RESPONSES, accepted, move, show_progress
 from api.transfers.reversal_checks import check_is_given_back, check_left
 from ledger.ids import TransferId
 from ledger.money import Money
@@ -33,7 +33,7 @@ _READING = ("not_authenticated", "token_expired", "database_unavailable")
     status_code=status.HTTP_201_CREATED,
     operation_id="transfers.create",
     summary="Transfer money",
-    responses=MOVING_RESPONSES
+    responses=TRANSFER_RESPONSES
     | problem_responses(
         "payee_not_found", "validation_failed", "same_account", "idempotency_key_reused", "too_many_payee_checks"
     ),

@@ -19,7 +19,7 @@ class AnyTransferOut(TransferOut):
     temporal_url: str | None = Field(description="In Temporal's Web UI, where that is known")
 
     @classmethod
-    def told(cls, transfer: Transfer, temporal_url: str | None) -> "AnyTransferOut":
+    def for_staff(cls, transfer: Transfer, temporal_url: str | None) -> "AnyTransferOut":
         return cls(
             **TransferOut.of(transfer, transfer.owner_id).model_dump(),
             owner_id=transfer.owner_id,
@@ -90,7 +90,7 @@ class TransferFileOut(AnyTransferOut):
     @classmethod
     def of_file(cls, file: TransferFile, temporal_url: str | None) -> "TransferFileOut":
         return cls(
-            **AnyTransferOut.told(file.transfer, temporal_url).model_dump(),
+            **AnyTransferOut.for_staff(file.transfer, temporal_url).model_dump(),
             attempts=[AttemptOut.model_validate(found, from_attributes=True) for found in file.attempts],
             postings=[PostingFactOut.model_validate(found, from_attributes=True) for found in file.postings],
             entries=[EntryFactOut.model_validate(found, from_attributes=True) for found in file.entries],

@@ -78,7 +78,9 @@ async def transfers(wanted: Annotated[Search, Query()], reader: Staff, remit: Re
     search = wanted.as_asked(reader.id, flagged, before)
     page = await remit.transfer_searches.find(search, wanted.limit)
     return AnyTransfersOut(
-        items=[AnyTransferOut.told(transfer, remit.web_ui.workflow(transfer.workflow_id)) for transfer in page.items],
+        items=[
+            AnyTransferOut.for_staff(transfer, remit.web_ui.workflow(transfer.workflow_id)) for transfer in page.items
+        ],
         next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("all transfers", last.created_at, last.id)),
     )
 

@@ -185,9 +185,9 @@ class BatchPosting:
             await self._write_chunk(connection, batch, outcomes)
             return outcomes
         refused = [_refused(line, outcome) for line, outcome in enumerate(outcomes, 1)]
-        if told := [each for each in refused if each]:
-            await _set_outcomes(connection, batch.id, told)
-            await connection.execute(_REFUSE, batch.id, len(told))
+        if refusals := [each for each in refused if each]:
+            await _set_outcomes(connection, batch.id, refusals)
+            await connection.execute(_REFUSE, batch.id, len(refusals))
         else:
             await _set_review_rules(connection, batch.id, outcomes)
             await set_batch_state(connection, batch.id, BatchState.HELD)
@@ -195,12 +195,12 @@ class BatchPosting:
 
     async def _write_chunk(self, connection: "Connection", batch: Batch, outcomes: Sequence[BulkOutcome]) -> None:
         first = batch.posted + 1
-        told = [_told(line, outcome) for line, outcome in enumerate(outcomes, first)]
+        kept = [_kept(line, outcome) for line, outcome in enumerate(outcomes, first)]
         counts = Counter(
             "single" if each and each.outcome == "single" else "failed" if each else _counted(outcome)
-            for each, outcome in zip(told, outcomes, strict=True)
+            for each, outcome in zip(kept, outcomes, strict=True)
         )
-        await _set_outcomes(connection, batch.id, [each for each in told if each])
+        await _set_outcomes(connection, batch.id, [each for each in kept if each])
         is_last = batch.posted + len(outcomes) == batch.total
         is_over = is_last and not (batch.singles or counts["single"])
         state = BatchState.COMPLETED if is_over else BatchState.IN_PROGRESS
@@ -265,7 +265,7 @@ def _order_in(batch: Batch, row: Row) -> TransferOrder:
     return order_of_item(batch.id, batch.owner_id, row["line"], item, row["fingerprint"])
 
 
-def _told(line: int, outcome: BulkOutcome) -> _Outcome | None:
+def _kept(line: int, outcome: BulkOutcome) -> _Outcome | None:
     """What is kept of an outcome beside its transfer. None: its transfer is the item's own, and has ended."""
     if conflict := _conflict(outcome):
         return _Outcome(line, "refused", conflict)
@@ -304,14 +304,14 @@ async def _set_review_rules(connection: "Connection", batch_id: BatchId, outcome
     await connection.execute(_SET_REVIEW_RULES, batch_id, lines, rules)
 
 
-async def _set_outcomes(connection: "Connection", batch_id: BatchId, told: Sequence[_Outcome]) -> None:
-    if not told:
+async def _set_outcomes(connection: "Connection", batch_id: BatchId, kept: Sequence[_Outcome]) -> None:
+    if not kept:
         return
     await connection.execute(
         _SET_OUTCOMES,
         batch_id,
-        [each.line for each in told],
-        [each.outcome for each in told],
-        [each.failure.code if each.failure else None for each in told],
-        [each.failure.message if each.failure else None for each in told],
+        [each.line for each in kept],
+        [each.outcome for each in kept],
+        [each.failure.code if each.failure else None for each in kept],
+        [each.failure.message if each.failure else None for each in kept],
     )

@@ -49,7 +49,7 @@ class LargeBooks:
 
 
 @dataclass(slots=True)
-class _Story:
+class _Transfers:
     """Draws one transfer after the other."""
 
     accounts: list[BulkAccount]
@@ -58,7 +58,7 @@ class _Story:
     rows: BulkRows
     fingerprints: Fingerprints
 
-    def tell(self, name: str, at: datetime) -> None:
+    def add(self, name: str, at: datetime) -> None:
         """Add the next transfer."""
         draw = self.chance.random()
         currency = "USD"
@@ -77,8 +77,8 @@ class _Story:
         else:
             self._moved(source, destination, amount, currency, name, at)
 
-    def _order(self, owner_id: CustomerId, key: str, wish: TransferRequest) -> TransferOrder:
-        return self.fingerprints.signed(order_for(owner_id, key, wish))
+    def _order(self, owner_id: CustomerId, key: str, wanted: TransferRequest) -> TransferOrder:
+        return self.fingerprints.signed(order_for(owner_id, key, wanted))
 
     def _between(
         self,
@@ -120,10 +120,10 @@ class _Story:
         original: TransferId,
         at: datetime,
     ) -> None:
-        wish = TransferRequest(destination.id, source.id, amount, currency, reverses_transfer_id=original)
+        wanted = TransferRequest(destination.id, source.id, amount, currency, reverses_transfer_id=original)
         later = at + timedelta(microseconds=1)
         self.rows.add(
-            self._order(destination.owner_id, f"back-{name}", wish), State.COMPLETED, later, destination, source
+            self._order(destination.owner_id, f"back-{name}", wanted), State.COMPLETED, later, destination, source
         )
 
     def leave_open(self, name: str, at: datetime) -> None:
@@ -154,15 +154,15 @@ async def fill_large_books(
         indexes = await connection.fetch(_INDEXES)
         for index in indexes:
             await connection.execute(f"DROP INDEX {index['name']}")
-        story = _Story(ordinary, rare, chance, BulkRows(), fingerprints)
+        drawn = _Transfers(ordinary, rare, chance, BulkRows(), fingerprints)
         for count in range(transfers):
-            story.tell(f"told-{count}", until - PERIOD + PERIOD * (count + 1) / (transfers + 1))
+            drawn.add(f"drawn-{count}", until - PERIOD + PERIOD * (count + 1) / (transfers + 1))
             if (count + 1) % BATCH == 0:
-                await story.rows.write(connection)
+                await drawn.rows.write(connection)
                 progress(count + 1)
         for count in range(NOT_ENDED):
-            story.leave_open(f"open-{count}", until - timedelta(seconds=NOT_ENDED - count))
-        await story.rows.write(connection)
+            drawn.leave_open(f"open-{count}", until - timedelta(seconds=NOT_ENDED - count))
+        await drawn.rows.write(connection)
         await write_accounts(connection, ordinary + rare)
         for index in indexes:
             await connection.execute(index["definition"], timeout=COPY_SECONDS)

@@ -38,8 +38,8 @@ async def fill_with_entries(
             began = datetime.now(UTC) - timedelta(days=1)
             for count in range(batch):
                 source, destination = chance.sample(accounts, 2)
-                wish = TransferRequest(source.id, destination.id, AMOUNT_MINOR, CURRENCY)
-                order = fingerprints.signed(order_for(source.owner_id, f"filled-{written}-{count}", wish))
+                wanted = TransferRequest(source.id, destination.id, AMOUNT_MINOR, CURRENCY)
+                order = fingerprints.signed(order_for(source.owner_id, f"filled-{written}-{count}", wanted))
                 rows.add(order, State.COMPLETED, began + timedelta(milliseconds=count), source, destination)
             await rows.write(connection)
             written += 2 * batch

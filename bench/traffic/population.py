@@ -72,8 +72,8 @@ def pairs(choice: Choice, holders: list[Holder], seed: int) -> Callable[[], Pair
 def order_between(pair: Pair, key: str) -> TransferOrder:
     """The order that the API would make from the same request."""
     source, destination = pair
-    wish = TransferRequest(source.account_id, destination.account_id, AMOUNT_MINOR, CURRENCY)
-    return order_for(source.customer_id, key, wish)
+    wanted = TransferRequest(source.account_id, destination.account_id, AMOUNT_MINOR, CURRENCY)
+    return order_for(source.customer_id, key, wanted)
 
 
 def save(holders: list[Holder], path: Path) -> None:

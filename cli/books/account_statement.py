@@ -23,8 +23,8 @@ def check_statement(file: Path, *, as_json: bool) -> NoReturn:
     except (FileNotRead, StackError, Unavailable, OSError) as error:
         fail(" ".join(str(error).split()), status=2)
     if as_json:
-        said = {"clean": not found.differences, "statement": str(found.key), "differences": found.differences}
-        print(json.dumps(said))  # noqa: T201 - the result
+        report = {"clean": not found.differences, "statement": str(found.key), "differences": found.differences}
+        print(json.dumps(report))  # noqa: T201 - the result
     else:
         print(found)  # noqa: T201 - the result
     raise SystemExit(1 if found.differences else 0)

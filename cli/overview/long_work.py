@@ -41,12 +41,12 @@ class LongWork:
             where = f"{batch.posted:,} of {batch.total:,} items are posted, none for {duration(batch.seconds)}"
             yield (
                 f"[red]{batch.id}[/] batch, {batch.state.replace('_', ' ')}: {where}",
-                _look_at(batch_workflow_id(batch.id), "recovery"),
+                _next_commands(batch_workflow_id(batch.id), "recovery"),
             )
         for statement in self.statements.overdue:
             where = f"{statement.summed:,} of {statement.lines:,} lines are added up in {duration(statement.seconds)}"
             title = f"[red]{statement.account_id}[/] statement {statement.number}: {where}"
-            yield title, _look_at(statement_workflow_id(statement.account_id, statement.number), "statements")
+            yield title, _next_commands(statement_workflow_id(statement.account_id, statement.number), "statements")
 
     def _batches(self) -> str:
         found = self.batches
@@ -77,7 +77,7 @@ class LongWork:
         return f"{many} being added up{overdue}, the first for {duration(found.oldest_seconds)}"
 
 
-def _look_at(workflow_id: str, schedule: str) -> list[Line]:
+def _next_commands(workflow_id: str, schedule: str) -> list[Line]:
     return [
         ("look at", f"[cyan]temporal workflow describe --workflow-id {quote(workflow_id)}[/]"),
         ("start again", f"[cyan]temporal schedule trigger --schedule-id {schedule}[/]"),

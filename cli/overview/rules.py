@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Try screening rules before they count.", no_args_is_help=True)
 
-# How often the progress is told.
-TOLD_EVERY_SECONDS = 2
+# How often the progress is shown.
+PROGRESS_EVERY_SECONDS = 2
 
 
 @app.callback()
@@ -73,11 +73,11 @@ async def _run(settings: Settings, given: "RuleSet | None", within: timedelta) -
             lists = await read_lists(connection)
         past = PastTransfers(database, InForce(rule_set, lists))
         total, found = await past.count(within), DryRun(rule_set.rules)
-        told_at = time.monotonic()
+        shown_at = time.monotonic()
         async for transfer, facts in past.read(within):
             found.add(transfer, facts)
-            if time.monotonic() - told_at >= TOLD_EVERY_SECONDS:
-                told_at = time.monotonic()
+            if time.monotonic() - shown_at >= PROGRESS_EVERY_SECONDS:
+                shown_at = time.monotonic()
                 say(f"{found.transfers:,} of {total:,} transfers")
     return rule_set, found
 
@@ -114,8 +114,8 @@ def _print(rule_set: "RuleSet", found: "DryRun", days: int) -> None:
     for (was, would), count in sorted(found.outcomes.items()):
         table.add_row(was.label, would.label if was is not would else "the same", f"{count:,}")
     console.print(table)
-    rules_told = ", ".join(f"{code} {count:,}" for code, count in found.by_rule.most_common())
-    console.print(f"By rule: {rules_told or 'none found anything'}", markup=False, soft_wrap=True)
+    counts = ", ".join(f"{code} {count:,}" for code, count in found.by_rule.most_common())
+    console.print(f"By rule: {counts or 'none found anything'}", markup=False, soft_wrap=True)
     for (was, would), kept in sorted(found.examples.items()):
         console.print(f"\n{was.label} → {would.label}, for example:", markup=False)
         for each in kept:

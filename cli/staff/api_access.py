@@ -32,11 +32,11 @@ class StaffApi:
 
     async def get(self, path: str, **query: str | int) -> dict[str, Any]:
         """Read something."""
-        return told(await self.http.get(path, params=query))
+        return json_of(await self.http.get(path, params=query))
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Do something, once: under a key of its own."""
-        return told(await self.http.post(path, json=body, headers={"Idempotency-Key": secrets.token_hex(16)}))
+        return json_of(await self.http.post(path, json=body, headers={"Idempotency-Key": secrets.token_hex(16)}))
 
 
 class ApiRefused(Exception):
@@ -93,10 +93,10 @@ async def _signed_in(http: httpx.AsyncClient, who: SignIn) -> str:
     if answer.status_code == httpx.codes.UNAUTHORIZED and answer.json()["code"] == "second_factor_required":
         body["second_factor"] = typer.prompt("Code of your app", hide_input=True)
         answer = await http.post("/v1/auth/login", json=body)
-    return str(told(answer)["access_token"])
+    return str(json_of(answer)["access_token"])
 
 
-def told(answer: httpx.Response) -> dict[str, Any]:
+def json_of(answer: httpx.Response) -> dict[str, Any]:
     """What the API answered. Raises `ApiRefused` for a problem."""
     if answer.is_success:
         return dict(answer.json())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Show projections, and rebuild them.", no_args_is_help=True)
 
-# How often the progress is read and told.
+# How often the progress is read and shown.
 READ_EVERY_SECONDS = 0.5
 
 
@@ -86,14 +86,14 @@ async def _rebuild(who: SignIn, name: str, reason: str) -> dict[str, Any]:
         path = f"/v1/admin/projections/{name}"
         requested = await asked.post(f"{path}/rebuild", {"reason": reason})
         say(f"{path} shows how far it has come.")
-        told = ""
+        shown = ""
         while True:
             found = await asked.get(path)
             rebuilt = found["rebuild"]
             if rebuilt["id"] != requested["id"] or rebuilt["completed_at"]:
                 return found
             line = f"{rebuilt['stage']}: event {rebuilt['position']:,} of {found['head']:,}"
-            if line != told:
+            if line != shown:
                 say(line)
-            told = line
+            shown = line
             await asyncio.sleep(READ_EVERY_SECONDS)

@@ -221,8 +221,10 @@ async def read_statement(demo: DemoContext) -> None:
         found=(sums, made.closing),
     )
     files = {name: await demo.ada.read_file(path) for name, path in made.files.items()}
-    said = {name: contents_of(file).closing_minor for name, file in files.items() if name is not StatementFormat.PDF}
-    demo.output.check("CSV, JSON and camt.053 say so, too", expected={made.closing}, found=set(said.values()))
+    closings = {
+        name: contents_of(file).closing_minor for name, file in files.items() if name is not StatementFormat.PDF
+    }
+    demo.output.check("CSV, JSON and camt.053 say so, too", expected={made.closing}, found=set(closings.values()))
     again = await demo.ada.read_file(made.files[StatementFormat.PDF])
     demo.output.check(
         f"The PDF of {len(again):,} bytes is the same when it is read again",

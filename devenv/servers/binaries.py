@@ -133,13 +133,13 @@ async def build(
     process = Process(
         Child(name=what, argv=argv, env=os.environ | dict(env), log=log, cwd=folder, ready=is_running, stop_seconds=3)
     )
-    said = time.monotonic()
+    shown_at = time.monotonic()
     try:
         while process.alive:
             if process.lived_seconds > limit_seconds:
                 raise StackError(f"{what} took longer than {limit_seconds / 60:.0f} minutes.{process.last_lines()}")
-            if time.monotonic() - said >= PROGRESS_SECONDS:
-                said = time.monotonic()
+            if time.monotonic() - shown_at >= PROGRESS_SECONDS:
+                shown_at = time.monotonic()
                 lines = log.read_text(errors="replace").splitlines()
                 say(f"{what}: {process.lived_seconds:.0f} s, {progress(lines)}")
             await asyncio.sleep(0.1)

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 # What the sequencer notifies, with the last position that it has given.
 CHANNEL = "remit_events"
 
-LOOK_SECONDS = 1
+POLL_SECONDS = 1
 
 _HEAD = "SELECT last FROM event_head"
 
@@ -33,7 +33,7 @@ class Arrivals:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._last = 0
-        self._looked_at: timedelta | None = None
+        self._polled_at: timedelta | None = None
         self._woken = asyncio.Event()
         self._is_lost = False
         self.restores = 0
@@ -45,7 +45,7 @@ class Arrivals:
                 async with self._database.connection() as connection:
                     await connection.add_listener(CHANNEL, self._heard)
                     try:
-                        await self._look(connection)
+                        await self._poll(connection)
                     finally:
                         with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
                             await connection.remove_listener(CHANNEL, self._heard)
@@ -53,18 +53,18 @@ class Arrivals:
                 if not self._is_lost:
                     log.warning("nobody hears of new events", error=" ".join(str(error).split()))
                 self._is_lost = True
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     def knows_none_after(self, position: int) -> bool:
         """Whether PostgreSQL has just said that this is the last position. False: it may be, or not."""
-        is_fresh = self._looked_at is not None and _now() < self._looked_at + timedelta(seconds=2 * LOOK_SECONDS)
+        is_fresh = self._polled_at is not None and _now() < self._polled_at + timedelta(seconds=2 * POLL_SECONDS)
         return is_fresh and self._last == position
 
     def knows_more_after(self, position: int) -> bool:
         """Whether there is an event after this position for sure."""
         return self._last > position
 
-    async def wait(self, position: int, seconds: int = LOOK_SECONDS) -> None:
+    async def wait(self, position: int, seconds: int = POLL_SECONDS) -> None:
         """Return once there may be an event after this position, at the latest after so many seconds."""
         if self._last > position:
             return
@@ -80,12 +80,12 @@ class Arrivals:
         woken, self._woken = self._woken, asyncio.Event()
         woken.set()
 
-    async def _look(self, connection: "Connection") -> NoReturn:
+    async def _poll(self, connection: "Connection") -> NoReturn:
         """Ask each second, too: a pooler may carry no notification, and a dead connection is noticed by it."""
         while True:
             known = self._last
             last = await connection.fetchval(_HEAD)
-            self._looked_at = _now()
+            self._polled_at = _now()
             if self._is_lost:
                 log.info("new events are heard of again")
                 self._is_lost = False
@@ -94,7 +94,7 @@ class Arrivals:
                 self._last = last
                 self.restores += 1
             self.announce(last)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         self.announce(int(str(payload)))

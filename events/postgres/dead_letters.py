@@ -119,7 +119,7 @@ _SENT = "DELETE FROM dead_letter_replays WHERE dead_letter_id = ANY ($1)"
 _COUNTS = "SELECT source, count(*) AS letters FROM dead_letters WHERE state = 'dead' GROUP BY source"
 
 # An event about a dead letter that dies itself tells of nothing new, and would never end.
-TELLS_OF_LETTERS = "delivery.dead"
+DEAD_LETTER_EVENT = "delivery.dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +143,22 @@ async def bury(connection: "Connection", undelivered: Undelivered) -> DeadLetter
 
     None: the same event is dead at the same place already.
     """
-    letter_id, told = new_dead_letter_id(), undelivered
-    values = (told.source, told.target, told.event_id, told.type, told.reason, told.attempts)
-    if await connection.fetchval(_BURY, letter_id, *values, json.dumps(told.body)) is None:
+    letter_id = new_dead_letter_id()
+    values = (
+        undelivered.source,
+        undelivered.target,
+        undelivered.event_id,
+        undelivered.type,
+        undelivered.reason,
+        undelivered.attempts,
+    )
+    if await connection.fetchval(_BURY, letter_id, *values, json.dumps(undelivered.body)) is None:
         return None
-    if told.type != TELLS_OF_LETTERS:
+    if undelivered.type != DEAD_LETTER_EVENT:
         names = ("source", "target", "event_id", "type", "reason", "attempts")
         about = {"dead_letter": {"id": letter_id} | dict(zip(names, values, strict=True))}
         await connection.execute(
-            _EMIT, letter_id, told.partition_key or letter_id, list(told.audience), json.dumps(about)
+            _EMIT, letter_id, undelivered.partition_key or letter_id, list(undelivered.audience), json.dumps(about)
         )
     return letter_id
 

@@ -37,23 +37,23 @@ _GAPS = """
 # Each entry is one version further than what came before it, and all else happens at the version of that moment. What
 # came before the first event that is kept is not known.
 _ORDER = """
-    WITH told AS (
+    WITH versions AS (
         SELECT account_id, account_version, position, jsonb_typeof(data -> 'entry') = 'object' AS is_entry,
             lag(account_version) OVER (PARTITION BY account_id ORDER BY position) AS before
         FROM outbox_events WHERE position > $1 AND position <= $2 AND account_version IS NOT NULL
     )
-    SELECT told.account_id AS subject, format('version %s at position %s follows version %s', told.account_version,
-        told.position, coalesce(told.before, earlier.account_version)) AS detail
-    FROM told
+    SELECT v.account_id AS subject, format('version %s at position %s follows version %s', v.account_version,
+        v.position, coalesce(v.before, earlier.account_version)) AS detail
+    FROM versions v
     LEFT JOIN LATERAL (
         SELECT e.account_version FROM outbox_events e
-        WHERE told.before IS NULL AND e.account_id = told.account_id AND e.position <= $1
+        WHERE v.before IS NULL AND e.account_id = v.account_id AND e.position <= $1
             AND e.account_version IS NOT NULL
         ORDER BY e.position DESC LIMIT 1
     ) earlier ON true
-    WHERE told.account_version
-        <> coalesce(told.before, earlier.account_version) + coalesce(told.is_entry, false)::int
-    ORDER BY told.position LIMIT $3
+    WHERE v.account_version
+        <> coalesce(v.before, earlier.account_version) + coalesce(v.is_entry, false)::int
+    ORDER BY v.position LIMIT $3
 """
 
 # Which types tell of a row: $1 and $2 are the time. An event that has no position yet is one as well.

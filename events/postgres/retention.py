@@ -13,7 +13,7 @@ log = structlog.get_logger()
 # Months that are ready before they begin. Without one, events go into the default partition.
 MONTHS_AHEAD = 3
 
-LOOK_SECONDS = 3600
+PAUSE_SECONDS = 3600
 
 _MAKE = "SELECT make_event_months($1)"
 _DROP = "SELECT drop_event_month($1)"  # the oldest month; whether it did
@@ -30,7 +30,7 @@ async def keep_event_months(database: Database, days: int) -> NoReturn:
                 await part()
             except Exception as error:  # noqa: BLE001 - nobody awaits this task: it would end unseen
                 log.warning("the months of events have to wait", part=what, error=" ".join(f"{error!r}".split()))
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def drop_old_events(database: Database, days: int) -> None:

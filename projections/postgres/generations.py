@@ -80,7 +80,7 @@ _DROPPED_THROUGH = "SELECT dropped_through FROM event_head"
 
 
 # How often a worker looks whether somebody has asked for a rebuild.
-LOOK_EVERY_SECONDS = 1
+POLL_SECONDS = 1
 
 
 async def keep_rebuilding(database: Database) -> NoReturn:
@@ -98,7 +98,7 @@ async def keep_rebuilding(database: Database) -> NoReturn:
                 log.info("the rebuild of a projection goes on")
             failing = False
         if is_idle:
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 class ProjectionRebuilds:

@@ -149,7 +149,7 @@ class BulkScreening:
             [order.transfer_id for order in written],
             self.in_force.rule_set.id,
             [each.verdict.answer.label for each in kept],
-            [json.dumps([_told(finding) for finding in each.findings]) for each in kept],
+            [json.dumps([_json_of(finding) for finding in each.findings]) for each in kept],
             [json.dumps(each.facts.as_json()) for each in kept],
         )
         flags: dict[AccountId, list[tuple[TransferId, str, str]]] = {}
@@ -164,5 +164,5 @@ class BulkScreening:
             await connection.execute(_FLAG, [case_id] * len(found), *columns)
 
 
-def _told(finding: Finding) -> dict[str, str]:
+def _json_of(finding: Finding) -> dict[str, str]:
     return {"answer": finding.answer.label, "code": finding.code, "reason": finding.reason}

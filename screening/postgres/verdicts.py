@@ -77,13 +77,13 @@ class Verdicts:
         return verdict if verdict.answer is ScreeningAnswer.ALLOW else await self._keep(order, verdict, findings, facts)
 
     async def _keep(self, order: TransferOrder, verdict: Verdict, findings: Sequence[Finding], facts: Facts) -> Verdict:
-        told = [
+        found = [
             {"answer": finding.answer.label, "code": finding.code, "reason": finding.reason} for finding in findings
         ]
         attempt = (order.transfer_id, order.attempt)
         try:
             async with self._database.transaction() as connection:
-                values = (verdict.answer.label, verdict.rule_set, json.dumps(told), json.dumps(facts.as_json()))
+                values = (verdict.answer.label, verdict.rule_set, json.dumps(found), json.dumps(facts.as_json()))
                 if await connection.fetchval(_KEEP, *attempt, *values) is None:
                     kept = await connection.fetchrow(_KEPT, *attempt)
                     assert kept is not None, "the insert has met it"

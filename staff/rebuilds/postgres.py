@@ -272,7 +272,7 @@ class Rebuilds:
         """Look at the next accounts, and note the place."""
         done = 0
         for account_id in await self._next(found):
-            await self._look_at(found, account_id)
+            await self._check_account(found, account_id)
             report()
             last, done = account_id, done + 1
             if is_over():
@@ -290,7 +290,7 @@ class Rebuilds:
             rows = await connection.fetch(_NEXT, found.position, found.created_at, ACCOUNTS_AT_ONCE)
         return [row["id"] for row in rows]
 
-    async def _look_at(self, found: Rebuild, account_id: AccountId) -> None:
+    async def _check_account(self, found: Rebuild, account_id: AccountId) -> None:
         """Rebuild an account that is not in order, or report why it is left. No account holds up the others."""
         try:
             async with self._database.transaction() as connection:

@@ -205,7 +205,7 @@ class AccountStatements:
         await connection.execute(_INSERT_TOTALS, account_id, number, first.version, through, last.version)
         made = await _find(connection, key)
         if made.ready_at is not None and month is not None:
-            await _tell(connection, made)
+            await _notify(connection, made)
         return made
 
     async def add_up(self, key: StatementKey) -> StatementProgress:
@@ -220,7 +220,7 @@ class AccountStatements:
                 await _add_up(connection, found, through)
                 found = await _find(connection, key)
                 if found.ready_at is not None:
-                    await _tell(connection, found)
+                    await _notify(connection, found)
         return progress_of(found)
 
     async def open_since(self, seconds: int) -> list[StatementKey]:
@@ -285,7 +285,7 @@ async def _add_up(connection: "Connection", statement: AccountStatement, through
     )
 
 
-async def _tell(connection: "Connection", statement: AccountStatement) -> None:
+async def _notify(connection: "Connection", statement: AccountStatement) -> None:
     occasion = f"{STATEMENT_OCCASION}{statement.number}"
     await write_notification(connection, statement.owner_id, occasion, statement.message, statement.account_id)
 

@@ -26,7 +26,9 @@ class CheckedFile:
         title = f"Statement {self.key.number} of {self.key.account_id}"
         if not self.differences:
             return f"{title}: the file is what the books say, byte by byte."
-        return "\n".join([f"{title}: the file is not what the books say.", *(f"  {said}" for said in self.differences)])
+        return "\n".join(
+            [f"{title}: the file is not what the books say.", *(f"  {difference}" for difference in self.differences)]
+        )
 
 
 async def check_file(statements: AccountStatements, file: bytes) -> CheckedFile:

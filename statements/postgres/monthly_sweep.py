@@ -24,15 +24,16 @@ ACCOUNTS_IN_A_STEP = 500
 # After an outage each month that was missed gets its statement, as long as it is one of so many.
 MOST_MONTHS = 12
 
-# Accounts that were never used have none, nor have closed ones whose last statement tells their end. `told` is the last
-# month that an account has its statement of.
+# Accounts that were never used have none, nor have closed ones whose last statement shows their end. `latest` is the
+# last month that an account has its statement of.
 _ACCOUNTS = f"""
-    SELECT a.id, a.currency, a.status, a.version, a.created_at, clock_timestamp() AS now, told.month, told.to_version
+    SELECT a.id, a.currency, a.status, a.version, a.created_at, clock_timestamp() AS now, latest.month,
+        latest.to_version
     FROM accounts a
     LEFT JOIN LATERAL (
         SELECT s.month, s.to_version FROM account_statements s
         WHERE s.account_id = a.id AND s.month IS NOT NULL ORDER BY s.month DESC LIMIT 1
-    ) told ON true
+    ) latest ON true
     WHERE a.id > $1 AND a.version > 0 AND a.owner_id <> '{SYSTEM_CUSTOMER}'
     ORDER BY a.id LIMIT $2
 """

@@ -71,11 +71,11 @@ class CamtStatement:
     def end(self) -> bytes:
         """What finds the statement in the books, and the ends of the elements."""
         of = self._statement
-        told = (
+        additional = (
             f"Account {of.account_id}, statement {of.number}, versions {of.from_version} to {of.to_version}, "
             f"opening hash {of.opening_hash.hex()}, head hash {of.head_hash.hex()}"
         )
-        self._file.write(_element("AddtlStmtInf", text=told))
+        self._file.write(_element("AddtlStmtInf", text=additional))
         self._open.close()
         return self._taken()
 
@@ -152,8 +152,8 @@ class CamtStatement:
 def _element(name: str, *children: tuple[str, str], text: str | None = None) -> etree._Element:
     element = etree.Element(name)
     element.text = text and _NOT_IN_XML.sub("\ufffd", text)
-    for child, said in children:
-        _add(element, child, said)
+    for child, content in children:
+        _add(element, child, content)
     return element
 
 
@@ -176,7 +176,7 @@ def _parts(text: str, most: int) -> Iterator[str]:
     return (text[begin : begin + most] for begin in range(0, len(text), most))
 
 
-_TOLD = re.compile(
+_ADDITIONAL = re.compile(
     r"Account (?P<account>\w+), statement (?P<number>\d+), versions (?P<first>\d+) to (?P<last>\d+), "
     r"opening hash (?P<opening>[0-9a-f]{64}), head hash (?P<head>[0-9a-f]{64})"
 )
@@ -192,35 +192,35 @@ def read_camt(file: bytes) -> FileContents:
     if statement is None:
         raise ValueError("it holds no statement")
 
-    def said(element: etree._Element, path: str) -> str:
+    def text_of(element: etree._Element, path: str) -> str:
         found = element.findtext("/".join(f"c:{name}" for name in path.split("/")), namespaces=names)
         if found is None:
             raise ValueError(f"{path} is missing")
         return str(found)
 
-    told = _TOLD.fullmatch(said(statement, "AddtlStmtInf"))
-    if told is None:
+    additional = _ADDITIONAL.fullmatch(text_of(statement, "AddtlStmtInf"))
+    if additional is None:
         raise ValueError("AddtlStmtInf does not say which statement of Remit's it is")
-    currency = said(statement, "Acct/Ccy")
+    currency = text_of(statement, "Acct/Ccy")
 
     def amount(element: etree._Element) -> int:
-        minor = minor_in(said(element, "Amt"), currency)
-        return -minor if said(element, "CdtDbtInd") == "DBIT" else minor
+        minor = minor_in(text_of(element, "Amt"), currency)
+        return -minor if text_of(element, "CdtDbtInd") == "DBIT" else minor
 
-    balances = {said(each, "Tp/CdOrPrtry/Cd"): amount(each) for each in statement.findall("c:Bal", names)}
+    balances = {text_of(each, "Tp/CdOrPrtry/Cd"): amount(each) for each in statement.findall("c:Bal", names)}
     return FileContents(
-        key=StatementKey(AccountId(told["account"]), int(told["number"])),
+        key=StatementKey(AccountId(additional["account"]), int(additional["number"])),
         currency=currency,
-        from_version=int(told["first"]),
-        to_version=int(told["last"]),
+        from_version=int(additional["first"]),
+        to_version=int(additional["last"]),
         opening_minor=balances["OPBD"],
-        credits_minor=minor_in(said(statement, "TxsSummry/TtlCdtNtries/Sum"), currency),
-        debits_minor=minor_in(said(statement, "TxsSummry/TtlDbtNtries/Sum"), currency),
+        credits_minor=minor_in(text_of(statement, "TxsSummry/TtlCdtNtries/Sum"), currency),
+        debits_minor=minor_in(text_of(statement, "TxsSummry/TtlDbtNtries/Sum"), currency),
         closing_minor=balances["CLBD"],
-        opening_hash=told["opening"],
-        head_hash=told["head"],
+        opening_hash=additional["opening"],
+        head_hash=additional["head"],
         lines=[
-            FileLine(int(said(entry, "NtryRef")), said(entry, "AcctSvcrRef"), amount(entry))
+            FileLine(int(text_of(entry, "NtryRef")), text_of(entry, "AcctSvcrRef"), amount(entry))
             for entry in statement.findall("c:Ntry", names)
         ],
     )

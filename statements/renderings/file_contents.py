@@ -74,35 +74,40 @@ class FileContents:
     def differences(self, books: "FileContents") -> Iterator[str]:
         """A sentence for each value that is another one in the books, and for each line, by its version."""
         for name in (field.name for field in fields(self) if field.name != "lines"):
-            said, true = getattr(self, name), getattr(books, name)
-            if said != true:
-                yield f"{name} is {said}; the books have {true}"
-        said_lines = {line.version: line for line in self.lines}
+            claimed, true = getattr(self, name), getattr(books, name)
+            if claimed != true:
+                yield f"{name} is {claimed}; the books have {true}"
+        claimed_lines = {line.version: line for line in self.lines}
         true_lines = {line.version: line for line in books.lines}
-        if len(said_lines) != len(self.lines):
+        if len(claimed_lines) != len(self.lines):
             yield "an entry occurs twice"
-        for version in sorted(said_lines.keys() | true_lines.keys()):
-            said, true = said_lines.get(version), true_lines.get(version)
-            if said != true:
-                yield f"entry {version} is {said or 'missing'}; the books have {true or 'no such entry'}"
+        for version in sorted(claimed_lines.keys() | true_lines.keys()):
+            claimed, true = claimed_lines.get(version), true_lines.get(version)
+            if claimed != true:
+                yield f"entry {version} is {claimed or 'missing'}; the books have {true or 'no such entry'}"
         if self.opening_minor + sum(line.amount_minor for line in self.lines) != self.closing_minor:
             yield "opening, credits and debits do not come to the closing"
 
 
-def well_formed(said: FileContents) -> FileContents:
+def well_formed(contents: FileContents) -> FileContents:
     """What a file says, if each value could be one of the books. Raises `ValueError`."""
-    of = (said.key.number, said.from_version, said.to_version)
-    sums = (said.opening_minor, said.credits_minor, said.debits_minor, said.closing_minor)
-    of_lines = (number for line in said.lines for number in (line.version, line.amount_minor))
+    of = (contents.key.number, contents.from_version, contents.to_version)
+    sums = (contents.opening_minor, contents.credits_minor, contents.debits_minor, contents.closing_minor)
+    of_lines = (number for line in contents.lines for number in (line.version, line.amount_minor))
     for number in (*of, *sums, *of_lines):
         if type(number) is not int or number.bit_length() > _MOST_BITS:
             raise ValueError(f"{number!r:.40} is no number of a statement")
-    for text in (said.currency, said.opening_hash, said.head_hash, *(line.transfer_id for line in said.lines)):
+    for text in (
+        contents.currency,
+        contents.opening_hash,
+        contents.head_hash,
+        *(line.transfer_id for line in contents.lines),
+    ):
         if not isinstance(text, str):
             raise ValueError(f"{text!r:.40} is no text")  # noqa: TRY004 - of a file, every fault is one of its values
-    if ACCOUNT_ID.fullmatch(said.key.account_id) is None:
-        raise ValueError(f"{said.key.account_id!r:.40} is no account")
-    return said
+    if ACCOUNT_ID.fullmatch(contents.key.account_id) is None:
+        raise ValueError(f"{contents.key.account_id!r:.40} is no account")
+    return contents
 
 
 def statement_named_in(file: bytes) -> StatementKey | None:

@@ -22,7 +22,7 @@ class JsonStatement:
     def begin(self) -> bytes:
         """All but the entries."""
         of = self._statement
-        said = {
+        header = {
             "account_id": of.account_id,
             "number": of.number,
             "account_number": of.account_number,
@@ -45,7 +45,7 @@ class JsonStatement:
             "opening_hash": of.opening_hash.hex(),
             "head_hash": of.head_hash.hex(),
         }
-        return b'{"statement":' + _json(said) + b',"entries":['
+        return b'{"statement":' + _json(header) + b',"entries":['
 
     def add(self, lines: Sequence[StatementLine]) -> bytes:
         """The next entries."""
@@ -80,24 +80,24 @@ class JsonStatement:
         return b"\n]}\n"
 
 
-def _json(said: dict[str, object]) -> bytes:
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+def _json(header: dict[str, object]) -> bytes:
+    return json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def read_json(file: bytes) -> FileContents:
     """What such a file says. Raises `ValueError`, `KeyError` or `TypeError` for any other."""
     read = json.loads(file)
-    said = read["statement"]
+    header = read["statement"]
     return FileContents(
-        key=StatementKey(AccountId(said["account_id"]), int(said["number"])),
-        currency=said["currency"],
-        from_version=said["from_version"],
-        to_version=said["to_version"],
-        opening_minor=said["opening"],
-        credits_minor=said["credits"],
-        debits_minor=said["debits"],
-        closing_minor=said["closing"],
-        opening_hash=said["opening_hash"],
-        head_hash=said["head_hash"],
+        key=StatementKey(AccountId(header["account_id"]), int(header["number"])),
+        currency=header["currency"],
+        from_version=header["from_version"],
+        to_version=header["to_version"],
+        opening_minor=header["opening"],
+        credits_minor=header["credits"],
+        debits_minor=header["debits"],
+        closing_minor=header["closing"],
+        opening_hash=header["opening_hash"],
+        head_hash=header["head_hash"],
         lines=[FileLine(entry["version"], entry["transfer_id"], entry["amount"]) for entry in read["entries"]],
     )

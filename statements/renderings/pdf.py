@@ -104,7 +104,7 @@ class PdfStatement:
         top = self._y
         sheet.text(LEFT, top, of.holder_name, BOLD, 11, INK, width=_DETAILS_END - LEFT)
         sheet.text(LEFT, top - 15, f"Account {grouped(of.account_number)}", NORMAL, 9, INK)
-        for place, (name, said) in enumerate(
+        for place, (name, value) in enumerate(
             (
                 ("Period", of.period),
                 ("Currency", of.currency),
@@ -112,7 +112,7 @@ class PdfStatement:
             )
         ):
             sheet.text(_DETAILS_END + 2, top - 13 * place, name, NORMAL, 8, MUTED)
-            sheet.text(_DETAILS_END + 50, top - 13 * place, said, NORMAL, 8, INK, width=RIGHT - _DETAILS_END - 50)
+            sheet.text(_DETAILS_END + 50, top - 13 * place, value, NORMAL, 8, INK, width=RIGHT - _DETAILS_END - 50)
         self._y = top - 52
 
     def _summary(self) -> None:
@@ -161,7 +161,7 @@ class PdfStatement:
         day, clock = self._when(line.recorded_at)
         # One style after the other: each change of it costs as much as a text.
         sheet.text(LEFT, self._y, day, NORMAL, 8, INK)
-        sheet.text(_DETAILS, self._y, _story(line), NORMAL, 8, INK)
+        sheet.text(_DETAILS, self._y, _description(line), NORMAL, 8, INK)
         if line.amount_minor < 0:
             self._debits -= line.amount_minor
             self._amount(_DEBIT, -line.amount_minor)
@@ -208,7 +208,7 @@ class PdfStatement:
         return f"{local.day:02d} {_MONTHS[local.month - 1]} {local.year}", f"{local:%H:%M}"
 
 
-def _story(line: StatementLine) -> str:
+def _description(line: StatementLine) -> str:
     """What the entry is, in a few words."""
     kind = _KINDS[line.kind]
     if line.counterparty is None:

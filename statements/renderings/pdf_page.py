@@ -114,16 +114,16 @@ class Sheet:
         self.line(y, ACCENT)
         return y - 26
 
-    def running_head(self, name: str, said: str) -> int:
+    def running_head(self, name: str, text: str) -> int:
         """The head of the other pages."""
         self.text(LEFT, _TOP, name, BOLD, 9, ACCENT, width=200)
-        self.right_text(RIGHT, _TOP, said, NORMAL, 8, MUTED, width=290)
+        self.right_text(RIGHT, _TOP, text, NORMAL, 8, MUTED, width=290)
         return _TOP - 26
 
-    def foot(self, said: str) -> None:
+    def foot(self, text: str) -> None:
         """What the page belongs to, and `Page n of m`."""
         self.rule(BOTTOM - 18)
-        self.text(LEFT, BOTTOM - 30, said, NORMAL, 7, MUTED)
+        self.text(LEFT, BOTTOM - 30, text, NORMAL, 7, MUTED)
         begins = RIGHT - 58
         page = f"Page {self._page:,} of "
         self.text(begins, BOTTOM - 30, page, NORMAL, 7, MUTED)

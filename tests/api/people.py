@@ -102,7 +102,7 @@ def registration(**changes: object) -> dict[str, object]:
     } | changes
 
 
-def told(problem: httpx.Response) -> dict[str, Any]:
+def answered(problem: httpx.Response) -> dict[str, Any]:
     """What a problem tells, without the id of its request, which is never the same."""
     return {name: value for name, value in problem.json().items() if name != "instance"}
 

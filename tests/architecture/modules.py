@@ -17,6 +17,7 @@ KINDS = {
     ast.JoinedStr,
     ast.Constant,
     ast.Name,
+    ast.arg,
     ast.BinOp,
 }
 
@@ -28,6 +29,8 @@ class Module:
     imports: list[str] = field(default_factory=list)
     classes: list[tuple[int, str]] = field(default_factory=list)
     functions: list[tuple[int, str]] = field(default_factory=list)
+    # Parameters, and the variables that get a value.
+    variables: list[tuple[int, str]] = field(default_factory=list)
     texts: list[tuple[int, str]] = field(default_factory=list)
     # What f-strings begin with.
     beginnings: list[tuple[int, str]] = field(default_factory=list)
@@ -50,6 +53,8 @@ class Module:
                 self.texts.append((node.lineno, text))
             case ast.Constant(value=float()) | ast.Name(id="float"):
                 self.floats.append(node.lineno)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                self.variables.append((node.lineno, name))
             case ast.BinOp(op=ast.Div()):
                 self.divisions.append(node.lineno)
 

@@ -117,6 +117,8 @@ FIELD_NOUNS_IN_ING = {"onboarding", "paging", "screening", "time_skipping"}
 # Methods that a library calls by these names.
 LIBRARY_NAMES = {"data_received", "get_route_handler", "process_errors", "timeout_keep_alive_handler"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "service", "handler", "base", "common", "data"}
+# Words of a story, where the field has a noun: a message, an answer, a finding.
+STORY_WORDS = {"told", "said", "saying", "wish", "story"}
 
 
 def activities() -> dict[str, object]:
@@ -323,6 +325,16 @@ def test_names_say_what_things_are() -> None:
             if not claim and (words & EMPTY_NAMES or name.startswith("process_")):
                 empty.append(f"{path.relative_to(ROOT)}:{line} {name}")
     assert empty == []
+
+
+def test_names_are_nouns_and_verbs_of_the_field() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in sources(*ROOMS, *ROOTS, "deploy", "logs.py", "settings.py")
+        for line, name in (*module(path).classes, *module(path).functions, *module(path).variables)
+        if STORY_WORDS & {word.lower() for word in re.findall(r"[A-Z]?[a-z]+", name)}
+    ]
+    assert found == []
 
 
 def test_no_float_comes_near_money() -> None:

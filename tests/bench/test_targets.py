@@ -47,7 +47,7 @@ def results(*rounds: dict[str, Any], **besides: Any) -> dict[str, Any]:
     }
 
 
-def told(found: Mapping[str, Any]) -> dict[str, Any]:
+def judged(found: Mapping[str, Any]) -> dict[str, Any]:
     return {verdict["name"]: verdict for verdict in verdicts(found)}
 
 
@@ -58,19 +58,19 @@ def test_a_ratio_is_formed_within_each_round_and_its_median_taken() -> None:
         for number, rates in enumerate(machine_slows_down)
         for case, rate in zip("cb", rates, strict=True)
     ]
-    verdict = told(results(*reversed(rounds)))["throughput, 30 in flight: c / b"]
+    verdict = judged(results(*reversed(rounds)))["throughput, 30 in flight: c / b"]
     assert verdict["measured"] == {"middle": 4.0, "least": 3.0, "most": 4.0}
     assert verdict["holds"] is True
 
 
 def test_a_target_whose_case_did_not_run_neither_holds_nor_misses() -> None:
-    found = verdicts(results(recorded("c", "30", 0, 10)))
+    found = judged(results(recorded("c", "30", 0, 10)))
     assert {verdict["holds"] for verdict in found} == {None}
 
 
 def test_latency_targets_are_upper_bounds() -> None:
     rounds = recorded("c", "1", 0, 50, p50=20.0), recorded("a'", "1", 0, 100, p50=10.0)
-    found = told(results(*rounds))
+    found = judged(results(*rounds))
     assert found["latency p50, idle machine: c / a'"]["holds"] is False
     assert found["latency, idle machine: c, p99 / p50"]["holds"] is True
 
@@ -81,8 +81,8 @@ def test_memory_is_flat_by_the_second_and_the_last_quarter() -> None:
         return [{"transfers": float(count), "resident_mb": value} for count, value in enumerate(values)]
 
     name = "memory of API and worker over 20,000 transfers"
-    assert told(results(memory=growing(109)))[name]["holds"] is True
-    assert told(results(memory=growing(111)))[name]["holds"] is False
+    assert judged(results(memory=growing(109)))[name]["holds"] is True
+    assert judged(results(memory=growing(111)))[name]["holds"] is False
 
 
 def test_the_tables_fit_a_terminal_and_show_what_was_not_sent_or_not_answered_as_expected() -> None:

@@ -38,8 +38,8 @@ async def consuming(*arguments: str, **variables: str) -> AsyncIterator[asyncio.
     try:
         yield process
         process.terminate()
-        printed, said = await asyncio.wait_for(process.communicate(), 30)
-        assert process.returncode == 0, said.decode()
+        printed, output = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0, output.decode()
         assert printed.decode().splitlines()[-1].startswith("Stopped.")
     finally:
         if process.returncode is None:
@@ -120,8 +120,8 @@ async def test_the_example_worker_counts_each_event_of_kafka_once(
     ],
 )
 async def test_the_example_worker_says_in_one_line_what_it_lacks(
-    arguments: tuple[str, ...], variables: dict[str, str], said: str
+    arguments: tuple[str, ...], variables: dict[str, str], output: str
 ) -> None:
     status, printed, lines = await remit("events", "consume", *arguments, **variables)
     assert (status != 0, printed, len(lines)) == (True, "", 1), lines
-    assert lines[0].startswith(said)
+    assert lines[0].startswith(output)

@@ -77,13 +77,13 @@ async def story(
         async with httpx.AsyncClient(base_url=f"http://{LOCALHOST}:{port}", timeout=60, trust_env=False) as http:
             story = Story(http, folder, url)
             await until(lambda: _is_ready(http), "the process is ready", STARTS_WITHIN_SECONDS)
-            await _tell(story)
+            await _fill(story)
             yield story
     finally:
-        said = await ended(process)
+        output = await ended(process)
         await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await owner.close()
-    assert said == "", "a line that is in no file, and no JSON"
+    assert output == "", "a line that is in no file, and no JSON"
 
 
 async def _is_ready(http: httpx.AsyncClient) -> bool:
@@ -93,7 +93,7 @@ async def _is_ready(http: httpx.AsyncClient) -> bool:
         return False
 
 
-async def _tell(story: Story) -> None:
+async def _fill(story: Story) -> None:
     payer, payee = await register(story.http), await register(story.http, full_name="Ben Sow")
     story.payer = payer
     await payer.deposit(50_000)

@@ -30,14 +30,14 @@ async def started(*arguments: str, **variables: str) -> asyncio.subprocess.Proce
 async def remit(*arguments: str, **variables: str) -> tuple[int, str, list[str]]:
     """Exit code, what it printed, and the lines of what it said."""
     command = await started(*arguments, **variables)
-    printed, said = await command.communicate()
+    printed, output = await command.communicate()
     assert command.returncode is not None
-    return command.returncode, printed.decode(), said.decode().splitlines()
+    return command.returncode, printed.decode(), output.decode().splitlines()
 
 
 async def ended(process: asyncio.subprocess.Process) -> str:
     """End the process, within 30 s. What it said on stderr that nobody has read."""
     with suppress(ProcessLookupError):
         process.terminate()
-    _, said = await asyncio.wait_for(process.communicate(), 30)
-    return said.decode()
+    _, output = await asyncio.wait_for(process.communicate(), 30)
+    return output.decode()

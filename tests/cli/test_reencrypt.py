@@ -51,8 +51,8 @@ async def test_after_a_rotation_numbers_and_second_factors_need_the_new_key_alon
             await anew
 
     keys = f"{NEW_KEY},{ENCRYPTION_KEY}"
-    status, _, said = await remit("reencrypt", REMIT_DATABASE_URL=database_url, REMIT_ENCRYPTION_KEYS=keys)
-    assert (status, said[0][:93]) == (
+    status, _, output = await remit("reencrypt", REMIT_DATABASE_URL=database_url, REMIT_ENCRYPTION_KEYS=keys)
+    assert (status, output[0][:93]) == (
         0,
         "3 numbers of documents, 1 secrets of second factors and 1 secrets of webhook endpoints were e",
     )

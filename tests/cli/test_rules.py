@@ -30,8 +30,8 @@ async def test_a_dry_run_tells_what_a_file_of_rules_would_have_done(
     await completed(book, order(payer.id, payer.account_id, WORLD, 9_999))
     (tmp_path / "rules.toml").write_text(FILE)
     arguments = ("rules", "dry-run", "--days", "1", "--file", str(tmp_path / "rules.toml"))
-    status, printed, said = await remit(*arguments, REMIT_DATABASE_URL=database_url)
-    assert (status, said) == (0, [])
+    status, printed, output = await remit(*arguments, REMIT_DATABASE_URL=database_url)
+    assert (status, output) == (0, [])
     assert "3 transfers of 1 days" in printed
     assert f"  {large.transfer_id} withdrawal of $100.00: The amount of $100.00 reaches $100.00." in printed
 
@@ -50,7 +50,7 @@ async def test_a_dry_run_tells_what_a_file_of_rules_would_have_done(
 async def test_a_file_that_is_no_rule_set_ends_a_dry_run_with_a_line_for_each_mistake(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text('[[rules]]\nkind = "amount"\n\n[[rules]]\nkind = "amuont"\n')
-    status, _, said = await remit("rules", "dry-run", "--file", str(path))
-    assert (status, len(said)) == (2, 2)
-    assert said[0] == f"{path}: rule 1: from_major: is missing"
-    assert "Did you mean amount?" in said[1]
+    status, _, output = await remit("rules", "dry-run", "--file", str(path))
+    assert (status, len(output)) == (2, 2)
+    assert output[0] == f"{path}: rule 1: from_major: is missing"
+    assert "Did you mean amount?" in output[1]

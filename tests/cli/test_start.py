@@ -20,8 +20,8 @@ NOWHERE = f"{LOCALHOST}:1"
 
 
 async def test_a_misspelt_setting_is_refused_with_the_one_that_was_meant(database_url: str) -> None:
-    status, _, said = await remit("verify", REMIT_DATABASE_URL=database_url, REMIT_STUCK_AFTER_SECOND="5")
-    assert (status, said) == (
+    status, _, output = await remit("verify", REMIT_DATABASE_URL=database_url, REMIT_STUCK_AFTER_SECOND="5")
+    assert (status, output) == (
         2,
         ["REMIT_STUCK_AFTER_SECOND: there is no such setting. Did you mean REMIT_STUCK_AFTER_SECONDS?"],
     )
@@ -60,9 +60,10 @@ def test_thresholds_that_contradict_each_other_are_refused(given: dict[str, obje
 
 
 async def test_contradictory_thresholds_are_one_line_at_start() -> None:
-    status, _, said = await remit("verify", REMIT_REVIEW_FROM_MAJOR="20000", REMIT_DECLINE_FROM_MAJOR="10000")
-    assert (status, len(said)) == (2, 1)
-    assert said[0].startswith("REMIT_REVIEW_FROM_MAJOR=20000 and REMIT_DECLINE_FROM_MAJOR=10000 contradict each other")
+    status, _, output = await remit("verify", REMIT_REVIEW_FROM_MAJOR="20000", REMIT_DECLINE_FROM_MAJOR="10000")
+    assert (status, len(output)) == (2, 1)
+    conflict = "REMIT_REVIEW_FROM_MAJOR=20000 and REMIT_DECLINE_FROM_MAJOR=10000 contradict each other"
+    assert output[0].startswith(conflict)
 
 
 def test_an_audit_leaves_lists_a_connection() -> None:
@@ -84,10 +85,10 @@ def test_a_temporal_address_that_is_none_is_refused(address: str) -> None:
 
 
 async def test_a_bad_temporal_address_is_one_line() -> None:
-    status, _, said = await remit(
+    status, _, output = await remit(
         "worker", REMIT_DATABASE_URL="postgresql://remit@localhost/remit", REMIT_TEMPORAL_ADDRESS="temporal"
     )
-    assert (status, said) == (2, ["REMIT_TEMPORAL_ADDRESS: must look like host:7233, not temporal"])
+    assert (status, output) == (2, ["REMIT_TEMPORAL_ADDRESS: must look like host:7233, not temporal"])
 
 
 async def test_a_taken_port_is_one_line_that_names_its_setting() -> None:
@@ -95,26 +96,26 @@ async def test_a_taken_port_is_one_line_that_names_its_setting() -> None:
         taken.bind((LOCALHOST, 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        status, _, said = await remit(
+        status, _, output = await remit(
             "api",
             REMIT_DATABASE_URL="postgresql://remit@localhost/remit",
             REMIT_TEMPORAL_ADDRESS=NOWHERE,
             REMIT_JWT_SECRET=SECRET,
             REMIT_API_PORT=port,
         )
-    assert (status, len(said)) == (1, 1)
-    assert said[0].startswith(f"Port {port} for the API is taken by ")
-    assert said[0].endswith("or set REMIT_API_PORT to another port.")
+    assert (status, len(output)) == (1, 1)
+    assert output[0].startswith(f"Port {port} for the API is taken by ")
+    assert output[0].endswith("or set REMIT_API_PORT to another port.")
 
 
 async def test_a_wrong_password_ends_migrate_at_once_with_one_line(postgres: PostgresServer) -> None:
     scheme, _, place = postgres.url.partition("@")
     user = scheme.rpartition(":")[0]
-    status, _, said = await asyncio.wait_for(remit("migrate", REMIT_DATABASE_URL=f"{user}:wrong@{place}"), 20)
-    assert (status, len(said)) == (1, 1)
-    assert "password authentication failed" in said[0]
-    assert said[0].endswith("Check user and password in REMIT_DATABASE_URL.")
-    assert "wrong" not in said[0]
+    status, _, output = await asyncio.wait_for(remit("migrate", REMIT_DATABASE_URL=f"{user}:wrong@{place}"), 20)
+    assert (status, len(output)) == (1, 1)
+    assert "password authentication failed" in output[0]
+    assert output[0].endswith("Check user and password in REMIT_DATABASE_URL.")
+    assert "wrong" not in output[0]
 
 
 async def lines_until(process: asyncio.subprocess.Process, wanted: str) -> list[str]:
@@ -136,9 +137,9 @@ async def test_a_worker_without_postgresql_says_so_in_one_line(temporal: Tempora
     )
     try:
         lines = await lines_until(process, "PostgreSQL did not answer")
-        said = json.loads(lines[-1])
-        assert said["level"] == "warning"
-        assert said["event"].endswith("Trying again until PostgreSQL answers")
+        output = json.loads(lines[-1])
+        assert output["level"] == "warning"
+        assert output["event"].endswith("Trying again until PostgreSQL answers")
         assert "secret" not in lines[-1]
     finally:
         await ended(process)
@@ -149,9 +150,9 @@ async def test_a_worker_without_temporal_says_so_in_one_line(database_url: str) 
         "worker", REMIT_DATABASE_URL=database_url, REMIT_TEMPORAL_ADDRESS=NOWHERE, REMIT_LOG_FORMAT="json"
     )
     try:
-        (said,) = map(json.loads, await lines_until(process, NOWHERE))
-        assert said["event"].startswith(f"Temporal at {NOWHERE} does not answer: ")
-        assert "Connection refused" in said["event"]
-        assert "tonic" not in said["event"]
+        (output,) = map(json.loads, await lines_until(process, NOWHERE))
+        assert output["event"].startswith(f"Temporal at {NOWHERE} does not answer: ")
+        assert "Connection refused" in output["event"]
+        assert "tonic" not in output["event"]
     finally:
         await ended(process)

@@ -62,14 +62,14 @@ async def ben(http: httpx.AsyncClient) -> Person:
 
 
 async def run(settings: Settings, *command: str) -> tuple[int, str]:
-    status, printed, said = await remit(
+    status, printed, output = await remit(
         *command,
         REMIT_DATABASE_URL=str(settings.database_url),
         REMIT_TEMPORAL_ADDRESS=str(settings.temporal_address),
         REMIT_TASK_QUEUE=settings.task_queue,
         REMIT_STUCK_AFTER_SECONDS="1",
     )
-    assert said == []
+    assert output == []
     return status, printed
 
 
@@ -124,12 +124,12 @@ async def test_show_tells_a_transfer_from_its_acceptance_to_its_messages(
 ) -> None:
     done = (await ada.pay(ben, 7_00, "rent-november", note="November")).json()
 
-    async def is_told() -> bool:
+    async def is_notified() -> bool:
         _, printed = await run(settings, "show", done["id"])
         names = re.findall(r"^\d\d:\d\d:\d\d\.\d{3} +(\w+)", printed, re.MULTILINE)
         return names == ["accepted", "debit", "credit", "completed", "message", "message"]
 
-    await until(is_told, "the timeline has every step and both messages")
+    await until(is_notified, "the timeline has every step and both messages")
     status, printed = await run(settings, "show", done["id"])
     assert status == 0
     text = " ".join(printed.split())
@@ -171,8 +171,8 @@ async def test_show_tells_which_run_of_recovery_ended_a_transfer_and_why(
 @pytest.mark.system
 async def test_show_of_an_unknown_transfer_is_one_line(settings: Settings, database: Database) -> None:
     unknown = f"trf_{'a' * 26}"
-    status, printed, said = await remit("show", unknown, REMIT_DATABASE_URL=str(settings.database_url))
-    assert (status, printed, said) == (1, "", [f"The books have no transfer {unknown}."])
+    status, printed, output = await remit("show", unknown, REMIT_DATABASE_URL=str(settings.database_url))
+    assert (status, printed, output) == (1, "", [f"The books have no transfer {unknown}."])
 
 
 @pytest.mark.system

@@ -18,8 +18,8 @@ async def verify(**variables: str) -> tuple[int, str, list[str]]:
 
 @pytest.mark.breaks_the_books
 async def test_clean_books_are_0_and_broken_ones_1(database_url: str) -> None:
-    status, printed, said = await verify(REMIT_DATABASE_URL=database_url)
-    assert (status, "Clean" in printed, said) == (0, True, [])
+    status, printed, output = await verify(REMIT_DATABASE_URL=database_url)
+    assert (status, "Clean" in printed, output) == (0, True, [])
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         "INSERT INTO customers"
@@ -31,8 +31,8 @@ async def test_clean_books_are_0_and_broken_ones_1(database_url: str) -> None:
         f" VALUES ('acc_{'a' * 26}', 'cus_{'a' * 26}', 'USD', 5, sha256('x'))"
     )
     await connection.close()
-    status, printed, said = await verify(REMIT_DATABASE_URL=database_url)
-    assert (status, "Broken" in printed, said) == (1, True, [])
+    status, printed, output = await verify(REMIT_DATABASE_URL=database_url)
+    assert (status, "Broken" in printed, output) == (1, True, [])
 
 
 @pytest.mark.system
@@ -69,9 +69,9 @@ async def test_books_that_nobody_can_reach_or_read_are_2_with_one_line(database_
             ({"REMIT_DATABASE_URL": database_named(database_url, "empty_of_tables")}, "run `remit migrate`"),
             ({"REMIT_HOME": str(tmp_path / "none")}, "There are no books yet"),
         ):
-            status, printed, said = await verify(**variables)
-            assert (status, printed, len(said)) == (2, "", 1), said
-            assert why in said[0]
+            status, printed, output = await verify(**variables)
+            assert (status, printed, len(output)) == (2, "", 1), output
+            assert why in output[0]
     finally:
         await connection.execute("DROP DATABASE empty_of_tables WITH (FORCE)")
         await connection.close()
@@ -86,8 +86,8 @@ async def test_books_that_take_longer_to_read_than_a_request_may_are_verified(da
     await connection.execute(f"CREATE VIEW event_head AS SELECT kept.* FROM event_head_kept kept, {slow}")
     await connection.execute("GRANT SELECT ON event_head TO PUBLIC")
     await connection.close()
-    status, _, said = await verify(REMIT_DATABASE_URL=database_url)
-    assert (status, said) == (0, [])
+    status, _, output = await verify(REMIT_DATABASE_URL=database_url)
+    assert (status, output) == (0, [])
 
 
 @pytest.mark.system
@@ -95,9 +95,9 @@ async def test_books_of_an_older_schema_are_2(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("DROP TABLE postings CASCADE")
     await connection.close()
-    status, printed, said = await verify(REMIT_DATABASE_URL=database_url)
-    assert (status, printed, len(said)) == (2, "", 1), said
-    assert "run `remit migrate`" in said[0]
+    status, printed, output = await verify(REMIT_DATABASE_URL=database_url)
+    assert (status, printed, len(output)) == (2, "", 1), output
+    assert "run `remit migrate`" in output[0]
 
 
 @pytest.mark.system
@@ -112,7 +112,7 @@ async def test_books_of_an_older_schema_are_2(database_url: str) -> None:
     ],
 )
 async def test_a_malformed_url_is_2_with_a_line_that_names_the_variable_and_not_the_password(url: str) -> None:
-    status, printed, said = await verify(REMIT_DATABASE_URL=url)
-    assert (status, printed, len(said)) == (2, "", 1), said
-    assert said[0].startswith("REMIT_DATABASE_URL: ")
-    assert "hunter2" not in said[0]
+    status, printed, output = await verify(REMIT_DATABASE_URL=url)
+    assert (status, printed, len(output)) == (2, "", 1), output
+    assert output[0].startswith("REMIT_DATABASE_URL: ")
+    assert "hunter2" not in output[0]

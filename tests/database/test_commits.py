@@ -81,22 +81,22 @@ async def started(command: str, url: str, **settings: str) -> tuple[int | None, 
     assert process.stderr is not None
     try:
         async with asyncio.timeout(90):  # on a busy machine it takes long to load
-            said = (await process.stderr.read()).decode()
+            output = (await process.stderr.read()).decode()
             # Not killed where it ends by itself: kill() reaps a process that has just ended, and its exit code is lost.
             await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()
         raise
-    return process.returncode, said
+    return process.returncode, output
 
 
 @pytest.mark.system
 @pytest.mark.parametrize("command", ["api", "worker"])
 async def test_a_process_does_not_start_on_a_server_that_may_lose_commits(unsafe: str, command: str) -> None:
-    status, said = await started(command, unsafe)
+    status, output = await started(command, unsafe)
     assert status == 1
-    assert "PostgreSQL may lose acknowledged transfers in a crash: fsync is off." in said.splitlines()[-1]
+    assert "PostgreSQL may lose acknowledged transfers in a crash: fsync is off." in output.splitlines()[-1]
 
 
 @pytest.mark.system

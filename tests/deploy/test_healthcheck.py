@@ -24,8 +24,8 @@ async def exit_code(*arguments: str, **settings: str) -> tuple[int | None, str]:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, said = await process.communicate()
-    return process.returncode, said.decode()
+    _, output = await process.communicate()
+    return process.returncode, output.decode()
 
 
 async def test_a_check_of_a_worker_ends_with_its_answer_also_on_a_busy_machine(temporal: TemporalServer) -> None:
@@ -33,9 +33,9 @@ async def test_a_check_of_a_worker_ends_with_its_answer_also_on_a_busy_machine(t
     answers = await asyncio.gather(*(exit_code("worker", **asked) for _ in range(AT_ONCE)))
     assert Counter(code for code, _ in answers) == {1: AT_ONCE}, answers
     # A machine can be so busy that Temporal's answer comes too late, which is an answer, too.
-    assert all(said.startswith(("no worker of @", "Temporal does not answer")) for _, said in answers), answers
+    assert all(output.startswith(("no worker of @", "Temporal does not answer")) for _, output in answers), answers
 
 
 async def test_a_check_of_an_api_that_does_not_answer_fails_with_the_reason() -> None:
-    code, said = await exit_code("api", REMIT_API_PORT="1")
-    assert (code, said.startswith("/health does not answer")) == (1, True)
+    code, output = await exit_code("api", REMIT_API_PORT="1")
+    assert (code, output.startswith("/health does not answer")) == (1, True)

@@ -46,16 +46,16 @@ async def test_without_download_or_java_the_error_says_what_to_install(
 
 
 async def test_only_one_process_at_a_time_fills_the_cache(tmp_path: Path, until: Until) -> None:
-    said: list[str] = []
+    output: list[str] = []
     filled: list[str] = []
 
     async def fill() -> None:
-        async with cache_held(tmp_path, said.append):
+        async with cache_held(tmp_path, output.append):
             filled.append("second")
 
     async with cache_held(tmp_path, silent):
         second = asyncio.create_task(fill())
-        await until(lambda: said, "the second one to say that it waits")
+        await until(lambda: output, "the second one to say that it waits")
         filled.append("first")
     await second
     assert filled == ["first", "second"]

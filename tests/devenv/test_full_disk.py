@@ -33,10 +33,10 @@ async def test_a_child_that_dies_while_the_disk_is_full_is_started_again_and_rec
     alone = settings.model_copy(
         update={"database_url": "postgresql://remit@127.0.0.1:1/remit", "temporal_address": "127.0.0.1:1"}
     )
-    said: list[str] = []
+    output: list[str] = []
 
     def say(line: str) -> None:
-        said.append(line)
+        output.append(line)
         raise OSError("No space left on device")
 
     async with Stack(alone, nothing_to_prepare, api_argv=api_argv, say=say).running() as running:
@@ -58,8 +58,8 @@ async def test_a_child_that_dies_while_the_disk_is_full_is_started_again_and_rec
         recorded = live_run(settings.home)
         assert recorded is not None
         assert recorded.pids == {"api": first}
-        assert [line for line in said if "cannot be recorded" in line]
+        assert [line for line in output if "cannot be recorded" in line]
 
         disk.empty()
         await until(lambda: live_run(settings.home).pids == running.pids, "the new pid in run.json")  # type: ignore[union-attr]
-        await until(lambda: [line for line in said if "recorded again" in line], "it is said")
+        await until(lambda: [line for line in output if "recorded again" in line], "it is said")

@@ -30,8 +30,8 @@ async def nothing_to_prepare(_database_url: str, _temporal_address: str) -> None
 async def test_a_dead_child_is_started_again_with_its_new_pid_in_run_json(
     settings: Settings, api_argv: list[str], until: Until
 ) -> None:
-    said: list[str] = []
-    async with Stack(settings, nothing_to_prepare, api_argv=api_argv, say=said.append).running() as running:
+    output: list[str] = []
+    async with Stack(settings, nothing_to_prepare, api_argv=api_argv, say=output.append).running() as running:
         before = dict(running.pids)
         assert before.keys() == {"postgres", "temporal", "api"}
         os.kill(before["api"], signal.SIGKILL)
@@ -46,7 +46,7 @@ async def test_a_dead_child_is_started_again_with_its_new_pid_in_run_json(
         assert run is not None
         assert run.pids == running.pids
         assert run.pids["temporal"] == before["temporal"]
-        assert any("api (pid" in line and "killed by SIGKILL" in line for line in said)
+        assert any("api (pid" in line and "killed by SIGKILL" in line for line in output)
         assert stat.S_IMODE((settings.home / "run.json").stat().st_mode) == 0o600
     assert live_run(settings.home) is None
     assert not (settings.home / "run.json").exists()
@@ -109,11 +109,11 @@ async def test_a_taken_port_is_refused_and_names_its_holder(settings: Settings, 
 )
 async def test_a_port_given_twice_is_refused_before_anything_starts(settings: Settings, one: str, other: str) -> None:
     twice = settings.model_copy(update={other: getattr(settings, one)})
-    said: list[str] = []
+    output: list[str] = []
     with pytest.raises(StackError, match=f"^REMIT_{one.upper()} and REMIT_{other.upper()} are both \\d+:"):
-        async with Stack(twice, nothing_to_prepare, say=said.append).running():
+        async with Stack(twice, nothing_to_prepare, say=output.append).running():
             pass
-    assert said == []
+    assert output == []
 
 
 async def test_ports_of_servers_that_are_not_embedded_may_be_the_apis(settings: Settings, api_argv: list[str]) -> None:

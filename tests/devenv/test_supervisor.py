@@ -50,14 +50,14 @@ class Failing:
 async def test_the_pauses_of_a_child_that_cannot_be_started_grow_however_long_it_had_lived(
     tmp_path: Path, until: Until, without_process: bool
 ) -> None:
-    said: list[str] = []
+    output: list[str] = []
     failing = Failing(tmp_path, without_process=without_process)
-    supervising = Supervisor(["failing"], record=tmp_path / "record", say=said.append, changed=lambda: None)
+    supervising = Supervisor(["failing"], record=tmp_path / "record", say=output.append, changed=lambda: None)
     await supervising.start(failing.child)
     try:
         os.kill(supervising.pids["failing"], signal.SIGKILL)
         await until(lambda: failing.starts >= 5, "it was tried again four times")
     finally:
         await supervising.stop()
-    pauses = [line.partition(" in ")[2].split()[0] for line in said if "gain in" in line]
-    assert pauses[:4] == sorted(set(pauses[:4]), key=float), said
+    pauses = [line.partition(" in ")[2].split()[0] for line in output if "gain in" in line]
+    assert pauses[:4] == sorted(set(pauses[:4]), key=float), output

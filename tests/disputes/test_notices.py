@@ -16,7 +16,7 @@ from tests.connections import Connection
 from tests.orders import FINGERPRINTS, Holder, completed, funded, holder, order, reversal
 
 TERMS = DisputeTerms(window_days=120, deadline_seconds=60)
-Told = Callable[[Holder], Awaitable[list[str]]]
+Notices = Callable[[Holder], Awaitable[list[str]]]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def dispute(disputes: Disputes, payer: Holder, paid: TransferOrder) -> Dis
 
 
 @pytest.fixture
-def told(owner: Connection) -> Told:
+def notices(owner: Connection) -> Notices:
     """What a customer was told, in this order."""
 
     async def bodies(to: Holder) -> list[str]:
@@ -70,37 +70,37 @@ def told(owner: Connection) -> Told:
 
 
 async def test_the_payee_is_told_of_a_dispute_and_until_when_to_answer(
-    dispute: Dispute, payer: Holder, payee: Holder, told: Told
+    dispute: Dispute, payer: Holder, payee: Holder, notices: Notices
 ) -> None:
-    (body,) = await told(payee)
+    (body,) = await notices(payee)
     assert body == (
         f"Transfer {dispute.transfer_id}, by which you received $25.00, is disputed by its payer. Read why, and state "
         f"your case, in dispute {dispute.id} until {dispute.deadline:%Y-%m-%d %H:%M} UTC."
     )
-    assert await told(payer) == []
+    assert await notices(payer) == []
 
 
 async def test_a_dispute_that_is_not_opened_tells_nobody(
-    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, told: Told
+    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, notices: Notices
 ) -> None:
-    before = await told(payee)
+    before = await notices(payee)
     with pytest.raises(DisputeOpen):
         await disputes.open(payer.id, dispute.transfer_id, "Once more", TERMS)
-    assert await told(payee) == before
+    assert await notices(payee) == before
 
 
 async def test_each_statement_is_told_to_the_other_party(
-    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, told: Told
+    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, notices: Notices
 ) -> None:
     for author in (payee, payer, payer):
         await disputes.add_statement(dispute.id, author.id, "What I have to say")
     about = f"in dispute {dispute.id} about transfer {dispute.transfer_id} of $25.00."
-    assert await told(payer) == [f"The payee made a statement {about}"]
-    assert (await told(payee))[1:] == [f"The payer made a statement {about}"] * 2
+    assert await notices(payer) == [f"The payee made a statement {about}"]
+    assert (await notices(payee))[1:] == [f"The payer made a statement {about}"] * 2
 
 
 async def test_a_rejection_is_told_once_to_both_however_often_it_is_made(
-    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, staff: CustomerId, told: Told
+    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, staff: CustomerId, notices: Notices
 ) -> None:
     decision = DisputeDecision(staff, DisputeRuling.REJECT, "Delivery is proven")
     for _ in range(3):
@@ -110,62 +110,68 @@ async def test_a_rejection_is_told_once_to_both_however_often_it_is_made(
         f"Dispute {dispute.id} about transfer {dispute.transfer_id} of $25.00 has ended. "
         "The dispute was rejected; the transfer stays as it is. Reason: Delivery is proven"
     )
-    assert await told(payer) == [ended]
-    assert (await told(payee))[1:] == [ended]
+    assert await notices(payer) == [ended]
+    assert (await notices(payee))[1:] == [ended]
     with pytest.raises(DisputeClosed):
         await disputes.add_statement(dispute.id, payer.id, "But")
-    assert len(await told(payee)) == 2
+    assert len(await notices(payee)) == 2
 
 
 async def test_an_expired_dispute_is_told_once_to_both(
-    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, told: Told
+    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, notices: Notices
 ) -> None:
     for _ in range(3):
         await disputes.expire(dispute.id)
-    (ended,) = await told(payer)
+    (ended,) = await notices(payer)
     assert ended.endswith(" has ended. Nobody decided in time; the transfer stays as it is.")
-    assert (await told(payee))[1:] == [ended]
+    assert (await notices(payee))[1:] == [ended]
 
 
 async def test_a_decision_to_reverse_is_told_when_the_money_is_back_and_not_before(
-    disputes: Disputes, book: Book, dispute: Dispute, payer: Holder, staff: CustomerId, told: Told
+    disputes: Disputes, book: Book, dispute: Dispute, payer: Holder, staff: CustomerId, notices: Notices
 ) -> None:
     await disputes.decide(dispute.id, DisputeDecision(staff, DisputeRuling.REVERSE, "No proof of delivery", 1_000))
     course = await disputes.close(dispute.id, impossible=False)
-    assert await told(payer) == []
+    assert await notices(payer) == []
     assert course.reversal is not None
     await completed(book, FINGERPRINTS.signed(course.reversal))
     for _ in range(3):
         await disputes.close(dispute.id, impossible=False)
-    (ended,) = await told(payer)
+    (ended,) = await notices(payer)
     assert ended.endswith(" has ended. $10.00 was brought back to the payer. Reason: No proof of delivery")
 
 
 async def test_a_second_dispute_about_the_same_transfer_is_told_as_well(
-    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, told: Told
+    disputes: Disputes, dispute: Dispute, payer: Holder, payee: Holder, notices: Notices
 ) -> None:
     await disputes.expire(dispute.id)
     again = await disputes.open(payer.id, dispute.transfer_id, "Still nothing", TERMS)
     assert again is not None
-    assert len(await told(payee)) == 3
+    assert len(await notices(payee)) == 3
 
 
 async def test_how_the_transfer_ended_is_told_once_beside_its_disputes(
-    book: Book, dispute: Dispute, payer: Holder, payee: Holder, told: Told
+    book: Book, dispute: Dispute, payer: Holder, payee: Holder, notices: Notices
 ) -> None:
     for _ in range(2):
         bodies = {payer.account_id: "It is done.", payee.account_id: "It is done."}
         await Notifications(book.database).write(Step(dispute.transfer_id, 1), bodies)
-    assert await told(payer) == ["It is done."]
-    assert (await told(payee))[1:] == ["It is done."]
+    assert await notices(payer) == ["It is done."]
+    assert (await notices(payee))[1:] == ["It is done."]
 
 
 async def test_no_notice_names_what_is_left_of_the_transfer_or_the_other_account(
-    disputes: Disputes, book: Book, dispute: Dispute, payer: Holder, payee: Holder, paid: TransferOrder, told: Told
+    disputes: Disputes,
+    book: Book,
+    dispute: Dispute,
+    payer: Holder,
+    payee: Holder,
+    paid: TransferOrder,
+    notices: Notices,
 ) -> None:
     await completed(book, reversal(paid, payee.id, 500))
     await disputes.add_statement(dispute.id, payee.id, "A secret")
     await disputes.expire(dispute.id)
     for party, other in ((payer, payee), (payee, payer)):
-        for body in await told(party):
+        for body in await notices(party):
             assert not any(word in body for word in (other.account_id, other.id, "A secret", "$20.00"))

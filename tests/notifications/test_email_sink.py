@@ -45,7 +45,7 @@ async def ada(customers: Customers, owner: Connection) -> Holder:
     return made
 
 
-async def told(database: Database, to: CustomerId, *occasions: str) -> list[Event]:
+async def notified(database: Database, to: CustomerId, *occasions: str) -> list[Event]:
     """The events of new notifications."""
     assert await number_all(database)
     before = await EventStream(database).head()
@@ -78,7 +78,7 @@ class Failing:
 async def test_a_notification_is_mailed_with_its_events_id_and_without_a_secret(
     database: Database, ada: Holder, tmp_path: Path
 ) -> None:
-    events = await told(database, ada.id, "act_x/frozen")
+    events = await notified(database, ada.id, "act_x/frozen")
     mailer = MailFolder(tmp_path, "Remit <no-reply@bank.example>")
     sink = EmailSink(mailer, ChannelChoices(database).letters, "https://bank.example")
     assert isinstance(sink, Publisher)
@@ -98,11 +98,11 @@ async def test_only_chosen_types_reach_a_verified_address(
     ben = await holder(customers)
     mailer, choices = Failing(), ChannelChoices(database)
     sink = EmailSink(mailer, choices.letters, None)
-    await sink.publish(await told(database, ben.id, "dsp_x/opened"))  # nobody knows whether Ben reads this address
-    await sink.publish(await told(database, ada.id, "dsp_x/opened", "ended"))
+    await sink.publish(await notified(database, ben.id, "dsp_x/opened"))  # nobody knows whether Ben reads this address
+    await sink.publish(await notified(database, ada.id, "dsp_x/opened", "ended"))
     assert [mail.subject for mail in mailer.sent] == ["About your dispute"]
     await choices.write(ada.id, ChannelChoice(frozenset({NotificationType.TRANSFERS})))
-    await sink.publish(await told(database, ada.id, "dsp_x/ended"))
+    await sink.publish(await notified(database, ada.id, "dsp_x/ended"))
     assert [mail.subject for mail in mailer.sent] == ["About your dispute"]
 
 
@@ -111,7 +111,7 @@ async def test_a_mail_server_that_is_away_stops_the_sink_and_a_refused_mail_does
 ) -> None:
     mailer = Failing()
     sink = EmailSink(mailer, ChannelChoices(database).letters, None)
-    events = await told(database, ada.id, "dsp_a/opened", "dsp_b/opened", "dsp_c/opened")
+    events = await notified(database, ada.id, "dsp_a/opened", "dsp_b/opened", "dsp_c/opened")
     mailer.fails_at[1] = MailNotSent("notification was not sent: SMTPServerDisconnected")
     with pytest.raises(SinkUnavailable, match="SMTPServerDisconnected"):
         await sink.publish(events)
@@ -136,8 +136,8 @@ def addressed(to: Mapping[str, str]) -> Letters:
 def added(number: int, age: timedelta = timedelta()) -> Event:
     """The event of a notification."""
     reader, at = CustomerId("cus_a"), datetime.now(UTC) - age
-    told: Any = (1, f"ntf_{number}", reader, None, None, (reader,), {}, None, at)
-    return Event(number, EventId(f"evt_{number}"), EventType.NOTIFICATION_ADDED, *told)
+    notified: Any = (1, f"ntf_{number}", reader, None, None, (reader,), {}, None, at)
+    return Event(number, EventId(f"evt_{number}"), EventType.NOTIFICATION_ADDED, *notified)
 
 
 @pytest.mark.parametrize("code", [450, 452, 550])

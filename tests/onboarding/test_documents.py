@@ -67,7 +67,7 @@ async def may_send(reads: AccountReads, account_id: AccountId) -> bool:
     return found.owner_verified
 
 
-async def told(owner: Connection, customer_id: CustomerId) -> int:
+async def notified(owner: Connection, customer_id: CustomerId) -> int:
     return int(await owner.fetchval("SELECT count(*) FROM notifications WHERE customer_id = $1", customer_id))
 
 
@@ -94,12 +94,12 @@ async def test_a_verification_opens_all_accounts_and_welcomes_the_customer_once(
     ada = await registered(customers)
     second = await customers.open_account(ada.id, "EUR")
     assert not second.owner_verified
-    assert await told(owner, ada.id) == 0
+    assert await notified(owner, ada.id) == 0
     document = await document_of(onboarding, ada.id)
     await asyncio.gather(*(onboarding.record(document, VERIFIED) for _ in range(5)))
     assert [one.owner_verified for one in await account_reads.all_of(ada.id)] == [True, True]
     assert (await customers.open_account(ada.id, "JPY")).owner_verified
-    assert await told(owner, ada.id) == 1
+    assert await notified(owner, ada.id) == 1
 
 
 async def test_a_customer_who_is_known_at_once_is_verified_by_their_registration(
@@ -107,7 +107,7 @@ async def test_a_customer_who_is_known_at_once_is_verified_by_their_registration
 ) -> None:
     ada = await registered(customers, VERIFIED)
     assert await may_send(account_reads, ada.account_id)
-    assert await told(owner, ada.id) == 1
+    assert await notified(owner, ada.id) == 1
 
 
 async def test_an_account_that_is_opened_during_the_verification_is_not_left_closed(

@@ -28,11 +28,11 @@ REASONS = ("fraud_declined", "account_frozen", None)
 # Both have 100 to give from the start, which most stories soon run out of. Their other accounts are empty.
 PROLOGUE: tuple[Step, ...] = tuple(
     step
-    for wish in (
+    for request in (
         TransferRequest("ann-0", WORLD, "ann.JPY", 100, "JPY"),
         TransferRequest("ben-0", WORLD, "ben.JPY", 100, "JPY"),
     )
-    for step in (Open(wish), Move("debit", wish.name), Move("credit", wish.name))
+    for step in (Open(request), Move("debit", request.name), Move("credit", request.name))
 )
 
 
@@ -64,8 +64,9 @@ def wishes(draw: st.DrawFn) -> TransferRequest:
 def pools(draw: st.DrawFn) -> list[TransferRequest]:
     """A few wishes, some of them again under another key, or with another amount under the same key."""
     pool = draw(st.lists(wishes(), min_size=1, max_size=4))
-    for wish in [wish for wish in pool if not wish.name.endswith("self")]:
-        other_amount, other_key = replace(wish, amount=wish.amount % MOST + 1), replace(wish, name=f"{wish.owner}-4")
+    for request in [request for request in pool if not request.name.endswith("self")]:
+        other_amount = replace(request, amount=request.amount % MOST + 1)
+        other_key = replace(request, name=f"{request.owner}-4")
         pool += draw(
             st.sampled_from([[], [], [other_key], [other_amount], [replace(other_amount, name=other_key.name)]])
         )
@@ -77,7 +78,7 @@ def reversals(draw: st.DrawFn, pool: list[TransferRequest]) -> list[TransferRequ
     """Some that bring back parts of one of these, by either side, some that cannot, and some under a key in use."""
     payer, payee = draw(st.permutations(OWNERS))
     honest = TransferRequest(f"{payer}-8", f"{payer}.JPY", f"{payee}.JPY", draw(st.sampled_from([10, 7, 20])), "JPY")
-    first = draw(st.sampled_from([honest] * 5 + [wish for wish in pool if not wish.name.endswith("self")]))
+    first = draw(st.sampled_from([honest] * 5 + [request for request in pool if not request.name.endswith("self")]))
     found = [honest] if first == honest else []
     for _ in range(draw(st.integers(0, 3))):
         owner, key = draw(st.sampled_from(OWNERS)), draw(st.sampled_from("5555666681"))
@@ -95,16 +96,16 @@ def reversals(draw: st.DrawFn, pool: list[TransferRequest]) -> list[TransferRequ
 @st.composite
 def runs(draw: st.DrawFn, pool: list[TransferRequest]) -> list[Step]:
     """One step, or a few in their order, of one transfer."""
-    wish = draw(st.sampled_from(pool))
+    request = draw(st.sampled_from(pool))
     reason = draw(st.sampled_from(REASONS))
-    opened, debit, credit = Open(wish), Move("debit", wish.name), Move("credit", wish.name)
-    refund, fail, cancel = (Move(verb, wish.name, reason) for verb in ("refund", "fail", "cancel"))
-    wrong = Move(draw(st.sampled_from(["debit", "credit", "refund", "fail", "cancel"])), wish.name, attempt=2)
-    if wish.name.endswith("self"):
+    opened, debit, credit = Open(request), Move("debit", request.name), Move("credit", request.name)
+    refund, fail, cancel = (Move(verb, request.name, reason) for verb in ("refund", "fail", "cancel"))
+    wrong = Move(draw(st.sampled_from(["debit", "credit", "refund", "fail", "cancel"])), request.name, attempt=2)
+    if request.name.endswith("self"):
         return draw(st.sampled_from([[opened], [fail], [cancel], [refund], [opened, fail]]))
     singles = [[opened], [opened], [debit], [credit], [refund], [fail], [cancel], [wrong]]
-    if wish.reverses:
-        first = next(one for one in pool if one.name == wish.reverses)
+    if request.reverses:
+        first = next(one for one in pool if one.name == request.reverses)
         there: list[Step] = [Open(first), Move("debit", first.name), Move("credit", first.name)]
         back: list[list[Step]] = [
             [opened],
@@ -136,7 +137,7 @@ def crowds(draw: st.DrawFn, pool: list[TransferRequest]) -> list[AtOnce]:
 @st.composite
 def rushes(draw: st.DrawFn, pool: list[TransferRequest]) -> list[Step | AtOnce]:
     """Wishes opened in turn, then all of their debits at once, then all of their credits and refunds."""
-    names = [wish.name for wish in pool if not wish.name.endswith("self")][:5]
+    names = [request.name for request in pool if not request.name.endswith("self")][:5]
     ends = [Move(draw(st.sampled_from(["credit", "credit", "refund"])), name) for name in names]
     return [*map(Open, pool), AtOnce(tuple(Move("debit", name) for name in names)), AtOnce(tuple(ends))]
 

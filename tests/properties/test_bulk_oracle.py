@@ -138,20 +138,20 @@ class Side:
 
     def orders(self, wishes: list[dict[str, Any]]) -> list[TransferOrder]:
         made = []
-        for wish in wishes:
+        for request in wishes:
             made.append(
                 order(
-                    self.owners[wish["owner"]],
-                    self.accounts[wish["owner"]],
-                    self.accounts[wish["to"]],
-                    wish["amount"],
-                    key=wish["key"],
-                    currency=wish["currency"],
-                    transaction_id=wish["reference"],
-                    note=wish["note"],
+                    self.owners[request["owner"]],
+                    self.accounts[request["owner"]],
+                    self.accounts[request["to"]],
+                    request["amount"],
+                    key=request["key"],
+                    currency=request["currency"],
+                    transaction_id=request["reference"],
+                    note=request["note"],
                 )
             )
-            self.names[made[-1].transfer_id] = f"trf_{wish['owner']}_{wish['key']}"
+            self.names[made[-1].transfer_id] = f"trf_{request['owner']}_{request['key']}"
         return made
 
     @property

@@ -149,8 +149,8 @@ class WebUI:
                 continue
             else:
                 break
-        said: str = await alert.inner_text()
-        return said.splitlines()[0]
+        output: str = await alert.inner_text()
+        return output.splitlines()[0]
 
     async def user_metadata(self, shows: str) -> None:
         """Open the tab and reload it (key R) until it shows this. The texts are in frames."""

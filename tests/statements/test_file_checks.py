@@ -31,11 +31,11 @@ async def test_a_file_of_any_format_is_what_the_books_say_until_somebody_edits_i
         if format_ is not StatementFormat.PDF:
             edited = file.replace(b"Rent", b"Food")
             assert [
-                "differs from the books' own" in said for said in (await check_file(statements, edited)).differences
+                "differs from the books' own" in output for output in (await check_file(statements, edited)).differences
             ]
     csv_file = await rendered(statements, statement, StatementFormat.CSV)
     richer = await check_file(statements, csv_file.replace(b",7.00,,43.00,", b",6.00,,44.00,"))
-    assert any("entry 2 is" in said for said in richer.differences)
+    assert any("entry 2 is" in output for output in richer.differences)
     other = await check_file(statements, csv_file.replace(statement.account_id.encode(), ben.account_id.encode()))
     assert other.differences == ["the books have no such statement"]
 
@@ -49,8 +49,8 @@ async def test_a_file_of_before_tells_that_the_books_were_edited(
     await owner.execute("ALTER TABLE entries DISABLE TRIGGER USER")
     await owner.execute("UPDATE entries SET amount_minor = 4000, balance_after = 4000")
     differences = (await check_file(statements, file)).differences
-    assert any("entry 1 is not what was written" in said for said in differences)
-    assert any("differs from the books' own PDF" in said for said in differences)
+    assert any("entry 1 is not what was written" in output for output in differences)
+    assert any("differs from the books' own PDF" in output for output in differences)
 
 
 @pytest.mark.system
@@ -61,8 +61,8 @@ async def test_verify_compares_a_statement_from_a_file(
     statement = await made(statements, ada.account_id)
     file = tmp_path / "statement.pdf"
     file.write_bytes(await rendered(statements, statement, StatementFormat.PDF))
-    status, printed, said = await remit("verify", "--statement", str(file), "--json", REMIT_DATABASE_URL=database_url)
-    assert (status, json.loads(printed), said) == (
+    status, printed, output = await remit("verify", "--statement", str(file), "--json", REMIT_DATABASE_URL=database_url)
+    assert (status, json.loads(printed), output) == (
         0,
         {"clean": True, "statement": str(statement.key), "differences": []},
         [],
@@ -71,5 +71,5 @@ async def test_verify_compares_a_statement_from_a_file(
     status, printed, _ = await remit("verify", "--statement", str(file), REMIT_DATABASE_URL=database_url)
     assert (status, "is not what the books say" in printed) == (1, True)
     file.write_text("no statement")
-    status, _, said = await remit("verify", "--statement", str(file), REMIT_DATABASE_URL=database_url)
-    assert (status, len(said)) == (2, 1)
+    status, _, output = await remit("verify", "--statement", str(file), REMIT_DATABASE_URL=database_url)
+    assert (status, len(output)) == (2, 1)

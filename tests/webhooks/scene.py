@@ -94,12 +94,12 @@ class Scene:
     async def now(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
         return await self.endpoints.find(endpoint.owner_id, endpoint.id)
 
-    async def told(self, *types: str) -> list[dict[str, Any]]:
+    async def emitted(self, *types: str) -> list[dict[str, Any]]:
         """What events of these types told, oldest first."""
         await number_all(self.database)
         events = await EventStream(self.database).after(0, 500)
-        told = [event for event in events if event.type.value in types]
-        for event in told:
+        emitted = [event for event in events if event.type.value in types]
+        for event in emitted:
             if "test" not in event.data:
                 validate(json.dumps(envelope_of(event)))
-        return [event.data for event in told]
+        return [event.data for event in emitted]

@@ -180,8 +180,8 @@ async def test_an_endpoint_that_fails_for_all_is_tried_with_one_event_and_then_g
         await connection.execute("UPDATE webhook_endpoints SET resting_until = now() WHERE id = $1", endpoint.id)
     assert (await scene.drain(endpoint.id)).delivered == 30
     assert (await scene.now(endpoint)).state is EndpointState.ENABLED
-    told = await scene.told("webhook_endpoint.failing")
-    assert [data["webhook_endpoint"]["state"] for data in told] == ["failing"]
+    emitted = await scene.emitted("webhook_endpoint.failing")
+    assert [data["webhook_endpoint"]["state"] for data in emitted] == ["failing"]
 
 
 async def test_a_busy_endpoint_is_left_alone_as_long_as_it_asks(scene: Scene, receiver: Receiver) -> None:
@@ -219,7 +219,7 @@ async def test_an_endpoint_that_is_gone_is_disabled_and_gets_what_was_held_once_
     assert await scene.outgoing.wake() == [endpoint.id]
     await scene.drain(endpoint.id)
     assert set(await states(scene, endpoint)) == {"delivered"}
-    assert len(await scene.told("webhook_endpoint.disabled")) == 1
+    assert len(await scene.emitted("webhook_endpoint.disabled")) == 1
 
 
 async def test_an_endpoint_that_fails_for_days_warns_its_owner_and_is_disabled_and_nothing_is_lost(
@@ -232,8 +232,8 @@ async def test_an_endpoint_that_fails_for_days_warns_its_owner_and_is_disabled_a
     await scene.emit("acc_1", audience=(ada.id,))
     for half_days in range(12):
         await scene.drain(endpoint.id)
-        told = [row["occasion"] for row in await owner.fetch("SELECT occasion FROM notifications")]
-        warned, ended = (sum(f"/{what}/" in name for name in told) for what in ("failing", "disabled"))
+        emitted = [row["occasion"] for row in await owner.fetch("SELECT occasion FROM notifications")]
+        warned, ended = (sum(f"/{what}/" in name for name in emitted) for what in ("failing", "disabled"))
         assert (warned, ended) == (half_days >= 5, half_days >= 10), half_days
         await scene.pass_time(hours=12)
         await owner.execute("UPDATE delivery_queues SET next_attempt_at = now()")
@@ -309,10 +309,10 @@ async def test_an_owner_is_told_once_a_month_that_events_are_held_no_longer(
         await scene.emit("acc_1", audience=(ada.id,))
         await owner.execute("UPDATE deliveries SET created_at = created_at - interval '91 days'")
         assert await give_up_long_held(scene.database) == 1
-    told = await owner.fetch(
+    emitted = await owner.fetch(
         "SELECT body FROM notifications WHERE customer_id = $1 AND occasion LIKE '%/given-up/%'", ada.id
     )
-    assert [receiver.url in row["body"] for row in told] == [True]
+    assert [receiver.url in row["body"] for row in emitted] == [True]
 
 
 async def test_a_replay_sends_everything_since_then_once_more_in_order(scene: Scene, receiver: Receiver) -> None:

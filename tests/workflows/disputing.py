@@ -79,7 +79,7 @@ class Case:
     async def actions(self) -> list[StaffAction]:
         return (await StaffActions(self.database).find(ActionSearch(subject=self.dispute.id), 10)).items
 
-    async def told(self) -> list[tuple[str, str]]:
+    async def notified(self) -> list[tuple[str, str]]:
         """Who was told of what."""
         async with self.database.connection() as connection:
             rows = await connection.fetch(
@@ -91,14 +91,14 @@ class Case:
     async def reversal_is_told(self) -> None:
         """The reversal's own notification comes after its money."""
 
-        async def is_told() -> bool:
+        async def is_notified() -> bool:
             async with self.database.connection() as connection:
                 told_of = await connection.fetchval(
                     "SELECT count(*) FROM notifications m JOIN disputes d ON m.transfer_id = d.reversal_transfer_id"
                 )
             return bool(told_of)
 
-        await until(is_told, "the reversal's parties are told")
+        await until(is_notified, "the reversal's parties are told")
 
 
 async def opened(database: Database, payer: Holder, payee: Holder) -> Case:
@@ -117,7 +117,7 @@ async def decide(handle: Handle, decision: object) -> str:
     return answer
 
 
-async def looked(handle: Handle, times: int) -> bool:
+async def has_read(handle: Handle, times: int) -> bool:
     """Whether the workflow has read the books so many times."""
     history = await handle.fetch_history()
     read = [event for event in history.events if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED]

@@ -18,7 +18,7 @@ from ledger.postgres.transfer_reads import TransferReads
 from ledger.refusals import OrderForged
 from tests.orders import completed, order, staff
 from tests.waiting import until
-from tests.workflows.disputing import TERMS, Case, decide, looked
+from tests.workflows.disputing import TERMS, Case, decide, has_read
 from tests.workflows.sagas import Sagas, UnreliableBook, details, sagas
 from workflows.dispute import DisputeWorkflow
 from workflows.search_attributes import (
@@ -51,7 +51,7 @@ async def test_a_decision_whose_signal_is_lost_is_read_long_before_the_deadline(
 ) -> None:
     async with sagas(time_skipping.client, book) as saga:
         handle = await case.start(saga)
-        await until(lambda: looked(handle, 1), "the workflow has found it open")
+        await until(lambda: has_read(handle, 1), "the workflow has found it open")
         await case.decide(case.reverse())
         assert await handle.result() is DisputeState.REVERSED
         history = await handle.fetch_history()

@@ -13,7 +13,7 @@ from ledger.accounts import AccountStatus
 from tests.account_status import set_account_status
 from tests.orders import FINGERPRINTS, changed
 from tests.waiting import until
-from tests.workflows.disputing import Case, Handle, decide, looked, reset, tasks_of
+from tests.workflows.disputing import Case, Handle, decide, has_read, reset, tasks_of
 from tests.workflows.sagas import Hold, Sagas, UnreliableBook, line_breaks, sagas
 from tests.workflows.test_recovery import sweep
 from workflows.dispute import DisputeWorkflow
@@ -85,7 +85,7 @@ async def test_reset_to_any_of_its_tasks_it_tells_nobody_twice(saga: Sagas, case
     await decide(handle, case.reverse())
     await handle.result()
     await case.reversal_is_told()
-    before = await case.told()
+    before = await case.notified()
     assert len([one for one in before if one[1].startswith(case.dispute.id)]) == 4
     tasks = await tasks_of(handle)
     assert tasks
@@ -93,7 +93,7 @@ async def test_reset_to_any_of_its_tasks_it_tells_nobody_twice(saga: Sagas, case
         run_id = await reset(saga, handle, task, ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE)
         again = saga.client.get_workflow_handle(handle.id, run_id=run_id)
         assert await again.result() == DisputeState.REVERSED
-    assert await case.told() == before
+    assert await case.notified() == before
 
 
 async def test_started_twice_at_once_and_under_faults_it_tells_once(
@@ -113,7 +113,7 @@ async def test_started_twice_at_once_and_under_faults_it_tells_once(
         for number in range(2)
     ]
     assert [await handle.result() for handle in handles] == [DisputeState.REVERSED] * 2
-    occasions = [occasion for _, occasion in await case.told() if occasion.startswith(case.dispute.id)]
+    occasions = [occasion for _, occasion in await case.notified() if occasion.startswith(case.dispute.id)]
     assert sorted(occasions) == [f"{case.dispute.id}/ended"] * 2 + [f"{case.dispute.id}/opened"]
 
 
@@ -129,7 +129,7 @@ class Ways:
         handle = await self._case.start(self._saga)
         await self._case.disputes.add_statement(self._case.dispute.id, self._case.payee.id, "It was sent on Monday")
         await handle.signal(DisputeWorkflow.look_again)
-        await until(lambda: looked(handle, 2), "the workflow has looked again")
+        await until(lambda: has_read(handle, 2), "the workflow has looked again")
         return handle
 
     async def reversing(self) -> Handle:

@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 _LOCK = f"SELECT {COLUMNS} FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE"
 
 _ATTEMPTED = """
-    WITH told AS (
+    WITH given AS (
         SELECT * FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::timestamptz[], $7::int[],
             $8::smallint[], $9::text[], $10::text[])
             AS t (event_id, state, failures, number, attempted_at, milliseconds, status, error, response)
     ), kept AS (
         INSERT INTO delivery_attempts (endpoint_id, event_id, number, attempted_at, milliseconds, status, error,
             response)
-        SELECT $1, event_id, number, attempted_at, milliseconds, status, error, response FROM told
+        SELECT $1, event_id, number, attempted_at, milliseconds, status, error, response FROM given
         ON CONFLICT DO NOTHING
     )
-    UPDATE deliveries d SET state = told.state, failures = told.failures, attempts = told.number,
-        ended_at = CASE WHEN told.state <> 'pending' THEN clock_timestamp() END
-    FROM told WHERE d.endpoint_id = $1 AND d.event_id = told.event_id AND d.state = 'pending'
+    UPDATE deliveries d SET state = given.state, failures = given.failures, attempts = given.number,
+        ended_at = CASE WHEN given.state <> 'pending' THEN clock_timestamp() END
+    FROM given WHERE d.endpoint_id = $1 AND d.event_id = given.event_id AND d.state = 'pending'
 """
 
 # In the order of keys, as the fan-out adds to them.
@@ -106,7 +106,7 @@ class Attempted:
     unsent: bool = False
 
     @property
-    def tells_of_endpoint(self) -> bool:
+    def counts_for_health(self) -> bool:
         """Whether it says how its endpoint does: not what was never sent, nor a test."""
         return not self.unsent and not self.delivery.is_test
 
@@ -117,8 +117,8 @@ async def judge(connection: "Connection", endpoint_id: EndpointId, attempts: Seq
     assert row is not None, "an endpoint's row is never removed while it has deliveries"
     endpoint = dataclass_of(WebhookEndpoint, row)
     before = Health.of(endpoint)
-    told = (each.ruling.tried for each in attempts if each.tells_of_endpoint)
-    after = health_after(before, sorted(told, key=lambda tried: tried.at))
+    tries = (each.ruling.tried for each in attempts if each.counts_for_health)
+    after = health_after(before, sorted(tries, key=lambda tried: tried.at))
     if after != before:
         await _change(connection, endpoint, before, after)
     return after
@@ -128,19 +128,19 @@ async def write_attempts(connection: "Connection", endpoint_id: EndpointId, atte
     """Write the attempts, what they make of their deliveries, and dead letters. A repeat changes nothing."""
     if not attempts:
         return
-    told = [(each.delivery, each.ruling, each.answer) for each in attempts]
+    ended = [(each.delivery, each.ruling, each.answer) for each in attempts]
     await connection.execute(
         _ATTEMPTED,
         endpoint_id,
-        [delivery.event_id for delivery, _, _ in told],
-        [ruling.state.value for _, ruling, _ in told],
-        [ruling.failures for _, ruling, _ in told],
-        [delivery.attempts + 1 for delivery, _, _ in told],
-        [answer.at for _, _, answer in told],
-        [answer.milliseconds for _, _, answer in told],
-        [answer.status for _, _, answer in told],
-        [answer.error for _, _, answer in told],
-        [answer.response for _, _, answer in told],
+        [delivery.event_id for delivery, _, _ in ended],
+        [ruling.state.value for _, ruling, _ in ended],
+        [ruling.failures for _, ruling, _ in ended],
+        [delivery.attempts + 1 for delivery, _, _ in ended],
+        [answer.at for _, _, answer in ended],
+        [answer.milliseconds for _, _, answer in ended],
+        [answer.status for _, _, answer in ended],
+        [answer.error for _, _, answer in ended],
+        [answer.response for _, _, answer in ended],
     )
     for each in attempts:
         if each.ruling.state is DeliveryState.DEAD and not each.delivery.is_test:

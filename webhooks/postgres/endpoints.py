@@ -120,7 +120,7 @@ class WebhookEndpoints:
             if await connection.fetchval(_COUNT, owner_id) >= MOST_ENDPOINTS:
                 raise TooManyEndpoints
             # Before there is an endpoint, which gets no event about itself then.
-            await _tell_where(connection, owner_id, endpoint_id, url, "made")
+            await _notify_owner(connection, owner_id, endpoint_id, url, "made")
             await connection.execute(_CREATE, endpoint_id, owner_id, url, list(types), encrypted)
             made = await _find(connection, owner_id, endpoint_id)
             await _record(connection, by, made, None, _recorded(made))
@@ -161,7 +161,7 @@ class WebhookEndpoints:
             await _record(connection, by, after, _recorded(before), _recorded(after))
             if after.url != before.url:
                 occasion = f"moved/{await connection.fetchval(_NOW):%Y%m%dT%H%M%S.%f}"
-                await _tell_where(connection, owner_id, endpoint_id, after.url, occasion)
+                await _notify_owner(connection, owner_id, endpoint_id, after.url, occasion)
         return after
 
     async def delete(self, owner_id: CustomerId | None, endpoint_id: EndpointId, by: StaffReason | None = None) -> None:
@@ -290,7 +290,7 @@ def _host_of(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-async def _tell_where(
+async def _notify_owner(
     connection: "Connection", owner_id: CustomerId | None, endpoint_id: EndpointId, url: str, what: str
 ) -> None:
     """Tell the owner, who may not be who did it."""

@@ -67,8 +67,8 @@ class BatchWorkflow:
             retry_policy=policies.UNTIL_ANSWERED,
             summary=what,
         )
-        told = "A person has to decide: `POST /v1/admin/batches/…/decisions`. " if _is_held(progress) else ""
-        workflow.set_current_details(f"{progress} {told}`GET /v1/admin/batches/{self._id}/items` has the items.")
+        request = "A person has to decide: `POST /v1/admin/batches/…/decisions`. " if _is_held(progress) else ""
+        workflow.set_current_details(f"{progress} {request}`GET /v1/admin/batches/{self._id}/items` has the items.")
         return progress
 
     async def _start(self, order: TransferOrder) -> None:
@@ -90,7 +90,7 @@ class BatchWorkflow:
     async def _wait_for_decision(self) -> None:
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._news, timeout=policies.BATCH_ROUTINE_LOOK, timeout_summary="Until the row is read again"
+                lambda: self._news, timeout=policies.BATCH_ROUTINE_READ, timeout_summary="Until the row is read again"
             )
 
 

@@ -71,7 +71,7 @@ class OnboardingWorkflow:
         try:
             await workflow.wait_condition(
                 lambda: self._news,
-                timeout=policies.DOCUMENT_ROUTINE_LOOK,
+                timeout=policies.DOCUMENT_ROUTINE_READ,
                 timeout_summary="Next read of the rows",
             )
         except TimeoutError:

@@ -40,7 +40,7 @@ class TierRequestWorkflow:
             )
             left = max(until - workflow.now(), timedelta(0))
             # A lost signal must not delay the end until the deadline, so the row is read without signals, too.
-            if await self._hears_within(min(left, policies.TIER_ROUTINE_LOOK)) or left > policies.TIER_ROUTINE_LOOK:
+            if await self._hears_within(min(left, policies.TIER_ROUTINE_READ)) or left > policies.TIER_ROUTINE_READ:
                 progress = await self._step("Read what is new", steps.read_tier_request)
             else:
                 progress = await self._step("Deadline: expire it, unless it is decided", steps.expire_tier_request)
@@ -84,11 +84,11 @@ class TierRequestWorkflow:
         self._news = False
         return True
 
-    async def _step(self, saying: str, step: Callable[[TierRequestId], Awaitable[TierProgress]]) -> TierProgress:
+    async def _step(self, label: str, step: Callable[[TierRequestId], Awaitable[TierProgress]]) -> TierProgress:
         return await workflow.execute_activity(
             step,
             self._id,
             start_to_close_timeout=policies.REGULAR_ATTEMPT,
             retry_policy=policies.UNTIL_ANSWERED,
-            summary=saying,
+            summary=label,
         )

@@ -34,7 +34,7 @@ async def made(person: Person, *scopes: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def answered(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
@@ -43,14 +43,14 @@ async def test_a_key_does_what_its_scopes_say_and_nothing_else(ada: Person, ben:
     writer = replace(ada, token=(await made(ada, "transfers:write", "accounts:read"))["key"])
     assert (await reader.get("/v1/auth/me")).json()["id"] == ada.id
     assert (await reader.get("/v1/transfers")).status_code == 200
-    assert told(await reader.get("/v1/accounts")) == (403, "scope_missing")
-    assert told(await reader.pay(ben, 100)) == (403, "scope_missing")
-    assert told(await writer.get("/v1/transfers")) == (403, "scope_missing")
+    assert answered(await reader.get("/v1/accounts")) == (403, "scope_missing")
+    assert answered(await reader.pay(ben, 100)) == (403, "scope_missing")
+    assert answered(await writer.get("/v1/transfers")) == (403, "scope_missing")
     paid = await writer.pay(ben, 100, "k")
     assert (paid.status_code, paid.json()["state"]) == (201, "completed")
     # The key of a request is the customer's, by whatever they sign in.
     assert (await ada.pay(ben, 100, "k")).headers["Idempotent-Replayed"] == "true"
-    assert told(await writer.post("/v1/accounts", {"currency": "EUR"})) == (403, "scope_missing")
+    assert answered(await writer.post("/v1/accounts", {"currency": "EUR"})) == (403, "scope_missing")
     assert (await writer.get(f"/v1/accounts/{ben.account_id}")).status_code == 404
     assert await ben.balance() == 100
 
@@ -59,14 +59,14 @@ async def test_no_key_manages_credentials_or_does_the_work_of_staff(admin: Perso
     paid = (await ada.pay(ben, 100)).json()
     key = replace(admin, token=(await made(admin, *Scope))["key"])
     for path in ("/v1/admin/stats", KEYS, "/v1/auth/sessions"):
-        assert told(await key.get(path)) == (403, "api_key_refused")
+        assert answered(await key.get(path)) == (403, "api_key_refused")
     for path, body in (
         (KEYS, {"name": "Another", "scopes": ["transfers:read"], "password": PASSWORD}),
         ("/v1/auth/password", {"current_password": "x", "new_password": "another horse battery"}),
         ("/v1/auth/logout", None),
         (f"/v1/admin/customers/{ada.id}/disable", {"reason": "Because"}),
     ):
-        assert told(await key.post(path, body)) == (403, "api_key_refused")
+        assert answered(await key.post(path, body)) == (403, "api_key_refused")
     # Signed in, an admin may reverse it.
     reversal = await key.post(f"/v1/transfers/{paid['id']}/reversals", {"reason": "Because"})
     assert reversal.status_code in (403, 404)
@@ -84,7 +84,7 @@ async def test_a_revoked_key_and_one_of_a_disabled_customer_end_in_every_process
     assert [await status(first["key"]), await status(second["key"])] == [200, 200]
     path = f"{KEYS}/{first['id']}"
     theirs, mine = ({"Authorization": f"Bearer {who.token}"} for who in (ben, ada))
-    assert told(await ada.http.delete(path, headers=theirs)) == (404, "api_key_not_found")
+    assert answered(await ada.http.delete(path, headers=theirs)) == (404, "api_key_not_found")
     for _ in range(2):
         assert (await ada.http.delete(path, headers=mine)).status_code == 204
     assert [await status(first["key"]), await status(second["key"])] == [401, 200]
@@ -111,7 +111,7 @@ async def test_a_key_is_shown_once_and_kept_as_a_hash(
     forged = key["key"][:-1] + ("A" if key["key"][-1] != "A" else "B")
     for wrong in (forged, "rmk_", key["id"], key["key"] + "x"):
         user.token = wrong
-        assert told(await user.get("/v1/transfers")) == (401, "not_authenticated")
+        assert answered(await user.get("/v1/transfers")) == (401, "not_authenticated")
 
 
 async def test_a_key_with_no_scope_or_an_unknown_one_is_not_made(ada: Person) -> None:
@@ -124,7 +124,7 @@ async def test_an_access_token_alone_makes_no_key_and_a_wrong_password_counts_as
 ) -> None:
     wanted = {"name": "A shop", "scopes": ["transfers:read"]}
     assert (await ada.post(KEYS, wanted)).status_code == 422
-    assert told(await ada.post(KEYS, wanted | {"password": "something else"})) == (403, "password_wrong")
+    assert answered(await ada.post(KEYS, wanted | {"password": "something else"})) == (403, "password_wrong")
     assert await owner.fetchval("SELECT count(*) FROM sign_in_failures") > 0
     assert (await ada.get(KEYS)).json()["items"] == []
 
@@ -139,7 +139,7 @@ async def test_a_key_that_may_not_read_events_does_not_say_where_they_go(ada: Pe
         await alone.http.patch(endpoint, json={"url": "https://hooks.example/mine"}, headers=headers),
         await alone.post(f"{endpoint}/replay", {"since": "2026-01-01T00:00:00Z"}),
     ):
-        assert told(answer) == (403, "scope_missing")
+        assert answered(answer) == (403, "scope_missing")
         assert "events:read" in answer.json()["detail"]
     both = replace(ada, token=(await made(ada, "webhooks:write", "events:read"))["key"])
     assert (await both.post("/v1/webhook-endpoints", wanted)).status_code == 201

@@ -12,7 +12,7 @@ from api.auth.tokens import Tokens
 from database.connections import Database
 from settings import Settings
 from staff.permissions import Role
-from tests.api.people import PASSWORD, Person, register, registration, told
+from tests.api.people import PASSWORD, Person, answered, register, registration
 from tests.orders import promoted
 
 
@@ -79,7 +79,7 @@ async def test_login_takes_the_right_password_only(http: httpx.AsyncClient) -> N
     wrong = await http.post("/v1/auth/login", json={"email": person.email, "password": "something else"})
     nobody = await http.post("/v1/auth/login", json={"email": "nobody@example.com", "password": PASSWORD})
     assert wrong.status_code == nobody.status_code == 401
-    assert told(wrong) == told(nobody)
+    assert answered(wrong) == answered(nobody)
 
 
 async def test_logout_ends_this_token_and_no_other(http: httpx.AsyncClient) -> None:

@@ -27,7 +27,7 @@ async def sign_in(browser: httpx.AsyncClient, person: Person, **headers: str) ->
     return await browser.post(LOGIN, json={"email": person.email, "password": PASSWORD}, headers=ORIGIN | headers)
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def answered(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
@@ -62,7 +62,7 @@ async def test_a_request_with_cookies_that_changes_something_needs_the_sessions_
         {"X-CSRF-Token": mine, "Sec-Fetch-Site": "cross-site"},
     ):
         refused = await browser.post("/v1/accounts", json=body, headers=wrong)
-        assert told(refused) == (403, "csrf_refused"), wrong
+        assert answered(refused) == (403, "csrf_refused"), wrong
     assert (await browser.post("/v1/accounts", json=body, headers=right)).status_code == 201
     other = right | {"Origin": "https://app.remit.test"}
     assert (await browser.post("/v1/accounts", json={"currency": "GBP"}, headers=other)).status_code == 201
@@ -74,15 +74,15 @@ async def test_a_request_with_cookies_that_changes_something_needs_the_sessions_
 async def test_a_browser_is_not_signed_in_by_another_origin(
     browser: httpx.AsyncClient, http: httpx.AsyncClient
 ) -> None:
-    assert told(await sign_in(browser, await register(http), Origin="https://evil.test")) == (403, "csrf_refused")
+    assert answered(await sign_in(browser, await register(http), Origin="https://evil.test")) == (403, "csrf_refused")
 
 
 async def test_a_browser_refreshes_by_its_cookie_and_signs_out_without_any_left(
     browser: httpx.AsyncClient, http: httpx.AsyncClient
 ) -> None:
-    assert told(await browser.post(REFRESH, headers=ORIGIN)) == (401, "refresh_token_invalid")
+    assert answered(await browser.post(REFRESH, headers=ORIGIN)) == (401, "refresh_token_invalid")
     token = (await sign_in(browser, await register(http))).json()["csrf_token"]
-    assert told(await browser.post(REFRESH, headers=ORIGIN)) == (403, "csrf_refused")
+    assert answered(await browser.post(REFRESH, headers=ORIGIN)) == (403, "csrf_refused")
     right = ORIGIN | {"X-CSRF-Token": token}
     before = browser.cookies["__Secure-remit_refresh"]
     refreshed = await browser.post(REFRESH, headers=right)
@@ -101,7 +101,7 @@ async def test_a_browser_signs_out_after_its_access_token_has_expired(
     access, refresh = (browser.cookies[name] for name in ("__Host-remit_access", "__Secure-remit_refresh"))
     browser.cookies.delete("__Host-remit_access")
     for wrong in (ORIGIN, right | {"Origin": "https://evil.test"}):
-        assert told(await browser.post(LOGOUT, headers=wrong)) == (403, "csrf_refused")
+        assert answered(await browser.post(LOGOUT, headers=wrong)) == (403, "csrf_refused")
     assert (await http.get("/v1/auth/me", headers={"Authorization": f"Bearer {access}"})).status_code == 200
     for _ in range(2):  # the second one has no cookie
         assert (await browser.post(LOGOUT, headers=right)).status_code == 204
@@ -125,7 +125,7 @@ async def test_a_browsers_page_that_was_loaded_again_finds_its_session(
     browser: httpx.AsyncClient, http: httpx.AsyncClient
 ) -> None:
     session = "/v1/auth/browser/session"
-    assert told(await browser.get(session)) == (401, "refresh_token_invalid")
+    assert answered(await browser.get(session)) == (401, "refresh_token_invalid")
     ada = await register(http)
     first = (await sign_in(browser, ada)).json()
     now = (await browser.get(session)).json()
@@ -133,8 +133,8 @@ async def test_a_browsers_page_that_was_loaded_again_finds_its_session(
     assert 0 < now["expires_in"] <= first["expires_in"]
     assert 0 < now["refresh_expires_in"] <= first["refresh_expires_in"]
     # Only our own pages: another origin on this host has the cookies, too.
-    assert told(await browser.get(session, headers={"Origin": "https://evil.test"})) == (403, "csrf_refused")
-    assert told(await browser.get(session, headers={"Sec-Fetch-Site": "same-site"})) == (403, "csrf_refused")
+    assert answered(await browser.get(session, headers={"Origin": "https://evil.test"})) == (403, "csrf_refused")
+    assert answered(await browser.get(session, headers={"Sec-Fetch-Site": "same-site"})) == (403, "csrf_refused")
     browser.cookies.delete("__Host-remit_access")
     assert (await browser.get(session)).json()["expires_in"] == 0
     token = {"X-CSRF-Token": now["csrf_token"]} | ORIGIN
@@ -142,4 +142,4 @@ async def test_a_browsers_page_that_was_loaded_again_finds_its_session(
     refresh = browser.cookies["__Secure-remit_refresh"]
     assert (await browser.post(LOGOUT, headers=token)).status_code == 204
     kept = {"Cookie": f"__Secure-remit_refresh={refresh}"}
-    assert told(await browser.get(session, headers=kept)) == (401, "refresh_token_invalid")
+    assert answered(await browser.get(session, headers=kept)) == (401, "refresh_token_invalid")

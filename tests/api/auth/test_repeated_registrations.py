@@ -18,7 +18,7 @@ async def sent(http: httpx.AsyncClient, body: Mapping[str, object], key: str | N
     return await http.post("/v1/auth/register", json=body, headers={"Idempotency-Key": key} if key else {})
 
 
-def told(answer: httpx.Response) -> tuple[int, str | None]:
+def answered(answer: httpx.Response) -> tuple[int, str | None]:
     return answer.status_code, answer.json().get("code")
 
 
@@ -59,18 +59,18 @@ async def test_a_registrations_key_is_refused_for_another_registration(
 ) -> None:
     body = registration()
     assert (await sent(http, body, "k")).status_code == 201
-    assert told(await sent(http, body | changes, "k")) == (422, "idempotency_key_reused")
+    assert answered(await sent(http, body | changes, "k")) == (422, "idempotency_key_reused")
     assert (await sent(http, body, "k")).headers["Idempotent-Replayed"] == "true"
 
 
 async def test_a_repeat_without_its_key_or_under_another_is_a_conflict(http: httpx.AsyncClient) -> None:
     body = registration()
     assert (await sent(http, body, "k")).status_code == 201
-    assert told(await sent(http, body, "other")) == (409, "email_taken")
-    assert told(await sent(http, body)) == (409, "email_taken")
+    assert answered(await sent(http, body, "other")) == (409, "email_taken")
+    assert answered(await sent(http, body)) == (409, "email_taken")
     unkeyed = registration()
     assert (await sent(http, unkeyed)).status_code == 201
-    assert told(await sent(http, unkeyed, "k")) == (409, "email_taken")
+    assert answered(await sent(http, unkeyed, "k")) == (409, "email_taken")
 
 
 async def test_one_key_registers_people_with_different_addresses(http: httpx.AsyncClient) -> None:
@@ -90,7 +90,7 @@ async def test_a_registrations_key_is_free_for_the_customers_own_requests(http: 
 
 async def test_a_refused_registration_leaves_its_key_free(http: httpx.AsyncClient) -> None:
     body = registration()
-    assert told(await sent(http, body | {"currency": "XXX"}, "k")) == (422, "validation_failed")
+    assert answered(await sent(http, body | {"currency": "XXX"}, "k")) == (422, "validation_failed")
     assert (await sent(http, body, "k")).status_code == 201
 
 
@@ -110,10 +110,10 @@ async def test_nobody_tries_out_passwords_by_repeating_a_registration(http: http
     body = registration()
     assert (await sent(http, body, "k")).status_code == 201
     wrong = [await sent(http, body | {"password": f"wrong horse battery {n}"}, "k") for n in range(12)]
-    assert told(wrong[0]) == (422, "idempotency_key_reused")
-    assert told(wrong[-1]) == (429, "too_many_attempts")
+    assert answered(wrong[0]) == (422, "idempotency_key_reused")
+    assert answered(wrong[-1]) == (429, "too_many_attempts")
     login = await http.post("/v1/auth/login", json={"email": body["email"], "password": PASSWORD})
-    assert told(login) == (429, "too_many_attempts"), "both count together"
+    assert answered(login) == (429, "too_many_attempts"), "both count together"
 
 
 async def test_a_kept_registration_holds_no_password_no_token_and_no_number_of_a_document(

@@ -24,7 +24,7 @@ def settings(settings: Settings) -> Settings:
     return settings.model_validate(settings.model_dump() | {"encryption_keys": "e" * 32})
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def answered(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
@@ -57,17 +57,17 @@ async def test_after_enrolment_a_sign_in_needs_a_code_and_other_sessions_end(
 ) -> None:
     other = replace(ada, token=(await sign_in(http, ada)).json()["access_token"])
     wrong = await ada.post(PATH, {"password": "something else"})
-    assert told(wrong) == (403, "password_wrong")
+    assert answered(wrong) == (403, "password_wrong")
     secret, codes = await enrolled(ada, owner)
     assert len(set(codes)) == 10
     assert (await other.get("/v1/auth/me")).status_code == 401
     (session,) = (await ada.get("/v1/auth/sessions")).json()["items"]
     assert session["second_factor"] is True
-    assert told(await sign_in(http, ada)) == (401, "second_factor_required")
-    assert told(await sign_in(http, ada, "000000")) == (401, "second_factor_invalid")
+    assert answered(await sign_in(http, ada)) == (401, "second_factor_required")
+    assert answered(await sign_in(http, ada, "000000")) == (401, "second_factor_invalid")
     answer = await sign_in(http, ada, await code_of(secret, owner))
     assert answer.status_code == 200
-    assert told(await ada.post(PATH, {"password": PASSWORD})) == (409, "second_factor_exists")
+    assert answered(await ada.post(PATH, {"password": PASSWORD})) == (409, "second_factor_exists")
 
 
 async def test_a_code_and_a_recovery_code_let_in_once_also_if_two_come_at_once(
@@ -78,7 +78,7 @@ async def test_a_code_and_a_recovery_code_let_in_once_also_if_two_come_at_once(
         for code in (await code_of(secret, owner), codes[0].upper()):
             answers = await asyncio.gather(*(sign_in(one, ada, code) for one in (http, elsewhere)))
             assert sorted(answer.status_code for answer in answers) == [200, 401]
-            assert told(await sign_in(http, ada, code))[0] in (401, 429)
+            assert answered(await sign_in(http, ada, code))[0] in (401, 429)
             await owner.execute("DELETE FROM sign_in_failures")
             await owner.execute("UPDATE second_factors SET failures = 0, failed_at = NULL")
     events = (await admin.get("/v1/admin/auth-events", customer_id=ada.id, limit=50)).json()["items"]
@@ -95,7 +95,7 @@ async def test_wrong_codes_wait_together_from_wherever_they_come(
         # As if each came from another network.
         await owner.execute("DELETE FROM sign_in_failures")
     answer = await sign_in(http, ada, await code_of(secret, owner))
-    assert told(answer) == (429, "too_many_attempts")
+    assert answered(answer) == (429, "too_many_attempts")
     assert int(answer.headers["Retry-After"]) >= 1
 
 
@@ -112,7 +112,7 @@ async def test_other_recovery_codes_replace_the_former_and_a_removed_factor_is_a
     _, codes = await enrolled(ada, owner)
     others = await ada.post(f"{PATH}/recovery-codes", {"second_factor": codes[0]})
     assert others.status_code == 200
-    assert told(await sign_in(http, ada, codes[1])) == (401, "second_factor_invalid")
+    assert answered(await sign_in(http, ada, codes[1])) == (401, "second_factor_invalid")
     removed = await ada.post(f"{PATH}/remove", {"second_factor": others.json()["recovery_codes"][0]})
     assert removed.status_code == 204
     assert (await sign_in(http, ada)).status_code == 200
@@ -126,28 +126,28 @@ async def test_staff_who_are_required_to_show_one_reach_their_routes_only_with_i
     strict = settings.model_copy(update={"staff_second_factor": "required"})
     async with client_of(strict, compose_api(strict, database, with_worker=False)) as http:
         there = replace(admin, http=http)
-        assert told(await there.get("/v1/admin/stats")) == (403, "second_factor_missing")
+        assert answered(await there.get("/v1/admin/stats")) == (403, "second_factor_missing")
         # Nor do they get at anybody's money by the routes that customers and staff share.
         key = {"name": "A bank", "scopes": ["rails:write"], "password": PASSWORD}
-        assert told(await there.post("/v1/auth/api-keys", key)) == (403, "second_factor_missing")
+        assert answered(await there.post("/v1/auth/api-keys", key)) == (403, "second_factor_missing")
         reversal = {"amount": 1, "reason": "Asked for by the bank"}
-        assert told(await there.post(f"/v1/transfers/{paid}/reversals", reversal)) == (404, "transfer_not_found")
-        assert told(await there.get(f"/v1/transfers/{paid}/reversals")) == (404, "transfer_not_found")
-        assert told(await there.get(f"/v1/disputes/{dispute}")) == (404, "dispute_not_found")
+        assert answered(await there.post(f"/v1/transfers/{paid}/reversals", reversal)) == (404, "transfer_not_found")
+        assert answered(await there.get(f"/v1/transfers/{paid}/reversals")) == (404, "transfer_not_found")
+        assert answered(await there.get(f"/v1/disputes/{dispute}")) == (404, "dispute_not_found")
         secret, _ = await enrolled(there, owner)
         assert (await there.get("/v1/admin/stats")).status_code == 200
         assert (await there.get(f"/v1/disputes/{dispute}")).status_code == 200
         there.token = (await sign_in(http, admin, await code_of(secret, owner))).json()["access_token"]
         assert (await there.get("/v1/admin/stats")).status_code == 200
-        assert told(await replace(operator, http=http).get("/v1/admin/stats")) == (403, "second_factor_missing")
+        assert answered(await replace(operator, http=http).get("/v1/admin/stats")) == (403, "second_factor_missing")
 
 
 async def test_whoever_has_a_second_factor_shows_it_to_make_an_api_key(admin: Person, owner: Connection) -> None:
     secret, _ = await enrolled(admin, owner)
     key = {"name": "A bank", "scopes": ["rails:write"], "password": PASSWORD}
-    assert told(await admin.post("/v1/auth/api-keys", key)) == (401, "second_factor_required")
+    assert answered(await admin.post("/v1/auth/api-keys", key)) == (401, "second_factor_required")
     wrong = await admin.post("/v1/auth/api-keys", key | {"second_factor": "000000"})
-    assert told(wrong) == (401, "second_factor_invalid")
+    assert answered(wrong) == (401, "second_factor_invalid")
     right = await admin.post("/v1/auth/api-keys", key | {"second_factor": await code_of(secret, owner)})
     assert right.status_code == 201, right.text
 
@@ -157,7 +157,7 @@ async def test_an_admin_removes_the_factor_of_somebody_who_lost_it_on_record(
 ) -> None:
     await enrolled(ada, owner)
     path, why = f"/v1/admin/customers/{ada.id}/second-factor/remove", {"reason": "Lost the phone, seen in person"}
-    assert told(await operator.post(path, why)) == (403, "forbidden")
+    assert answered(await operator.post(path, why)) == (403, "forbidden")
     assert (await admin.post(path, why)).status_code == 200
     assert (await ada.get("/v1/auth/me")).status_code == 401
     assert (await sign_in(http, ada)).status_code == 200
@@ -171,8 +171,8 @@ async def test_a_process_without_the_key_of_the_secret_lets_nobody_in_without_th
     secret, _ = await enrolled(ada, owner)
     other = settings.model_validate(settings.model_dump() | {"encryption_keys": "f" * 32})
     async with client_of(other, compose_api(other, database, with_worker=False)) as http:
-        assert told(await sign_in(http, ada, await code_of(secret, owner))) == (503, "encryption_key_missing")
-        assert told(await sign_in(http, ada)) == (401, "second_factor_required")
+        assert answered(await sign_in(http, ada, await code_of(secret, owner))) == (503, "encryption_key_missing")
+        assert answered(await sign_in(http, ada)) == (401, "second_factor_required")
 
 
 async def test_a_repeated_registration_is_no_way_around_the_factor(http: httpx.AsyncClient, owner: Connection) -> None:
@@ -182,4 +182,4 @@ async def test_a_repeated_registration_is_no_way_around_the_factor(http: httpx.A
     assert (await http.post("/v1/auth/register", json=body, headers=key)).status_code == 201
     await enrolled(ada, owner)
     repeat = await http.post("/v1/auth/register", json=body, headers=key)
-    assert told(repeat) == (401, "second_factor_required")
+    assert answered(repeat) == (401, "second_factor_required")

@@ -61,7 +61,7 @@ async def lets_in(http: httpx.AsyncClient, token: str) -> bool:
     return answer.status_code == 200
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def answered(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
@@ -92,10 +92,10 @@ async def test_a_refresh_token_that_is_used_again_later_ends_the_session_in_ever
     other, stolen = await sign_in(http, ada), await sign_in(http, ada)
     honest = (await refresh(http, stolen["refresh_token"])).json()
     await grace_is_over(owner)
-    assert told(await refresh(http, stolen["refresh_token"])) == (401, "refresh_token_reused")
+    assert answered(await refresh(http, stolen["refresh_token"])) == (401, "refresh_token_reused")
     for token in (stolen["access_token"], honest["access_token"]):
         assert not await lets_in(elsewhere, token)
-    assert told(await refresh(elsewhere, honest["refresh_token"])) == (401, "refresh_token_invalid")
+    assert answered(await refresh(elsewhere, honest["refresh_token"])) == (401, "refresh_token_invalid")
     assert await lets_in(elsewhere, other["access_token"])
     events = (await admin.get("/v1/admin/auth-events", customer_id=ada.id, kind="refresh_token_reused")).json()
     assert len(events["items"]) == 1
@@ -113,7 +113,7 @@ async def test_refreshes_of_two_tabs_at_once_and_a_lost_answer_lock_nobody_out(
     following = [(await refresh(http, tab["refresh_token"])).status_code for tab in tabs]
     assert set(following) == {200}
     # A token of two refreshes ago is too old for any grace.
-    assert told(await refresh(http, token)) == (401, "refresh_token_reused")
+    assert answered(await refresh(http, token)) == (401, "refresh_token_reused")
 
 
 async def test_a_session_ends_after_its_time_however_often_it_was_refreshed(
@@ -125,13 +125,13 @@ async def test_a_session_ends_after_its_time_however_often_it_was_refreshed(
     assert answer["expires_in"] <= 5
     assert answer["refresh_expires_in"] <= 5
     await owner.execute("UPDATE sessions SET expires_at = clock_timestamp()")
-    assert told(await refresh(http, answer["refresh_token"])) == (401, "refresh_token_invalid")
+    assert answered(await refresh(http, answer["refresh_token"])) == (401, "refresh_token_invalid")
     assert not await lets_in(http, answer["access_token"])
 
 
 async def test_an_access_token_refreshes_nothing_and_a_refresh_token_lets_nobody_in(http: httpx.AsyncClient) -> None:
     signed = await sign_in(http, await register(http))
-    assert told(await refresh(http, signed["access_token"])) == (401, "refresh_token_invalid")
+    assert answered(await refresh(http, signed["access_token"])) == (401, "refresh_token_invalid")
     assert not await lets_in(http, signed["refresh_token"])
 
 
@@ -158,7 +158,7 @@ async def test_a_customer_lists_their_sessions_and_ends_one_or_all_in_every_proc
     assert [session["current"] for session in rest] == [True]
     path = f"/v1/auth/sessions/{newest['id']}"
     bens = {"Authorization": f"Bearer {ben.token}"}
-    assert told(await http.delete(path, headers=bens)) == (404, "session_not_found")
+    assert answered(await http.delete(path, headers=bens)) == (404, "session_not_found")
     mine = {"Authorization": f"Bearer {ada.token}"}
     for _ in range(2):
         assert (await http.delete(path, headers=mine)).status_code == 204
@@ -172,7 +172,7 @@ async def test_a_customer_lists_their_sessions_and_ends_one_or_all_in_every_proc
         False,
         True,
     ]
-    assert told(await refresh(elsewhere, third["refresh_token"])) == (401, "refresh_token_invalid")
+    assert answered(await refresh(elsewhere, third["refresh_token"])) == (401, "refresh_token_invalid")
 
 
 async def test_another_password_ends_all_other_sessions_in_every_process(
@@ -181,15 +181,15 @@ async def test_another_password_ends_all_other_sessions_in_every_process(
     ada = await register(http)
     other = await sign_in(http, ada)
     wanted = {"current_password": "something else", "new_password": NEW_PASSWORD}
-    assert told(await ada.post("/v1/auth/password", wanted)) == (403, "password_wrong")
+    assert answered(await ada.post("/v1/auth/password", wanted)) == (403, "password_wrong")
     assert await lets_in(elsewhere, other["access_token"])
     wanted["current_password"] = PASSWORD
     assert (await ada.post("/v1/auth/password", wanted)).status_code == 204
     assert not await lets_in(elsewhere, other["access_token"])
-    assert told(await refresh(elsewhere, other["refresh_token"])) == (401, "refresh_token_invalid")
+    assert answered(await refresh(elsewhere, other["refresh_token"])) == (401, "refresh_token_invalid")
     assert await lets_in(elsewhere, ada.token)
     old = await elsewhere.post("/v1/auth/login", json={"email": ada.email, "password": PASSWORD})
-    assert told(old) == (401, "credentials_invalid")
+    assert answered(old) == (401, "credentials_invalid")
     await sign_in(elsewhere, ada, NEW_PASSWORD)
 
 
@@ -199,7 +199,7 @@ async def test_wrong_passwords_at_a_change_count_as_failed_sign_ins(http: httpx.
     answers = [(await ada.post("/v1/auth/password", wanted)).status_code for _ in range(FREE_FAILURES + 2)]
     assert answers[-1] == 429
     login = await http.post("/v1/auth/login", json={"email": ada.email, "password": PASSWORD})
-    assert told(login) == (429, "too_many_attempts")
+    assert answered(login) == (429, "too_many_attempts")
 
 
 async def test_a_session_that_was_ended_a_moment_before_is_not_kept_by_a_password_change(
@@ -243,12 +243,12 @@ async def test_a_mailed_code_sets_another_password_once_and_ends_all_sessions_in
     wanted = {"reset_code": code, "new_password": NEW_PASSWORD}
     path = "/v1/auth/password-reset/confirm"
     forged = await http.post(path, json=wanted | {"reset_code": ben.token})
-    assert told(forged) == (422, "reset_code_invalid")
+    assert answered(forged) == (422, "reset_code_invalid")
     answers = await asyncio.gather(*(one.post(path, json=wanted) for one in (http, elsewhere)))
     assert sorted(answer.status_code for answer in answers) == [204, 422]
     assert not await lets_in(elsewhere, ada.token)
     await sign_in(elsewhere, ada, NEW_PASSWORD)
-    assert told(await http.post(path, json=wanted)) == (422, "reset_code_invalid")
+    assert answered(await http.post(path, json=wanted)) == (422, "reset_code_invalid")
 
 
 async def test_a_mailed_code_of_before_a_password_change_sets_nothing(
@@ -262,14 +262,14 @@ async def test_a_mailed_code_of_before_a_password_change_sets_nothing(
     late = await http.post(
         "/v1/auth/password-reset/confirm", json={"reset_code": code, "new_password": "a third horse battery"}
     )
-    assert told(late) == (422, "reset_code_invalid")
+    assert answered(late) == (422, "reset_code_invalid")
 
 
 async def test_without_mails_nobody_is_promised_one(settings: Settings, database: Database) -> None:
     silent = settings.model_copy(update={"mail_folder": None})
     async with client_of(silent, compose_api(silent, database, with_worker=False)) as client:
         answer = await client.post("/v1/auth/password-reset", json={"email": "ada@example.com"})
-    assert told(answer) == (403, "mail_off")
+    assert answered(answer) == (403, "mail_off")
 
 
 async def test_a_disabled_customer_is_out_of_every_process_at_once_and_signs_in_only_when_enabled(
@@ -284,11 +284,11 @@ async def test_a_disabled_customer_is_out_of_every_process_at_once_and_signs_in_
     assert (again.json(), again.headers["Idempotent-Replayed"]) == (answer.json(), "true")
     for token in (ada.token, signed["access_token"]):
         assert not await lets_in(elsewhere, token)
-    assert told(await refresh(elsewhere, signed["refresh_token"])) == (401, "refresh_token_invalid")
+    assert answered(await refresh(elsewhere, signed["refresh_token"])) == (401, "refresh_token_invalid")
     login = {"email": ada.email, "password": PASSWORD}
-    assert told(await elsewhere.post("/v1/auth/login", json=login)) == (403, "customer_disabled")
+    assert answered(await elsewhere.post("/v1/auth/login", json=login)) == (403, "customer_disabled")
     wrong = await elsewhere.post("/v1/auth/login", json=login | {"password": "something else"})
-    assert told(wrong) == (401, "credentials_invalid")
+    assert answered(wrong) == (401, "credentials_invalid")
     enabled = await operator.post(f"{path}/enable", why)
     assert (enabled.status_code, enabled.json()["disabled_at"]) == (200, None)
     assert not await lets_in(elsewhere, ada.token)
@@ -302,7 +302,7 @@ async def test_a_disabled_customer_is_out_of_every_process_at_once_and_signs_in_
 
 async def test_only_admins_disable_staff_and_nobody_themselves(operator: Person, admin: Person) -> None:
     why = {"reason": "Left the team"}
-    assert told(await operator.post(f"/v1/admin/customers/{admin.id}/disable", why)) == (403, "forbidden")
-    assert told(await admin.post(f"/v1/admin/customers/{admin.id}/disable", why)) == (403, "conflict_of_interest")
+    assert answered(await operator.post(f"/v1/admin/customers/{admin.id}/disable", why)) == (403, "forbidden")
+    assert answered(await admin.post(f"/v1/admin/customers/{admin.id}/disable", why)) == (403, "conflict_of_interest")
     assert (await admin.post(f"/v1/admin/customers/{operator.id}/disable", why)).status_code == 200
     assert (await operator.get("/v1/admin/stats")).status_code == 401

@@ -332,13 +332,13 @@ async def test_the_events_of_a_batch_tell_how_it_began_and_ended(ada: Person, be
     path = await sent(ada, [item(ada, ben.account_id, 1), item(ada, new_account_id(), 1)])
     await settled(ada, path)
     async with database.connection() as connection:
-        told = await connection.fetch(
+        answered = await connection.fetch(
             "SELECT type, data #>> '{batch,completed}' AS completed, data #>> '{batch,failed}' AS failed, audience "
             "FROM outbox_events WHERE subject = $1 ORDER BY id",
             path.rpartition("/")[2],
         )
-    assert [tuple(each)[:3] for each in told] == [("batch.accepted", "0", "0"), ("batch.completed", "1", "1")]
-    assert all(each["audience"] == [ada.id] for each in told)
+    assert [tuple(each)[:3] for each in answered] == [("batch.accepted", "0", "0"), ("batch.completed", "1", "1")]
+    assert all(each["audience"] == [ada.id] for each in answered)
 
 
 async def test_nobody_reads_the_long_batch_of_a_stranger(http: httpx.AsyncClient) -> None:

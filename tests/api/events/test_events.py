@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from events.event import EventType
-from tests.api.people import Person, told
+from tests.api.people import Person, answered
 from tests.connections import Connection
 from tests.events.test_schemas import validate
 from tests.waiting import until
@@ -89,10 +89,10 @@ async def test_a_cursor_that_is_none_or_too_old_is_refused(ada: Person, owner: C
 
     await until(numbered, "there are events", 5)
     for after in ("", "last", "-1", "²", "999999"):
-        assert told(await ada.get("/v1/events", after=after))["code"] == "cursor_invalid", after
-    assert told(await ada.get("/v1/events", types="transfer.completed,money.gone"))["code"] == "validation_failed"
+        assert answered(await ada.get("/v1/events", after=after))["code"] == "cursor_invalid", after
+    assert answered(await ada.get("/v1/events", types="transfer.completed,money.gone"))["code"] == "validation_failed"
     await owner.execute("UPDATE event_head SET dropped_through = 2")
-    expired = told(await ada.get("/v1/events", after=1))
+    expired = answered(await ada.get("/v1/events", after=1))
     assert (expired["status"], expired["code"]) == (410, "cursor_expired")
     for after in ("0", "2"):
         assert (await ada.get("/v1/events", after=after)).status_code == 200

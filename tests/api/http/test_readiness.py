@@ -20,7 +20,7 @@ from tests.silent_network import network_to
 from tests.waiting import until
 
 
-async def told(http: httpx.AsyncClient) -> str:
+async def state_of(http: httpx.AsyncClient) -> str:
     answer = await http.get("/ready")
     return "ready" if answer.status_code == 200 else str(answer.json()["code"])
 
@@ -38,7 +38,7 @@ async def test_however_many_ask_both_servers_are_asked_once(
 
     monkeypatch.setattr(readiness, "KEPT_SECONDS", 60)
     monkeypatch.setattr(readiness.Readiness, "_find_problem", counted)
-    assert set(await asyncio.gather(*(told(http) for _ in range(200)))) == {"ready"}
+    assert set(await asyncio.gather(*(state_of(http) for _ in range(200)))) == {"ready"}
     assert probes == 1
 
 
@@ -53,7 +53,7 @@ async def test_a_connection_that_temporal_closes_is_no_outage(
         async with running_api(there, database, worker=False) as http:
             for _ in range(20):
                 network.close_connections()
-                assert await told(http) == "ready"
+                assert await state_of(http) == "ready"
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ async def test_a_full_disk_of_postgresql_is_told(
         await owner.execute(f"GRANT CREATE ON TABLESPACE {space} TO remit_app")
         await owner.execute(f"ALTER DATABASE {name} SET temp_tablespaces = '{space}'")
         async with Database(database_url, connections=2) as database, running_api(settings, database) as http:
-            assert await told(http) == "ready"
+            assert await state_of(http) == "ready"
             disk.fill()
-            assert await told(http) == "disk_full"
+            assert await state_of(http) == "disk_full"
             assert (await http.get("/health")).status_code == 200
             disk.empty()
 
             async def is_ready() -> bool:
-                return await told(http) == "ready"
+                return await state_of(http) == "ready"
 
             await until(is_ready, "there is space again")
     finally:

@@ -32,7 +32,7 @@ WAIT_FOR_A_KEY = """
 """
 
 
-def told(answer: httpx.Response) -> tuple[int, str | None]:
+def answered(answer: httpx.Response) -> tuple[int, str | None]:
     return answer.status_code, answer.json().get("code")
 
 
@@ -52,8 +52,8 @@ async def test_an_account_is_opened_once_a_key_and_its_repeat_is_no_conflict(ada
     first = await ada.post("/v1/accounts", {"currency": "EUR"}, "k")
     assert first.status_code == 201
     is_repeat(first, await ada.post("/v1/accounts", {"currency": "EUR"}, "k"))
-    assert told(await ada.post("/v1/accounts", {"currency": "GBP"}, "k")) == (422, "idempotency_key_reused")
-    assert told(await ada.post("/v1/accounts", {"currency": "EUR"}, "other")) == (409, "account_exists")
+    assert answered(await ada.post("/v1/accounts", {"currency": "GBP"}, "k")) == (422, "idempotency_key_reused")
+    assert answered(await ada.post("/v1/accounts", {"currency": "EUR"}, "other")) == (409, "account_exists")
 
 
 async def test_equal_requests_at_once_happen_once_and_get_one_answer(ada: Person) -> None:
@@ -72,15 +72,15 @@ async def test_different_requests_at_once_under_one_key_are_one_act(ada: Person)
 
 
 async def test_a_refused_request_leaves_its_key_free(ada: Person) -> None:
-    assert told(await ada.post("/v1/accounts", {"currency": "USD"}, "k")) == (409, "account_exists")
+    assert answered(await ada.post("/v1/accounts", {"currency": "USD"}, "k")) == (409, "account_exists")
     assert (await ada.post("/v1/accounts", {"currency": "EUR"}, "k")).status_code == 201
 
 
 async def test_a_key_names_a_movement_of_money_or_another_request_and_never_both(ada: Person, ben: Person) -> None:
     assert (await ada.pay(ben, 100, "money")).status_code == 201
-    assert told(await ada.post("/v1/accounts", {"currency": "EUR"}, "money")) == (422, "idempotency_key_reused")
+    assert answered(await ada.post("/v1/accounts", {"currency": "EUR"}, "money")) == (422, "idempotency_key_reused")
     assert (await ada.post("/v1/accounts", {"currency": "EUR"}, "account")).status_code == 201
-    assert told(await ada.pay(ben, 100, "account")) == (422, "idempotency_key_reused")
+    assert answered(await ada.pay(ben, 100, "account")) == (422, "idempotency_key_reused")
     assert (await ben.post("/v1/accounts", {"currency": "EUR"}, "account")).status_code == 201
     assert await ben.balance() == 100
 
@@ -93,8 +93,8 @@ async def test_of_a_transfer_and_another_request_at_once_under_one_key_one_happe
             return list(await asyncio.gather(ada.pay(ben, 10, key), ada.post("/v1/accounts", {"currency": key}, key)))
 
         answers = await both()
-        assert sorted(map(told, answers), key=str) == [(201, None), (422, "idempotency_key_reused")]
-        assert [told(answer) for answer in await both()] == [told(answer) for answer in answers]
+        assert sorted(map(answered, answers), key=str) == [(201, None), (422, "idempotency_key_reused")]
+        assert [answered(answer) for answer in await both()] == [answered(answer) for answer in answers]
         paid += answers[0].status_code == 201
     assert await ben.balance() == 10 * paid
     assert len((await ada.get("/v1/accounts")).json()["items"]) == 4 - paid
@@ -106,7 +106,7 @@ async def test_a_key_with_an_answer_names_no_transfer_of_a_repeated_transaction_
     assert (await ada.post(path, body, "money")).status_code == 201
     account = await ada.post("/v1/accounts", {"currency": "EUR"}, "account")
     assert account.status_code == 201
-    assert told(await ada.post(path, body, "account")) == (422, "idempotency_key_reused")
+    assert answered(await ada.post(path, body, "account")) == (422, "idempotency_key_reused")
     is_repeat(account, await ada.post("/v1/accounts", {"currency": "EUR"}, "account"))
 
 
@@ -129,7 +129,7 @@ async def test_a_retry_whose_answer_was_lost_burns_no_attempt(ada: Person, ben: 
     assert (last.json()["state"], last.json()["attempt"]) == ("completed", 3)
     assert (await ada.post(path, None, "again")).json()["attempt"] == 3
     other = f"/v1/transfers/{(await ada.pay(ben, 99_999)).json()['id']}/retry"
-    assert told(await ada.post(other, None, "again")) == (422, "idempotency_key_reused")
+    assert answered(await ada.post(other, None, "again")) == (422, "idempotency_key_reused")
 
 
 async def test_equal_retries_at_once_begin_one_attempt(ada: Person, ben: Person) -> None:
@@ -146,7 +146,7 @@ async def test_a_cancellation_is_repeated_with_its_answer(ada: Person, ben: Pers
         first = await ada.post(path, None, "k")
         assert first.json()["state"] == "cancelled"
         is_repeat(first, await ada.post(path, None, "k"))
-    assert told(await ada.post(f"/v1/transfers/{transfer}/retry", None, "k")) == (422, "idempotency_key_reused")
+    assert answered(await ada.post(f"/v1/transfers/{transfer}/retry", None, "k")) == (422, "idempotency_key_reused")
 
 
 async def test_a_cancellation_whose_key_another_request_takes_at_that_moment_changes_nothing(
@@ -170,7 +170,7 @@ async def test_a_cancellation_whose_key_another_request_takes_at_that_moment_cha
 
         await until(waits, "the cancellation waits for its key")
         await other.commit()
-        assert told(await cancelling) == (422, "idempotency_key_reused")
+        assert answered(await cancelling) == (422, "idempotency_key_reused")
         assert (await ada.get(f"/v1/transfers/{transfer}")).json()["state"] == "initiated"
     await reaches(ada, transfer, "completed")
 
@@ -180,7 +180,7 @@ async def test_a_dispute_and_each_statement_are_made_once_a_key(ada: Person, ben
     first = await ada.post(path, {"reason": "Nothing came"}, "dispute")
     assert first.status_code == 201
     is_repeat(first, await ada.post(path, {"reason": "Nothing came"}, "dispute"))
-    assert told(await ada.post(path, {"reason": "Nothing came"}, "other")) == (409, "dispute_open")
+    assert answered(await ada.post(path, {"reason": "Nothing came"}, "other")) == (409, "dispute_open")
     said = f"/v1/disputes/{first.json()['id']}/statements"
     stated = await ben.post(said, {"text": "It did"}, "said")
     is_repeat(stated, await ben.post(said, {"text": "It did"}, "said"))
@@ -210,7 +210,7 @@ async def freeze_and_thaw(ada: Person, admin: Person) -> None:
 async def tier(ada: Person, admin: Person) -> None:
     path = f"/v1/admin/accounts/{ada.account_id}/tier"
     is_repeat(await admin.post(path, WHY | {"tier": 2}, "k"), await admin.post(path, WHY | {"tier": 2}, "k"))
-    assert told(await admin.post(path, WHY | {"tier": 3}, "k")) == (422, "idempotency_key_reused")
+    assert answered(await admin.post(path, WHY | {"tier": 3}, "k")) == (422, "idempotency_key_reused")
 
 
 async def rebuild(ada: Person, admin: Person) -> None:

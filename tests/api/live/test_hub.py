@@ -96,8 +96,8 @@ async def test_a_subscriber_misses_nothing_while_postgresql_is_away(database_url
             return len(received) == count
 
         async def tell(subject: str) -> None:
-            told = "SELECT emit_event('webhook_endpoint.failing', $1, $1, NULL, NULL, ARRAY['cus_ada'], '{}')"
-            await owner.execute(told, subject)
+            answered = "SELECT emit_event('webhook_endpoint.failing', $1, $1, NULL, NULL, ARRAY['cus_ada'], '{}')"
+            await owner.execute(answered, subject)
             await owner.execute("SELECT number_events(500)")
 
         reading = asyncio.create_task(read())

@@ -155,14 +155,14 @@ async def test_a_subscription_outlives_a_database_that_is_away_and_a_notificatio
     here: Served, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find, failures = here.services.notifications.find, [Unavailable("away"), Unavailable("away")]
-    told: list[str] = []
+    answered: list[str] = []
 
     async def failing(reader_id: CustomerId, notification_id: NotificationId) -> Notification | None:
         if failures:
             raise failures.pop()
         found = await find(reader_id, notification_id)
         assert found is not None
-        told.append(found.occasion)
+        answered.append(found.occasion)
         return None if found.occasion == "gone" else found
 
     monkeypatch.setattr(here.services.notifications, "find", failing)
@@ -172,7 +172,7 @@ async def test_a_subscription_outlives_a_database_that_is_away_and_a_notificatio
         await socket.subscribe(ADDED, after)
         await tell(here, ada, "first", "gone", "last")
         got = [(await socket.next())["notification"]["occasion"] for _ in range(2)]
-    assert (got, told) == (["first", "last"], ["first", "gone", "last"])
+    assert (got, answered) == (["first", "last"], ["first", "gone", "last"])
 
 
 async def test_a_cursor_or_an_id_that_never_was_is_the_clients_error(here: Served, ada: Person) -> None:

@@ -18,22 +18,22 @@ async def listed(person: Person, **query: object) -> list[dict[str, Any]]:
     return list(answer.json()["items"])
 
 
-async def told(person: Person, transfer_id: str) -> dict[str, Any]:
+async def notified(person: Person, transfer_id: str) -> dict[str, Any]:
     """What the person is told of this transfer: the step that tells it comes after the answer."""
     found: list[dict[str, Any]] = []
 
-    async def is_told() -> bool:
+    async def is_notified() -> bool:
         found[:] = [one for one in await listed(person) if one["transfer_id"] == transfer_id]
         return bool(found)
 
-    await until(is_told, "the notification is written")
+    await until(is_notified, "the notification is written")
     (one,) = found
     return one
 
 
 async def test_sender_and_receiver_are_each_told_of_a_completed_transfer(ada: Person, ben: Person) -> None:
     transfer = (await ada.pay(ben, 2_500)).json()["id"]
-    sent, received = await told(ada, transfer), await told(ben, transfer)
+    sent, received = await notified(ada, transfer), await notified(ben, transfer)
     assert sent["body"] == f"Your transfer {transfer} of $25.00 is completed."
     assert received["body"] == f"You received $25.00 by transfer {transfer}."
     assert (received["type"], received["occasion"], received["read_at"]) == ("transfers", "ended", None)
@@ -42,7 +42,7 @@ async def test_sender_and_receiver_are_each_told_of_a_completed_transfer(ada: Pe
 
 async def test_pages_of_notifications_hold_each_once_and_newest_first(ada: Person, ben: Person) -> None:
     for amount in (100, 200, 300):
-        await told(ben, (await ada.pay(ben, amount)).json()["id"])
+        await notified(ben, (await ada.pay(ben, amount)).json()["id"])
     every = await listed(ben)
     assert [one["occasion"] for one in every] == ["ended", "ended", "ended", "welcomed"]
     first = (await ben.get("/v1/notifications", limit=3)).json()
@@ -53,7 +53,7 @@ async def test_pages_of_notifications_hold_each_once_and_newest_first(ada: Perso
 
 async def test_a_notification_is_read_once_by_its_id_or_through_a_later_one(ada: Person, ben: Person) -> None:
     for amount in (100, 200):
-        await told(ben, (await ada.pay(ben, amount)).json()["id"])
+        await notified(ben, (await ada.pay(ben, amount)).json()["id"])
     newest, older, oldest = (one["id"] for one in await listed(ben))
     marked = await ben.post("/v1/notifications/read", {"ids": [older, older]}, "k")
     assert marked.json() == {"marked": 1, "unread": 2}

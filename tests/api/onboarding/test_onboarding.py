@@ -15,7 +15,7 @@ from api_services import compose_api
 from customers.documents.sandbox import DOWN_NUMBER, MISMATCH_NUMBER, REJECTED_NUMBER, REVIEW_NUMBER, SLOW_NUMBER
 from database.connections import Database
 from settings import Settings
-from tests.api.people import Person, client_of, register, registration, told
+from tests.api.people import Person, answered, client_of, register, registration
 from tests.connections import Connection
 from tests.waiting import until
 
@@ -161,7 +161,7 @@ async def test_of_two_registrations_with_one_address_one_is_a_customer(http: htt
     body = registration(identity_document={"type": "NIN", "number": SLOW_NUMBER})
     answers = await asyncio.gather(*(http.post("/v1/auth/register", json=body) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
-    assert {told(answer)["code"] for answer in answers if answer.status_code == 409} == {"email_taken"}
+    assert {answered(answer)["code"] for answer in answers if answer.status_code == 409} == {"email_taken"}
 
 
 # Without Temporal, and without a provider

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.api.people import Person, told
+from tests.api.people import Person, answered
 from tests.connections import Connection
 from tests.waiting import until
 
@@ -29,7 +29,7 @@ async def test_a_status_tells_only_its_customer_when_each_state_was_reached(ada:
     assert found["reached"][0]["at"] == transfer["created_at"]
     assert found["reached"][2]["at"] == transfer["completed_at"]
     assert found["latency_ms"] >= 0
-    assert told(await ben.get(path))["code"] == "transfer_not_found"
+    assert answered(await ben.get(path))["code"] == "transfer_not_found"
 
 
 async def test_an_admin_rebuilds_a_projection_once_for_a_key_and_follows_it(
@@ -64,7 +64,7 @@ async def test_staff_see_how_far_sinks_and_projections_are(ada: Person, operator
         return all(names) and states == {("running", 0, 0)}
 
     await until(all_run, "all sinks and projections are up to date")
-    assert told(await operator.get("/v1/admin/projections/balances"))["code"] == "projection_not_found"
+    assert answered(await operator.get("/v1/admin/projections/balances"))["code"] == "projection_not_found"
 
 
 async def test_a_broker_that_is_not_configured_is_listed_as_off(operator: Person) -> None:
@@ -80,22 +80,22 @@ async def test_an_admin_retires_a_sink_that_nobody_runs_and_it_holds_up_no_old_e
 ) -> None:
     await owner.execute("INSERT INTO sinks (name, kind, position) VALUES ('journal', 'publisher', 3)")
     path = "/v1/admin/sinks/journal/retire"
-    assert told(await operator.post(path, WHY))["code"] == "forbidden"
+    assert answered(await operator.post(path, WHY))["code"] == "forbidden"
     leased = (
         "UPDATE sinks SET lease = 'a worker', leased_until = now() + $1 * interval '1 minute' WHERE name = 'journal'"
     )
     await owner.execute(leased, 1)
-    assert told(await admin.post(path, WHY))["code"] == "sink_in_use"
+    assert answered(await admin.post(path, WHY))["code"] == "sink_in_use"
     await owner.execute(leased, 0)
     first = await admin.post(path, WHY, key="one")
     assert (first.status_code, first.json()) == (200, {"name": "journal", "position": 3})
     again = await admin.post(path, WHY, key="one")
     assert (again.json(), again.headers["Idempotent-Replayed"]) == (first.json(), "true")
-    assert told(await admin.post(path, WHY))["code"] == "sink_not_found"
+    assert answered(await admin.post(path, WHY))["code"] == "sink_not_found"
     assert "journal" not in {each["name"] for each in (await admin.get("/v1/admin/sinks")).json()["items"]}
     (action,) = (await admin.get("/v1/admin/actions", subject="journal")).json()["items"]
     assert (action["action"], action["reason"], action["before"]) == ("retire_sink", WHY["reason"], {"position": 3})
 
 
 async def test_a_sink_of_remit_cannot_be_retired(admin: Person) -> None:
-    assert told(await admin.post("/v1/admin/sinks/webhooks/retire", WHY))["code"] == "sink_in_use"
+    assert answered(await admin.post("/v1/admin/sinks/webhooks/retire", WHY))["code"] == "sink_in_use"

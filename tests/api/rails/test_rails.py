@@ -32,7 +32,7 @@ async def move(
     return await rail.post(f"/v1/rails/{what}", body | changes, key)
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def answered(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
@@ -61,9 +61,9 @@ async def test_a_repeated_movement_of_a_rail_moves_money_once(rail: Person, ada:
     assert (repeat.json()["id"], repeat.headers["Idempotent-Replayed"]) == (first.json()["id"], "true")
     by_reference = await move(rail, "deposits", ben, 900, transaction_id=reference)
     assert by_reference.json()["id"] == first.json()["id"]
-    assert told(await move(rail, "deposits", ben, 901, transaction_id=reference)) == (422, "transaction_id_reused")
+    assert answered(await move(rail, "deposits", ben, 901, transaction_id=reference)) == (422, "transaction_id_reused")
     # The same key for another account is another request.
-    assert told(await move(rail, "deposits", ada, 900, key)) == (422, "idempotency_key_reused")
+    assert answered(await move(rail, "deposits", ada, 900, key)) == (422, "idempotency_key_reused")
     assert await balance(ben) == 900
 
 
@@ -73,7 +73,7 @@ async def test_a_customer_cannot_take_the_key_of_a_movement_that_a_rail_will_mak
     await move(rail, "deposits", ben, 900)
     reserved = f"rail/{rail.id}/{hashlib.sha256(b'card-0042').hexdigest()[:40]}"
     for key in (reserved, f'"{reserved}"'):
-        assert told(await ben.pay(ada, 100, key=key)) == (400, "idempotency_key_invalid")
+        assert answered(await ben.pay(ada, 100, key=key)) == (400, "idempotency_key_invalid")
     assert (await move(rail, "withdrawals", ben, 300, "card-0042")).json()["state"] == "completed"
 
 
@@ -84,28 +84,28 @@ async def test_only_an_admin_makes_a_rails_key_and_it_ends_with_their_role(
         refused = await person.post(
             "/v1/auth/api-keys", {"name": "Bank", "scopes": ["rails:write"], "password": PASSWORD}
         )
-        assert told(refused) == (403, "forbidden")
+        assert answered(refused) == (403, "forbidden")
     assert (await move(rail, "deposits", ben, 1)).status_code == 201
     await owner.execute("UPDATE customers SET role = 'operator' WHERE id = $1", admin.id)
-    assert told(await move(rail, "deposits", ben, 1)) == (403, "scope_missing")
+    assert answered(await move(rail, "deposits", ben, 1)) == (403, "scope_missing")
     await owner.execute("UPDATE customers SET role = 'admin' WHERE id = $1", admin.id)
 
 
 async def test_nobody_who_is_signed_in_moves_money_as_a_rail(admin: Person, ada: Person, ben: Person) -> None:
     for person in (admin, ada):
-        assert told(await move(person, "deposits", ben, 1)) == (403, "forbidden")
+        assert answered(await move(person, "deposits", ben, 1)) == (403, "forbidden")
     key = await ada.post("/v1/auth/api-keys", {"name": "Shop", "scopes": ["transfers:write"], "password": PASSWORD})
-    assert told(await move(replace(ada, token=key.json()["key"]), "deposits", ben, 1)) == (403, "scope_missing")
+    assert answered(await move(replace(ada, token=key.json()["key"]), "deposits", ben, 1)) == (403, "scope_missing")
 
 
 async def test_a_rail_leaves_its_admins_account_and_the_systems_money_alone(
     rail: Person, operator: Person, admin: Person, ben: Person
 ) -> None:
-    assert told(await move(rail, "deposits", admin, 1)) == (403, "conflict_of_interest")
+    assert answered(await move(rail, "deposits", admin, 1)) == (403, "conflict_of_interest")
     body = {"account_id": ben.account_id, "amount": 5, "currency": "USD", "reason": "Welcome"}
     system = (await operator.post("/v1/admin/fundings", body)).json()["source_account_id"]
-    assert told(await move(rail, "withdrawals", ben, 1, account_id=system)) == (409, "account_of_system")
+    assert answered(await move(rail, "withdrawals", ben, 1, account_id=system)) == (409, "account_of_system")
     covered = await move(rail, "deposits", ben, 5, account_id=system)
     assert covered.json()["state"] == "completed"
-    assert told(await move(rail, "deposits", ben, 1, account_id="acc_" + "a" * 26)) == (404, "account_not_found")
-    assert told(await move(rail, "deposits", ben, 1, account_id="RM04404040404040")) == (404, "payee_not_found")
+    assert answered(await move(rail, "deposits", ben, 1, account_id="acc_" + "a" * 26)) == (404, "account_not_found")
+    assert answered(await move(rail, "deposits", ben, 1, account_id="RM04404040404040")) == (404, "payee_not_found")

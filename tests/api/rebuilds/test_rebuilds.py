@@ -9,7 +9,7 @@ from api.rebuilds import outcome
 from api_services import compose_api
 from database.connections import Database
 from settings import Settings
-from tests.api.people import Person, client_of, told
+from tests.api.people import Person, answered, client_of
 from tests.connections import Connection
 from tests.waiting import until
 
@@ -68,11 +68,11 @@ async def test_a_rebuild_of_all_accounts_reports_what_it_mended_and_what_it_left
 
 async def test_a_rebuild_names_one_account_or_all(ada: Person, admin: Person) -> None:
     for body in ({}, {"account_id": ada.account_id, "all": True}, {"all": False}):
-        assert told(await admin.post("/v1/admin/rebuilds", body | WHY))["code"] == "validation_failed"
+        assert answered(await admin.post("/v1/admin/rebuilds", body | WHY))["code"] == "validation_failed"
     nowhere = {"account_id": "acc_" + "a" * 26}
-    assert told(await admin.post("/v1/admin/rebuilds", nowhere | WHY))["code"] == "account_not_found"
+    assert answered(await admin.post("/v1/admin/rebuilds", nowhere | WHY))["code"] == "account_not_found"
     own = {"account_id": admin.account_id}
-    assert told(await admin.post("/v1/admin/rebuilds", own | WHY))["code"] == "conflict_of_interest"
+    assert answered(await admin.post("/v1/admin/rebuilds", own | WHY))["code"] == "conflict_of_interest"
 
 
 async def test_a_rebuild_of_one_account_without_a_worker_is_accepted_and_goes_on(

@@ -46,8 +46,8 @@ async def test_a_decision_that_meets_a_cancellation_is_taken_or_too_late(
         ),
         *(ada.post(f"/v1/transfers/{each}/cancel", None) for each in waiting),
     )
-    told = [(answer.status_code, answer.json().get("code")) for answer in answers]
-    assert {status for status, _ in told} <= {200, 409}, told
+    answered = [(answer.status_code, answer.json().get("code")) for answer in answers]
+    assert {status for status, _ in answered} <= {200, 409}, answered
     for each in waiting:
         transfer = (await ada.get(f"/v1/transfers/{each}")).json()
         assert transfer["state"] in {"cancelled", "failed", "completed", "compensated", "debited", "in_review"}

@@ -99,6 +99,6 @@ async def test_customers_learn_nothing_of_cases(ada: Person, operator: Person) -
     (case,) = await cases_of(operator)
     for answer in (await ada.get("/v1/admin/cases"), await ada.get(f"/v1/admin/cases/{case['id']}")):
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-    told = [(await ada.get(path)).text for path in ("/v1/accounts", "/v1/transfers")]
-    assert "flag" not in "".join(told)
-    assert "case" not in "".join(told)
+    answered = [(await ada.get(path)).text for path in ("/v1/accounts", "/v1/transfers")]
+    assert "flag" not in "".join(answered)
+    assert "case" not in "".join(answered)

@@ -90,20 +90,20 @@ async def test_a_stuck_transfer_is_listed_and_counted_until_it_recovers_and_one_
 async def test_a_stuck_transfer_tells_its_step_its_failure_and_who_holds_the_row(
     ada: Person, ben: Person, operator: Person, book: Book
 ) -> None:
-    told: dict[str, Any] = {}
+    answered: dict[str, Any] = {}
     async with holding(book.database, AccountId(ben.account_id)):
         stuck = str((await ada.pay(ben, 100, prefer="wait=0")).json()["id"])
 
-        async def is_told() -> bool:
+        async def is_notified() -> bool:
             answer = await operator.get(f"{LIST}/{stuck}/pending-step")
             assert answer.status_code == 200, answer.text
-            told.update(answer.json())
-            return bool(told["pending"] and told["pending"]["failure"])
+            answered.update(answer.json())
+            return bool(answered["pending"] and answered["pending"]["failure"])
 
-        await until(is_told, "the step has failed")
-    assert told["pending"]["step"] == "credit_destination"
-    assert "Lock" in told["pending"]["failure"]
-    (holder,) = told["holders"]
+        await until(is_notified, "the step has failed")
+    assert answered["pending"]["step"] == "credit_destination"
+    assert "Lock" in answered["pending"]["failure"]
+    (holder,) = answered["holders"]
     # The API's role may not read how old the transaction of another session is.
     assert (holder["account_id"], holder["application"], holder["seconds"]) == (ben.account_id, "remit", None)
     assert holder["pid"] > 0

@@ -50,7 +50,7 @@ class HeldBook(Book):
         return await super().credit(step)
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def answered(answer: httpx.Response) -> tuple[int, str]:
     """The status, and the state or what was refused."""
     body = answer.json()
     return answer.status_code, body["code"] if answer.status_code >= 400 else body["state"]
@@ -137,14 +137,14 @@ async def test_staff_intervene_in_no_transfer_that_they_are_a_party_of(
     paid_to_me = str((await ben.pay(operator, 100)).json()["id"])
     await ada.pay(ben, 100)
     again = await operator.post(f"/v1/admin/transfers/{paid_to_me}/retry", WHY)
-    assert told(again) == (403, "conflict_of_interest")
+    assert answered(again) == (403, "conflict_of_interest")
     await operator.deposit(500)
     async with holding(book.database, AccountId(ben.account_id)):
         paid_by_me = (await operator.pay(ben, 500, prefer="wait=0")).json()
         await reaches(operator, paid_by_me["id"], "debited")
         path = f"/v1/admin/transfers/{paid_by_me['id']}"
         for what in ("cancel", "retry-now", "give-back"):
-            assert told(await operator.post(f"{path}/{what}", WHY)) == (403, "conflict_of_interest")
+            assert answered(await operator.post(f"{path}/{what}", WHY)) == (403, "conflict_of_interest")
         handle = client.get_workflow_handle(paid_by_me["workflow_id"])
         with pytest.raises(WorkflowUpdateFailedError) as error:
             await handle.execute_update("give_back", StaffRequest(operator.email, "my own"))
@@ -161,7 +161,7 @@ async def failed_reversal(payer: Person, payee: Person, admin: Person, amount: i
     paid = (await payer.pay(payee, amount)).json()["id"]
     await payee.pay(payer, amount)
     made = await admin.post(f"/v1/transfers/{paid}/reversals", {"reason": "Court order 7"})
-    assert told(made) == (201, "failed")
+    assert answered(made) == (201, "failed")
     return str(made.json()["id"])
 
 
@@ -172,16 +172,16 @@ async def test_a_reversal_by_staff_is_tried_again_by_admins_on_record_and_by_no_
     await ben.deposit(5_000)
     for what in ("retry", "cancel"):
         answer = await admin.post(f"/v1/transfers/{reversal}/{what}", None)
-        assert told(answer) == (403, "forbidden")
+        assert answered(answer) == (403, "forbidden")
         assert f"/v1/admin/transfers/{reversal}" in answer.json()["detail"]
     path = f"/v1/admin/transfers/{reversal}/retry"
-    assert told(await operator.post(path, WHY)) == (403, "forbidden")
-    assert told(await admin.post(path, WHY)) == (201, "completed")
+    assert answered(await operator.post(path, WHY)) == (403, "forbidden")
+    assert answered(await admin.post(path, WHY)) == (201, "completed")
     assert [action for action, *_ in await recorded(admin, reversal)] == ["retry_transfer"]
     await operator.deposit(500)
     mine = await failed_reversal(operator, ben, admin, 500)
     await ben.deposit(500)
-    assert told(await operator.post(f"/v1/admin/transfers/{mine}/retry", WHY)) == (403, "conflict_of_interest")
+    assert answered(await operator.post(f"/v1/admin/transfers/{mine}/retry", WHY)) == (403, "conflict_of_interest")
     assert (await admin.get(f"/v1/transfers/{mine}")).json()["attempt"] == 1
 
 
@@ -191,9 +191,9 @@ async def test_a_reversal_that_does_not_fit_any_more_is_not_tried_again_by_staff
     reversal = await failed_reversal(ada, ben, admin, 5_000)
     await ben.deposit(9_000)
     original = (await admin.get(f"/v1/transfers/{reversal}")).json()["reverses_transfer_id"]
-    assert told(await ben.post(f"/v1/transfers/{original}/reversals", {"amount": 1})) == (201, "completed")
+    assert answered(await ben.post(f"/v1/transfers/{original}/reversals", {"amount": 1})) == (201, "completed")
     answer = await admin.post(f"/v1/admin/transfers/{reversal}/retry", WHY)
-    assert told(answer) == (409, "reversal_too_large")
+    assert answered(answer) == (409, "reversal_too_large")
     actions = (await admin.get("/v1/admin/actions", subject=reversal)).json()["items"]
     assert [(a["outcome"], a["answer"]) for a in actions] == [("refused", "At most $49.99 is left to reverse.")]
 
@@ -212,8 +212,8 @@ async def test_operators_try_again_what_a_dispute_was_decided_to(
     await until(has_failed, "the reversal has failed")
     reversal = (await operator.get(f"/v1/disputes/{dispute}")).json()["reversal_transfer_id"]
     await ben.deposit(5_000)
-    assert told(await operator.post(f"/v1/transfers/{reversal}/retry", None)) == (403, "forbidden")
-    assert told(await operator.post(f"/v1/admin/transfers/{reversal}/retry", WHY)) == (201, "completed")
+    assert answered(await operator.post(f"/v1/transfers/{reversal}/retry", None)) == (403, "forbidden")
+    assert answered(await operator.post(f"/v1/admin/transfers/{reversal}/retry", WHY)) == (201, "completed")
     assert [action for action, *_ in await recorded(admin, reversal)] == ["retry_transfer"]
 
 
@@ -236,7 +236,7 @@ async def test_a_cancel_that_the_credit_overtakes_is_answered_that_it_was_too_la
             await until(is_accepted, "the workflow has accepted the update")
         finally:
             HeldBook.go_on.set()
-        assert told(await cancelling) == (409, "too_late_to_cancel")
+        assert answered(await cancelling) == (409, "too_late_to_cancel")
         HeldBook.holds = False
     assert (await ada.get(f"/v1/transfers/{moving['id']}")).json()["state"] == "completed"
 
@@ -250,7 +250,7 @@ async def test_an_amount_in_transit_without_a_workflow_is_for_recovery_and_not_t
         await client.get_workflow_handle(moving["workflow_id"]).terminate("lost")
         for what in ("cancel", "give-back", "retry-now"):
             answer = await operator.post(f"/v1/admin/transfers/{moving['id']}/{what}", WHY)
-            assert told(answer) == (503, "workflow_lost")
+            assert answered(answer) == (503, "workflow_lost")
             assert ("in transit" in answer.json()["detail"], answer.headers["Retry-After"]) == (True, "60")
     actions = (await admin.get("/v1/admin/actions", subject=moving["id"])).json()["items"]
     assert [action["outcome"] for action in actions] == ["refused"] * 3

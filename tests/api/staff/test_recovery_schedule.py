@@ -14,7 +14,7 @@ from workflows.sweeps.schedules import RECOVERY_SCHEDULE, recovery_sweep, schedu
 async def test_recovery_tells_its_last_sweeps_and_why_it_is_paused(
     operator: Person, client: Client, settings: Settings
 ) -> None:
-    async def told() -> dict[str, Any]:
+    async def recovery() -> dict[str, Any]:
         answer = await operator.get("/v1/admin/recovery")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -25,18 +25,18 @@ async def test_recovery_tells_its_last_sweeps_and_why_it_is_paused(
         await handle.trigger()
 
         async def is_swept() -> bool:
-            sweeps = (await told())["sweeps"]
+            sweeps = (await recovery())["sweeps"]
             return bool(sweeps and sweeps[0]["status"] == "completed")
 
         await until(is_swept, "a sweep has ended")
-        found = await told()
+        found = await recovery()
         assert (found["is_scheduled"], found["is_paused"]) == (True, False)
         assert found["next_sweep_at"]
         assert (found["sweeps"][0]["looked_at"], found["sweeps"][0]["unanswered"]) == (0, {})
 
         await handle.pause(note="ticket 4711")
-        found = await told()
+        found = await recovery()
         assert (found["is_paused"], found["note"], found["next_sweep_at"]) == (True, "ticket 4711", None)
     finally:
         await handle.delete()
-    assert not (await told())["is_scheduled"]
+    assert not (await recovery())["is_scheduled"]

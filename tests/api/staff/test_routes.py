@@ -19,7 +19,7 @@ from ledger.ids import AccountId, CustomerId
 from ledger.postgres.book import Book
 from ledger.transfers import Step
 from settings import Settings
-from tests.api.people import Person, client_of, told
+from tests.api.people import Person, answered, client_of
 from tests.orders import order
 from tests.waiting import until
 
@@ -89,9 +89,9 @@ async def test_each_route_lets_in_whose_role_includes_it(
 
 async def test_to_customers_the_admin_routes_tell_nothing_of_what_exists(ada: Person, path: Callable[..., str]) -> None:
     there, nowhere = await ada.get(path("accounts/{account}")), await ada.get("/v1/admin/accounts/acc_none")
-    assert (there.status_code, told(there)) == (403, told(nowhere))
+    assert (there.status_code, answered(there)) == (403, answered(nowhere))
     bad = await ada.post(path("accounts/{account}/tier"), {"tier": "many"})
-    assert told(bad) == told(there)
+    assert answered(bad) == answered(there)
 
 
 async def test_a_role_that_is_taken_ends_at_once(operator: Person, admin: Person) -> None:
@@ -193,10 +193,10 @@ async def test_staff_see_all_of_a_transfer(
     paid = (await ada.pay(ben, 12_550, note="Rent", key="pay rent? #1 50%")).json()
     path = f"/v1/admin/transfers/{paid['id']}"
 
-    async def is_told() -> bool:
+    async def is_notified() -> bool:
         return len((await operator.get(path)).json()["messages"]) == 2
 
-    await until(is_told, "the parties are told")
+    await until(is_notified, "the parties are told")
     found = (await operator.get(path)).json()
     assert found == found | paid
     assert (found["owner_id"], found["idempotency_key"], found["temporal_url"]) == (ada.id, "pay rent? #1 50%", None)

@@ -94,12 +94,13 @@ async def test_a_change_counts_from_the_next_date_on(ada: Person, ben: Person) -
     made_ = await made(ada, ben, note="Rent")
     changed = await patched(ada, made_["id"], {"above": 500, "note": None, "time_zone": "Asia/Tokyo"})
     assert changed.status_code == 200, changed.text
-    told = changed.json()
-    assert (told["amount"], told["above"], told["note"], told["time_zone"]) == (None, 500, None, "Asia/Tokyo")
-    assert told["next_at"] == "2099-01-30T15:00:00Z"
+    answered = changed.json()
+    shown = (answered["amount"], answered["above"], answered["note"], answered["time_zone"])
+    assert shown == (None, 500, None, "Asia/Tokyo")
+    assert answered["next_at"] == "2099-01-30T15:00:00Z"
     weekly = {"frequency": "weekly", "first_date": "2099-06-01", "every": 2}
-    told = (await patched(ada, made_["id"], {"recurrence": weekly})).json()
-    assert (told["next_date"], told["recurrence"]["every"]) == ("2099-06-01", 2)
+    answered = (await patched(ada, made_["id"], {"recurrence": weekly})).json()
+    assert (answered["next_date"], answered["recurrence"]["every"]) == ("2099-06-01", 2)
 
 
 async def test_a_paused_order_skips_what_comes_meanwhile(
@@ -211,11 +212,11 @@ async def test_a_missed_date_is_told_by_a_notification_and_an_event(
     once = {"frequency": "once", "first_date": today().isoformat()}
     await made(ben, ada, recurrence=once, retry_days=0)
     await sweep(temporal, settings)
-    told = (await ben.get("/v1/notifications")).json()["items"][0]
-    assert "was missed. The source account is short by $10.00." in told["body"]
+    answered = (await ben.get("/v1/notifications")).json()["items"][0]
+    assert "was missed. The source account is short by $10.00." in answered["body"]
 
-    async def is_told() -> bool:
+    async def is_notified() -> bool:
         events = (await ben.get("/v1/events", types="standing_order.missed")).json()["items"]
         return [each["data"]["occurrence"]["code"] for each in events] == ["insufficient_funds"]
 
-    await until(is_told, "the event is numbered")
+    await until(is_notified, "the event is numbered")

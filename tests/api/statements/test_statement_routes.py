@@ -5,7 +5,7 @@ import pytest
 
 from statements.postgres import account_statements
 from statements.renderings.formats import contents_of
-from tests.api.people import Person, told
+from tests.api.people import Person, answered
 from tests.waiting import until
 
 ALL_TIME = {"from": "2026-01-01", "to": "2999-12-31"}
@@ -87,7 +87,7 @@ NEVER_MADE = (
 async def test_a_period_that_cannot_be_is_refused_and_leaves_its_key_free(ada: Person) -> None:
     for body, code in NEVER_MADE:
         answer = await ada.post(path(ada), body, key="k")
-        assert (answer.status_code, answer.json()["code"]) == (422, code), (body, told(answer))
+        assert (answer.status_code, answer.json()["code"]) == (422, code), (body, answered(answer))
     assert (await ada.post(path(ada), ALL_TIME, key="k")).status_code == 201
 
 

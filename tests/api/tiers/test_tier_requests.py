@@ -14,7 +14,7 @@ from ledger.ids import TierRequestId
 from ledger.workflow_ids import tier_request_workflow_id
 from settings import Settings
 from staff.permissions import Role
-from tests.api.people import Person, register, told
+from tests.api.people import Person, answered, register
 from tests.connections import Connection
 from tests.orders import promoted
 from tests.waiting import until
@@ -88,7 +88,7 @@ async def test_a_request_for_the_highest_tiers_needs_two_different_people(
 async def test_one_rejection_ends_a_request_and_another_one_may_follow(ada: Person, operator: Person) -> None:
     request = await asked(ada)
     assert (await decided(operator, request, "reject")).json()["state"] == "rejected"
-    assert told(await decided(operator, request, "approve"))["code"] == "tier_request_closed"
+    assert answered(await decided(operator, request, "approve"))["code"] == "tier_request_closed"
     assert await tier_of(ada) == 1
     again = await asked(ada)
     listed = (await ada.get(f"/v1/accounts/{ada.account_id}/tier-requests")).json()["items"]
@@ -104,7 +104,7 @@ async def test_a_tier_that_is_not_higher_and_a_second_request_are_refused(ada: P
     refused = first if first.status_code == 409 else second
     assert refused.json()["code"] == "tier_request_open"
     await admin.post(f"/v1/admin/accounts/{ada.account_id}/tier", {"tier": 4} | WHY)
-    assert told(await ada.post(path, {"tier": 4, "document": DOCUMENT}))["code"] == "tier_not_higher"
+    assert answered(await ada.post(path, {"tier": 4, "document": DOCUMENT}))["code"] == "tier_not_higher"
 
 
 async def test_an_approval_never_lowers_a_tier_that_staff_have_set_meanwhile(
@@ -120,7 +120,7 @@ async def test_nobody_decides_about_their_own_account(
     http: httpx.AsyncClient, database: Database, operator: Person
 ) -> None:
     request = await asked(operator)
-    assert told(await decided(operator, request))["code"] == "conflict_of_interest"
+    assert answered(await decided(operator, request))["code"] == "conflict_of_interest"
     olu = await register(http, full_name="Olu Ade")
     await promoted(database, olu.id, Role.OPERATOR)
     assert (await decided(olu, request)).status_code == 200

@@ -23,7 +23,7 @@ from tests.orders import NEXT_FINGERPRINT_KEY, promoted
 from workflows.recovery import RecoveryWorkflow
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def answered(answer: httpx.Response) -> tuple[int, str]:
     body = answer.json()
     return answer.status_code, str(body.get("code") or body["state"])
 
@@ -52,8 +52,8 @@ async def test_a_transfer_that_staff_cancelled_in_transit_is_not_its_customers_t
         path = f"/v1/admin/transfers/{transfer_id}/give-back"
         assert (await operator.post(path, {"reason": "ticket 4711"})).status_code == 200
     await reaches(ada, transfer_id, "compensated")
-    assert told(await retry(ada, transfer_id)) == (403, "ended_by_staff")
-    assert told(await retry_as_staff(operator, transfer_id)) == (201, "completed")
+    assert answered(await retry(ada, transfer_id)) == (403, "ended_by_staff")
+    assert answered(await retry_as_staff(operator, transfer_id)) == (201, "completed")
     assert await ben.balance() == 100
 
 
@@ -69,7 +69,7 @@ async def test_a_transfer_that_a_reviewer_rejected_is_not_its_customers_to_try_a
     path = f"/v1/admin/transfers/{transfer_id}/decisions"
     assert (await staff.post(path, {"ruling": "reject", "reason": "no"})).status_code == 200
     await reaches(ada, transfer_id, "failed")
-    assert told(await retry(ada, transfer_id)) == (403, "ended_by_staff")
+    assert answered(await retry(ada, transfer_id)) == (403, "ended_by_staff")
     again = await staff.post(f"/v1/admin/transfers/{transfer_id}/retry", {"reason": "an error"}, prefer="wait=0")
     assert (again.status_code, again.json()["attempt"]) == (202, 2)
     await reaches(ada, transfer_id, "in_review")
@@ -82,7 +82,7 @@ async def test_a_transfer_that_a_rule_ended_is_its_customers_to_try_again(ada: P
         await held.set_status(AccountStatus.FROZEN)
     await reaches(ada, transfer_id, "compensated")
     await set_account_status(book.database, AccountId(ben.account_id), AccountStatus.ACTIVE)
-    assert told(await retry(ada, transfer_id)) == (201, "completed")
+    assert answered(await retry(ada, transfer_id)) == (201, "completed")
 
 
 async def test_a_sandbox_deposit_that_failed_makes_no_money_once_the_sandbox_is_off(
@@ -96,10 +96,10 @@ async def test_a_sandbox_deposit_that_failed_makes_no_money_once_the_sandbox_is_
     live = compose_api(settings.model_copy(update={"sandbox_rails": False}), database, with_worker=False)
     async with client_of(settings, live) as http:
         her, staff = (Person(http, who.id, who.account_id, who.token, who.email) for who in (ada, admin))
-        assert told(await retry(her, failed["id"])) == (403, "sandbox_rails_off")
-        assert told(await retry_as_staff(staff, failed["id"])) == (403, "sandbox_rails_off")
+        assert answered(await retry(her, failed["id"])) == (403, "sandbox_rails_off")
+        assert answered(await retry_as_staff(staff, failed["id"])) == (403, "sandbox_rails_off")
     assert await ada.balance() == 50_000
-    assert told(await retry(ada, failed["id"])) == (201, "completed")
+    assert answered(await retry(ada, failed["id"])) == (201, "completed")
     assert await ada.balance() == 50_700
 
 
@@ -113,11 +113,11 @@ async def test_a_movement_that_ended_without_success_leaves_its_transaction_id_f
     assert failed["state"] == "failed"
     await set_account_status(book.database, AccountId(ada.account_id), AccountStatus.ACTIVE)
     moved = await ada.post(path, body, "b")
-    assert (told(moved), moved.json()["id"] != failed["id"]) == ((201, "completed"), True)
-    assert told(await ada.post(path, body, "a")) == (201, "failed")
-    assert told(await retry(ada, failed["id"])) == (422, "transaction_id_reused")
+    assert (answered(moved), moved.json()["id"] != failed["id"]) == ((201, "completed"), True)
+    assert answered(await ada.post(path, body, "a")) == (201, "failed")
+    assert answered(await retry(ada, failed["id"])) == (422, "transaction_id_reused")
     assert (await ada.post(path, body, "c")).json()["id"] == moved.json()["id"]
-    assert told(await ada.post(path, body | {"amount": 1}, "d")) == (422, "transaction_id_reused")
+    assert answered(await ada.post(path, body | {"amount": 1}, "d")) == (422, "transaction_id_reused")
     assert await ada.balance() == 50_700
 
 
@@ -140,9 +140,9 @@ async def test_a_deposit_that_recovery_ended_is_abandoned_and_is_tried_again_or_
         assert sorted(swept.abandoned) == sorted(each["id"] for each in lost)
         ended = (await ada.get(f"/v1/transfers/{lost[0]['id']}")).json()
         assert (ended["state"], ended["failure"]["code"]) == ("failed", "abandoned")
-        assert told(await retry(ada, lost[0]["id"])) == (201, "completed")
+        assert answered(await retry(ada, lost[0]["id"])) == (201, "completed")
         anew = await ada.post(path, bodies[1], "another key")
-        assert (told(anew), anew.json()["id"] != lost[1]["id"]) == ((201, "completed"), True)
+        assert (answered(anew), anew.json()["id"] != lost[1]["id"]) == ((201, "completed"), True)
         assert await ada.balance() == 1_400
 
 
@@ -157,8 +157,8 @@ async def test_of_a_retry_and_another_key_at_once_one_movement_gets_the_transact
         failed = (await ada.post(path, body)).json()
         await set_account_status(book.database, AccountId(ada.account_id), AccountStatus.ACTIVE)
         answers = await asyncio.gather(retry(ada, failed["id"]), ada.post(path, body))
-        assert (201, "completed") in map(told, answers)
-        assert {told(answer) for answer in answers} <= {(201, "completed"), (422, "transaction_id_reused")}
+        assert (201, "completed") in map(answered, answers)
+        assert {answered(answer) for answer in answers} <= {(201, "completed"), (422, "transaction_id_reused")}
         deposited += 700
         assert await ada.balance() == 50_000 + deposited
 
@@ -172,7 +172,7 @@ async def test_a_retry_where_the_fingerprint_key_is_missing_is_in_doubt_and_may_
     async with running_api(other, database, worker=False) as http:
         staff = Person(http, operator.id, operator.account_id, operator.token, operator.email)
         missing = await staff.post(path, {"reason": "ticket 4711"}, "k")
-    assert told(missing) == (503, "fingerprint_key_missing")
+    assert answered(missing) == (503, "fingerprint_key_missing")
     assert missing.headers["Retry-After"]
     again = await operator.post(path, {"reason": "ticket 4711"}, "k")
     assert (again.status_code, again.json()["attempt"]) == (201, 2)

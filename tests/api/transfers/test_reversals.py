@@ -37,7 +37,7 @@ async def reverse(
     return await person.post(f"/v1/transfers/{transfer_id}/reversals", body, key, prefer)
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def answered(answer: httpx.Response) -> tuple[int, str]:
     """The status, and the state or what was refused."""
     body = answer.json()
     failure = body.get("failure")
@@ -48,7 +48,7 @@ async def test_a_payee_gives_back_all_of_it_and_both_see_it_linked_both_ways(
     ada: Person, ben: Person, paid: str
 ) -> None:
     answer = await reverse(ben, paid, reason="Sent twice")
-    assert told(answer) == (201, "completed")
+    assert answered(answer) == (201, "completed")
     made = answer.json()
     assert answer.headers["Location"] == f"/v1/transfers/{made['id']}"
     assert (made["kind"], made["reverses_transfer_id"], made["amount"], made["currency"], made["note"]) == (
@@ -77,13 +77,13 @@ async def test_a_payee_gives_back_all_of_it_and_both_see_it_linked_both_ways(
 async def test_a_transfer_is_reversed_in_parts_up_to_its_amount_and_no_further(
     ada: Person, ben: Person, paid: str
 ) -> None:
-    assert told(await reverse(ben, paid, amount=4_000)) == (201, "completed")
-    assert told(await reverse(ben, paid, amount=6_001)) == (409, "reversal_too_large")
-    assert told(await reverse(ben, paid, amount=5_000)) == (201, "completed")
+    assert answered(await reverse(ben, paid, amount=4_000)) == (201, "completed")
+    assert answered(await reverse(ben, paid, amount=6_001)) == (409, "reversal_too_large")
+    assert answered(await reverse(ben, paid, amount=5_000)) == (201, "completed")
     rest = await reverse(ben, paid)
-    assert (told(rest), rest.json()["amount"]) == ((201, "completed"), 1_000)
-    assert told(await reverse(ben, paid)) == (409, "reversal_too_large")
-    assert told(await reverse(ben, paid, amount=1)) == (409, "reversal_too_large")
+    assert (answered(rest), rest.json()["amount"]) == ((201, "completed"), 1_000)
+    assert answered(await reverse(ben, paid)) == (409, "reversal_too_large")
+    assert answered(await reverse(ben, paid, amount=1)) == (409, "reversal_too_large")
     assert [await ada.balance(), await ben.balance()] == [50_000, 0]
     first = (await ben.get(f"/v1/transfers/{paid}/reversals", limit=2)).json()
     second = (await ben.get(f"/v1/transfers/{paid}/reversals", limit=2, cursor=first["next_cursor"])).json()
@@ -94,7 +94,7 @@ async def test_a_transfer_is_reversed_in_parts_up_to_its_amount_and_no_further(
 async def test_of_twenty_reversals_at_once_exactly_what_fits_comes_back(ada: Person, ben: Person, paid: str) -> None:
     await ben.deposit(100_000)  # money is not what stops them
     answers = await asyncio.gather(*(reverse(ben, paid, prefer="wait=30", amount=3_000) for _ in range(20)))
-    outcomes = [told(answer) for answer in answers]
+    outcomes = [answered(answer) for answer in answers]
     assert outcomes.count((201, "completed")) == 3
     assert set(outcomes) <= {(201, "completed"), (201, "limit_exceeded"), (409, "reversal_too_large")}
     assert [await ada.balance(), await ben.balance()] == [49_000, 101_000]
@@ -103,7 +103,7 @@ async def test_of_twenty_reversals_at_once_exactly_what_fits_comes_back(ada: Per
 async def test_twenty_full_reversals_at_once_bring_it_back_once(ada: Person, ben: Person, paid: str) -> None:
     await ben.deposit(500_000)
     answers = await asyncio.gather(*(reverse(ben, paid, prefer="wait=30") for _ in range(20)))
-    assert [told(answer) for answer in answers].count((201, "completed")) == 1
+    assert [answered(answer) for answer in answers].count((201, "completed")) == 1
     assert [await ada.balance(), await ben.balance()] == [50_000, 500_000]
 
 
@@ -113,14 +113,14 @@ async def test_a_key_names_one_reversal_however_often_it_is_sent(ada: Person, be
     assert again.json() == first.json()
     assert again.headers["Idempotent-Replayed"] == "true"
     for body in ({"amount": 10_000}, {"reason": "another"}):
-        assert told(await reverse(ben, paid, "back", **body)) == (422, "idempotency_key_reused")
-    assert told(await ben.pay(ada, 10_000, "back")) == (422, "idempotency_key_reused")
+        assert answered(await reverse(ben, paid, "back", **body)) == (422, "idempotency_key_reused")
+    assert answered(await ben.pay(ada, 10_000, "back")) == (422, "idempotency_key_reused")
     assert [await ada.balance(), await ben.balance()] == [50_000, 0]
 
 
 async def test_ten_equal_requests_at_once_make_one_reversal(ada: Person, ben: Person, paid: str) -> None:
     answers = await asyncio.gather(*(reverse(ben, paid, "back", amount=2_000) for _ in range(10)))
-    assert {told(answer) for answer in answers} == {(201, "completed")}
+    assert {answered(answer) for answer in answers} == {(201, "completed")}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert await ada.balance() == 42_000
 
@@ -129,13 +129,13 @@ async def test_only_the_payee_and_admins_reverse(
     http: httpx.AsyncClient, ada: Person, ben: Person, operator: Person, admin: Person, paid: str
 ) -> None:
     stranger = await register(http)
-    assert told(await reverse(ada, paid)) == (403, "forbidden")
-    assert told(await reverse(operator, paid, reason="asked to")) == (403, "forbidden")
-    assert told(await reverse(stranger, paid)) == (404, "transfer_not_found")
+    assert answered(await reverse(ada, paid)) == (403, "forbidden")
+    assert answered(await reverse(operator, paid, reason="asked to")) == (403, "forbidden")
+    assert answered(await reverse(stranger, paid)) == (404, "transfer_not_found")
     assert (await stranger.get(f"/v1/transfers/{paid}/reversals")).status_code == 404
-    assert told(await reverse(admin, paid)) == (422, "validation_failed")
-    assert told(await reverse(admin, paid, amount=1_000, reason="Court order 7")) == (201, "completed")
-    assert told(await reverse(ben, paid, amount=1_000)) == (201, "completed")
+    assert answered(await reverse(admin, paid)) == (422, "validation_failed")
+    assert answered(await reverse(admin, paid, amount=1_000, reason="Court order 7")) == (201, "completed")
+    assert answered(await reverse(ben, paid, amount=1_000)) == (201, "completed")
     assert [await ada.balance(), await ben.balance()] == [42_000, 8_000]
 
 
@@ -165,7 +165,7 @@ async def test_an_admins_reversal_is_recorded_with_its_reason_and_seen_by_both_p
 async def test_an_admin_does_not_bring_back_what_they_paid_themselves(admin: Person, ben: Person) -> None:
     await admin.deposit(500)
     paid = (await admin.pay(ben, 500)).json()["id"]
-    assert told(await reverse(admin, paid, reason="mine")) == (403, "conflict_of_interest")
+    assert answered(await reverse(admin, paid, reason="mine")) == (403, "conflict_of_interest")
 
 
 async def test_a_reversal_that_staff_could_not_make_is_hidden_from_the_payee(
@@ -173,7 +173,7 @@ async def test_a_reversal_that_staff_could_not_make_is_hidden_from_the_payee(
 ) -> None:
     await ben.pay(ada, 10_000)
     made = await reverse(admin, paid, reason="Court order 7")
-    assert told(made) == (201, "insufficient_funds")
+    assert answered(made) == (201, "insufficient_funds")
     failed = made.json()["id"]
     assert (await ben.get(f"/v1/transfers/{failed}")).status_code == 404
     assert (await ben.get(f"/v1/transfers/{paid}/reversals")).json()["items"] == []
@@ -218,12 +218,12 @@ async def test_a_payee_who_is_staff_sees_no_hidden_attempt_against_themselves(
 async def test_a_payee_without_the_money_fails_and_tries_again_later(ada: Person, ben: Person, paid: str) -> None:
     await ben.pay(ada, 9_000)
     failed = await reverse(ben, paid)
-    assert told(failed) == (201, "insufficient_funds")
+    assert answered(failed) == (201, "insufficient_funds")
     # What failed takes nothing from what is left.
     assert (await ben.get(f"/v1/transfers/{paid}/reversals")).json()["left_amount"] == 10_000
     await ben.deposit(20_000)
     again = await ben.post(f"/v1/transfers/{failed.json()['id']}/retry", None)
-    assert (told(again), again.json()["attempt"]) == ((201, "completed"), 2)
+    assert (answered(again), again.json()["attempt"]) == ((201, "completed"), 2)
     assert await ben.balance() == 11_000
 
 
@@ -233,8 +233,8 @@ async def test_a_failed_reversal_is_not_tried_again_when_others_took_its_part(
     await ben.pay(ada, 9_000)
     failed = (await reverse(ben, paid)).json()
     await ben.deposit(50_000)
-    assert told(await reverse(ben, paid, amount=1)) == (201, "completed")
-    assert told(await ben.post(f"/v1/transfers/{failed['id']}/retry", None)) == (409, "reversal_too_large")
+    assert answered(await reverse(ben, paid, amount=1)) == (201, "completed")
+    assert answered(await ben.post(f"/v1/transfers/{failed['id']}/retry", None)) == (409, "reversal_too_large")
 
 
 @pytest.mark.parametrize("whose", ["payee", "payer"])
@@ -244,10 +244,10 @@ async def test_a_frozen_account_keeps_a_reversal_from_moving(
     frozen = ben if whose == "payee" else ada
     await set_account_status(book.database, AccountId(frozen.account_id), AccountStatus.FROZEN)
     failed = await reverse(ben, paid)
-    assert told(failed) == (201, "account_frozen")
+    assert answered(failed) == (201, "account_frozen")
     assert await ben.balance() == 10_000
     await set_account_status(book.database, AccountId(frozen.account_id), AccountStatus.ACTIVE)
-    assert told(await ben.post(f"/v1/transfers/{failed.json()['id']}/retry", None)) == (201, "completed")
+    assert answered(await ben.post(f"/v1/transfers/{failed.json()['id']}/retry", None)) == (201, "completed")
     assert await ben.balance() == 0
 
 
@@ -257,7 +257,7 @@ async def test_a_reversal_that_cannot_be_delivered_goes_back_to_the_payee_and_fr
     async with holding(book.database, AccountId(ada.account_id)) as held:
         made = (await reverse(ben, paid, prefer="wait=0")).json()
         await reaches(ben, made["id"], "debited")
-        assert told(await reverse(ben, paid, amount=1)) == (409, "reversal_too_large")
+        assert answered(await reverse(ben, paid, amount=1)) == (409, "reversal_too_large")
         await held.set_status(AccountStatus.CLOSED)
     await reaches(ben, made["id"], "compensated")
     assert (await ben.get(f"/v1/transfers/{paid}/reversals")).json()["left_amount"] == 10_000
@@ -266,14 +266,14 @@ async def test_a_reversal_that_cannot_be_delivered_goes_back_to_the_payee_and_fr
 
 async def test_a_reversal_deposits_and_what_is_not_completed_are_not_reversed(ada: Person, ben: Person) -> None:
     back = (await reverse(ben, (await ada.pay(ben, 500)).json()["id"])).json()["id"]
-    assert told(await reverse(ada, back)) == (409, "not_reversible")
+    assert answered(await reverse(ada, back)) == (409, "not_reversible")
     deposit = (await ada.deposit(100))["id"]
-    assert told(await reverse(ada, deposit)) == (409, "not_reversible")
+    assert answered(await reverse(ada, deposit)) == (409, "not_reversible")
     out = await ada.post(f"/v1/accounts/{ada.account_id}/withdrawals", {"amount": 100, "currency": "USD"})
-    assert told(await reverse(ada, out.json()["id"])) == (409, "not_reversible")
+    assert answered(await reverse(ada, out.json()["id"])) == (409, "not_reversible")
     failed = (await ada.pay(ben, 900_000)).json()["id"]
-    assert told(await reverse(ada, failed)) == (409, "not_reversible")
-    assert told(await reverse(ben, failed)) == (404, "transfer_not_found")
+    assert answered(await reverse(ada, failed)) == (409, "not_reversible")
+    assert answered(await reverse(ben, failed)) == (404, "transfer_not_found")
     assert (await ada.get(f"/v1/transfers/{deposit}/reversals")).json()["left_amount"] == 0
 
 
@@ -285,16 +285,16 @@ async def test_screening_does_not_stop_what_it_let_through(settings: Settings, d
     stricter = settings.model_copy(update={"decline_from_major": 50, "review_from_major": 10})
     async with running_api(stricter, database) as http:
         ben = Person(http, ben.id, ben.account_id, ben.token, ben.email)
-        assert told(await reverse(ben, paid)) == (201, "completed")
+        assert answered(await reverse(ben, paid)) == (201, "completed")
 
 
 async def test_bad_reversals_get_a_clear_answer(ben: Person, paid: str) -> None:
     for body in ({"amount": 0}, {"amount": "10"}, {"reason": ""}, {"reason": "x" * 141}, {"colour": "red"}):
-        assert told(await reverse(ben, paid, **body)) == (422, "validation_failed")
+        assert answered(await reverse(ben, paid, **body)) == (422, "validation_failed")
     path = f"/v1/transfers/{paid}/reversals"
     answer = await ben.http.post(path, json={}, headers={"Authorization": f"Bearer {ben.token}"})
-    assert told(answer) == (400, "idempotency_key_missing")
-    assert told(await reverse(ben, "trf_" + "a" * 26)) == (404, "transfer_not_found")
+    assert answered(answer) == (400, "idempotency_key_missing")
+    assert answered(await reverse(ben, "trf_" + "a" * 26)) == (404, "transfer_not_found")
 
 
 async def test_a_reversal_is_acknowledged_and_readable_without_a_worker(
@@ -304,9 +304,9 @@ async def test_a_reversal_is_acknowledged_and_readable_without_a_worker(
     async with running_api(nobody, database, worker=False) as http:
         alone = Person(http, ben.id, ben.account_id, ben.token, ben.email)
         made = await reverse(alone, paid, prefer="wait=0", amount=9_000)
-        assert told(made) == (202, "initiated")
+        assert answered(made) == (202, "initiated")
         assert (await alone.get(f"/v1/transfers/{made.json()['id']}")).json()["amount"] == 9_000
-        assert told(await reverse(alone, paid, amount=1_001)) == (409, "reversal_too_large")
+        assert answered(await reverse(alone, paid, amount=1_001)) == (409, "reversal_too_large")
 
 
 async def test_a_repeat_of_all_that_is_left_takes_the_amount_of_the_first_request(
@@ -325,7 +325,7 @@ async def test_a_repeat_of_all_that_is_left_takes_the_amount_of_the_first_reques
         return client
 
     def all_that_is_left(amount_minor: int) -> TransferOrder:
-        wish = TransferRequest(
+        wanted = TransferRequest(
             AccountId(ben.account_id),
             AccountId(ada.account_id),
             amount_minor,
@@ -333,7 +333,7 @@ async def test_a_repeat_of_all_that_is_left_takes_the_amount_of_the_first_reques
             reverses_transfer_id=TransferId(paid),
             all_that_is_left=True,
         )
-        return FINGERPRINTS.signed(order_for(CustomerId(ben.id), "back", wish))
+        return FINGERPRINTS.signed(order_for(CustomerId(ben.id), "back", wanted))
 
     queue = f"test-{secrets.token_hex(6)}"
     gateway = TemporalGateway(connect, queue, client)

@@ -224,9 +224,9 @@ async def test_where_an_endpoint_sends_to_leaves_its_trace_without_a_path_or_a_s
     acts = (await admin.get("/v1/admin/actions", subject=made_here["id"])).json()["items"]
     assert [act["after"].get("host") for act in acts][::-1] == [*[each["host"] for each in after][:4], None]
     assert (acts[3]["before"]["host"], acts[3]["reason"]) == ("shop.example.com", "Moved")
-    told = str([dict(row) for row in rows]) + str(acts)
+    answered = str([dict(row) for row in rows]) + str(acts)
     for private in ("hook-471", rotated.json()["secret"], made_here["secret"]):
-        assert private not in told
+        assert private not in answered
 
 
 async def test_an_owner_is_told_where_their_events_go_from_now_on(ada: Person) -> None:

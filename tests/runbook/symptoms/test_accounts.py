@@ -122,20 +122,20 @@ async def test_an_admin_is_created_with_a_typed_password_and_signs_in(
 
 
 async def test_without_a_terminal_the_command_asks_for_no_password(environment: dict[str, str]) -> None:
-    said = await Runbook(environment).run(ADMIN, {"ops@example.com": f"{secrets.token_hex(8)}@example.com"}, exits=2)
-    assert "--password-stdin" in said
+    output = await Runbook(environment).run(ADMIN, {"ops@example.com": f"{secrets.token_hex(8)}@example.com"}, exits=2)
+    assert "--password-stdin" in output
 
 
 async def test_the_first_admins_password_comes_from_a_pipe(
     environment: dict[str, str], http: httpx.AsyncClient
 ) -> None:
     email = f"{secrets.token_hex(8)}@example.com"
-    said = await Runbook(environment).run(
+    output = await Runbook(environment).run(
         """printf '%s\\n' "$PASSWORD" | remit admin create --email ops@example.com --full-name 'Olu Ade' --password-stdin""",
         {"ops@example.com": email},
         PASSWORD=PASSWORD,
     )
-    assert "is an admin now, and signs in" in said
+    assert "is an admin now, and signs in" in output
     assert (await (await sign_in(http, email)).get("/v1/auth/me")).json()["full_name"] == "Olu Ade"
 
 
@@ -145,13 +145,13 @@ async def test_a_registered_customer_becomes_an_admin_by_name_with_a_new_passwor
     person = await register(http, full_name="Ada Obi", password="something of theirs")
     by_address = """printf '%s\\n' "$PASSWORD" | remit admin create --email ops@example.com --full-name 'Olu Ade' --password-stdin"""
     fill = {"ops@example.com": person.email}
-    said = await Runbook(environment).run(by_address, fill, exits=1, PASSWORD=PASSWORD)
-    assert f"--promote {person.id}" in said
+    output = await Runbook(environment).run(by_address, fill, exits=1, PASSWORD=PASSWORD)
+    assert f"--promote {person.id}" in output
     by_name = (
         """printf '%s\\n' "$PASSWORD" | remit admin create --email ops@example.com --promote cus_… --password-stdin"""
     )
-    said = await Runbook(environment).run(by_name, fill | {"cus_…": person.id}, PASSWORD=PASSWORD)
-    assert "is an admin now" in said
+    output = await Runbook(environment).run(by_name, fill | {"cus_…": person.id}, PASSWORD=PASSWORD)
+    assert "is an admin now" in output
     assert (await person.get("/v1/auth/me")).status_code == 401
     me = (await (await sign_in(http, person.email)).get("/v1/auth/me")).json()
     assert (me["role"], me["full_name"]) == ("admin", "Ada Obi")
@@ -258,9 +258,9 @@ async def test_an_account_whose_entries_are_sound_is_rebuilt_from_them(
 ) -> None:
     async with tampering(stack) as connection:
         await connection.execute(tamper, payer.account_id)
-    said = await verify(as_admin, exits=1)
-    assert set(re.findall(r"^  (\w+): ", said, re.MULTILINE)) == found
-    assert f"balance_is_fold: {payer.account_id}: balance " in said
+    output = await verify(as_admin, exits=1)
+    assert set(re.findall(r"^  (\w+): ", output, re.MULTILINE)) == found
+    assert f"balance_is_fold: {payer.account_id}: balance " in output
     await act(as_admin, REBUILD, payer.account_id)
     assert "Clean: every invariant holds." in await verify(as_admin, exits=0)
     assert await payer.balance() == AMOUNT
@@ -274,8 +274,8 @@ async def test_all_accounts_are_rebuilt_by_the_command_line_and_then_one(
             await connection.execute(
                 "UPDATE accounts SET balance_minor = balance_minor + 1 WHERE id = $1", person.account_id
             )
-    said = await as_admin.run(REBUILD_ALL)
-    assert ", 2 rebuilt, 0 left as they are." in said
+    output = await as_admin.run(REBUILD_ALL)
+    assert ", 2 rebuilt, 0 left as they are." in output
     assert (await payer.balance(), await payee.balance()) == (AMOUNT, 0)
     assert "1 accounts looked at, 0 rebuilt" in await as_admin.run(REBUILD_ONE, {"acc_…": payer.account_id})
     assert "Clean: every invariant holds." in await verify(as_admin, exits=0)
@@ -308,14 +308,14 @@ async def test_a_state_that_was_changed_by_hand_is_named_by_its_transfer(
     await connection.close()
     async with tampering(stack) as connection:
         await connection.execute(undo, transfer["id"], "debited", None)
-    said = await verify(runbook, exits=1)
+    output = await verify(runbook, exits=1)
     async with tampering(stack) as connection:
         await connection.execute(undo, transfer["id"], "completed", ended)
-    assert re.search(rf"^  legs_match_state: {transfer['id']} attempt 1: debited with legs", said, re.MULTILINE)
-    assert re.search(r"^  in_transit: USD: clearing holds 0, debited transfers are worth 9900$", said, re.MULTILINE)
+    assert re.search(rf"^  legs_match_state: {transfer['id']} attempt 1: debited with legs", output, re.MULTILINE)
+    assert re.search(r"^  in_transit: USD: clearing holds 0, debited transfers are worth 9900$", output, re.MULTILINE)
     assert "Clean: every invariant holds." in await verify(runbook, exits=0)
 
 
 async def test_books_that_cannot_be_read_are_not_called_broken(runbook: Runbook) -> None:
-    said = await verify(runbook, exits=2, REMIT_DATABASE_URL=f"postgresql://remit@127.0.0.1:{free_port()}/remit")
-    assert "Broken" not in said
+    output = await verify(runbook, exits=2, REMIT_DATABASE_URL=f"postgresql://remit@127.0.0.1:{free_port()}/remit")
+    assert "Broken" not in output

@@ -274,8 +274,8 @@ async def test_a_decision_by_the_api_starts_what_drives_a_dispute_that_lost_it(c
 async def test_parties_go_on_by_the_api_where_a_dispute_lost_its_workflow(case: Case, client: Client) -> None:
     await case.runbook.run(TERMINATE, DSP=case.id)
     await is_out(case, client)
-    said = await case.payee.post(f"/v1/disputes/{case.id}/statements", {"text": "They were sent on Monday"})
-    assert said.status_code == httpx.codes.CREATED
+    output = await case.payee.post(f"/v1/disputes/{case.id}/statements", {"text": "They were sent on Monday"})
+    assert output.status_code == httpx.codes.CREATED
     await case.details_say("Statements so far: 1")
 
 

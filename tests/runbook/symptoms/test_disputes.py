@@ -198,10 +198,10 @@ async def test_a_decision_that_is_mistyped_to_the_api_is_refused(case: Case) -> 
 async def test_neither_a_customer_nor_a_party_decides(case: Case, http: httpx.AsyncClient) -> None:
     word = {"ruling": "reverse", "reason": "no proof"}
     stranger = await register(http)
-    said = await refused_by_cli(case, json.dumps(word | {"decider": stranger.id}))
-    assert "The role customer does not include decide_dispute." in said
-    said = await refused_by_cli(case, json.dumps(word | {"decider": case.payee.id}))
-    assert "A party to the dispute cannot decide it." in said
+    output = await refused_by_cli(case, json.dumps(word | {"decider": stranger.id}))
+    assert "The role customer does not include decide_dispute." in output
+    output = await refused_by_cli(case, json.dumps(word | {"decider": case.payee.id}))
+    assert "A party to the dispute cannot decide it." in output
     await is_untouched(case)
 
 
@@ -213,8 +213,8 @@ async def test_staff_who_were_paid_do_not_decide(runbook: Runbook, payer: Person
         "decision_refused",
         "A party to the dispute cannot decide it.",
     )
-    said = await case.runbook.run(UPDATE_REJECT, {"cus_…": operator.id}, exits=1, DSP=case.id)
-    assert "A party to the dispute cannot decide it." in said
+    output = await case.runbook.run(UPDATE_REJECT, {"cus_…": operator.id}, exits=1, DSP=case.id)
+    assert "A party to the dispute cannot decide it." in output
     assert (await operator.get(f"/v1/disputes/{case.id}")).json()["state"] == "open"
 
 
@@ -226,8 +226,8 @@ async def test_no_more_is_decided_than_is_left(case: Case) -> None:
         "decision_refused",
         "The amount is more than what is left to reverse.",
     )
-    said = await case.runbook.run(UPDATE_REVERSE_PART, {"cus_…": case.operator.id}, exits=1, DSP=case.id)
-    assert "The amount is more than what is left to reverse." in said
+    output = await case.runbook.run(UPDATE_REVERSE_PART, {"cus_…": case.operator.id}, exits=1, DSP=case.id)
+    assert "The amount is more than what is left to reverse." in output
     assert (await case.read())["state"] == "open"
     assert await case.payee.balance() == 24_99
 
@@ -237,8 +237,8 @@ async def test_a_decided_dispute_is_not_decided_again(case: Case) -> None:
     assert problem(await decided_by_api(case, REVERSE)) == (409, "dispute_closed", "The dispute is rejected.")
 
     async def has_ended() -> bool:
-        said = await case.runbook.run(UPDATE_REVERSE, {"cus_…": case.operator.id}, exits=1, DSP=case.id)
-        return "workflow execution already completed" in said
+        output = await case.runbook.run(UPDATE_REVERSE, {"cus_…": case.operator.id}, exits=1, DSP=case.id)
+        return "workflow execution already completed" in output
 
     await until(has_ended, "the CLI says that the dispute is over")
     assert await case.payee.balance() == 80_00
@@ -249,8 +249,8 @@ async def test_a_dispute_whose_reversal_runs_is_not_decided_again(case: Case, st
         await decided_by_api(case, REVERSE_PART)
         await case.details_say("Decided: $25.00 is to go back to the payer.")
         assert problem(await decided_by_api(case, REJECT)) == (409, "dispute_closed", "The dispute is reversing.")
-        said = await case.runbook.run(UPDATE_REJECT, {"cus_…": case.operator.id}, exits=1, DSP=case.id)
-        assert "The dispute is reversing." in said
+        output = await case.runbook.run(UPDATE_REJECT, {"cus_…": case.operator.id}, exits=1, DSP=case.id)
+        assert "The dispute is reversing." in output
     await case.becomes("reversed")
 
 

@@ -66,7 +66,7 @@ async def temporal(installation: Installation) -> Client:
     return await Client.connect(installation.temporal.address)
 
 
-def said(workers: list[Process]) -> str:
+def output(workers: list[Process]) -> str:
     return "".join(worker.child.log.read_text() for worker in workers)
 
 
@@ -102,7 +102,7 @@ async def test_while_postgresql_is_away_requests_get_503_and_what_is_in_flight_e
     assert (await http.get("/health")).status_code == 200
 
     async def warned() -> bool:
-        return re.search(r"warning .*credit_destination", said(workers)) is not None
+        return re.search(r"warning .*credit_destination", output(workers)) is not None
 
     await until(warned, "a worker warns of a step without an answer")
     await installation.postgres.start()

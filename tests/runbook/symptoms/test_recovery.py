@@ -165,10 +165,10 @@ async def details(runbook: Runbook, workflow_id: str) -> str:
 
 
 async def say_it(runbook: Runbook, workflow_id: str, words: str) -> None:
-    async def said() -> bool:
+    async def output() -> bool:
         return words in await details(runbook, workflow_id)
 
-    await until(said, f"the current details say: {words}")
+    await until(output, f"the current details say: {words}")
 
 
 async def has_status(temporal: Client, workflow_id: str, status: WorkflowExecutionStatus) -> None:

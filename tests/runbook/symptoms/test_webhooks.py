@@ -30,10 +30,10 @@ async def test_an_endpoint_that_fails_is_found_and_gets_its_events_after_all(
         await payer.pay(payee, 5_00)
         await receiver.gets(1)
 
-        async def is_told() -> bool:
+        async def is_notified() -> bool:
             return "out of order" in await runbook.run(ATTEMPTS, {"whe_…": endpoint})
 
-        await until(is_told, "the page shows why it fails")
+        await until(is_notified, "the page shows why it fails")
         assert "WebhookEndpointWorkflow" in await runbook.run(DESCRIBE, {"whe_…": endpoint})
         receiver.rule = lambda _: (204, {}, b"")
         off = {"state": "disabled", "reason": "ticket 4711"}

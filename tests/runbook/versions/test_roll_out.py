@@ -42,10 +42,10 @@ async def test_a_version_is_rolled_out_and_the_one_before_drains(fleet: Fleet, p
     held_on_1 = await reviewed(payer, payee, REVIEWED)
 
     second = await fleet.worker(2)
-    said = fleet.log(second)
-    assert "new transfers start here once this version is current command='temporal worker deployment" in said
-    assert "--build-id 2'" in said
-    assert "worker runs                    build_id=2 task_queue=transfers" in said
+    output = fleet.log(second)
+    assert "new transfers start here once this version is current command='temporal worker deployment" in output
+    assert "--build-id 2'" in output
+    assert "worker runs                    build_id=2 task_queue=transfers" in output
     await ends_on(fleet, await sent(payer, payee), 1)
     pollers = await fleet.run("temporal task-queue describe --task-queue transfers --select-build-id remit:2")
     assert columns(pollers, "Pollers:") == "BuildID TaskQueueType Identity LastAccessTime RatePerSecond"

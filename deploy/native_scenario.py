@@ -14,7 +14,7 @@ BURST = 60
 SETTLED_SECONDS = 60
 
 
-class StoryError(Exception):
+class ScenarioError(Exception):
     """A check failed; the message describes it."""
 
 
@@ -26,8 +26,8 @@ class Customer:
         self.headers = {"Authorization": f"Bearer {registered['access_token']}"}
 
 
-class Story:
-    """Checks the deployment over HTTP, and passes each result to `say`. Raises StoryError at the first failure."""
+class Scenario:
+    """Checks the deployment over HTTP, and passes each result to `say`. Raises ScenarioError at the first failure."""
 
     def __init__(self, client: httpx.AsyncClient, another: httpx.AsyncClient, say: Callable[[str], None]) -> None:
         """`another` asks another process of the API."""
@@ -35,7 +35,7 @@ class Story:
         self._another = another
         self._say = say
 
-    async def tell(self, kill_worker: Callable[[], None]) -> None:
+    async def run(self, kill_worker: Callable[[], None]) -> None:
         """Run all checks, in order."""
         ada, obi = await self._register("Ada Obi"), await self._register("Obi Eze")
         await self._deposit(ada)
@@ -114,7 +114,7 @@ class Story:
             if found["state"] == "completed":
                 return
             if time.monotonic() > deadline or found["failure"]:
-                raise StoryError(f"{transfer_id} is {found['state']} after {SETTLED_SECONDS} s: {found['failure']}")
+                raise ScenarioError(f"{transfer_id} is {found['state']} after {SETTLED_SECONDS} s: {found['failure']}")
             await asyncio.sleep(0.25)
 
     async def _transfer(
@@ -142,17 +142,19 @@ class Story:
 
     def _completed(self, what: str, transfer: dict[str, Any]) -> None:
         if transfer["state"] != "completed":
-            raise StoryError(f"{what} is {transfer['state']}: {transfer['failure']}")
+            raise ScenarioError(f"{what} is {transfer['state']}: {transfer['failure']}")
         self._say(f"held: {what} is completed")
 
     def _hold(self, claim: str, holds: bool) -> None:
         if not holds:
-            raise StoryError(f"this does not hold: {claim}")
+            raise ScenarioError(f"this does not hold: {claim}")
         self._say(f"held: {claim}")
 
 
 def _expect(answer: httpx.Response, *codes: int) -> dict[str, Any]:
     if answer.status_code not in codes:
-        raise StoryError(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:400]}")
+        raise ScenarioError(
+            f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:400]}"
+        )
     body: dict[str, Any] = answer.json()
     return body
