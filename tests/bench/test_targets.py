@@ -64,7 +64,7 @@ def test_a_ratio_is_formed_within_each_round_and_its_median_taken() -> None:
 
 
 def test_a_target_whose_case_did_not_run_neither_holds_nor_misses() -> None:
-    found = judged(results(recorded("c", "30", 0, 10)))
+    found = verdicts(results(recorded("c", "30", 0, 10)))
     assert {verdict["holds"] for verdict in found} == {None}
 
 
