@@ -108,7 +108,7 @@ async def test_the_example_worker_counts_each_event_of_kafka_once(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variables", "said"),
+    ("arguments", "variables", "output"),
     [
         ((), {}, "No broker is configured: set REMIT_RABBITMQ_URL or REMIT_KAFKA_URL."),
         (("--kafka",), {"REMIT_RABBITMQ_URL": "amqp://broker"}, "Set REMIT_KAFKA_URL."),
