@@ -18,7 +18,7 @@ class ScenarioError(Exception):
     """A check failed; the message describes it."""
 
 
-class Customer:
+class RegisteredCustomer:
     """A registered customer with one account."""
 
     def __init__(self, registered: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ class Scenario:
         await self._burst(ada, obi, kill_worker)
         await self._longest_key(ada, obi)
 
-    async def _register(self, name: str) -> Customer:
+    async def _register(self, name: str) -> RegisteredCustomer:
         answer = await self._client.post(
             "/v1/auth/register",
             json={
@@ -55,9 +55,9 @@ class Scenario:
                 "identity_document": {"type": "NIN", "number": f"{secrets.randbelow(10**11):011d}"},
             },
         )
-        return Customer(_expect(answer, 201))
+        return RegisteredCustomer(_expect(answer, 201))
 
-    async def _deposit(self, customer: Customer) -> None:
+    async def _deposit(self, customer: RegisteredCustomer) -> None:
         answer = await self._client.post(
             f"/v1/accounts/{customer.account_id}/deposits",
             json={"amount": DEPOSIT_MINOR, "currency": "NGN"},
@@ -65,7 +65,7 @@ class Scenario:
         )
         self._completed("a deposit", _expect(answer, 201))
 
-    async def _transfer_and_read_back(self, source: Customer, destination: Customer) -> None:
+    async def _transfer_and_read_back(self, source: RegisteredCustomer, destination: RegisteredCustomer) -> None:
         first = _expect(await self._transfer(source, destination, "rent"), 201)
         again = await self._transfer(source, destination, "rent")
         read = await self._client.get(f"/v1/transfers/{first['id']}", headers=source.headers)
@@ -74,7 +74,7 @@ class Scenario:
         self._completed("the transfer that was read back", _expect(read, 200))
         self._hold("its amount arrived", await self._balance(destination) == AMOUNT_MINOR)
 
-    async def _ask_another_process(self, source: Customer, destination: Customer) -> None:
+    async def _ask_another_process(self, source: RegisteredCustomer, destination: RegisteredCustomer) -> None:
         """A session, a key and a balance are the same at every process of the API."""
         first = _expect(await self._transfer(source, destination, "two doors"), 201)
         again = await self._transfer(source, destination, "two doors", at=self._another)
@@ -82,12 +82,14 @@ class Scenario:
         read = await self._another.get(f"/v1/accounts/{destination.account_id}", headers=destination.headers)
         self._hold("another process knows the balance", _expect(read, 200)["balance"] == 2 * AMOUNT_MINOR)
 
-    async def _longest_key(self, source: Customer, destination: Customer) -> None:
+    async def _longest_key(self, source: RegisteredCustomer, destination: RegisteredCustomer) -> None:
         """255 characters: the longest workflow ID that Temporal keeps in PostgreSQL."""
         answer = await self._transfer(source, destination, "#" * 255)
         self._completed("a transfer with a key of 255 characters", _expect(answer, 201))
 
-    async def _burst(self, source: Customer, destination: Customer, kill_worker: Callable[[], None]) -> None:
+    async def _burst(
+        self, source: RegisteredCustomer, destination: RegisteredCustomer, kill_worker: Callable[[], None]
+    ) -> None:
         """Send many transfers at once and kill one of two workers meanwhile: every transfer is completed once."""
         began = time.monotonic()
         waiting = [
@@ -107,7 +109,7 @@ class Scenario:
         self._hold("every amount arrived once", await self._balance(destination) == amount)
         self._hold("and left once", await self._balance(source) == DEPOSIT_MINOR - amount)
 
-    async def _settled(self, owner: Customer, transfer_id: str) -> None:
+    async def _settled(self, owner: RegisteredCustomer, transfer_id: str) -> None:
         deadline = time.monotonic() + SETTLED_SECONDS
         while True:
             found = _expect(await self._client.get(f"/v1/transfers/{transfer_id}", headers=owner.headers), 200)
@@ -119,8 +121,8 @@ class Scenario:
 
     async def _transfer(
         self,
-        source: Customer,
-        destination: Customer,
+        source: RegisteredCustomer,
+        destination: RegisteredCustomer,
         key: str,
         wait_seconds: int = 20,
         at: httpx.AsyncClient | None = None,
@@ -136,7 +138,7 @@ class Scenario:
             headers=source.headers | {"Idempotency-Key": key, "Prefer": f"wait={wait_seconds}"},
         )
 
-    async def _balance(self, customer: Customer) -> int:
+    async def _balance(self, customer: RegisteredCustomer) -> int:
         answer = await self._client.get(f"/v1/accounts/{customer.account_id}", headers=customer.headers)
         return int(_expect(answer, 200)["balance"])
 

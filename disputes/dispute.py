@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from ledger.ids import CustomerId, DisputeId, TransferId, transfer_id_for
 from ledger.refusals import ActionRefused
-from ledger.reversals import objection_to_reversing
+from ledger.reversals import reversal_objection
 from ledger.transfers import UNSIGNED, Kind, State, Transfer, TransferOrder
 from ledger.workflow_ids import dispute_workflow_id, transfer_workflow_id
 from staff.permissions import Action, Channel, ConflictOfInterest
@@ -245,7 +245,7 @@ class DecisionRefused(ActionRefused):
 
 def check_disputable(transfer: Transfer, left_minor: int, now: datetime, terms: DisputeTerms) -> None:
     """Raises unless its payer may dispute this transfer now."""
-    if objection := objection_to_reversing(transfer):
+    if objection := reversal_objection(transfer):
         raise NotDisputable(objection)
     assert transfer.completed_at is not None, "it is completed"
     if now > transfer.completed_at + timedelta(days=terms.window_days):

@@ -9,7 +9,7 @@ from ledger.refusals import NotReversible, Refusal, ReversalTooLarge
 from ledger.transfers import Kind, State, Transfer, TransferOrder
 
 
-def objection_to_reversing(original: Transfer) -> str | None:
+def reversal_objection(original: Transfer) -> str | None:
     """Why this transfer cannot be reversed, as text for people; None if it can be.
 
     A transfer never changes its kind, and a completed one never its state, so None is final.
@@ -33,7 +33,7 @@ def decide_reversal(order: TransferOrder, original: Transfer, taken_minor: int) 
 
     `taken_minor` leaves this reversal out. Raises `NotReversible` for an order that should never have been accepted.
     """
-    if objection := objection_to_reversing(original):
+    if objection := reversal_objection(original):
         raise NotReversible(original.id, objection)
     there_and_back = (order.destination_account_id, order.source_account_id, order.currency)
     if there_and_back != (original.source_account_id, original.destination_account_id, original.currency):

@@ -29,7 +29,7 @@ LONGEST_PATH = 300
 
 
 @dataclass(slots=True)
-class SeenRequest:
+class ReceivedRequest:
     """A request as it was seen, before anything was taken out: in memory only."""
 
     received_at: datetime
@@ -73,23 +73,23 @@ class RequestRecord:
     dropped_before: int
 
 
-def kept_of(seen: SeenRequest) -> dict[str, Any]:
+def kept_of(received: ReceivedRequest) -> dict[str, Any]:
     """What is written of a request, as JSON: no secret, no number of a document, no address of a person."""
     return {
-        "received_at": seen.received_at.isoformat(),
-        "request_id": seen.request_id,
-        "method": seen.method,
-        "route": seen.route,
-        "path": _printable(seen.path)[:LONGEST_PATH],
-        "status": seen.status,
-        "milliseconds": seen.milliseconds,
-        "actor_id": seen.actor_id,
-        "address": seen.address,
-        "headers": kept_headers(seen.headers),
-        "body": kept_body(seen.body, seen.body_bytes),
-        "body_bytes": seen.body_bytes,
-        "caused": seen.caused,
-        "dropped_before": seen.dropped_before,
+        "received_at": received.received_at.isoformat(),
+        "request_id": received.request_id,
+        "method": received.method,
+        "route": received.route,
+        "path": _printable(received.path)[:LONGEST_PATH],
+        "status": received.status,
+        "milliseconds": received.milliseconds,
+        "actor_id": received.actor_id,
+        "address": received.address,
+        "headers": kept_headers(received.headers),
+        "body": kept_body(received.body, received.body_bytes),
+        "body_bytes": received.body_bytes,
+        "caused": received.caused,
+        "dropped_before": received.dropped_before,
     }
 
 

@@ -89,7 +89,7 @@ async def dispute(dispute_id: DisputeId, session: DisputesRead, remit: Remit) ->
     summary="Make a statement",
     responses=problem_responses(*_WRITING, "dispute_not_found", "dispute_closed", "too_many_statements"),
 )
-async def state_case(
+async def add_statement(
     dispute_id: DisputeId, wanted: StatementIn, session: DisputesWrite, remit: Remit, answers: KeptAnswers
 ) -> DisputeOut:
     """A statement of a party while the dispute is open. It cannot be changed or removed."""

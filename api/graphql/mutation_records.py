@@ -17,7 +17,7 @@ from api.http.problems import PROBLEMS
 from api.trail.recorder import MOST_BYTES
 from customers.sign_ins.networks import client_at
 from database.trail.cause import CAUSE, Cause
-from trail.request import LONGEST_HEADER, MOST_HEADERS, SeenRequest
+from trail.request import LONGEST_HEADER, MOST_HEADERS, ReceivedRequest
 
 # As it stands in the record, where a request has its method.
 METHOD = "WEBSOCKET"
@@ -51,9 +51,9 @@ class MutationRecords(SchemaExtension):
 
 def _request_of(
     operation: ExecutionContext, socket: WebSocket, cause: Cause, received_at: datetime, seconds: float
-) -> SeenRequest:
+) -> ReceivedRequest:
     body = _sent(operation)
-    return SeenRequest(
+    return ReceivedRequest(
         received_at=received_at,
         request_id=cause.request_id,
         method=METHOD,

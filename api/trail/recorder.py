@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.trail.request_queue import RequestQueue
 from database.trail.cause import CAUSE
-from trail.request import LONGEST_HEADER, LONGEST_PATH, MOST_HEADERS, SeenRequest
+from trail.request import LONGEST_HEADER, LONGEST_PATH, MOST_HEADERS, ReceivedRequest
 
 RECORDED = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
@@ -56,7 +56,7 @@ class RequestRecorder:
             cause = CAUSE.get()
             route = getattr(scope.get("route"), "path", "unknown")
             queue.put(
-                SeenRequest(
+                ReceivedRequest(
                     received_at=received_at,
                     request_id=cause.request_id if cause else "unknown",
                     method=scope["method"],

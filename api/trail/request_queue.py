@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from database.connections import Unavailable
 from trail.postgres.requests import RequestTrail
-from trail.request import SeenRequest
+from trail.request import ReceivedRequest
 
 log = structlog.get_logger()
 
@@ -27,18 +27,18 @@ class RequestQueue:
     def __init__(self, records: RequestTrail, most: int = MOST_WAITING) -> None:
         self._records = records
         self._most = most
-        self._waiting: deque[SeenRequest] = deque()
+        self._waiting: deque[ReceivedRequest] = deque()
         self._dropped = 0
         self._turn = asyncio.Lock()
 
-    def put(self, seen: SeenRequest) -> None:
+    def put(self, received: ReceivedRequest) -> None:
         """Take a request, or drop it if too many wait."""
         if len(self._waiting) >= self._most:
             self._dropped += 1
             DROPPED.inc()
             return
-        seen.dropped_before, self._dropped = self._dropped, 0
-        self._waiting.append(seen)
+        received.dropped_before, self._dropped = self._dropped, 0
+        self._waiting.append(received)
 
     async def keep_writing(self) -> NoReturn:
         """Write what waits, once a second."""

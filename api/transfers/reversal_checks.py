@@ -9,7 +9,7 @@ from ledger.ids import CustomerId, TransferId
 from ledger.money import Money
 from ledger.postgres.account_reads import AccountReads
 from ledger.postgres.reversals import Reversals, Reversible
-from ledger.reversals import left_of, objection_to_reversing
+from ledger.reversals import left_of, reversal_objection
 from ledger.transfers import Kind, State, Transfer
 from staff.permissions import ALLOWED, STAFF, Action, Actor, ConflictOfInterest, NotAllowed, Role
 
@@ -41,7 +41,7 @@ async def may_reverse(reversals: Reversals, me: Customer, transfer_id: TransferI
     Raises a problem otherwise. Staff may not reverse a transfer that they paid themselves.
     """
     found = await readable(reversals, me, transfer_id)
-    if objection := objection_to_reversing(found.original):
+    if objection := reversal_objection(found.original):
         raise Problem("not_reversible", f"Not possible: {objection}.")
     if found.payee_id == me.id:
         return MayReverse(found, as_staff=False)

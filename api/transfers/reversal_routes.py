@@ -14,7 +14,7 @@ from api.transfers.models import ReversalIn, ReversalsOut, TransferOut
 from api.transfers.responses import TRANSFER_PROBLEMS, TRANSFER_RESPONSES, move
 from api.transfers.reversal_checks import may_reverse, readable, too_large
 from ledger.ids import TransferId
-from ledger.reversals import left_of, objection_to_reversing
+from ledger.reversals import left_of, reversal_objection
 from staff.permissions import STAFF
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=CheckedRoute)
@@ -101,7 +101,7 @@ async def reversals(
         ReversalsOut(
             reversed_amount=found.reversed_minor,
             left_amount=0
-            if objection_to_reversing(found.original)
+            if reversal_objection(found.original)
             else left_of(found.original, found.taken_minor).amount_minor,
             items=[each.shown_to_staff() for each in shown] if sees_all else shown,
             next_cursor=next_cursor(page, lambda last: remit.cursors.sign_place("reversals", last.created_at, last.id)),

@@ -15,7 +15,7 @@ from events.in_turns import in_turns
 from ledger.accounts import AccountStatistics
 from ledger.ids import AccountId
 from projections.account_stats import NO_ENTRIES, entered_account, with_entry
-from projections.postgres.read_model import Untold
+from projections.postgres.read_model import DroppedEvents
 from projections.postgres.tables import account_stats
 from projections.projection import ProjectionName
 
@@ -47,9 +47,9 @@ _NEXT_ACCOUNTS = """
     WHERE created_at < $1 AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3)) ORDER BY created_at, id LIMIT $4
 """
 
-# An entry and its event commit together, and the events of an account have the order of its entries. So what is untold
-# are the entries before the first one whose event is kept.
-_UNTOLD = """
+# An entry and its event commit together, and the events of an account have the order of its entries. So what
+# no kept event has are the entries before the first one whose event is kept.
+_WITHOUT_EVENT = """
     SELECT a.id AS account_id, max(e.version) AS version, sum(e.amount_minor)::bigint AS balance_minor,
         sum(e.deposits)::bigint AS deposits, sum(e.deposited_minor)::bigint AS deposited_minor,
         sum(e.withdrawals)::bigint AS withdrawals, sum(e.withdrawn_minor)::bigint AS withdrawn_minor,
@@ -94,15 +94,15 @@ class AccountStatsModel:
         await _write(connection, slot, figures)
 
     async def take_from_books(
-        self, connection: "Connection", slot: int, untold: Untold, after: Place | None
+        self, connection: "Connection", slot: int, dropped: DroppedEvents, after: Place | None
     ) -> Place | None:
-        """The figures of the next accounts as their untold entries leave them."""
-        places = await connection.fetch(_NEXT_ACCOUNTS, untold.books_until, *(after or (None, None)), ACCOUNTS_AT_ONCE)
+        """The figures of the next accounts as their entries without an event leave them."""
+        places = await connection.fetch(_NEXT_ACCOUNTS, dropped.books_until, *(after or (None, None)), ACCOUNTS_AT_ONCE)
         if not places:
             return None
         await connection.execute(f"SET LOCAL statement_timeout = '{BOOKS_SECONDS}s'")
         account_ids = [row["id"] for row in places]
-        rows = await connection.fetch(_UNTOLD, account_ids, untold.starts_after, timeout=BOOKS_SECONDS)
+        rows = await connection.fetch(_WITHOUT_EVENT, account_ids, dropped.starts_after, timeout=BOOKS_SECONDS)
         await _write(
             connection, slot, {AccountId(row["account_id"]): dataclass_of(AccountStatistics, row) for row in rows}
         )

@@ -20,7 +20,7 @@ from database.rows import dataclass_of
 from database.statements import execute
 from events.postgres.stream import read_after
 from projections.postgres.projection_sink import READ_MODELS, fold_next
-from projections.postgres.read_model import ReadModel, Untold
+from projections.postgres.read_model import DroppedEvents, ReadModel
 from projections.postgres.tables import SLOTS, projection_rebuilds
 from projections.projection import (
     NoSuchProjection,
@@ -172,9 +172,9 @@ class ProjectionRebuilds:
     async def _take_from_books(
         connection: "Connection", model: ReadModel, generation: int, row: asyncpg.Record
     ) -> None:
-        untold = Untold(row["starts_after"], row["books_until"])
+        dropped = DroppedEvents(row["starts_after"], row["books_until"])
         after = None if row["place_id"] is None else (row["place_at"], row["place_id"])
-        place = await model.take_from_books(connection, generation % SLOTS, untold, after)
+        place = await model.take_from_books(connection, generation % SLOTS, dropped, after)
         if place is None:
             await connection.execute(_ENTER, row["id"], Stage.EVENTS)
         else:

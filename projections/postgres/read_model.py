@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
-    """What no event tells that is kept: changes before events were written, and those up to `starts_after`.
+class DroppedEvents:
+    """What no kept event has: changes before events were written, and those up to `starts_after`.
 
     They are of accounts and transfers that were created before `books_until`.
     """
@@ -37,7 +37,7 @@ class ReadModel(Protocol):
         ...
 
     async def take_from_books(
-        self, connection: "Connection", slot: int, untold: Untold, after: Place | None
+        self, connection: "Connection", slot: int, dropped: DroppedEvents, after: Place | None
     ) -> Place | None:
-        """Write the next rows of what is untold, and return their place; None: there are no more."""
+        """Write the next rows of what no kept event has, and return their place; None: there are no more."""
         ...

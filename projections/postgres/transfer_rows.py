@@ -15,7 +15,7 @@ from events.event import Event
 from events.in_turns import in_turns
 from ledger.ids import TransferId
 from ledger.transfers import State
-from projections.postgres.read_model import Untold
+from projections.postgres.read_model import DroppedEvents
 from projections.postgres.tables import transfer_status
 from projections.projection import ProjectionName
 from projections.transfer_status import Reached, TransferStatus, changed_transfer, with_state
@@ -42,8 +42,8 @@ _NEXT_TRANSFERS = """
     WHERE created_at < $1 AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3)) ORDER BY created_at, id LIMIT $4
 """
 
-# A state and its event commit together, so what has no event that is kept is untold.
-_UNTOLD = """
+# A state and its event commit together, so what has no kept event is read from the books.
+_WITHOUT_EVENT = """
     SELECT t.transfer_id, t.attempt, t.state, t.at FROM transfer_times t
     WHERE t.transfer_id = ANY ($1::text[]) AND NOT EXISTS (
         SELECT FROM outbox_events o
@@ -81,15 +81,15 @@ class TransferStatusModel:
         await _write(connection, slot, statuses)
 
     async def take_from_books(
-        self, connection: "Connection", slot: int, untold: Untold, after: Place | None
+        self, connection: "Connection", slot: int, dropped: DroppedEvents, after: Place | None
     ) -> Place | None:
-        """The untold states of the next transfers."""
+        """The states of the next transfers that no kept event has."""
         places = await connection.fetch(
-            _NEXT_TRANSFERS, untold.books_until, *(after or (None, None)), TRANSFERS_AT_ONCE
+            _NEXT_TRANSFERS, dropped.books_until, *(after or (None, None)), TRANSFERS_AT_ONCE
         )
         if not places:
             return None
-        rows = await connection.fetch(_UNTOLD, [row["id"] for row in places], untold.starts_after)
+        rows = await connection.fetch(_WITHOUT_EVENT, [row["id"] for row in places], dropped.starts_after)
         await _write(connection, slot, statuses_of(rows))
         return places[-1]["created_at"], places[-1]["id"]
 

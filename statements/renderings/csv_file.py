@@ -68,7 +68,7 @@ class CsvStatement:
         """The names of the columns, and the opening."""
         of = self._statement
         self._writer.writerow(COLUMNS)
-        self._edge("opening", of.from_version - 1, of.begins_at, "", "", of.opening_minor, of.opening_hash)
+        self._balance_line("opening", of.from_version - 1, of.begins_at, "", "", of.opening_minor, of.opening_hash)
         return self._written()
 
     def add(self, lines: Sequence[StatementLine]) -> bytes:
@@ -104,10 +104,10 @@ class CsvStatement:
         """The closing, with the sums."""
         of = self._statement
         debits, credits_ = decimal(of.debits_minor, of.currency), decimal(of.credits_minor, of.currency)
-        self._edge("closing", of.to_version, of.ends_at, debits, credits_, of.closing_minor, of.head_hash)
+        self._balance_line("closing", of.to_version, of.ends_at, debits, credits_, of.closing_minor, of.head_hash)
         return self._written()
 
-    def _edge(
+    def _balance_line(
         self, record: str, version: int, at: datetime, debit: str, credit: str, balance_minor: int, hash_: bytes
     ) -> None:
         of = self._statement

@@ -14,12 +14,12 @@ from tests.trail.conftest import SIGNATURES
 from trail.postgres.requests import RequestSearch, RequestTrail
 from trail.postgres.seals import seal_trails
 from trail.postgres.verification import verify_trails
-from trail.request import REDACTED, SeenRequest, kept_body, kept_headers
+from trail.request import REDACTED, ReceivedRequest, kept_body, kept_headers
 
 CONTRACT = json.loads((Path(__file__).resolve().parents[2] / "docs" / "openapi.json").read_text())
 
 
-def seen(**changes: Any) -> SeenRequest:
+def seen(**changes: Any) -> ReceivedRequest:
     found: dict[str, Any] = {
         "received_at": datetime.now(UTC),
         "request_id": "req_1",
@@ -35,7 +35,7 @@ def seen(**changes: Any) -> SeenRequest:
         "body_bytes": 13,
         "caused": [],
     }
-    return SeenRequest(**(found | changes))
+    return ReceivedRequest(**(found | changes))
 
 
 def bodies_sent(schema: Any, names: list[str]) -> set[str]:

@@ -12,7 +12,7 @@ from database.connections import Database, Unavailable
 from database.paging import Page, fetch_page
 from database.rows import columns_for, dataclass_of
 from trail.postgres.tables import audit_records, request_records
-from trail.request import RequestRecord, SeenRequest, kept_of
+from trail.request import ReceivedRequest, RequestRecord, kept_of
 
 _WRITE = "SELECT record_requests($1::jsonb)"
 
@@ -43,11 +43,11 @@ class RequestTrail:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def write(self, seen: Sequence[SeenRequest]) -> None:
+    async def write(self, received: Sequence[ReceivedRequest]) -> None:
         """Write these requests without their secrets. In doubt they may be written twice."""
         try:
             async with self._database.connection() as connection:
-                await connection.execute(_WRITE, json.dumps([kept_of(each) for each in seen]))
+                await connection.execute(_WRITE, json.dumps([kept_of(each) for each in received]))
         except asyncpg.PostgresError as error:  # an older schema
             raise Unavailable(f"PostgreSQL refuses to record requests: {error}") from error
 

@@ -105,14 +105,14 @@ async def test_transfers_end_before_workers_without_versions_take_code_that_cann
     await fleet.approve(waiting)
     await ends_on(fleet, waiting, None)
     async with messages_held(stack):
-        untold = await sent(payer, payee)
-        await shows(fleet, untold, "completed")
+        unnoticed = await sent(payer, payee)
+        await shows(fleet, unnoticed, "completed")
         await says(fleet, TRANSFERS_THAT_RUN, "Total: 1\n")
         await fleet.run(
-            """temporal workflow terminate --workflow-id "$ID" --reason 'ticket 4711'""", ID=untold.workflow_id
+            """temporal workflow terminate --workflow-id "$ID" --reason 'ticket 4711'""", ID=unnoticed.workflow_id
         )
     await says(fleet, TRANSFERS_THAT_RUN, "Total: 0\n")
-    await completed(payer, untold)
+    await completed(payer, unnoticed)
     await old.stop()
     await fleet.run("remit migrate", REMIT_RECOVERY_INTERVAL_SECONDS="7200")
     described = await fleet.run("temporal schedule describe --schedule-id recovery")
