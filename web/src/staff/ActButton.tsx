@@ -1,19 +1,6 @@
 import { Button } from "@mantine/core";
-import { lazy, type ReactNode, Suspense, useRef, useState } from "react";
-import type { Acted } from "./act";
-
-export type Act<T> = Acted<T> & {
-  label: string;
-  /** What is asked before it is done, and what it does. */
-  title: string;
-  says: ReactNode;
-  confirm?: string;
-  /** For what takes something away. */
-  isHard?: boolean;
-  /** Why it may not be done now, such as an input that is missing. */
-  objection?: string | null;
-  children?: ReactNode;
-};
+import { lazy, Suspense, useRef, useState } from "react";
+import type { Act } from "./act";
 
 type ActButtonProps<T> = Act<T> & { isFirst?: boolean; isDisabled?: boolean };
 

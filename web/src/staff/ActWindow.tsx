@@ -2,8 +2,7 @@ import { Button, Group, Modal, Stack, Text, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { fieldErrors } from "../api/problem";
 import { FormProblem } from "../ui/FormProblem";
-import type { Act } from "./ActButton";
-import { isUnknown, useAct } from "./act";
+import { type Act, isUnknown, useAct } from "./act";
 import { WINDOW } from "./window";
 
 type ActFormProps<T> = Act<T> & { close: () => void };

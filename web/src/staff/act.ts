@@ -2,7 +2,7 @@
 
 import { notifications } from "@mantine/notifications";
 import { type UseMutationResult, useMutation } from "@tanstack/react-query";
-import { useRef } from "react";
+import { type ReactNode, useRef } from "react";
 import { cache } from "../api/cache";
 import { NoAnswer, Problem } from "../api/problem";
 
@@ -21,6 +21,19 @@ export type Acted<T> = {
   /** The first words of the query keys that it changes. */
   reads: readonly string[];
   onDone?: (answer: T) => void;
+};
+
+export type Act<T> = Acted<T> & {
+  label: string;
+  /** What is asked before it is done, and what it does. */
+  title: string;
+  says: ReactNode;
+  confirm?: string;
+  /** For what takes something away. */
+  isHard?: boolean;
+  /** Why it may not be done now, such as an input that is missing. */
+  objection?: string | null;
+  children?: ReactNode;
 };
 
 export function useAct<T>({ send, effect, reads, onDone }: Acted<T>): UseMutationResult<T, Error, string> {

@@ -1,6 +1,6 @@
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { memo, type ReactNode, useLayoutEffect, useRef, useState } from "react";
-import type { RowsProps } from "./Rows";
+import type { RowsProps } from "./rowsProps";
 
 const ROW_PX = 72;
 const BEYOND = 12;

@@ -1,16 +1,10 @@
-import { lazy, type ReactNode, Suspense } from "react";
+import { lazy, Suspense } from "react";
+import type { RowsProps } from "./rowsProps";
 
 // Below it, every row is on the page: it is found by the browser's search, and printed.
 const MOST_DRAWN = 200;
 
 const ManyRows = lazy(() => import("./ManyRows").then((loaded) => ({ default: loaded.ManyRows })));
-
-export type RowsProps<Item> = {
-  items: Item[];
-  label?: string;
-  className?: string;
-  children: (item: Item) => ReactNode;
-};
 
 /** The rows of a list; `children` are its `li`. Of a long one, those near the screen are drawn, and the others counted. */
 export function Rows<Item>(props: RowsProps<Item>) {
